@@ -1,0 +1,54 @@
+#include "common/socket.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace bench {
+
+void throw_errno(const std::string& what) {
+  throw std::system_error(errno, std::system_category(), what);
+}
+
+descriptor::~descriptor() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+sockaddr_in6 loopback(std::uint16_t port) noexcept {
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(port);
+  address.sin6_addr = in6addr_loopback;
+  return address;
+}
+
+void set_option(int fd, int level, int option, int value) {
+  check(::setsockopt(fd, level, option, &value, sizeof value), "setsockopt");
+}
+
+void widen_buffers(int fd) {
+  constexpr int bytes = 32 << 20;
+  for (const auto& [forced, plain] : {std::pair{SO_RCVBUFFORCE, SO_RCVBUF}, {SO_SNDBUFFORCE, SO_SNDBUF}}) {
+    // Without CAP_NET_ADMIN the kernel gives net.core.{r,w}mem_max; a loss that follows voids the run.
+    if (::setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof bytes) != 0)
+      set_option(fd, SOL_SOCKET, plain, bytes);
+  }
+}
+
+descriptor open_socket(int extra_flags) {
+  descriptor fd(check(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | extra_flags, 0), "socket"));
+  widen_buffers(fd.get());
+  const sockaddr_in6 address = loopback(0);
+  check(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+  return fd;
+}
+
+std::uint16_t port_of(int fd) {
+  sockaddr_in6 address{};
+  socklen_t length = sizeof address;
+  check(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length), "getsockname");
+  return ntohs(address.sin6_port);
+}
+
+}  // namespace bench

@@ -1,0 +1,55 @@
+// UDP sockets on ::1 as every program of the benchmark opens them.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace bench {
+
+/// Ends the program's current work with errno's text: whatever fails in a benchmark makes it void.
+[[noreturn]] void throw_errno(const std::string& what);
+
+/// `value` unless it is negative.
+template <class T>
+T check(T value, const char* what) {
+  if (value < 0) throw_errno(what);
+  return value;
+}
+
+/// A descriptor that closes itself.
+class descriptor {
+ public:
+  descriptor() = default;
+  explicit descriptor(int fd) noexcept : fd_(fd) {}
+  descriptor(descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  descriptor& operator=(descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~descriptor();
+
+  int get() const noexcept { return fd_; }
+
+ private:
+  int fd_ = -1;
+};
+
+/// [::1]:port.
+sockaddr_in6 loopback(std::uint16_t port) noexcept;
+
+/// A UDP socket bound to ::1 and a port of the kernel's choice, its buffers as large as `widen_buffers` makes
+/// them.
+descriptor open_socket(int extra_flags = 0);
+
+/// The buffer sizes that every subject gets: nothing may be lost for want of room.
+void widen_buffers(int fd);
+
+void set_option(int fd, int level, int option, int value);
+
+std::uint16_t port_of(int fd);
+
+}  // namespace bench

@@ -1,0 +1,90 @@
+// One case of the benchmark: who takes part, and what a window of it measures.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/histogram.hpp"
+#include "harness/process.hpp"
+
+namespace bench {
+
+/// Every datagram that was sent is somewhere: received, or dropped by the kernel and counted there.
+struct loss_account {
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;
+  std::uint64_t dropped = 0;
+  std::uint64_t bad = 0;  // received, but not what was sent
+
+  bool explained() const noexcept { return bad == 0 && sent == received + dropped; }
+  loss_account& operator+=(const loss_account& other) noexcept;
+};
+
+/// What one window measured.
+struct window {
+  double value = 0;  // in the contest's unit
+  loss_account loss;
+  std::uint64_t buffers = 0;
+  std::uint64_t allocations = 0;
+  std::uint64_t subject_cpu_ns = 0;
+  std::uint64_t peer_cpu_ns = 0;  // of the other end
+  std::shared_ptr<histogram> latencies;
+  std::shared_ptr<histogram> lateness;  // of an open loop's requests: how late the harness itself was
+};
+
+/// A subject that takes part in a contest, and what it does differently from the others.
+struct entrant {
+  std::string subject;
+  /// Sizes of its vector or pool; the harness takes the fastest.
+  std::vector<unsigned> vectors = {64};
+  /// Said beside its result.
+  std::string note;
+  /// For contests with several loads: its name, and the requests a second of an open loop, 0 for the closed
+  /// one.
+  std::string load;
+  double rate = 0;
+  /// Does not see control messages, even where the others do.
+  bool blind = false;
+  /// Is sent single datagrams where the others get trains.
+  bool singly = false;
+};
+
+/// An entrant that has been started and is ready for its windows.
+class lane {
+ public:
+  virtual ~lane() = default;
+
+  /// Measures for about `span`.
+  virtual window run(std::chrono::nanoseconds span) = 0;
+
+  /// The processes whose system calls count.
+  virtual std::vector<const subject_process*> counted() const = 0;
+
+  /// User memory that an idle socket costs, where the case asks for it.
+  virtual std::optional<std::uint64_t> bytes_per_socket() const { return std::nullopt; }
+};
+
+class contest {
+ public:
+  virtual ~contest() = default;
+  virtual std::string name() const = 0;
+  virtual std::string unit() const = 0;
+  virtual std::vector<entrant> entrants() const = 0;
+  /// Throws missing_subject where this build lacks it.
+  virtual std::unique_ptr<lane> open(const entrant& who, unsigned vector) const = 0;
+};
+
+/// Where subjects and the harness run; with one processor both are the same.
+struct placement {
+  int harness = 0;
+  int subject = 1;
+};
+
+/// All cases, in the order of the report.
+std::vector<std::unique_ptr<contest>> all_contests(const placement&);
+
+}  // namespace bench

@@ -1,0 +1,95 @@
+#include "harness/kernel_counters.hpp"
+
+#include <fmt/format.h>
+#include <linux/perf_event.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+
+namespace bench {
+
+std::uint64_t drops_at(const std::vector<std::uint16_t>& ports) {
+  std::ifstream table("/proc/net/udp6");
+  std::uint64_t drops = 0;
+  std::string line;
+  std::getline(table, line);  // the headings
+  while (std::getline(table, line)) {
+    // "  sl: ADDRESS:PORT ... drops": the local port is the hex number behind the second colon, the drops
+    // come last.
+    const auto colon = line.find(':', line.find(':') + 1);
+    const auto port = static_cast<std::uint16_t>(std::stoul(line.substr(colon + 1, 4), nullptr, 16));
+    if (std::find(ports.begin(), ports.end(), port) == ports.end()) continue;
+    const auto last = line.find_last_not_of(' ');
+    drops += std::stoull(line.substr(line.find_last_of(' ', last) + 1));
+  }
+  return drops;
+}
+
+std::map<std::string, std::uint64_t> udp_errors() {
+  std::ifstream counters("/proc/net/snmp6");
+  std::map<std::string, std::uint64_t> errors;
+  std::string key;
+  for (std::uint64_t value = 0; counters >> key >> value;) {
+    if (key.starts_with("Udp6") && key.ends_with("Errors")) errors[key] = value;
+  }
+  return errors;
+}
+
+processor_time processor_time_now() {
+  std::ifstream stat("/proc/stat");
+  std::string name;
+  stat >> name;
+  const auto tick = 1'000'000'000u / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  processor_time now;
+  // What follows steal (guest) is part of user already.
+  std::uint64_t ticks = 0;
+  for (const char* column : {"user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"}) {
+    if (!(stat >> ticks)) break;
+    const std::string_view what = column;
+    now.total += ticks * tick;
+    if (what == "steal")
+      now.stolen = ticks * tick;
+    else if (what != "idle" && what != "iowait")
+      now.busy += ticks * tick;
+  }
+  return now;
+}
+
+std::optional<syscall_counter> syscall_counter::attach(const std::vector<pid_t>& processes) {
+  std::uint64_t tracepoint = 0;
+  for (const char* root : {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}) {
+    std::ifstream id(fmt::format("{}/events/raw_syscalls/sys_enter/id", root));
+    if (id >> tracepoint) break;
+  }
+  if (tracepoint == 0) return std::nullopt;
+  perf_event_attr wanted{};
+  wanted.type = PERF_TYPE_TRACEPOINT;
+  wanted.size = sizeof wanted;
+  wanted.config = tracepoint;
+  wanted.inherit = 1;  // threads that are yet to come
+  syscall_counter counter;
+  for (const pid_t process : processes) {
+    for (const auto& thread : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process))) {
+      const int id = std::stoi(thread.path().filename());
+      const long fd = ::syscall(SYS_perf_event_open, &wanted, id, -1, -1, PERF_FLAG_FD_CLOEXEC);
+      if (fd < 0) return std::nullopt;
+      counter.events_.emplace_back(static_cast<int>(fd));
+    }
+  }
+  return counter;
+}
+
+std::uint64_t syscall_counter::read() const {
+  std::uint64_t sum = 0;
+  for (const auto& event : events_) {
+    std::uint64_t count = 0;
+    if (::read(event.get(), &count, sizeof count) == sizeof count) sum += count;
+  }
+  return sum;
+}
+
+}  // namespace bench

@@ -1,0 +1,43 @@
+// What the kernel counts beside the subjects: drops, stolen time, system calls.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/socket.hpp"
+
+namespace bench {
+
+/// Datagrams (a train is one) that the kernel dropped at the sockets bound to these ports: /proc/net/udp6.
+std::uint64_t drops_at(const std::vector<std::uint16_t>& ports);
+
+/// The error counters of IPv6 UDP in this network namespace, by their names in /proc/net/snmp6.
+std::map<std::string, std::uint64_t> udp_errors();
+
+/// Time of all processors so far, in nanoseconds, as the kernel samples it.
+struct processor_time {
+  std::uint64_t busy = 0;
+  std::uint64_t stolen = 0;  // by the hypervisor
+  std::uint64_t total = 0;
+};
+processor_time processor_time_now();
+
+/// Counts the system calls of whole processes by the tracepoint raw_syscalls:sys_enter: exact, and nobody is
+/// stopped for it. It slows every system call down, so it runs in windows of its own.
+class syscall_counter {
+ public:
+  /// Nothing where the tracepoint cannot be had (no tracefs, no privilege).
+  static std::optional<syscall_counter> attach(const std::vector<pid_t>& processes);
+
+  std::uint64_t read() const;
+
+ private:
+  std::vector<descriptor> events_;
+};
+
+}  // namespace bench

@@ -1,0 +1,28 @@
+// What leaves the harness: the JSON file and the lines on the terminal.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "harness/calibration.hpp"
+#include "harness/runner.hpp"
+#include "harness/targets.hpp"
+
+namespace bench {
+
+/// The machine, its kernel and the tools this was built with.
+nlohmann::ordered_json describe_machine();
+
+/// Schema 1: machine, calibration, results, targets. A figure that was not taken is null.
+nlohmann::ordered_json to_json(const nlohmann::ordered_json& machine, const calibration&, const effort&,
+                               const std::vector<contest_report>&, const std::vector<verdict>&);
+
+/// One line of a case's table.
+std::string line_of(const result&);
+std::string line_of(const verdict&);
+std::string line_of(const calibration&);
+/// Empty if there is nothing to say.
+std::string line_of(const surroundings&);
+
+}  // namespace bench

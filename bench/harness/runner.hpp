@@ -1,0 +1,54 @@
+// Runs a contest: every entrant's windows in turn, forwards and backwards.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/contest.hpp"
+#include "harness/progress.hpp"
+#include "harness/statistics.hpp"
+
+namespace bench {
+
+struct effort {
+  std::chrono::milliseconds window{1000};
+  int windows = 10;  // even, so that forwards and backwards are as many
+};
+
+/// What a contest says about one of its entrants.
+struct result {
+  std::string contest;
+  std::string unit;
+  entrant who;
+  unsigned vector = 0;         ///< the fastest of `who.vectors`
+  std::vector<double> values;  ///< a window each; the same index is the same time in every result
+  window sum;                  ///< of all windows
+  std::optional<double> syscalls_per_datagram;
+  std::optional<std::uint64_t> bytes_per_socket;
+  std::string void_because;  ///< empty if the result counts
+
+  estimate figure() const { return estimate_median(values); }
+};
+
+/// What else went on meanwhile.
+struct surroundings {
+  int repeated_rounds = 0;  ///< run again, because too much of the processors was taken away
+  double stolen = 0;        ///< share of the processors that the hypervisor took, in the rounds that count
+  double foreign = 0;       ///< share that other processes took
+  std::map<std::string, std::uint64_t> udp_errors;  ///< growth of the kernel's counters, by name
+};
+
+struct contest_report {
+  std::string contest;
+  std::vector<result> results;
+  surroundings around;
+};
+
+/// Every entrant that this build has and `wanted` names (all, if it names nobody); one that fails is there,
+/// void, and says why.
+contest_report run_contest(const contest&, const effort&, const std::vector<std::string>& wanted, progress&);
+
+}  // namespace bench

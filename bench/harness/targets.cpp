@@ -1,0 +1,73 @@
+#include "harness/targets.hpp"
+
+namespace bench {
+
+const std::vector<target>& targets() {
+  static const std::vector<target> all{
+      {"drain-64-cm", "read_from / raw recvmmsg", "uring6 read_from", {"raw recvmmsg"}, 1.00},
+      {"drain-64-cm", "receive / raw multishot", "uring6 receive", {"raw multishot"}, 1.03, 15.0},
+      {"drain-64-cm", "read_from / Go ReadFrom", "uring6 read_from", {"go ReadFrom"}, 0.25},
+      {"drain-64-cm",
+       "read_from / Asio (better build)",
+       "uring6 read_from",
+       {"asio epoll", "asio io_uring"},
+       0.62},
+      {"train-64", "receive / raw GRO", "uring6 receive", {"raw gro"}, 1.2},
+      {"train-64", "read_from / raw GRO", "uring6 read_from", {"raw gro"}, 1.6},
+      {"train-64", "read_from / raw recvmmsg, sent singly", "uring6 read_from", {"raw recvmmsg"}, 0.05},
+      {"train-64", "read_from / Go ReadFrom", "uring6 read_from", {"go ReadFrom"}, 0.02},
+      {"send-64-run", "write_batch / raw GSO", "uring6 write_batch", {"raw gso"}, 1.15},
+      {"send-64-run", "write_to (64 coroutines) / raw sendmmsg", "uring6 write_to", {"raw sendmmsg"}, 0.10},
+      {"send-64", "write_batch / raw sendmmsg", "uring6 write_batch", {"raw sendmmsg"}, 1.03},
+      {"echo-block", "p50 / raw blocking echo", "uring6 echo", {"raw echo"}, 1.05},
+      {"echo-spin", "p50 / raw spinning echo", "uring6 echo", {"raw echo"}, 1.10},
+      {"echo-adaptive", "p50, adaptive spin / raw blocking server", "uring6 echo", {"raw echo"}, 0.35},
+      {"echo-run", "echo / raw recvmmsg+sendmmsg", "uring6 echo", {"raw echo"}, 0.05},
+      {"echo-run-plain", "echo / raw recvmmsg+sendmmsg, peer without GRO", "uring6 echo", {"raw echo"}, 0.15},
+      {"echo-run-single",
+       "echo / raw recvmmsg+sendmmsg, peer sends singly",
+       "uring6 echo",
+       {"raw echo"},
+       0.40},
+      {"echo-run", "echo simple / raw recvmmsg+sendmmsg", "uring6 echo simple", {"raw echo"}, 0.10},
+      {"sockets-10000",
+       "receive / raw edge-triggered epoll + recvmsg",
+       "uring6 receive",
+       {"raw epoll"},
+       1.00},
+      {"two-loops", "two loops / one loop", "uring6 two loops", {"uring6 one loop"}, 0.55},
+  };
+  return all;
+}
+
+std::vector<verdict> judge(const std::vector<contest_report>& reports) {
+  const auto find = [&](const std::string& contest, const std::string& subject) -> const result* {
+    for (const contest_report& report : reports) {
+      if (report.contest != contest) continue;
+      for (const result& r : report.results) {
+        if (r.who.subject == subject && r.who.rate == 0 && r.void_because.empty() && !r.values.empty())
+          return &r;
+      }
+    }
+    return nullptr;
+  };
+  std::vector<verdict> verdicts;
+  for (const target& goal : targets()) {
+    const result* ours = find(goal.contest, goal.subject);
+    const result* theirs = nullptr;
+    for (const auto& name : goal.against) {
+      const result* candidate = find(goal.contest, name);
+      if (candidate == nullptr) continue;
+      if (theirs == nullptr || median_of(candidate->values) < median_of(theirs->values)) theirs = candidate;
+    }
+    if (ours == nullptr || theirs == nullptr) continue;
+    verdict v{
+        .goal = goal, .against = theirs->who.subject, .ratio = estimate_ratio(ours->values, theirs->values)};
+    v.more = median_of(ours->values) - median_of(theirs->values);
+    v.met = v.ratio.median <= goal.at_most && (!goal.at_most_more || v.more <= *goal.at_most_more);
+    verdicts.push_back(std::move(v));
+  }
+  return verdicts;
+}
+
+}  // namespace bench

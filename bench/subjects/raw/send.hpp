@@ -1,0 +1,14 @@
+// The send loops that a careful C programmer writes.
+#pragma once
+
+#include <memory>
+
+#include "subjects/subject.hpp"
+
+namespace bench::raw {
+
+std::unique_ptr<subject> send_by_sendmsg(const settings&);
+std::unique_ptr<subject> send_by_sendmmsg(const settings&);
+std::unique_ptr<subject> send_by_gso(const settings&);
+
+}  // namespace bench::raw

@@ -1,0 +1,27 @@
+// The table of the raw program.
+#include <array>
+
+#include "subjects/raw/echo.hpp"
+#include "subjects/raw/receive.hpp"
+#include "subjects/raw/send.hpp"
+
+namespace bench {
+
+std::span<const entry> subjects() {
+  static constexpr std::array table{
+      entry{"receive", "raw recvmsg", raw::receive_by_recvmsg},
+      entry{"receive", "raw recvmmsg", raw::receive_by_recvmmsg},
+      entry{"receive", "raw multishot", raw::receive_by_multishot},
+      entry{"receive", "raw gro", raw::receive_by_gro},
+      entry{"receive", "raw epoll", raw::receive_by_epoll},
+      entry{"receive", "raw one thread", raw::receive_on_one_thread},
+      entry{"receive", "raw two threads", raw::receive_on_two_threads},
+      entry{"send", "raw sendmsg", raw::send_by_sendmsg},
+      entry{"send", "raw sendmmsg", raw::send_by_sendmmsg},
+      entry{"send", "raw gso", raw::send_by_gso},
+      entry{"echo", "raw echo", raw::echo},
+  };
+  return table;
+}
+
+}  // namespace bench

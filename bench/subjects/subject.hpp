@@ -1,0 +1,65 @@
+// What a contender of the benchmark is: one short file that receives, sends or echoes in its own way.
+//
+// Every subject runs in a process of its own. `subject_main.cpp` reads the harness's commands and takes the
+// time; the subject only does the work.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/payload.hpp"
+
+namespace bench {
+
+/// What an echo server does when there is nothing to read.
+enum class wait_mode { block, spin, adaptive };
+
+/// What the harness asks for, as key=value words on the command line; every subject of a case gets the same.
+struct settings {
+  std::size_t size = 64;  ///< bytes of payload
+  bool control = false;   ///< fetch and parse PKTINFO, TCLASS and HOPLIMIT
+  bool gro = false;       ///< accept trains (UDP_GRO)
+  unsigned vector = 64;   ///< datagrams or buffers per call; the harness looks for the best
+  wait_mode wait = wait_mode::block;
+  unsigned sockets = 1;           ///< sockets to open; more than one only in sockets-10000 and two-loops
+  unsigned loops = 1;             ///< event loops, each on a thread and a processor of its own
+  std::vector<std::uint16_t> to;  ///< where a sender sends, one after the other, or a receiver connects
+};
+
+class subject {
+ public:
+  virtual ~subject() = default;
+
+  /// The ports it listens on, in the order of its sockets.
+  virtual std::vector<std::uint16_t> ports() const = 0;
+
+  /// Works until `seen().datagrams` has reached `total`: received and checked, sent, or echoed.
+  virtual void run_until(std::uint64_t total) = 0;
+
+  const tally& seen() const noexcept { return seen_; }
+
+ protected:
+  tally seen_;
+};
+
+/// A line of a program's table of subjects.
+struct entry {
+  std::string_view role;  // receive, send or echo
+  std::string_view name;
+  std::unique_ptr<subject> (*make)(const settings&);
+};
+
+template <class T>
+std::unique_ptr<subject> make(const settings& s) {
+  return std::make_unique<T>(s);
+}
+
+/// The subjects of this program; each program defines its own.
+std::span<const entry> subjects();
+
+}  // namespace bench

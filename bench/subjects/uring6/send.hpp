@@ -1,0 +1,15 @@
+// uring6's ways to send.
+#pragma once
+
+#include <memory>
+
+#include "subjects/subject.hpp"
+
+namespace bench::u6 {
+
+std::unique_ptr<subject> send_by_write_batch(const settings&);
+
+/// From as many coroutines at the same time as the vector has elements.
+std::unique_ptr<subject> send_by_write_to(const settings&);
+
+}  // namespace bench::u6

@@ -1,0 +1,25 @@
+// The table of the uring6 program.
+#include <array>
+
+#include "subjects/uring6/echo.hpp"
+#include "subjects/uring6/receive.hpp"
+#include "subjects/uring6/send.hpp"
+
+namespace bench {
+
+std::span<const entry> subjects() {
+  static constexpr std::array table{
+      entry{"receive", "uring6 read_from", u6::receive_by_read_from},
+      entry{"receive", "uring6 read_batch", u6::receive_by_read_batch},
+      entry{"receive", "uring6 receive", u6::receive_by_receive},
+      entry{"receive", "uring6 one loop", u6::receive_by_one_loop},
+      entry{"receive", "uring6 two loops", u6::receive_by_two_loops},
+      entry{"send", "uring6 write_batch", u6::send_by_write_batch},
+      entry{"send", "uring6 write_to", u6::send_by_write_to},
+      entry{"echo", "uring6 echo", u6::echo},
+      entry{"echo", "uring6 echo simple", u6::echo_simple},
+  };
+  return table;
+}
+
+}  // namespace bench

@@ -1,0 +1,102 @@
+// The payload's check, the books, and both ends of the harness's own traffic.
+#include <netinet/udp.h>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "common/payload.hpp"
+#include "harness/bookkeeping.hpp"
+#include "harness/kernel_counters.hpp"
+#include "harness/traffic.hpp"
+
+using namespace bench;
+
+namespace {
+
+std::vector<std::byte> payload(std::size_t size, std::uint64_t sequence) {
+  std::vector<std::byte> bytes(size);
+  write_pattern(bytes.data(), size);
+  write_stamp(bytes.data(), size, sequence);
+  return bytes;
+}
+
+tally seen(const std::vector<std::byte>& bytes) {
+  tally t;
+  t.take(bytes.data(), bytes.size());
+  return t;
+}
+
+}  // namespace
+
+TEST_CASE("a_payload_as_sent_is_good") {
+  for (const std::uint64_t sequence : {0u, 1u, 63u, 64u}) {
+    CHECK(seen(payload(64, sequence)).bad == 0);
+    CHECK(seen(payload(1200, sequence)).sequence_sum == sequence);
+  }
+}
+
+TEST_CASE("a_cut_a_changed_stamp_and_a_changed_byte_are_bad") {
+  auto cut = payload(64, 5);
+  cut.resize(63);
+  CHECK(seen(cut).bad == 1);
+  auto renumbered = payload(64, 5);
+  renumbered[0] ^= std::byte{1};
+  CHECK(seen(renumbered).bad == 1);
+  auto damaged = payload(64, full_check_interval);
+  damaged[40] ^= std::byte{1};
+  CHECK(seen(damaged).bad == 1);
+  CHECK(seen(std::vector<std::byte>(3)).bad == 1);
+}
+
+TEST_CASE("a_train_is_as_many_datagrams_as_it_was_cut_from") {
+  std::vector<std::byte> train;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    const auto each = payload(i < 2 ? 64 : 32, i);
+    train.insert(train.end(), each.begin(), each.end());
+  }
+  tally t;
+  t.take_train(train.data(), train.size(), 64);
+  CHECK(t.datagrams == 3);
+  CHECK(t.buffers == 1);
+  CHECK(t.bad == 0);
+}
+
+TEST_CASE("a_datagram_that_came_twice_while_another_was_lost_shows_in_the_sum") {
+  CHECK(sum_below(5) == 10);
+  CHECK(mismatch(10, 3, 10 + 11 + 12) == 0);
+  CHECK(mismatch(10, 3, 10 + 11 + 11) == 1);
+}
+
+TEST_CASE("books_balance_only_with_every_datagram_in_them") {
+  CHECK(loss_account{.sent = 10, .received = 7, .dropped = 3, .bad = 0}.explained());
+  CHECK_FALSE(loss_account{.sent = 10, .received = 7, .dropped = 2, .bad = 0}.explained());
+  CHECK_FALSE(loss_account{.sent = 10, .received = 10, .dropped = 0, .bad = 1}.explained());
+}
+
+TEST_CASE("a_sink_gets_all_that_a_feeder_sends_singly_and_in_trains") {
+  sink into(2);
+  feeder from(64);
+  const std::uint64_t segments = longest_train(64);
+  REQUIRE(segments >= 2);
+  from.send_singly(into.ports()[0], 100);
+  from.send_trains(into.ports()[1], 10 * segments + 1, segments);
+  into.empty();
+  CHECK(into.seen().datagrams == 100 + 10 * segments + 1);
+  CHECK(into.seen().bad == 0);
+  CHECK(mismatch(0, from.sent(), into.seen().sequence_sum) == 0);
+  CHECK(into.seen().buffers == 100 + 11);
+  CHECK(drops_at(into.ports()) == 0);
+}
+
+TEST_CASE("what_a_full_socket_drops_is_found_at_its_port") {
+  const descriptor full = open_socket();
+  set_option(full.get(), SOL_SOCKET, SO_RCVBUF, 1);
+  feeder from(64);
+  from.send_singly(port_of(full.get()), 100);
+  const std::uint64_t drops = drops_at({port_of(full.get())});
+  tally t;
+  std::vector<std::byte> room(largest_payload);
+  while (take_buffer(full.get(), room, t)) {
+  }
+  CHECK(drops > 0);
+  CHECK(t.datagrams + drops == 100);
+}

@@ -1,0 +1,120 @@
+// The routers on the way to a host, by echo requests whose hop limit grows (RFC 4443). Go:
+// ExamplePacketConn_tracingIPPacketRoute, and with the matching of answers that it leaves to its readers.
+//
+//     traceroute HOST      CAP_NET_RAW
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <optional>
+#include <uring6/format.hpp>
+#include <uring6/header.hpp>
+#include <uring6/icmp.hpp>
+#include <uring6/icmp/format.hpp>
+#include <uring6/resolve.hpp>
+#include <uring6/uring6.hpp>
+
+namespace u6 = uring6;
+using std::chrono::steady_clock;
+
+namespace {
+
+struct probe {
+  std::uint16_t identifier;
+  std::uint16_t sequence;
+};
+
+bool is_ours(const u6::icmp::message_body& body, const probe& sent) {
+  const auto* reply = std::get_if<u6::icmp::echo_reply>(&body);
+  return reply && reply->identifier == sent.identifier && reply->sequence == sent.sequence;
+}
+
+/// The packet that a router could not forward stands in its message, our echo request with it.
+bool is_about(std::span<const std::byte> packet, const probe& sent) {
+  const auto upper = u6::find_upper_layer(packet);
+  if (!upper || upper->protocol != u6::ip_protocol::icmpv6) return false;
+  const auto message = u6::icmp::parse(upper->payload);
+  if (!message) return false;
+  const auto* request = std::get_if<u6::icmp::echo_request>(&message->body);
+  return request && request->identifier == sent.identifier && request->sequence == sent.sequence;
+}
+
+enum class answer { none, on_the_way, arrived, unreachable };
+
+answer judge(const u6::icmp::message_body& body, const probe& sent) {
+  if (is_ours(body, sent)) return answer::arrived;
+  if (const auto* exceeded = std::get_if<u6::icmp::time_exceeded>(&body)) {
+    return is_about(exceeded->data, sent) ? answer::on_the_way : answer::none;
+  }
+  if (const auto* lost = std::get_if<u6::icmp::destination_unreachable>(&body)) {
+    return is_about(lost->data, sent) ? answer::unreachable : answer::none;
+  }
+  return answer::none;
+}
+
+u6::task<bool> trace(u6::packet_conn& pc, u6::ip_address to) {
+  std::array<std::byte, 1500> buffer;
+  probe sent{static_cast<std::uint16_t>(::getpid()), 0};
+  for (int hops = 1; hops <= 64; ++hops) {
+    ++sent.sequence;
+    const u6::icmp::echo_request request{.identifier = sent.identifier, .sequence = sent.sequence};
+    std::array<std::byte, 64> area;
+    const auto length = u6::icmp::encode(request, area);
+    const u6::control_message control{.hop_limit = hops};
+    const u6::endpoint there{to, 0};
+    const auto begin = steady_clock::now();
+    const auto written = co_await pc.write_to(std::span(area).first(*length), control, there);
+    if (!written) {
+      fmt::print("{} {}\n", hops, written.error().message());
+      co_return false;
+    }
+    u6::or_throw(pc.set_read_deadline(begin + std::chrono::seconds(3)));
+    for (;;) {
+      const auto got = co_await pc.read_from(buffer);
+      if (!got) {
+        fmt::print("{} *\n", hops);
+        break;
+      }
+      const auto message = u6::icmp::parse(got->payload);
+      const answer said = message ? judge(message->body, sent) : answer::none;
+      if (said == answer::none) continue;
+      const std::chrono::duration<double, std::milli> took = steady_clock::now() - begin;
+      fmt::print("{} {} {:.3f} ms{}\n", hops, got->source.address, took.count(),
+                 said == answer::unreachable ? " unreachable" : "");
+      if (said != answer::on_the_way) co_return said == answer::arrived;
+      break;
+    }
+  }
+  co_return false;
+}
+
+u6::task<bool> run(u6::packet_conn& pc, std::string_view host) {
+  const u6::resolve_options only_v6{.addresses = u6::resolve_options::family::v6};
+  const auto found = co_await u6::resolve(host, {}, only_v6);
+  if (!found) {
+    fmt::print(stderr, "traceroute: {}: {}\n", host, found.error().message());
+    co_return false;
+  }
+  const u6::ip_address to = found->front().address;
+  fmt::print("to {}\n", to);
+  const bool arrived = co_await trace(pc, to);
+  co_return arrived;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return EXIT_FAILURE;
+  u6::event_loop loop;
+  auto pc = u6::or_throw(u6::listen_packet(loop, "ip6:ipv6-icmp", "::"));
+  u6::icmp_filter filter;
+  filter.set_all(true);
+  for (const auto type : {u6::icmp_type::time_exceeded, u6::icmp_type::echo_reply,
+                          u6::icmp_type::destination_unreachable}) {
+    filter.accept(type);
+  }
+  u6::or_throw(pc.set_icmp_filter(filter));
+  return loop.run(run(pc, argv[1])) ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,219 @@
+// Asio: a loop that runs inside of an io_context, and uring6's operations in an asio::awaitable. Optional:
+// empty without Asio, or where it does not see that the compiler has coroutines; URING6_HAS_ASIO says whether
+// it is there.
+#pragma once
+
+#if __has_include(<asio/detail/config.hpp>)
+#include <asio/detail/config.hpp>
+#endif
+
+#if defined(ASIO_HAS_CO_AWAIT)
+#define URING6_HAS_ASIO 1
+
+#include <asio/any_io_executor.hpp>
+#include <asio/associated_cancellation_slot.hpp>
+#include <asio/associated_executor.hpp>
+#include <asio/async_result.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+
+#include "uring6/detail/awaitable.hpp"
+#include "uring6/detail/child.hpp"
+#include "uring6/detail/intrusive_list.hpp"
+#include "uring6/detail/siblings.hpp"
+#include "uring6/event_loop.hpp"
+#include "uring6/result.hpp"
+#include "uring6/task.hpp"
+
+namespace uring6 {
+
+/// Runs `loop` inside of an Asio execution context, as long as somebody awaits something through it.
+///
+///     asio::io_context io;
+///     uring6::event_loop loop;
+///     uring6::asio_bridge bridge(loop, io.get_executor());
+///     asio::awaitable<void> serve(packet_conn& pc) {
+///       auto got = co_await bridge.await(pc.read_from(buffer));   // result<datagram>
+///     }
+///
+/// One thread runs the context and the loop: everything here belongs to it. The bridge must live as long as
+/// somebody is to be resumed through it; coroutines that are destroyed with the context may be destroyed
+/// later. The loop must outlive them all. Tasks of the loop's scopes run meanwhile, too.
+class asio_bridge {
+ public:
+  /// Throws std::system_error if the loop gives no descriptor.
+  asio_bridge(event_loop& loop, const asio::any_io_executor& executor)
+      : loop_(loop), timer_(executor), readiness_(executor, or_throw(loop.descriptor())) {}
+  asio_bridge(const asio_bridge&) = delete;
+  asio_bridge& operator=(const asio_bridge&) = delete;
+  ~asio_bridge() {
+    shared_->alive = false;
+    while (!pending_.empty()) pending_.pop_front().drop_handler();
+    readiness_.release();  // it is the loop's
+  }
+
+  /// Awaits a uring6 operation, written in the same expression, or a task. Gives what it gives and rethrows
+  /// what it throws. Asio's cancellation (a cancellation signal, operator||, …) is a stop request to it: it
+  /// ends with `errc::canceled`, or with a value that was there before.
+  template <detail::awaitable A>
+  asio::awaitable<std::conditional_t<std::is_void_v<detail::await_result<A>>, void, detail::await_value<A>>>
+  await(A&& awaited) {
+    return run(*this, std::make_unique<bridged<A>>(*this, static_cast<A&&>(awaited)));
+  }
+
+ private:
+  /// What handlers and frames look at that may outlive the bridge: they go with the context.
+  struct shared_state {
+    bool alive = true;
+    std::size_t waiting = 0;
+  };
+
+  /// An operation in flight. It keeps the handler that owns the frame that owns it: somebody must undo that.
+  struct pending : detail::list_hook {
+    virtual void drop_handler() noexcept = 0;
+
+   protected:
+    ~pending() { unlink(); }
+  };
+
+  template <class A>
+  class bridged final : detail::child_owner, public pending {
+   public:
+    bridged(asio_bridge& bridge, A&& awaited) noexcept
+        : bridge_(bridge), shared_(bridge.shared_), part_(static_cast<A&&>(awaited)) {}
+
+    template <class Handler>
+    void start(Handler handler) {
+      auto slot = asio::get_associated_cancellation_slot(handler);
+      if (slot.is_connected()) {
+        slot.assign([this](asio::cancellation_type) {
+          stop_.request_stop();
+          if (shared_->alive) bridge_.wake();
+        });
+      }
+      done_ = std::make_unique<held_handler<Handler>>(std::move(handler));
+      detail::child_promise& promise = part_.prepare().promise();
+      promise.set_owner(*this, token_);
+      promise.handle = std::coroutine_handle<detail::child_promise>::from_promise(promise);
+      detail::make_ready(*bridge_.loop_.core(), promise);
+      ++shared_->waiting;
+      bridge_.pending_.push_back(*this);
+      bridge_.wake();
+    }
+
+    auto take() {
+      if (part_.exception()) std::rethrow_exception(part_.exception());
+      return part_.value();
+    }
+
+    ~bridged() {
+      if (done_) --shared_->waiting;
+    }
+
+   private:
+    struct handler_base {
+      virtual ~handler_base() = default;
+      virtual void call() = 0;
+    };
+    template <class Handler>
+    struct held_handler final : handler_base {
+      explicit held_handler(Handler given) : handler(std::move(given)) {}
+      // Later, and not from inside of the loop: what it resumes destroys this operation.
+      void call() override { asio::post(std::move(handler)); }
+      Handler handler;
+    };
+
+    // Asio unwinds the frames through the executor, so this object lives until the context is asked, or goes.
+    void drop_handler() noexcept override {
+      --shared_->waiting;
+      const std::unique_ptr<handler_base> dropped = std::move(done_);
+    }
+
+    void ended(detail::child_promise&) noexcept override {
+      if (!done_) return;  // dropped
+      pending::unlink();
+      --shared_->waiting;
+      std::exchange(done_, nullptr)->call();
+    }
+
+    asio_bridge& bridge_;
+    std::shared_ptr<shared_state> shared_;
+    std::stop_source stop_;
+    std::stop_token token_ = stop_.get_token();
+    std::unique_ptr<handler_base> done_;
+    detail::sibling<A> part_;  // last: it goes first, with what it has in flight
+  };
+
+  template <class A>
+  static asio::awaitable<
+      std::conditional_t<std::is_void_v<detail::await_result<A>>, void, detail::await_value<A>>>
+  run(asio_bridge&, std::unique_ptr<bridged<A>> operation) {
+    const auto begin = [](auto handler, bridged<A>* what) { what->start(std::move(handler)); };
+    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(begin, asio::use_awaitable,
+                                                                          operation.get());
+    if constexpr (std::is_void_v<detail::await_result<A>>) {
+      operation->take();
+    } else {
+      co_return operation->take();
+    }
+  }
+
+  /// A turn of the loop, soon.
+  void wake() {
+    if (std::exchange(woken_, true)) return;
+    asio::post(timer_.get_executor(), [this, shared = shared_] {
+      if (!shared->alive) return;
+      woken_ = false;
+      turn();
+    });
+  }
+
+  // Watches only while somebody waits, so that the context can run out of work.
+  void turn() {
+    const auto next = or_throw(loop_.poll());
+    if (shared_->waiting == 0) {
+      timer_.cancel();
+      if (watching_) readiness_.cancel();
+      return;
+    }
+    if (next) {
+      timer_.expires_at(*next);
+      timer_.async_wait([this, shared = shared_](const asio::error_code& error) {
+        if (!error && shared->alive) turn();
+      });
+    } else {
+      timer_.cancel();
+    }
+    if (std::exchange(watching_, true)) return;
+    readiness_.async_wait(asio::posix::descriptor_base::wait_read,
+                          [this, shared = shared_](const asio::error_code& error) {
+                            if (!shared->alive) return;
+                            watching_ = false;
+                            if (!error || shared->waiting > 0) turn();
+                          });
+  }
+
+  event_loop& loop_;
+  asio::steady_timer timer_;
+  asio::posix::stream_descriptor readiness_;
+  std::shared_ptr<shared_state> shared_ = std::make_shared<shared_state>();
+  detail::intrusive_list<pending> pending_;
+  bool woken_ = false;
+  bool watching_ = false;
+};
+
+}  // namespace uring6
+
+#else
+#define URING6_HAS_ASIO 0
+#endif

@@ -1,0 +1,209 @@
+// The instructions of classic BPF, one type each, and the raw form that the kernel takes.
+//
+// The machine has two 32-bit registers, A (the accumulator) and X (the index), sixteen 32-bit scratch slots
+// and the packet. Loads beyond the end of the packet end the program with 0, which drops the packet.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+namespace uring6::bpf {
+
+/// A register. Go: Register (`register` is a word of the language).
+enum class reg : std::uint8_t { a, x };
+
+/// How many bytes a load reads from the packet, in network byte order. Go: the number 1, 2 or 4.
+enum class width : std::uint8_t { byte = 1, half = 2, word = 4 };
+
+/// An arithmetic or logic operation. Go: ALUOp. Its value is the operator field of the operation code.
+enum class alu_op : std::uint8_t {
+  add = 0x00,
+  sub = 0x10,
+  mul = 0x20,
+  div = 0x30,
+  bit_or = 0x40,
+  bit_and = 0x50,
+  shift_left = 0x60,
+  shift_right = 0x70,
+  mod = 0x90,
+  bit_xor = 0xa0,
+};
+
+/// A comparison of A with the operand of a conditional jump. Go: JumpTest. The machine itself has four of
+/// them; the assembler makes the other four by exchanging the two targets.
+enum class jump_test : std::uint8_t {
+  equal,
+  not_equal,
+  greater_than,
+  less_than,
+  greater_or_equal,
+  less_or_equal,
+  bits_set,      ///< (A & operand) != 0
+  bits_not_set,  ///< (A & operand) == 0
+};
+
+/// A value about the packet that only the kernel has. Go: Extension. (SKF_AD_*)
+enum class extension : std::uint8_t {
+  protocol = 0,              ///< EtherType, host order.
+  length = 1,                ///< Length of the packet: `ld #len`, an instruction of its own in the machine.
+  type = 4,                  ///< PACKET_HOST, PACKET_MULTICAST, ...
+  interface_index = 8,       ///< Interface it came in by.
+  netlink_attr = 12,         ///< Netlink attribute of type X at offset A.
+  netlink_attr_nested = 16,  ///< Nested netlink attribute of type X at offset A.
+  mark = 20,                 ///< SO_MARK of the packet.
+  queue = 24,                ///< Receive queue of the device.
+  link_layer_type = 28,      ///< ARPHRD_* of the device.
+  rx_hash = 32,              ///< Flow hash.
+  cpu_id = 36,               ///< CPU that handles the packet: what a reuseport group steers by.
+  vlan_tag = 44,
+  vlan_tag_present = 48,
+  payload_offset = 52,  ///< Offset of the first header that the kernel does not dissect.
+  random = 56,
+  vlan_protocol = 60,
+};
+
+/// An instruction as the kernel takes it: the layout of `struct sock_filter`. Go: RawInstruction.
+struct raw_instruction {
+  std::uint16_t op = 0;  ///< Operation code.
+  std::uint8_t jt = 0;   ///< Instructions to skip if the condition holds.
+  std::uint8_t jf = 0;   ///< Instructions to skip if it does not.
+  std::uint32_t k = 0;   ///< Constant operand.
+
+  friend bool operator==(const raw_instruction&, const raw_instruction&) = default;
+};
+
+/// dst = value
+struct load_constant {
+  reg dst = reg::a;
+  std::uint32_t value = 0;
+
+  friend bool operator==(const load_constant&, const load_constant&) = default;
+};
+
+/// dst = scratch[slot], slot 0..15
+struct load_scratch {
+  reg dst = reg::a;
+  std::uint8_t slot = 0;
+
+  friend bool operator==(const load_scratch&, const load_scratch&) = default;
+};
+
+/// A = packet[offset, offset + size)
+struct load_absolute {
+  std::uint32_t offset = 0;
+  width size = width::word;
+
+  friend bool operator==(const load_absolute&, const load_absolute&) = default;
+};
+
+/// A = packet[X + offset, X + offset + size); the sum wraps at 32 bits, as in the kernel.
+struct load_indirect {
+  std::uint32_t offset = 0;
+  width size = width::word;
+
+  friend bool operator==(const load_indirect&, const load_indirect&) = default;
+};
+
+/// X = 4 * (packet[offset] & 15): the length of an IPv4 header in one instruction.
+struct load_mem_shift {
+  std::uint32_t offset = 0;
+
+  friend bool operator==(const load_mem_shift&, const load_mem_shift&) = default;
+};
+
+/// A = the extension's value
+struct load_extension {
+  extension num = extension::length;
+
+  friend bool operator==(const load_extension&, const load_extension&) = default;
+};
+
+/// scratch[slot] = src, slot 0..15
+struct store_scratch {
+  reg src = reg::a;
+  std::uint8_t slot = 0;
+
+  friend bool operator==(const store_scratch&, const store_scratch&) = default;
+};
+
+/// A = A op value
+struct alu_op_constant {
+  alu_op op = alu_op::add;
+  std::uint32_t value = 0;
+
+  friend bool operator==(const alu_op_constant&, const alu_op_constant&) = default;
+};
+
+/// A = A op X. Division by an X of 0 ends the program with 0; shifts count modulo 32, as in the kernel.
+struct alu_op_x {
+  alu_op op = alu_op::add;
+
+  friend bool operator==(const alu_op_x&, const alu_op_x&) = default;
+};
+
+/// A = -A
+struct negate_a {
+  friend bool operator==(const negate_a&, const negate_a&) = default;
+};
+
+/// Skips that many instructions.
+struct jump {
+  std::uint32_t skip = 0;
+
+  friend bool operator==(const jump&, const jump&) = default;
+};
+
+/// Compares A with `value` and skips accordingly.
+struct jump_if {
+  jump_test test = jump_test::equal;
+  std::uint32_t value = 0;
+  std::uint8_t skip_true = 0;
+  std::uint8_t skip_false = 0;
+
+  friend bool operator==(const jump_if&, const jump_if&) = default;
+};
+
+/// Compares A with X and skips accordingly.
+struct jump_if_x {
+  jump_test test = jump_test::equal;
+  std::uint8_t skip_true = 0;
+  std::uint8_t skip_false = 0;
+
+  friend bool operator==(const jump_if_x&, const jump_if_x&) = default;
+};
+
+/// Ends the program: keep the first A bytes of the packet, drop it if A is 0.
+struct ret_a {
+  friend bool operator==(const ret_a&, const ret_a&) = default;
+};
+
+/// Ends the program: keep the first `value` bytes of the packet, drop it if that is 0.
+struct ret_constant {
+  std::uint32_t value = 0;
+
+  friend bool operator==(const ret_constant&, const ret_constant&) = default;
+};
+
+/// A = X
+struct txa {
+  friend bool operator==(const txa&, const txa&) = default;
+};
+
+/// X = A
+struct tax {
+  friend bool operator==(const tax&, const tax&) = default;
+};
+
+/// One instruction. A raw one stands for itself: for what has no type here (`ldx #len`). Go: Instruction.
+using instruction = std::variant<load_constant, load_scratch, load_absolute, load_indirect, load_mem_shift,
+                                 load_extension, store_scratch, alu_op_constant, alu_op_x, negate_a, jump,
+                                 jump_if, jump_if_x, ret_a, ret_constant, txa, tax, raw_instruction>;
+
+/// A program, in the order of its instructions. It ends in a return.
+using program = std::vector<instruction>;
+
+/// A program as the kernel takes it (`struct sock_fprog`).
+using raw_program = std::vector<raw_instruction>;
+
+}  // namespace uring6::bpf

@@ -1,0 +1,100 @@
+// datagram_batch: what `receive` lends: datagrams in the buffers that the kernel filled.
+#pragma once
+
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <span>
+
+#include "uring6/datagram.hpp"
+#include "uring6/detail/intrusive_list.hpp"
+#include "uring6/export.hpp"
+
+namespace uring6 {
+
+namespace detail {
+class buffer_pool;
+class receiver;
+class receive_operation;
+}  // namespace detail
+
+/// A batch of received datagrams, lent without a copy. Make one, pass it to `receive` again and again, and walk it:
+///
+///     uring6::datagram_batch batch;
+///     while (co_await pc.receive(batch)) {
+///       for (const uring6::datagram& each : batch) use(each.payload, each.control, each.source);
+///     }
+///
+/// The buffers go back to the loop's pool with `clear`, with the next `receive`, or with the batch; the payloads are
+/// valid until then, also after the conn or the loop has gone. The payload may be written to (for an answer in
+/// place). A batch that is kept for long takes buffers away from all conns of its loop. Use it on the loop's thread.
+class URING6_EXPORT datagram_batch {
+ public:
+  class iterator;
+
+  datagram_batch() noexcept = default;
+  datagram_batch(datagram_batch&& other) noexcept;
+  datagram_batch& operator=(datagram_batch&& other) noexcept;
+  ~datagram_batch() { clear(); }
+
+  /// How many datagrams; a train of the kernel's (UDP_GRO) counts as the datagrams that were sent.
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+
+  iterator begin() const noexcept;
+  std::default_sentinel_t end() const noexcept { return {}; }
+
+  /// Gives the buffers back. Every payload of the batch is invalid after that.
+  void clear() noexcept;
+
+ private:
+  friend class iterator;
+  friend class detail::receiver;
+
+  detail::intrusive_list<detail::list_hook> buffers_;  // detail::buffer
+  std::shared_ptr<detail::buffer_pool> pool_;
+  std::size_t size_ = 0;
+};
+
+/// Walks a batch datagram by datagram. Single pass in spirit: the datagram it shows is its own and changes with `++`.
+class URING6_EXPORT datagram_batch::iterator {
+ public:
+  using value_type = datagram;
+  using difference_type = std::ptrdiff_t;
+
+  const datagram& operator*() const noexcept { return shown_; }
+  const datagram* operator->() const noexcept { return &shown_; }
+
+  iterator& operator++() noexcept {
+    if (rest_.empty()) {
+      open(next_);
+    } else {
+      cut();
+    }
+    return *this;
+  }
+  void operator++(int) noexcept { ++*this; }
+
+  bool operator==(std::default_sentinel_t) const noexcept { return at_end_; }
+
+ private:
+  friend class datagram_batch;
+  iterator(const datagram_batch& batch, detail::list_hook* first) noexcept : batch_(&batch) { open(first); }
+
+  void open(detail::list_hook* which) noexcept;
+  void cut() noexcept {
+    const std::size_t length = rest_.size() < segment_ ? rest_.size() : segment_;
+    shown_.payload = rest_.first(length);
+    shown_.full_length = length;
+    rest_ = rest_.subspan(length);
+  }
+
+  const datagram_batch* batch_;
+  detail::list_hook* next_ = nullptr;
+  datagram shown_;
+  std::span<std::byte> rest_;
+  std::size_t segment_ = 0;
+  bool at_end_ = false;
+};
+
+}  // namespace uring6

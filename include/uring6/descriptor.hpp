@@ -1,0 +1,177 @@
+// Any descriptor, awaitable: poll, read and write for pipes, files, terminals, eventfds, netlink.
+#pragma once
+
+#include <poll.h>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stop_token>
+
+#include "uring6/detail/error_slot.hpp"
+#include "uring6/detail/operation.hpp"
+#include "uring6/detail/promise.hpp"
+#include "uring6/detail/waiting.hpp"
+#include "uring6/export.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+/// What `poll` waits for, and what it has found. poll(2)
+enum class poll_events : std::uint32_t {
+  none = 0,
+  readable = POLLIN,
+  urgent = POLLPRI,
+  writable = POLLOUT,
+  error = POLLERR,          ///< Only found; it need not be asked for.
+  hung_up = POLLHUP,        ///< Only found.
+  peer_closed = POLLRDHUP,  ///< The peer of a stream has shut its writing half down.
+};
+
+constexpr poll_events operator|(poll_events a, poll_events b) noexcept {
+  return static_cast<poll_events>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+constexpr poll_events operator&(poll_events a, poll_events b) noexcept {
+  return static_cast<poll_events>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
+}
+
+/// Whether `events` holds at least one of `wanted`.
+constexpr bool has_any(poll_events events, poll_events wanted) noexcept {
+  return (events & wanted) != poll_events::none;
+}
+
+namespace detail {
+
+/// One request on somebody's descriptor, in the frame of the coroutine that waits for it. The kernel may
+/// write to the buffer until its last word: a frame that is destroyed before waits for that.
+class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener {
+ public:
+  descriptor_operation(const descriptor_operation&) = delete;
+  descriptor_operation& operator=(const descriptor_operation&) = delete;
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    return suspend(waiting, stop_token_of(waiting));
+  }
+
+ protected:
+  enum class kind : std::uint8_t { poll, read, write };
+
+  descriptor_operation(int fd, poll_events events) noexcept
+      : fd_(fd), kind_(kind::poll), events_(static_cast<std::uint32_t>(events)) {}
+  descriptor_operation(int fd, kind of, void* data, std::size_t size, std::uint64_t offset) noexcept
+      : fd_(fd), kind_(of), data_(data), size_(size), offset_(offset) {}
+  ~descriptor_operation();
+
+  /// To be called first in await_resume: what the kernel said, not negative, or why not.
+  result<std::uint32_t> outcome() noexcept;
+
+ private:
+  // A member, because stop_listener hears of the loop's end, too: later, when nothing is in flight.
+  struct loop_end final : resident {
+    explicit loop_end(descriptor_operation& of_) noexcept : of(of_) {}
+    void loop_ends() noexcept override { of.abandon(); }
+    descriptor_operation& of;
+  };
+
+  bool suspend(std::coroutine_handle<> waiting, const std::stop_token& token);
+  void prepare(io_uring_sqe& entry) noexcept override;
+  void complete(completion what) noexcept override;
+  void stop_requested() noexcept override;
+  void give_up() noexcept;
+  void abandon() noexcept;
+
+  loop_core* loop_ = nullptr;
+  loop_end loop_end_{*this};
+  int fd_;
+  kind kind_;
+  bool polls_first_ = false;  // the descriptor is non-blocking and was not ready
+  bool given_up_ = false;     // a cancel is on its way: what ends now is not tried again
+  bool abandoned_ = false;    // nobody is to be resumed any more
+  std::uint32_t events_ = 0;
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::uint64_t offset_ = 0;
+  std::uint32_t value_ = 0;
+  error_slot error_;
+};
+
+class URING6_EXPORT descriptor_poll final : public descriptor_operation {
+ public:
+  descriptor_poll(int fd, poll_events events) noexcept : descriptor_operation(fd, events) {}
+  result<poll_events> await_resume() noexcept {
+    return outcome().map([](std::uint32_t found) { return static_cast<poll_events>(found); });
+  }
+};
+
+class URING6_EXPORT descriptor_transfer final : public descriptor_operation {
+ public:
+  static constexpr std::uint64_t at_position = ~std::uint64_t{0};  // off_t -1: where the descriptor stands
+
+  descriptor_transfer(int fd, std::span<std::byte> into, std::uint64_t offset) noexcept
+      : descriptor_operation(fd, kind::read, into.data(), into.size(), offset) {}
+  // The kernel only reads from it.
+  descriptor_transfer(int fd, std::span<const std::byte> from, std::uint64_t offset) noexcept
+      : descriptor_operation(fd, kind::write, const_cast<std::byte*>(from.data()), from.size(), offset) {}
+  result<std::size_t> await_resume() noexcept {
+    return outcome().map([](std::uint32_t moved) { return static_cast<std::size_t>(moved); });
+  }
+};
+
+}  // namespace detail
+
+// Of all of these:
+//
+// The descriptor stays the caller's and must stay open until the end of the operation; blocking or not makes
+// no difference. The operation belongs to the running loop. Deadlines: `with_timeout(1s, read(fd, buffer))`.
+//
+// Each has exactly one outcome. What the kernel has done is delivered although a stop was requested
+// meanwhile: a byte that has been read is in nobody else's hands. As the loser of a `when_any` it is dropped
+// with its result, so let `poll` lose there, and read when it has won.
+//
+// A coroutine that is destroyed while it waits ends the operation and waits for the kernel's last word on it;
+// a file that cannot be interrupted (a disk) is waited for.
+//
+// Errors: the kernel's errno (EBADF, EPIPE, ...), `errc::canceled`, `errc::wrong_thread` outside of a running
+// loop.
+
+/// Waits until `fd` is ready for one of `events`, or broken. Returns what it is ready for. Takes nothing from
+/// the descriptor. A regular file is always ready. poll(2), once.
+[[nodiscard("co_await it")]] inline detail::descriptor_poll poll(int fd, poll_events events) noexcept {
+  return {fd, events};
+}
+
+/// Reads at most as much as `into` holds, from where the descriptor stands. Returns how many bytes; 0 at the
+/// end. `into` must live until then. A signal that interrupts it (EINTR) is not seen. read(2). Go:
+/// os.File.Read.
+[[nodiscard("co_await it")]] inline detail::descriptor_transfer read(int fd,
+                                                                     std::span<std::byte> into) noexcept {
+  return {fd, into, detail::descriptor_transfer::at_position};
+}
+
+/// Reads at `offset` bytes from the beginning of a file, and leaves its position. pread(2). Go:
+/// os.File.ReadAt.
+[[nodiscard("co_await it")]] inline detail::descriptor_transfer read_at(int fd, std::span<std::byte> into,
+                                                                        std::uint64_t offset) noexcept {
+  return {fd, into, offset};
+}
+
+/// Writes at most all of `from`, where the descriptor stands. Returns how many bytes were taken: fewer where
+/// a pipe or a disk is full. `from` must stay as it is until then. A pipe without a reader is EPIPE, and
+/// SIGPIPE unless the program ignores it. write(2). Go: os.File.Write.
+[[nodiscard("co_await it")]] inline detail::descriptor_transfer write(
+    int fd, std::span<const std::byte> from) noexcept {
+  return {fd, from, detail::descriptor_transfer::at_position};
+}
+
+/// Writes at `offset` bytes from the beginning of a file, and leaves its position. pwrite(2). Go:
+/// os.File.WriteAt.
+[[nodiscard("co_await it")]] inline detail::descriptor_transfer write_at(int fd,
+                                                                         std::span<const std::byte> from,
+                                                                         std::uint64_t offset) noexcept {
+  return {fd, from, offset};
+}
+
+}  // namespace uring6

@@ -1,0 +1,77 @@
+// What co_await accepts, and what it gives.
+#pragma once
+
+#include <concepts>
+#include <coroutine>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace uring6::detail {
+
+template <class A>
+concept has_member_co_await = requires(A&& a) {
+  std::forward<A>(a).operator co_await();
+};
+
+template <class A>
+concept has_free_co_await = requires(A&& a) {
+  operator co_await(std::forward<A>(a));
+};
+
+template <class A>
+decltype(auto) awaiter_of(A&& a) {
+  if constexpr (has_member_co_await<A>) {
+    return std::forward<A>(a).operator co_await();
+  } else if constexpr (has_free_co_await<A>) {
+    return operator co_await(std::forward<A>(a));
+  } else {
+    return static_cast<A&&>(a);
+  }
+}
+
+/// Something that can stand after co_await; a reference type for what is awaited as an lvalue.
+template <class A>
+concept awaitable = requires(A&& a) {
+  { awaiter_of(std::forward<A>(a)).await_ready() } -> std::convertible_to<bool>;
+  awaiter_of(std::forward<A>(a)).await_resume();
+};
+
+template <awaitable A>
+using await_result = decltype(awaiter_of(std::declval<A>()).await_resume());
+
+/// A result as a value that can be kept: nothing is std::monostate.
+template <awaitable A>
+using await_value =
+    std::conditional_t<std::is_void_v<await_result<A>>, std::monostate, std::remove_cvref_t<await_result<A>>>;
+
+/// How an operation keeps what it was given: movable things (tasks) by value; the awaiters of the library,
+/// which cannot be moved, by reference: as temporaries they live until the end of the co_await expression.
+template <class A>
+using held_awaitable = std::conditional_t<!std::is_lvalue_reference_v<A> && std::is_move_constructible_v<A>,
+                                          std::remove_cvref_t<A>, std::remove_reference_t<A>&>;
+
+/// Awaits something by reference: GCC 12 copies an awaiter that is named by an expression.
+template <class Awaiter>
+struct reference_awaiter {
+  Awaiter* awaiter;
+
+  bool await_ready() const { return awaiter->await_ready(); }
+  template <class Promise>
+  decltype(auto) await_suspend(std::coroutine_handle<Promise> waiting) const {
+    return awaiter->await_suspend(waiting);
+  }
+  decltype(auto) await_resume() const { return awaiter->await_resume(); }
+};
+
+/// What is held, as the operand of co_await.
+template <class A>
+decltype(auto) operand_of(std::remove_reference_t<A>& held) noexcept {
+  if constexpr (has_member_co_await<A> || has_free_co_await<A>) {
+    return static_cast<A&&>(held);
+  } else {
+    return reference_awaiter<std::remove_reference_t<A>>{&held};
+  }
+}
+
+}  // namespace uring6::detail

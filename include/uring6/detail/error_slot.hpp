@@ -1,0 +1,27 @@
+// A place for an error that is nearly always empty: std::error_code cannot be made empty without a call.
+#pragma once
+
+#include <system_error>
+
+#include "uring6/result.hpp"
+
+namespace uring6::detail {
+
+class error_slot {
+ public:
+  error_slot() = default;
+  error_slot(std::error_code code) noexcept  // NOLINT(google-explicit-constructor): it is one
+      : category_(code ? &code.category() : nullptr), value_(code.value()) {}
+  error_slot(errc code) noexcept : error_slot(make_error_code(code)) {}  // NOLINT(google-explicit-constructor)
+
+  explicit operator bool() const noexcept { return category_ != nullptr; }
+  std::error_code code() const noexcept {
+    return category_ ? std::error_code(value_, *category_) : std::error_code();
+  }
+
+ private:
+  const std::error_category* category_ = nullptr;
+  int value_ = 0;
+};
+
+}  // namespace uring6::detail

@@ -1,0 +1,18 @@
+// Where coroutine frames live: recycled per thread, so that a loop in its steady state allocates nothing.
+#pragma once
+
+#include <cstddef>
+#include <memory_resource>
+
+#include "uring6/export.hpp"
+
+namespace uring6::detail {
+
+/// Memory for a coroutine frame of `size` bytes: from `resource` if one is given, else from the calling
+/// thread's recycler. Throws std::bad_alloc.
+URING6_EXPORT void* allocate_frame(std::size_t size, std::pmr::memory_resource* resource = nullptr);
+
+/// Gives a frame back to where it came from. Any thread.
+URING6_EXPORT void free_frame(void* frame, std::size_t size) noexcept;
+
+}  // namespace uring6::detail

@@ -1,0 +1,90 @@
+// A doubly linked list whose links live in the elements: joining, leaving and moving allocate nothing, and an
+// element that is destroyed can leave whatever list it is in.
+#pragma once
+
+namespace uring6::detail {
+
+struct list_hook {
+  list_hook() = default;
+  list_hook(const list_hook&) = delete;
+  list_hook& operator=(const list_hook&) = delete;
+
+  bool linked() const noexcept { return next != nullptr; }
+
+  void unlink() noexcept {
+    if (!next) return;
+    prev->next = next;
+    next->prev = prev;
+    prev = next = nullptr;
+  }
+
+  list_hook* prev = nullptr;
+  list_hook* next = nullptr;
+};
+
+/// T derives from Hook, Hook is list_hook or, where T is in two lists at once, a class derived from it for each.
+/// The list never owns its elements.
+template <class T, class Hook = list_hook>
+class intrusive_list {
+ public:
+  intrusive_list() noexcept { reset(); }
+  intrusive_list(const intrusive_list&) = delete;
+  intrusive_list& operator=(const intrusive_list&) = delete;
+  ~intrusive_list() {
+    while (!empty()) pop_front();
+  }
+
+  bool empty() const noexcept { return head_.next == &head_; }
+  T& front() noexcept { return element(*head_.next); }
+
+  /// For walking by hand: from first() along `next` until is_end().
+  list_hook* first() const noexcept { return head_.next; }
+  bool is_end(const list_hook* at) const noexcept { return at == &head_; }
+
+  void push_back(T& element) noexcept { insert(*head_.prev, static_cast<Hook&>(element)); }
+  void push_front(T& element) noexcept { insert(head_, static_cast<Hook&>(element)); }
+
+  T& pop_front() noexcept {
+    T& first = front();
+    static_cast<Hook&>(first).unlink();
+    return first;
+  }
+
+  /// Takes all elements of `other`, in their order, to the back of this list.
+  void splice_back(intrusive_list& other) noexcept {
+    if (other.empty()) return;
+    list_hook* first = other.head_.next;
+    list_hook* last = other.head_.prev;
+    first->prev = head_.prev;
+    head_.prev->next = first;
+    last->next = &head_;
+    head_.prev = last;
+    other.reset();
+  }
+
+  /// Calls f for each element; f may unlink the element it is given, and no other.
+  template <class F>
+  void for_each(F&& f) {
+    for (list_hook* at = head_.next; at != &head_;) {
+      list_hook* after = at->next;
+      f(element(*at));
+      at = after;
+    }
+  }
+
+ private:
+  void reset() noexcept { head_.prev = head_.next = &head_; }
+
+  static T& element(list_hook& hook) noexcept { return static_cast<T&>(static_cast<Hook&>(hook)); }
+
+  static void insert(list_hook& before, list_hook& hook) noexcept {
+    hook.prev = &before;
+    hook.next = before.next;
+    before.next->prev = &hook;
+    before.next = &hook;
+  }
+
+  list_hook head_;
+};
+
+}  // namespace uring6::detail

@@ -1,0 +1,211 @@
+// The awaiters behind packet_conn. They live in the coroutine frame; what the kernel writes to never does.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "uring6/datagram.hpp"
+#include "uring6/detail/error_slot.hpp"
+#include "uring6/detail/promise.hpp"
+#include "uring6/detail/received_head.hpp"
+#include "uring6/detail/waiting.hpp"
+#include "uring6/export.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+class datagram_batch;
+
+namespace detail {
+
+class packet_socket;
+class receiver;
+class sender;
+
+/// A coroutine that waits until its conn has a datagram for it. Made only when there is none at hand.
+class URING6_EXPORT read_waiter final : public ready_node, public waiting_hook, stop_listener {
+ public:
+  explicit read_waiter(packet_socket& socket) noexcept : socket_(socket) {}
+  ~read_waiter() {
+    if (state_ != state::idle) leave();
+  }
+
+ private:
+  friend class receiver;
+  friend class read_operation;
+
+  // waiting: in the conn's list; notified: resumed soon, and a datagram is kept for it until then.
+  enum class state : std::uint8_t { idle, waiting, notified };
+
+  void leave() noexcept;
+  void stop_requested() noexcept override;
+
+  packet_socket& socket_;
+  error_slot error_;
+  state state_ = state::idle;
+};
+
+/// What all reads have in common: the question whether there is something at hand, and the wait for it.
+class URING6_EXPORT read_operation {
+ public:
+  bool await_ready() const noexcept { return false; }
+
+ protected:
+  explicit read_operation(packet_socket* socket) noexcept : socket_(socket) {}
+
+  /// Where to take from at once, or nullptr.
+  receiver* at_hand(const std::stop_token& token) noexcept;
+
+  /// There is nothing at hand. True: the coroutine is suspended, with `briefly` for one turn of the loop; false:
+  /// `error_` says why it cannot be.
+  bool wait(std::coroutine_handle<> reader, const std::stop_token& token, bool briefly = false);
+
+  /// After a suspension: nullptr if `error_` says what ended it.
+  receiver* resumed() noexcept;
+
+  packet_socket* socket_;
+  error_slot error_;
+  std::optional<read_waiter> waiter_;
+};
+
+class URING6_EXPORT read_from_operation final : public read_operation {
+ public:
+  read_from_operation(packet_socket* socket, std::span<std::byte> into) noexcept
+      : read_operation(socket), data_(into.data()), size_(into.size()) {}
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> reader) {
+    return suspend(reader, stop_token_of(reader));
+  }
+
+  result<datagram> await_resume() noexcept {
+    if (waiter_) finish();
+    if (!head_) [[unlikely]] return fail(error_.code());
+    // Member by member, where the caller wants it: a datagram is large enough for every copy to be felt.
+    return result<datagram>(tl::in_place, std::span(data_, size_), head_->control, head_->source, truncated_,
+                            head_->control_truncated, full_length_);
+  }
+
+ private:
+  bool suspend(std::coroutine_handle<> reader, const std::stop_token& token);
+  void take(receiver& from) noexcept;
+  void finish() noexcept;
+
+  // First the caller's buffer, then what was received into it. Not a span: written as two words and read as one,
+  // it would wait for the store buffer, which costs as much as all the rest of a read.
+  std::byte* data_;
+  const received_head* head_ = nullptr;
+  std::size_t size_;
+  std::size_t full_length_ = 0;
+  bool truncated_ = false;
+};
+
+class URING6_EXPORT read_batch_operation final : public read_operation {
+ public:
+  read_batch_operation(packet_socket* socket, std::span<incoming> messages, bool briefly) noexcept
+      : read_operation(socket), messages_(messages), briefly_(briefly) {}
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> reader) {
+    return suspend(reader, stop_token_of(reader));
+  }
+  result<std::size_t> await_resume() noexcept;
+
+ private:
+  bool suspend(std::coroutine_handle<> reader, const std::stop_token& token);
+
+  std::span<incoming> messages_;
+  std::size_t count_ = 0;
+  bool briefly_;
+};
+
+class URING6_EXPORT receive_operation final : public read_operation {
+ public:
+  /// What the batch held goes back first: it may be what the kernel waits for.
+  receive_operation(packet_socket* socket, datagram_batch& into) noexcept;
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> reader) {
+    return suspend(reader, stop_token_of(reader));
+  }
+  result<std::size_t> await_resume() noexcept;
+
+ private:
+  bool suspend(std::coroutine_handle<> reader, const std::stop_token& token);
+
+  datagram_batch* into_;
+  std::size_t count_ = 0;
+};
+
+/// A coroutine that waits until the kernel has taken its datagrams: one, or a batch of them.
+class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
+ public:
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> writer) {
+    return suspend(writer, stop_token_of(writer));
+  }
+
+ protected:
+  write_waiter(packet_socket* socket, std::span<outgoing> messages, bool addressed) noexcept
+      : socket_(socket), messages_(messages), addressed_(addressed) {}
+  /// One that only waits until all others' datagrams have gone.
+  explicit write_waiter(packet_socket* socket) noexcept : socket_(socket), addressed_(false), flushes_(true) {}
+  ~write_waiter();
+
+  /// To be called first in await_resume.
+  void finish() noexcept;
+  std::error_code error() const noexcept { return (first_error_ ? first_error_ : ended_).code(); }
+
+  std::size_t sent_ = 0;
+
+ private:
+  friend class sender;
+  friend class intrusive_list<write_waiter, waiting_hook>;
+
+  bool suspend(std::coroutine_handle<> writer, const std::stop_token& token);
+  void stop_requested() noexcept override;
+
+  packet_socket* socket_;
+  // Why nothing more is handed to the kernel: refused before it was tried, stopped, closed, out of time.
+  error_slot ended_;
+  error_slot first_error_;
+  std::span<outgoing> messages_;
+  std::size_t next_ = 0;       // the first message that no train has taken
+  std::size_t in_flight_ = 0;  // messages in trains
+  bool addressed_;             // each message has a destination of its own
+  bool flushes_ = false;
+};
+
+class URING6_EXPORT write_operation final : public write_waiter {
+ public:
+  /// `destination` is nullptr on a connected conn.
+  write_operation(packet_socket* socket, std::span<const std::byte> payload, const control_message& control,
+                  const endpoint* destination) noexcept
+      : write_waiter(socket, {&message_, 1}, destination != nullptr),
+        message_{payload, control, destination ? *destination : endpoint{}, {}} {}
+  result<std::size_t> await_resume() noexcept;
+
+ private:
+  outgoing message_;
+};
+
+/// Waits until everything that was written ahead has gone.
+class URING6_EXPORT flush_operation final : public write_waiter {
+ public:
+  explicit flush_operation(packet_socket* socket) noexcept : write_waiter(socket) {}
+  result<void> await_resume() noexcept;
+};
+
+class URING6_EXPORT write_batch_operation final : public write_waiter {
+ public:
+  write_batch_operation(packet_socket* socket, std::span<outgoing> messages, bool addressed) noexcept
+      : write_waiter(socket, messages, addressed) {}
+  result<std::size_t> await_resume() noexcept;
+};
+
+}  // namespace detail
+}  // namespace uring6

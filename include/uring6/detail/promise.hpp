@@ -1,0 +1,69 @@
+// What every uring6 coroutine carries: who waits for it, and which stop token it inherited.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <memory>
+#include <memory_resource>
+#include <stop_token>
+#include <type_traits>
+
+#include "uring6/detail/frame.hpp"
+
+namespace uring6::detail {
+
+inline const std::stop_token never_stopped{};
+
+class promise_base {
+ public:
+  static void* operator new(std::size_t size) { return allocate_frame(size); }
+
+  /// A coroutine whose first parameters are (std::allocator_arg, resource*) takes its frame from the resource.
+  template <class... Rest>
+  static void* operator new(std::size_t size, std::allocator_arg_t, std::pmr::memory_resource* resource, Rest&&...) {
+    return allocate_frame(size, resource);
+  }
+  template <class Self, class... Rest>
+    requires(!std::is_same_v<std::remove_cvref_t<Self>, std::allocator_arg_t>)
+  static void* operator new(std::size_t size, Self&&, std::allocator_arg_t, std::pmr::memory_resource* resource,
+                            Rest&&...) {
+    return allocate_frame(size, resource);
+  }
+  static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
+
+  std::suspend_always initial_suspend() const noexcept { return {}; }
+
+  std::coroutine_handle<> continuation() const noexcept { return continuation_; }
+  void set_continuation(std::coroutine_handle<> continuation) noexcept { continuation_ = continuation; }
+
+  /// The token lives in whoever started the tree of tasks (a scope, a timeout, the loop) and outlives them all.
+  const std::stop_token& stop_token() const noexcept { return *stop_; }
+  void inherit_stop(const std::stop_token& token) noexcept { stop_ = &token; }
+
+ private:
+  std::coroutine_handle<> continuation_;
+  const std::stop_token* stop_ = &never_stopped;
+};
+
+/// The stop token of a suspended coroutine; coroutines of other libraries have none.
+template <class Promise>
+const std::stop_token& stop_token_of(std::coroutine_handle<Promise> handle) noexcept {
+  if constexpr (std::is_base_of_v<promise_base, Promise>) {
+    return handle.promise().stop_token();
+  } else {
+    return never_stopped;
+  }
+}
+
+/// On return, continues whoever waited. Nobody waiting (a frame driven by hand) means: stop here.
+struct final_awaiter {
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> finished) const noexcept {
+    const std::coroutine_handle<> next = finished.promise().continuation();
+    return next ? next : std::noop_coroutine();
+  }
+  void await_resume() const noexcept {}
+};
+
+}  // namespace uring6::detail

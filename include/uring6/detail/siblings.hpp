@@ -1,0 +1,106 @@
+// What when_all, when_any and with_timeout have in common: children that are started together by a coroutine
+// which waits until all of them have ended.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <optional>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "uring6/detail/awaitable.hpp"
+#include "uring6/detail/child.hpp"
+#include "uring6/detail/waiting.hpp"
+#include "uring6/export.hpp"
+#include "uring6/task.hpp"
+
+namespace uring6::detail {
+
+/// One of the things that run at the same time: what is awaited, and what came of it.
+template <awaitable A>
+class sibling {
+ public:
+  using value_type = await_value<A>;
+
+  explicit sibling(A&& awaited) noexcept : awaited_(static_cast<held_awaitable<A>&&>(awaited)) {}
+
+  /// Its coroutine, not started yet. From now on the sibling stays where it is.
+  child& prepare() {
+    child_ = run(*this);
+    return child_;
+  }
+  std::exception_ptr& exception() noexcept { return child_.promise().exception; }
+  value_type&& value() noexcept { return std::move(*value_); }
+
+ private:
+  static child run(sibling& self) {
+    if constexpr (std::is_void_v<await_result<A>>) {
+      co_await operand_of<A>(self.awaited_);
+      self.value_.emplace();
+    } else {
+      value_type value = co_await operand_of<A>(self.awaited_);
+      self.value_.emplace(std::move(value));
+    }
+  }
+
+  held_awaitable<A> awaited_;
+  std::optional<value_type> value_;
+  child child_;  // last: what it awaits outlives it
+};
+
+template <class T>
+std::vector<sibling<task<T>>> siblings_of(std::vector<task<T>> tasks) {
+  std::vector<sibling<task<T>>> parts;
+  parts.reserve(tasks.size());
+  for (task<T>& each : tasks) parts.emplace_back(std::move(each));
+  return parts;
+}
+
+/// Their operations are awaited only as the temporaries that they are (operator co_await &&): what they refer
+/// to may be gone with the expression.
+class URING6_EXPORT siblings : child_owner, ready_node {
+ public:
+  siblings() = default;
+  siblings(const siblings&) = delete;
+  siblings& operator=(const siblings&) = delete;
+
+ protected:
+  ~siblings() = default;
+
+  /// Before the first start. Throws std::logic_error outside of a running loop.
+  void open(const std::stop_token& inherited);
+
+  /// Runs `one` until it waits for the first time, or ends.
+  void start(child& one, std::size_t index);
+
+  /// After the last start. Returns whether there is something to wait for; if so, `waiting` is resumed when
+  /// the last sibling has ended.
+  bool wait(std::coroutine_handle<> waiting, const std::stop_token& inherited);
+
+  /// To be called first in await_resume.
+  void close() noexcept { link_.reset(); }
+
+  void request_stop() noexcept { stop_.request_stop(); }
+  bool stop_requested() const noexcept { return stop_.stop_requested(); }
+  loop_core& loop() const noexcept { return *loop_; }
+
+ private:
+  struct relay {
+    siblings* to;
+    void operator()() const noexcept { to->request_stop(); }
+  };
+
+  void ended(child_promise& which) noexcept final;
+  /// One has ended; the others may still run.
+  virtual void one_ended(child_promise& which) noexcept = 0;
+
+  loop_core* loop_ = nullptr;
+  std::size_t running_ = 0;
+  std::stop_source stop_{std::nostopstate};
+  std::stop_token token_;
+  std::optional<std::stop_callback<relay>> link_;
+};
+
+}  // namespace uring6::detail

@@ -1,0 +1,143 @@
+// The awaiters behind tcp_conn and tcp_listener. They live in the coroutine frame.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stop_token>
+
+#include "uring6/detail/error_slot.hpp"
+#include "uring6/detail/operation.hpp"
+#include "uring6/detail/promise.hpp"
+#include "uring6/detail/waiting.hpp"
+#include "uring6/export.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+class tcp_conn;
+
+namespace detail {
+
+class accept_queue;
+class dial_race;
+class stream_socket;
+
+/// A read or a write of a stream, in line behind those that came before. The kernel reads from or writes to the
+/// caller's memory until its last word: a frame that is destroyed before waits for that.
+class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop_listener {
+ public:
+  stream_operation(const stream_operation&) = delete;
+  stream_operation& operator=(const stream_operation&) = delete;
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    return suspend(waiting, stop_token_of(waiting));
+  }
+
+ protected:
+  enum class kind : std::uint8_t { read, write_some, write_all };
+
+  stream_operation(stream_socket* socket, kind of, void* data, std::size_t size) noexcept
+      : socket_(socket), data_(static_cast<std::byte*>(data)), size_(size), kind_(of) {}
+  ~stream_operation();
+
+  /// To be called first in await_resume: how many octets were moved, or why not.
+  result<std::size_t> outcome() noexcept;
+
+ private:
+  friend class stream_socket;
+  friend class intrusive_list<stream_operation, waiting_hook>;
+
+  bool suspend(std::coroutine_handle<> waiting, const std::stop_token& token);
+  void prepare(io_uring_sqe& entry) noexcept override;
+  void complete(completion what) noexcept override;
+  void stop_requested() noexcept override;
+
+  bool reads() const noexcept { return kind_ == kind::read; }
+  bool done() const noexcept { return kind_ == kind::write_all ? moved_ == size_ : moved_ > 0; }
+
+  stream_socket* socket_;
+  std::byte* data_;
+  std::size_t size_;
+  std::size_t moved_ = 0;
+  error_slot error_;  // once it is over
+  error_slot why_;    // why it is being ended: stopped, closed, out of time
+  kind kind_;
+  bool polls_first_ = false;  // the socket was made non-blocking behind our back and was not ready
+  bool over_ = false;         // about to be resumed
+  bool abandoned_ = false;    // its frame is going: nobody is to be resumed
+};
+
+class URING6_EXPORT stream_read_operation final : public stream_operation {
+ public:
+  stream_read_operation(stream_socket* socket, std::span<std::byte> into) noexcept
+      : stream_operation(socket, kind::read, into.data(), into.size()) {}
+  result<std::size_t> await_resume() noexcept { return outcome(); }
+};
+
+class URING6_EXPORT stream_write_operation final : public stream_operation {
+ public:
+  // The kernel only reads from it.
+  stream_write_operation(stream_socket* socket, std::span<const std::byte> from, bool all) noexcept
+      : stream_operation(socket, all ? kind::write_all : kind::write_some, const_cast<std::byte*>(from.data()),
+                         from.size()) {}
+  result<std::size_t> await_resume() noexcept { return outcome(); }
+};
+
+/// Waits for a connection. Until it resumes, the connection stays in the listener.
+class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
+ public:
+  explicit accept_operation(accept_queue* queue) noexcept : queue_(queue) {}
+  accept_operation(const accept_operation&) = delete;
+  accept_operation& operator=(const accept_operation&) = delete;
+  ~accept_operation();
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    return suspend(waiting, stop_token_of(waiting));
+  }
+  result<tcp_conn> await_resume();
+
+ private:
+  friend class accept_queue;
+  friend class intrusive_list<accept_operation, waiting_hook>;
+
+  // waiting: in line; served: resumed soon, and a connection is kept for it until then.
+  enum class state : std::uint8_t { idle, waiting, served };
+
+  bool suspend(std::coroutine_handle<> waiting, const std::stop_token& token);
+  void stop_requested() noexcept override;
+
+  accept_queue* queue_;
+  error_slot error_;
+  state state_ = state::idle;
+};
+
+/// Connects to the first of some endpoints that answers.
+class URING6_EXPORT dial_operation {
+ public:
+  explicit dial_operation(std::unique_ptr<dial_race> race) noexcept;
+  dial_operation(const dial_operation&) = delete;
+  dial_operation& operator=(const dial_operation&) = delete;
+  ~dial_operation();
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    return suspend(waiting, stop_token_of(waiting));
+  }
+  result<tcp_conn> await_resume();
+
+ private:
+  bool suspend(std::coroutine_handle<> waiting, const std::stop_token& token);
+
+  std::unique_ptr<dial_race> race_;
+};
+
+}  // namespace detail
+}  // namespace uring6

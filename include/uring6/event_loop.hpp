@@ -1,0 +1,155 @@
+// event_loop: one thread, one ring, any number of tasks.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+
+#include "uring6/detail/waiting.hpp"
+#include "uring6/export.hpp"
+#include "uring6/result.hpp"
+#include "uring6/task.hpp"
+
+namespace uring6 {
+
+/// What a loop is made of. The defaults suit a busy UDP service.
+struct loop_options {
+  /// Entries of the submission queue: operations handed over per system call. 1 to 32,768.
+  unsigned submission_entries = 256;
+  /// Entries of the completion queue, 1 to 65,536, at least as many as of the submission queue. More than the receive
+  /// buffers plus the operations in flight means that it cannot overflow; if it does, nothing is lost, but it costs
+  /// time.
+  unsigned completion_entries = 4096;
+  /// Receive buffers of the loop, shared by all its conns. A power of two, 2 to 32,768. They are used last in, first
+  /// out: memory is touched only as far as buffers are needed at once (lent, or waiting for their readers).
+  unsigned receive_buffers = 256;
+  /// How many operations may complete without suspension, and how many coroutines be resumed, before the loop
+  /// looks at the kernel and at the other coroutines again. At least 1.
+  unsigned budget = 512;
+  /// How long to look for completions before going to sleep, at most 10 s. 0: sleep at once. Worth its processor time
+  /// where a wake-up costs more than the wait (virtual machines, request-response at low latency). It adapts: where four
+  /// spins in a row were in vain, only one wait in eight spins, until one finds something again.
+  std::chrono::microseconds spin{0};
+  /// How long a sleep lets completions gather, at most 1 s: a loop with nothing to do sleeps at least that long unless
+  /// 32 sockets are ready, then takes all that is there with one system call; if nothing is, it wakes for the first
+  /// completion. So a datagram that ends a longer silence is not delayed, those of a stream by at most so long, and
+  /// posts from other threads likewise; timers are on time. 0: wake for the first completion. A spin that finds
+  /// something goes before. Without effect before Linux 6.12, as `probe` says. IORING_ENTER_EXT_ARG's min_wait_usec.
+  std::chrono::microseconds min_wait{0};
+  /// How long the kernel may poll the devices of the loop's sockets before it sleeps, at most 1 s: a lower latency for
+  /// processor time, on network cards with NAPI; nothing on lo. 0: no polling. Without effect where the kernel refuses
+  /// it (before Linux 6.9), as `probe` says. IORING_REGISTER_NAPI, preferring busy poll.
+  std::chrono::microseconds busy_poll{0};
+};
+
+/// Counters since the loop was made. Cheap enough to be always on.
+struct loop_stats {
+  std::uint64_t enters = 0;       ///< System calls into the ring.
+  std::uint64_t submissions = 0;  ///< Operations handed to the kernel.
+  std::uint64_t completions = 0;  ///< Completions reaped.
+  std::uint64_t overflows = 0;    ///< Enters that found the completion queue overflown.
+  std::uint64_t turns = 0;        ///< Rounds of the loop.
+  std::uint64_t resumptions = 0;  ///< Coroutines resumed from the ready queue.
+  std::uint64_t spins = 0;        ///< Sleeps that spinning saved.
+  std::uint64_t idle_spins = 0;   ///< Spins in vain: the loop slept after them.
+};
+
+/// Runs tasks on the thread that calls `run`. A loop and everything made with it belong to that thread; only
+/// `post`, `stop` and std::stop_source reach it from others. Made on one thread, it may be run on another, as
+/// long as it is always the same one; destroy it there, or when that thread has ended.
+///
+/// Conns may outlive their loop: they are closed then. The child of a fork must not use the loop.
+class URING6_EXPORT event_loop {
+ public:
+  /// Throws std::system_error whose text says what is missing (kernel, sysctl, seccomp or memlock) and what to
+  /// do about it; `errc::out_of_range` for options outside of their ranges.
+  explicit event_loop(const loop_options& options = {});
+
+  /// The same without an exception. `probe()` explains a failure.
+  static result<event_loop> create(const loop_options& options = {});
+
+  event_loop(event_loop&&) noexcept;
+  event_loop& operator=(event_loop&&) noexcept;
+
+  /// Ends what is still in flight, waits for the kernel's last word on it, and frees the ring.
+  ~event_loop();
+
+  /// Runs `main` and everything it spawns, until it has ended; gives its value or rethrows its exception.
+  /// Throws std::system_error if the loop cannot run here: `errc::wrong_thread`, `errc::forked`,
+  /// resource_deadlock_would_occur inside of itself.
+  template <class T>
+  T run(task<T> main) {
+    bool done = false;
+    auto root = [](task<T>& inner, bool& finished) -> task<T> {
+      struct at_end {
+        bool& flag;
+        ~at_end() { flag = true; }
+      } const note{finished};
+      co_return co_await std::move(inner);
+    };
+    task<T> outer = root(main, done);
+    drive(outer.handle(), outer.handle().promise(), done);
+    return outer.handle().promise().take();
+  }
+
+  /// Asks the main task, and with it all its children, to stop. Any thread; also before `run`, and for good: a task
+  /// that is run later is stopped from its start.
+  void stop() noexcept;
+
+  /// Runs `f()` on the loop's thread, in the order of the posts. Any thread. Dropped unrun if the loop has ended.
+  /// An exception out of `f` ends the program.
+  template <std::invocable F>
+  void post(F f);
+
+  // --- inside of somebody else's loop: epoll, Asio, sd-event, libuv ---
+
+  /// A descriptor that is readable (poll(2), epoll level- or edge-triggered) when `poll` has something to do, but
+  /// for timers; always the same one, made and readable at the first call. The loop's: neither read nor close it. An eventfd that the ring is registered
+  /// with (IORING_REGISTER_EVENTFD). Errors: EMFILE; `errc::wrong_thread`, `errc::forked`.
+  result<int> descriptor();
+
+  /// Runs what is ready, without sleeping: on the thread that the loop belongs to, whenever `descriptor` is readable,
+  /// at the time that the last call returned, and after anything that was done from outside of the loop's tasks (a
+  /// spawn, a deadline set, a conn closed). Tasks are those of a `scope` made with this loop.
+  ///
+  /// Returns when to call again at the latest, whatever the descriptor says: the next timer, a point that has
+  /// passed if it stopped to let the host run, or none. Errors: as `run`.
+  ///
+  ///     scope tasks(loop);
+  ///     tasks.spawn(serve(pc));
+  ///     for (;;) {
+  ///       const auto next = or_throw(loop.poll());
+  ///       ::epoll_wait(epoll, events, 16, milliseconds_until(next));  // watches or_throw(loop.descriptor())
+  ///       ...
+  ///     }
+  result<std::optional<std::chrono::steady_clock::time_point>> poll();
+
+  loop_stats stats() const noexcept;
+
+  /// The implementation, for the library's own rooms.
+  const std::shared_ptr<detail::loop_core>& core() const noexcept { return core_; }
+
+ private:
+  explicit event_loop(std::shared_ptr<detail::loop_core> core) noexcept;
+  void drive(std::coroutine_handle<> handle, detail::promise_base& promise, const bool& done);
+  void post_call(void (*call)(void*), void (*drop)(void*), void* state);
+
+  std::shared_ptr<detail::loop_core> core_;
+  std::stop_source stop_;
+  std::stop_token token_;
+};
+
+template <std::invocable F>
+void event_loop::post(F f) {
+  auto state = std::make_unique<F>(std::move(f));
+  post_call([](void* raw) { (*static_cast<F*>(raw))(); }, [](void* raw) { delete static_cast<F*>(raw); },
+            state.get());
+  state.release();
+}
+
+}  // namespace uring6

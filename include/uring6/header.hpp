@@ -1,0 +1,125 @@
+// The IPv6 header and the extension headers behind it (RFC 8200).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "uring6/address.hpp"
+#include "uring6/export.hpp"
+#include "uring6/protocol.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+/// An IPv6 header. Go: ipv6.Header.
+struct URING6_EXPORT header {
+  static constexpr std::size_t size = 40;            ///< Bytes on the wire. Go: ipv6.HeaderLen.
+  static constexpr std::uint8_t version_number = 6;  ///< Go: ipv6.Version.
+
+  std::uint8_t version = version_number;
+  std::uint8_t traffic_class = 0;
+  std::uint32_t flow_label = 0;      ///< 0 to 0xfffff.
+  std::uint16_t payload_length = 0;  ///< Bytes behind this header; 0 for a jumbogram (RFC 2675).
+  ip_protocol next_header = ip_protocol::no_next_header;
+  std::uint8_t hop_limit = 0;
+  ip_address source;
+  ip_address destination;
+
+  /// Reads the header at the front of `packet`; what follows it is not looked at, and may be cut off as in
+  /// the quotation of an ICMP error. Go: ipv6.ParseHeader, which takes any version.
+  ///
+  /// Error: `errc::malformed` if there are fewer than 40 bytes or the version is not 6.
+  static result<header> parse(std::span<const std::byte> packet) noexcept;
+
+  /// Writes the header to the front of `area` and returns its size, 40. Zones are not part of it. Go has
+  /// none.
+  ///
+  /// Errors: `errc::out_of_range` if the version is not 6 or the flow label is above 0xfffff;
+  /// `std::errc::no_buffer_space` if `area` has fewer than 40 bytes.
+  result<std::size_t> encode(std::span<std::byte> area) const noexcept;
+
+  friend bool operator==(const header&, const header&) = default;
+};
+
+/// All fields in Go's order: "ver=6 tclass=0xb8 flowlbl=0x0 payloadlen=8 nxthdr=58 hoplim=64 src=::1
+/// dst=::1".
+URING6_EXPORT std::string to_string(const header& fixed);
+
+/// An extension header, in place.
+struct extension_header {
+  ip_protocol type;                  ///< Which one this is.
+  ip_protocol next_header;           ///< What follows it.
+  std::size_t offset;                ///< From the start of the IPv6 header, in bytes.
+  std::span<const std::byte> bytes;  ///< The whole header, its first two fields included.
+};
+
+/// What a fragment header says (RFC 8200, 4.5).
+struct fragment_header {
+  std::uint16_t offset = 0;  ///< Of the fragment in the fragmentable part, in bytes.
+  bool more = false;         ///< Whether further fragments follow.
+  std::uint32_t identification = 0;
+
+  friend bool operator==(const fragment_header&, const fragment_header&) = default;
+};
+
+/// Steps over the extension headers of a packet to its upper layer, never outside the packet and never
+/// without end: each step takes at least eight bytes.
+///
+///     auto walk = or_throw(header_walk::over(packet));
+///     while (auto next = or_throw(walk.next())) use(*next);
+///     use(walk.protocol(), packet.subspan(walk.offset()));
+///
+/// It looks at the bytes it was given; they must outlive it.
+class URING6_EXPORT header_walk {
+ public:
+  /// Starts behind the IPv6 header of `packet`.
+  ///
+  /// Bytes beyond the header's payload length are not part of the packet; a packet shorter than that (the
+  /// quotation of an ICMP error) is walked as far as it goes. Error: as `header::parse`.
+  static result<header_walk> over(std::span<const std::byte> packet) noexcept;
+
+  /// The next extension header; nothing when the upper layer is reached.
+  ///
+  /// Error: `errc::malformed` if the header is cut off, or is hop-by-hop options anywhere but in front. The
+  /// walk stays where it is.
+  result<std::optional<extension_header>> next() noexcept;
+
+  /// What stands at `offset()`: the upper layer's protocol when `next` has given nothing. In a later
+  /// fragment, the protocol of the first one's beginning.
+  ip_protocol protocol() const noexcept { return protocol_; }
+
+  /// Where the walk is, in bytes from the start of the IPv6 header.
+  std::size_t offset() const noexcept { return offset_; }
+
+  /// What is left of the packet there.
+  std::span<const std::byte> payload() const noexcept { return packet_.subspan(offset_); }
+
+  /// The fragment header, if one has been passed. At an offset above 0 the payload is the middle of
+  /// something: there is no upper-layer header in it.
+  const std::optional<fragment_header>& fragment() const noexcept { return fragment_; }
+
+ private:
+  header_walk(std::span<const std::byte> packet, ip_protocol protocol) noexcept
+      : packet_(packet), protocol_(protocol) {}
+
+  std::span<const std::byte> packet_;
+  std::size_t offset_ = header::size;
+  ip_protocol protocol_;
+  std::optional<fragment_header> fragment_;
+};
+
+/// The upper layer of a packet, behind all extension headers.
+struct upper_layer {
+  ip_protocol protocol;
+  std::size_t offset;                       ///< From the start of the IPv6 header, in bytes.
+  std::span<const std::byte> payload;       ///< From there on.
+  std::optional<fragment_header> fragment;  ///< If the packet is a fragment.
+};
+
+/// Walks to the upper layer in one go. Errors: as `header_walk`.
+URING6_EXPORT result<upper_layer> find_upper_layer(std::span<const std::byte> packet) noexcept;
+
+}  // namespace uring6

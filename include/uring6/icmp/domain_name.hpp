@@ -1,0 +1,43 @@
+// A DNS name as router advertisements carry it: uncompressed (RFC 1035, 3.1).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "uring6/export.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6::icmp {
+
+/// A DNS name with at least one label, up to 255 bytes on the wire. A value; allocates nothing.
+class URING6_EXPORT domain_name {
+ public:
+  /// Reads "example.org" or "example.org.": labels of 1 to 63 printable ASCII characters.
+  /// Error: `errc::malformed`.
+  static result<domain_name> parse(std::string_view text) noexcept;
+
+  /// Reads the name at the front of `bytes`; `wire().size()` says how many it took.
+  /// Error: `errc::malformed` if it is cut off, empty, longer than 255 bytes or compressed.
+  static result<domain_name> decode(std::span<const std::byte> bytes) noexcept;
+
+  /// Labels with their lengths, the final 0 included.
+  std::span<const std::byte> wire() const noexcept { return {wire_.data(), size_}; }
+
+  friend bool operator==(const domain_name& a, const domain_name& b) noexcept = default;
+
+ private:
+  domain_name() noexcept = default;
+
+  std::array<std::byte, 255> wire_{};
+  std::uint8_t size_ = 0;
+};
+
+/// "example.org"; dots and backslashes inside a label with a backslash before them, and what is not printable
+/// as \DDD (RFC 4343).
+URING6_EXPORT std::string to_string(const domain_name& name);
+
+}  // namespace uring6::icmp

@@ -1,0 +1,40 @@
+// Which ICMPv6 types a raw socket receives (RFC 3542, 3.2).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "uring6/icmp/type.hpp"
+
+namespace uring6 {
+
+/// The filter of a raw ICMPv6 socket, with the layout of `struct icmp6_filter`: eight words in host order, a
+/// bit set blocks its type. A filter starts by accepting all. Go: ipv6.ICMPFilter, whose methods panic for a
+/// type outside 0 to 255: there is no such `icmp_type`.
+class icmp_filter {
+ public:
+  /// Lets that type through.
+  constexpr void accept(icmp_type type) noexcept { words_[word(type)] &= ~bit(type); }
+
+  /// Keeps that type away.
+  constexpr void block(icmp_type type) noexcept { words_[word(type)] |= bit(type); }
+
+  /// Blocks all types, or accepts them all.
+  constexpr void set_all(bool block) noexcept { words_.fill(block ? ~std::uint32_t{0} : 0); }
+
+  /// Whether the filter keeps that type away.
+  constexpr bool will_block(icmp_type type) const noexcept { return (words_[word(type)] & bit(type)) != 0; }
+
+  friend constexpr bool operator==(const icmp_filter&, const icmp_filter&) noexcept = default;
+
+ private:
+  static constexpr std::size_t word(icmp_type type) noexcept { return static_cast<std::uint8_t>(type) >> 5; }
+  static constexpr std::uint32_t bit(icmp_type type) noexcept {
+    return std::uint32_t{1} << (static_cast<std::uint8_t>(type) & 31);
+  }
+
+  std::array<std::uint32_t, 8> words_{};
+};
+
+}  // namespace uring6

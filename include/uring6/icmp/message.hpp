@@ -1,0 +1,83 @@
+// An ICMPv6 message (RFC 4443): read from a packet, written to one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "uring6/address.hpp"
+#include "uring6/export.hpp"
+#include "uring6/icmp/echo.hpp"
+#include "uring6/icmp/error_message.hpp"
+#include "uring6/icmp/multicast_listener.hpp"
+#include "uring6/icmp/neighbor_discovery.hpp"
+#include "uring6/icmp/type.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6::icmp {
+
+/// A message of any other type, or one of any type whose bytes the caller lays out. Go: RawBody.
+struct raw_body {
+  icmp_type type{};
+  std::uint8_t code = 0;
+  std::span<const std::byte> data;  ///< Behind the message's header of four bytes.
+};
+
+/// What a message says. The type and, where it means something, the code are part of it, so that they always
+/// fit the rest. Go: MessageBody.
+using message_body =
+    std::variant<raw_body, destination_unreachable, packet_too_big, time_exceeded, parameter_problem,
+                 echo_request, echo_reply, multicast_listener_query, multicast_listener_report,
+                 multicast_listener_done, router_solicitation, router_advertisement, neighbor_solicitation,
+                 neighbor_advertisement, redirect, version2_multicast_listener_query,
+                 version2_multicast_listener_report, extended_echo_request, extended_echo_reply>;
+
+/// The type that a message with this body has.
+URING6_EXPORT icmp_type type_of(const message_body& body) noexcept;
+
+/// A message as it arrived. It points into the packet that it was read from. Go: Message.
+struct message {
+  icmp_type type{};
+  std::uint8_t code = 0;
+  std::uint16_t checksum = 0;  ///< As received.
+  message_body body;
+};
+
+/// Reads a message without looking at its checksum: for a packet that the kernel has verified, as every
+/// ICMPv6 socket delivers it. Go: ParseMessage.
+///
+/// Nothing is copied: data, lists and names point into `packet`. The rules of the RFCs about what a receiver
+/// must refuse are kept as far as the message alone can tell. A type that is not among `message_body` becomes
+/// a raw_body.
+///
+/// Error: `errc::malformed`.
+URING6_EXPORT result<message> parse(std::span<const std::byte> packet) noexcept;
+
+/// The same, for a packet that nobody has verified: a wrong checksum is `errc::malformed`. Go never looks at
+/// it (golang/go#70340).
+///
+/// `source`, `destination`: of the IPv6 header, or the final destination where a routing header is.
+URING6_EXPORT result<message> parse(std::span<const std::byte> packet, const ip_address& source,
+                                    const ip_address& destination) noexcept;
+
+/// Writes a message with a checksum of 0, which the kernel fills in on every ICMPv6 socket. Go:
+/// Message.Marshal(nil).
+///
+/// Returns the number of bytes. Nothing is allocated. Errors: `std::errc::no_buffer_space` if `area` is too
+/// short; `errc::out_of_range` for a value outside its field or against the RFC; `errc::too_long` for a list
+/// or data that its length field cannot hold; `std::errc::invalid_argument` for an extension that has no
+/// business in the message. What stands in `area` is then unspecified. `area` must not overlap what the body
+/// points to.
+URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area) noexcept;
+
+/// The same with the checksum (RFC 4443, 2.3), for a packet that the kernel does not touch. Go:
+/// Message.Marshal(psh).
+URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area,
+                                         const ip_address& source, const ip_address& destination) noexcept;
+
+/// In one line: "echo request id=1 seq=2 data=56".
+URING6_EXPORT std::string to_string(const message_body& body);
+
+}  // namespace uring6::icmp

@@ -1,0 +1,76 @@
+// Neighbor discovery (RFC 4861). Go has none of it.
+//
+// What these checks cannot see is the receiver's to check: that the hop limit was 255 and the source of a
+// router advertisement or redirect link-local (RFC 4861, 6.1 and 7.1).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+#include "uring6/address.hpp"
+#include "uring6/export.hpp"
+#include "uring6/icmp/list.hpp"
+#include "uring6/icmp/option.hpp"
+#include "uring6/icmp/type.hpp"
+
+namespace uring6::icmp {
+
+/// Type 133.
+struct router_solicitation {
+  static constexpr icmp_type type = icmp_type::router_solicitation;
+
+  list<option> options;
+};
+
+/// How much a router is preferred over others (RFC 4191, 2.1).
+enum class router_preference : std::uint8_t { medium = 0, high = 1, reserved = 2, low = 3 };
+
+/// In words ("high").
+URING6_EXPORT std::string_view to_string(router_preference preference) noexcept;
+
+/// Type 134.
+struct router_advertisement {
+  static constexpr icmp_type type = icmp_type::router_advertisement;
+
+  std::uint8_t hop_limit = 0;  ///< For hosts to use; 0: not specified here.
+  bool managed = false;        ///< M: addresses by DHCPv6.
+  bool other = false;          ///< O: other configuration by DHCPv6.
+  bool home_agent = false;     ///< H (RFC 6275)
+  router_preference preference = router_preference::medium;
+  bool proxy = false;                             ///< P (RFC 4389)
+  std::chrono::seconds lifetime{0};               ///< As default router, 0 to 65535; 0: it is none.
+  std::chrono::milliseconds reachable_time{0};    ///< 0 to 0xffffffff; 0: not specified here.
+  std::chrono::milliseconds retransmit_timer{0};  ///< 0 to 0xffffffff; 0: not specified here.
+  list<option> options;
+};
+
+/// Type 135.
+struct neighbor_solicitation {
+  static constexpr icmp_type type = icmp_type::neighbor_solicitation;
+
+  ip_address target;  ///< Not multicast.
+  list<option> options;
+};
+
+/// Type 136.
+struct neighbor_advertisement {
+  static constexpr icmp_type type = icmp_type::neighbor_advertisement;
+
+  bool router = false;          ///< R: the sender is one.
+  bool solicited = false;       ///< S: it answers a solicitation.
+  bool override_cache = false;  ///< O: it replaces a cached link-layer address.
+  ip_address target;            ///< Not multicast.
+  list<option> options;
+};
+
+/// Type 137.
+struct redirect {
+  static constexpr icmp_type type = icmp_type::redirect;
+
+  ip_address target;       ///< The better first hop: a link-local address, or `destination` itself.
+  ip_address destination;  ///< Not multicast.
+  list<option> options;
+};
+
+}  // namespace uring6::icmp

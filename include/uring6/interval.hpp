@@ -1,0 +1,59 @@
+// interval: ticks at equal distances.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "uring6/export.hpp"
+#include "uring6/result.hpp"
+#include "uring6/timer.hpp"
+
+namespace uring6 {
+
+class interval;
+
+namespace detail {
+
+class URING6_EXPORT tick_operation final : public sleep_operation {
+ public:
+  explicit tick_operation(interval& of) noexcept;
+  bool await_ready() const noexcept;
+  result<std::uint64_t> await_resume() noexcept;
+
+ private:
+  interval& of_;
+};
+
+}  // namespace detail
+
+/// Ticks every `period`, counted from the start and not from the last tick: delays do not add up. One task
+/// waits at a time. CLOCK_MONOTONIC. Go: time.Ticker.
+class URING6_EXPORT interval {
+ public:
+  /// The first tick comes one period from now. A period of 0 or less is an error of `tick`.
+  template <class Rep, class Period>
+  explicit interval(std::chrono::duration<Rep, Period> period)
+      : interval(std::chrono::ceil<detail::clock::duration>(period), detail::deadline_after(period)) {}
+
+  /// The first tick comes at `first`.
+  interval(std::chrono::steady_clock::duration period, std::chrono::steady_clock::time_point first) noexcept
+      : period_(period), next_(first) {}
+
+  /// Waits for the next tick. Returns how many ticks have been missed since the last one, 0 when in time:
+  /// they are over, and do not come any more. Errors: `errc::out_of_range` for a bad period,
+  /// `errc::canceled`, `errc::wrong_thread`.
+  [[nodiscard("co_await it")]] detail::tick_operation tick() noexcept {
+    return detail::tick_operation(*this);
+  }
+
+  /// When the next tick is due.
+  std::chrono::steady_clock::time_point next() const noexcept { return next_; }
+
+ private:
+  friend detail::tick_operation;
+
+  std::chrono::steady_clock::duration period_;
+  std::chrono::steady_clock::time_point next_;
+};
+
+}  // namespace uring6

@@ -1,0 +1,87 @@
+// Opening conns: listen_packet and dial, with Go's network words.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "uring6/event_loop.hpp"
+#include "uring6/packet_conn.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+/// What must be known before a conn is opened.
+struct packet_options {
+  /// Several sockets share the port; the kernel spreads the flows. SO_REUSEPORT.
+  bool reuse_port = false;
+  /// The port may be taken while another socket has it, as listeners of a multicast group do. On by itself for a
+  /// multicast address. SO_REUSEADDR.
+  bool reuse_address = false;
+  /// Bind to an address that this host does not have (yet). IPV6_FREEBIND.
+  bool freebind = false;
+  /// Hear and send by this interface only. SO_BINDTODEVICE.
+  std::string device{};
+  /// Size of the kernel's receive buffer, octets; 0: the system's. Beyond net.core.rmem_max with privilege only;
+  /// what was granted is what `SO_RCVBUF` then reads. A small datagram takes about 800 octets of it.
+  std::size_t receive_buffer = 4 * 1024 * 1024;
+  /// Size of the kernel's send buffer, octets; 0: the system's.
+  std::size_t send_buffer = 0;
+  /// Deliver multicast only for groups that this conn has joined, not for all that the host has. IPV6_MULTICAST_ALL
+  /// off.
+  bool joined_groups_only = true;
+  /// Let the kernel hand over runs of equal datagrams as one; the conn takes them apart again. UDP_GRO.
+  bool receive_offload = true;
+  /// Send runs of equal datagrams as one. UDP_SEGMENT.
+  bool send_offload = true;
+  /// The longest datagram that will come, octets; 0: any. With a small one and no receive_offload, small buffers are
+  /// used, and longer datagrams are cut (`truncated`).
+  std::size_t longest_datagram = 0;
+  /// Writes complete as soon as they are copied, and leave together when the loop next enters the kernel. An error is
+  /// then reported by the next write (which is not sent), by `flush`, and in the counters.
+  bool coalesce_writes = false;
+};
+
+/// Opens a conn that receives at `address`.
+///
+/// `network`:
+/// - "udp6" (IPv6 only) or "udp" (dual stack: IPv4 peers appear as v4-mapped addresses);
+/// - "ip6:ipv6-icmp", "ip6:ospf", "ip6:89", …: raw IPv6, the payload behind the IPv6 header and its extension headers of
+///   packets of one protocol, by name (/etc/protocols) or number. CAP_NET_RAW (EPERM). Endpoints have port 0. "ip6:255" only sends: whole
+///   packets, whose header the caller writes (`header::encode`).
+/// - "icmp6": ICMPv6 echo without a privilege: requests out, their replies in. The kernel writes the identifier, which
+///   is `local_endpoint().port`, and delivers what bears it. EACCES unless a group of the process is in
+///   net.ipv4.ping_group_range. Go: icmp.ListenPacket("udp6", …).
+///
+/// `address` with a port for UDP: "[::1]:1024", "[fe80::1%eth0]:53", "[::]:0" (the kernel chooses the port, see
+/// `local_endpoint`), or ":53" for any address; else without: "::", "fe80::1%eth0", or "" for any; for "icmp6" also
+/// "[::]:77", which chooses the identifier. A multicast address shares the port with other listeners and hears that
+/// group only (one of link-local scope without a zone binds any address); join the group to hear it.
+///
+/// The conn belongs to `loop` and must be used on its thread. Errors: `errc::unknown_network`, `errc::bad_address`,
+/// `errc::missing_port`, `errc::unknown_zone`, EINVAL for an IPv4 address where there is no UDP, EADDRINUSE,
+/// EADDRNOTAVAIL, EACCES (a port below 1024), … Go: net.ListenPacket.
+URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network, std::string_view address,
+                                                const packet_options& options = {});
+
+/// Opens a conn that talks to `address` only: `write` needs no destination, and errors that the peer's host reports
+/// (ICMP) are seen. Network words and errors as of `listen_packet`; ENETUNREACH. Go: net.Dial.
+URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network, std::string_view address,
+                                              const packet_options& options = {});
+
+/// Takes a socket over that somebody else has opened (socket activation, another library, `release`): AF_INET6, and UDP, raw or
+/// ICMPv6, bound or connected as it is. The conn owns it and closes it; after an error it is still the caller's.
+///
+/// Of `options` only those count that can be set on an open socket: receive_offload, send_offload, longest_datagram,
+/// coalesce_writes. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all its descriptors).
+///
+/// Errors: EBADF, ENOTSOCK; address_family_not_supported for other than AF_INET6; wrong_protocol_type for a stream or a
+/// protocol that is no conn's. Go: net.FilePacketConn.
+URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options = {});
+
+/// The same for a socket that stays the caller's: the conn works on a duplicate of the descriptor, and closing either leaves
+/// the other open. Both read the same datagrams, each of which goes to one of them. Errors: as `adopt_packet`, EMFILE.
+URING6_EXPORT result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options = {});
+
+}  // namespace uring6

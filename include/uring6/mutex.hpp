@@ -1,0 +1,87 @@
+// async_mutex: one at a time, without holding up the loop.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "uring6/detail/line.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+class async_mutex;
+
+/// Holds an async_mutex until it is destroyed. Any thread.
+class [[nodiscard("unlocks at once")]] async_lock {
+ public:
+  async_lock(async_lock && other) noexcept : held_(std::exchange(other.held_, nullptr)) {}
+  async_lock& operator=(async_lock&& other) noexcept {
+    std::swap(held_, other.held_);
+    return *this;
+  }
+  ~async_lock() {
+    unlock();
+  }
+
+  /// Before the end of the scope; the second time nothing happens.
+  inline void unlock() noexcept;
+
+ private:
+  friend async_mutex;
+  explicit async_lock(async_mutex & held) noexcept : held_(&held) {}
+
+  async_mutex* held_;
+};
+
+/// A mutex that suspends the task instead of the thread; first come, first served. Between tasks of one loop
+/// or of several. It must outlive those who wait and those who hold it.
+///
+///     auto lock = co_await mutex.lock();
+///     if (!lock) co_return;  // stopped
+class async_mutex {
+ public:
+  async_mutex() noexcept : line_(mutex_, 1) {}
+  async_mutex(const async_mutex&) = delete;
+  async_mutex& operator=(const async_mutex&) = delete;
+
+  class lock_operation final : public detail::line_waiter {
+   public:
+    explicit lock_operation(async_mutex& of) noexcept : line_waiter(of.line_), of_(of) {}
+    result<async_lock> await_resume() noexcept {
+      if (const auto error = resume()) return fail(error);
+      return async_lock(of_);
+    }
+
+   private:
+    async_mutex& of_;
+  };
+
+  /// Waits until the mutex is free and locks it. Errors: `errc::canceled`, and then it is not locked;
+  /// `errc::wrong_thread` outside of a running loop.
+  [[nodiscard("co_await it")]] lock_operation lock() noexcept { return lock_operation(*this); }
+
+  /// Locks it if it is free. Any thread.
+  [[nodiscard]] std::optional<async_lock> try_lock() noexcept {
+    const std::scoped_lock guard(mutex_);
+    if (!line_.take()) return std::nullopt;
+    return async_lock(*this);
+  }
+
+ private:
+  friend async_lock;
+
+  void unlock() noexcept {
+    const std::scoped_lock guard(mutex_);
+    line_.give(1);
+  }
+
+  std::mutex mutex_;
+  detail::line line_;
+};
+
+void async_lock::unlock() noexcept {
+  if (held_) std::exchange(held_, nullptr)->unlock();
+}
+
+}  // namespace uring6

@@ -1,0 +1,252 @@
+// packet_conn: datagrams in and out, each with its IPv6 control message. Go: ipv6.PacketConn.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "uring6/address.hpp"
+#include "uring6/bpf/instruction.hpp"
+#include "uring6/control_message.hpp"
+#include "uring6/datagram.hpp"
+#include "uring6/datagram_batch.hpp"
+#include "uring6/detail/packet_operations.hpp"
+#include "uring6/export.hpp"
+#include "uring6/icmp/filter.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+struct interface;
+
+/// Counters of a conn since it was opened.
+struct packet_stats {
+  std::uint64_t received_datagrams = 0;  ///< Handed to readers.
+  std::uint64_t received_bytes = 0;      ///< Payload of these.
+  std::uint64_t received_buffers = 0;    ///< Filled by the kernel; fewer than datagrams where trains came (UDP_GRO).
+  std::uint64_t received_trains = 0;     ///< Buffers with more than one datagram.
+  std::uint64_t rearms = 0;              ///< The read had ended and was armed again.
+  std::uint64_t out_of_buffers = 0;      ///< Of these, because the pool was empty (ENOBUFS): back-pressure, no loss.
+  std::uint64_t receive_errors = 0;      ///< Errors of the socket (ICMP) reported to readers.
+  std::uint64_t malformed = 0;           ///< Completions that made no sense.
+  std::uint64_t kernel_drops = 0;        ///< Thrown away by the kernel: the socket's buffer was full, a filter
+                                         ///< or a checksum refused them (SO_MEMINFO).
+  std::uint64_t sent_datagrams = 0;      ///< Taken by the kernel.
+  std::uint64_t sent_bytes = 0;          ///< Payload of these.
+  std::uint64_t sent_trains = 0;         ///< Sent as one (UDP_SEGMENT).
+  std::uint64_t refused_trains = 0;      ///< Sent again one by one because the route takes no trains.
+  std::uint64_t parked_sends = 0;        ///< Had to wait for room in the socket's buffer.
+  std::uint64_t failed_datagrams = 0;    ///< Not sent, with an error.
+  std::uint64_t failed_after_write = 0;  ///< Of these, after `write_to` had returned (coalesce_writes).
+};
+
+/// A socket for datagrams: UDP or raw IP, over IPv6 or dual stack. Made by `listen_packet` and `dial`.
+///
+/// All operations and options belong to the thread that runs the conn's loop; `errc::wrong_thread` where it can be
+/// told. The conn must outlive the operations that wait on it, or be closed first; destroying it closes it. A
+/// moved-from or closed conn answers everything with `errc::closed`.
+///
+/// What an awaited operation can end with, besides what it says itself: `errc::closed`, `errc::canceled` (a stop was
+/// requested), `errc::deadline_exceeded`, and the kernel's errno.
+class URING6_EXPORT packet_conn {
+ public:
+  packet_conn() noexcept;
+  packet_conn(packet_conn&&) noexcept;
+  packet_conn& operator=(packet_conn&&) noexcept;
+  ~packet_conn();
+
+  // --- reading ---
+
+  /// Waits for a datagram and copies it into `buffer`, of any length: a longer datagram is cut and says so
+  /// (`truncated`, `full_length`). Several readers are served in the order in which they came. A reader that is
+  /// stopped or times out takes nothing: the datagram stays for the next one.
+  ///
+  /// Returns the datagram, its control message and its source. Errors of the socket, such as ECONNREFUSED on a
+  /// connected conn, are reported once, to one reader; the next read goes on. Go: ReadFrom.
+  [[nodiscard("co_await it")]] detail::read_from_operation read_from(std::span<std::byte> buffer) noexcept {
+    return {socket(), buffer};
+  }
+
+  /// Waits for at least one datagram and copies out as many as are there, one for each message, which tells what
+  /// became of it (`truncated`, `control_truncated`, `full_length`). Returns how many: 1 to all.
+  ///
+  /// Any number will do, and nothing is allocated. No messages: `std::errc::invalid_argument`. With
+  /// `read_flags::dont_wait` it lets the others run and the kernel deliver what it has, and ends with
+  /// `std::errc::resource_unavailable_try_again` if that is nothing. Go: ReadBatch, which panics without messages.
+  [[nodiscard("co_await it")]] detail::read_batch_operation read_batch(std::span<incoming> messages,
+                                                                       read_flags flags = read_flags::none) noexcept {
+    return {socket(), messages, flags == read_flags::dont_wait};
+  }
+
+  /// Waits for at least one datagram and lends all that are there, without a copy. Returns how many. What `batch`
+  /// held goes back to the pool at once.
+  [[nodiscard("co_await it")]] detail::receive_operation receive(datagram_batch& batch) noexcept {
+    return {socket(), batch};
+  }
+
+  // --- writing ---
+
+  /// Sends one datagram to `destination`, with this control message. Waits until the kernel has taken it (on a conn
+  /// that coalesces writes: until it is copied). `payload` must stay as it is until then.
+  ///
+  /// Returns the length. Errors: `errc::too_long`; those of `encode`; already_connected on a connected conn; the
+  /// kernel's: EINVAL for a source address that is not this host's, ENODEV, ENETUNREACH, EMSGSIZE with
+  /// `set_dont_fragment`, … Go: WriteTo.
+  [[nodiscard("co_await it")]] detail::write_operation write_to(std::span<const std::byte> payload,
+                                                                const control_message& control,
+                                                                const endpoint& destination) noexcept {
+    return {socket(), payload, control, &destination};
+  }
+  [[nodiscard("co_await it")]] detail::write_operation write_to(std::span<const std::byte> payload,
+                                                                const endpoint& destination) noexcept {
+    return {socket(), payload, {}, &destination};
+  }
+
+  /// Sends one datagram to the peer of a connected conn. As `write_to`; destination_address_required if there is
+  /// none. Go: WriteTo with a nil address.
+  [[nodiscard("co_await it")]] detail::write_operation write(std::span<const std::byte> payload,
+                                                             const control_message& control = {}) noexcept {
+    return {socket(), payload, control, nullptr};
+  }
+
+  /// Sends all the messages; consecutive ones of equal length, destination and control message leave as one train.
+  /// Each message's `error` tells what became of it; one that is refused keeps none of the others back. Returns how
+  /// many were sent; if none was, the first error. Any number will do, 0 too, and nothing is allocated. The messages
+  /// and their payloads must stay until then. Go: WriteBatch, which ends at the first refusal and after 1024.
+  [[nodiscard("co_await it")]] detail::write_batch_operation write_batch(std::span<outgoing> messages) noexcept {
+    return {socket(), messages, !connected()};
+  }
+
+  /// Waits until all that was written ahead (`coalesce_writes`) has been taken by the kernel; an error if a datagram
+  /// was refused since the last time one was reported.
+  [[nodiscard("co_await it")]] detail::flush_operation flush() noexcept {
+    return detail::flush_operation(socket());
+  }
+
+  // --- control messages ---
+
+  /// What comes with each datagram read from now on; those already received keep what they have. On a dual-stack
+  /// conn also for IPv4 peers. Go: SetControlMessage.
+  result<void> set_control_message(control_flags flags, bool on);
+
+  // --- multicast (RFC 3493 5.2, RFC 3678) ---
+
+  /// Hears `group` on `on`. Errors: `errc::not_multicast`, `errc::already_joined`, `errc::unknown_zone`,
+  /// `errc::zone_mismatch` (the group has the zone of another interface), ENOMEM (net.core.optmem_max).
+  /// MCAST_JOIN_GROUP. Go: JoinGroup.
+  result<void> join_group(const interface& on, const ip_address& group);
+  /// On the interface that the group's zone names, or else on the one that the routing table chooses.
+  result<void> join_group(const ip_address& group);
+
+  /// Leaves a group, with all sources. `errc::not_joined`. MCAST_LEAVE_GROUP. Go: LeaveGroup.
+  result<void> leave_group(const interface& on, const ip_address& group);
+  result<void> leave_group(const ip_address& group);
+
+  /// Hears `group`, but only what `source` sends; once for each source. MCAST_JOIN_SOURCE_GROUP. Go: the same.
+  result<void> join_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
+  /// No longer hears `source`; with the last one the group is left. MCAST_LEAVE_SOURCE_GROUP. Go: the same.
+  result<void> leave_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
+  /// In a group that was joined whole: does not hear `source`. MCAST_BLOCK_SOURCE. Go: the same.
+  result<void> exclude_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
+  /// Hears it again. MCAST_UNBLOCK_SOURCE. Go: the same.
+  result<void> include_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
+
+  /// The interface that multicast leaves by; none: the routing table chooses. IPV6_MULTICAST_IF. Go: the same.
+  result<std::optional<interface>> multicast_interface() const;
+  result<void> set_multicast_interface(const interface& by);
+  result<void> clear_multicast_interface();
+
+  /// Hop limit of multicast, 0 to 255 (0: does not leave the host), or -1: the default, 1. IPV6_MULTICAST_HOPS.
+  result<int> multicast_hop_limit() const;
+  result<void> set_multicast_hop_limit(int hops);
+
+  /// Whether this host's members hear what this conn sends to a group. Default on. IPV6_MULTICAST_LOOP.
+  result<bool> multicast_loopback() const;
+  result<void> set_multicast_loopback(bool on);
+
+  // --- what is sent ---
+
+  /// Traffic class of what has none in its control message, 0 to 255. IPV6_TCLASS. Go: TrafficClass.
+  result<int> traffic_class() const;
+  result<void> set_traffic_class(int traffic_class);
+
+  /// Hop limit of unicast that has none in its control message, 0 to 255, or -1: the system's. IPV6_UNICAST_HOPS.
+  result<int> hop_limit() const;
+  result<void> set_hop_limit(int hops);
+
+  /// Whether a datagram longer than the path MTU is refused (EMSGSIZE, and a path MTU event if asked for) instead of
+  /// fragmented. IPV6_DONTFRAG.
+  result<bool> dont_fragment() const;
+  result<void> set_dont_fragment(bool on);
+
+  /// The MTU of the path to the peer of a connected conn, octets; ENOTCONN of another. IPV6_PATHMTU. Go:
+  /// Conn.PathMTU, which PacketConn lacks.
+  result<std::uint32_t> path_mtu() const;
+
+  // --- raw IP and ICMPv6 (RFC 3542, sections 3.1 and 3.2) ---
+
+  /// Where in the payload the kernel writes and verifies the checksum, octets; nothing: nowhere. Raw IP only, ENOPROTOOPT
+  /// of others. ICMPv6 has 2. IPV6_CHECKSUM. Go: Checksum, which cannot say that it is off.
+  result<std::optional<int>> checksum() const;
+  /// An even offset from 0 (an odd one: EINVAL), or nothing. A payload that ends before it is refused when sent (EINVAL);
+  /// what arrives with a wrong checksum is dropped. Go: SetChecksum.
+  result<void> set_checksum(std::optional<int> offset);
+
+  /// Which ICMPv6 messages are delivered. On a conn of "ip6:ipv6-icmp" only: EOPNOTSUPP of other raw ones, else
+  /// ENOPROTOOPT. ICMPV6_FILTER. Go: ICMPFilter, SetICMPFilter.
+  result<uring6::icmp_filter> icmp_filter() const;
+  result<void> set_icmp_filter(const uring6::icmp_filter& filter);
+
+  /// Runs a classic BPF program on what arrives from now on: it returns how many octets to keep, 0 to drop. It sees the
+  /// payload of raw conns, the UDP header before the payload of UDP ones. Replaces the one before.
+  ///
+  /// Errors: what is wrong with the program (`bpf::errc`, equal to EINVAL); EPERM (SO_LOCK_FILTER), ENOMEM
+  /// (net.core.optmem_max). SO_ATTACH_FILTER. Go: SetBPF, which panics on an empty program.
+  result<void> attach_bpf(std::span<const bpf::raw_instruction> program);
+  result<void> attach_bpf(std::span<const bpf::instruction> program);
+  /// Takes the program off; ENOENT if there is none. SO_DETACH_FILTER. Go: missing (golang/go#14974).
+  result<void> detach_bpf();
+
+  // --- time, ends ---
+
+  /// Deadlines are sticky: they end the operations that wait and all that come, with `errc::deadline_exceeded`,
+  /// until set anew; nullopt clears. Go: SetDeadline, SetReadDeadline, SetWriteDeadline.
+  using time_point = std::chrono::steady_clock::time_point;
+  result<void> set_deadline(std::optional<time_point> when);
+  result<void> set_read_deadline(std::optional<time_point> when);
+  result<void> set_write_deadline(std::optional<time_point> when);
+
+  /// The address this conn is bound to, with the port that was chosen. Go: LocalAddr.
+  result<endpoint> local_endpoint() const;
+  /// The peer of a connected conn; ENOTCONN of another. Go: RemoteAddr.
+  result<endpoint> peer_endpoint() const;
+
+  /// Ends everything: whoever waits gets `errc::closed`, what was written ahead is sent, the groups are left, and the
+  /// port is free when it returns. `errc::closed` if it was closed before.
+  result<void> close();
+  bool is_open() const noexcept;
+
+  /// The descriptor, still the conn's; -1 when closed. For options that have no method here.
+  int native_handle() const noexcept;
+
+  /// Ends all operations and gives the descriptor to the caller, open; the conn is closed then.
+  result<int> release();
+
+  packet_stats stats() const noexcept;
+
+  /// For the library's own rooms.
+  explicit packet_conn(std::unique_ptr<detail::packet_socket> inside) noexcept;
+
+ private:
+  detail::packet_socket* socket() const noexcept { return inside_.get(); }
+  bool connected() const noexcept;
+  result<int> descriptor() const;
+  std::error_code check_thread() const noexcept;
+
+  std::unique_ptr<detail::packet_socket> inside_;
+};
+
+}  // namespace uring6

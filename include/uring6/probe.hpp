@@ -1,0 +1,59 @@
+// What this machine gives to uring6, what it refuses, and why.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "uring6/event_loop.hpp"
+#include "uring6/export.hpp"
+
+namespace uring6 {
+
+/// What `probe` found. A value; all of it was true at that moment, for the calling thread's privileges and
+/// network namespace.
+struct URING6_EXPORT probe_report {
+  std::string kernel;  ///< Its release: "6.1.0-25-amd64".
+
+  // The ring.
+  bool ring = false;                       ///< A ring can be set up and used.
+  std::vector<std::string> setup_flags;    ///< What it was set up with: "SINGLE_ISSUER", ... IORING_SETUP_*
+  std::vector<std::string> ring_features;  ///< What the kernel says it can do: "NODROP", ... IORING_FEAT_*
+  unsigned submission_entries = 0;
+  unsigned completion_entries = 0;
+  bool registered_descriptor = false;  ///< System calls need not look the ring's descriptor up.
+  bool buffer_rings = false;           ///< The kernel takes receive buffers out of a ring (Linux 5.19).
+  /// One armed read delivered several datagrams over ::1 (Linux 6.0); nothing: it could not be tried.
+  std::optional<bool> multishot_receive;
+
+  // The network.
+  bool ipv6 = false;            ///< IPv6 sockets can be opened.
+  bool ipv6_loopback = false;   ///< ::1 is there.
+  unsigned longest_train = 0;   ///< Datagrams that leave as one; 0: trains cannot be sent. UDP_SEGMENT
+  bool receive_trains = false;  ///< Trains can be received. UDP_GRO
+  std::size_t largest_receive_buffer = 0;  ///< Octets that any user is granted. net.core.rmem_max
+  std::size_t largest_send_buffer = 0;     ///< The same. net.core.wmem_max
+
+  // Privileges, in the calling thread's user namespace.
+  bool net_raw = false;    ///< CAP_NET_RAW: raw sockets (ICMPv6, captures).
+  bool net_admin = false;  ///< CAP_NET_ADMIN: buffers beyond the limits, network set-up.
+
+  /// Each reason why uring6 cannot work here, and what to do about it: sentences for a user.
+  std::vector<std::string> missing;
+  /// The same for what works, but in a slower or plainer way.
+  std::vector<std::string> degraded;
+
+  /// Everything that uring6 needs is there.
+  bool ready() const noexcept { return missing.empty(); }
+};
+
+/// Tries out what uring6 needs: sets up a ring with `options`, reads datagrams over ::1 with it, and asks for
+/// socket options, limits and privileges. Takes some milliseconds, leaves nothing behind, sends nothing
+/// beyond ::1. Any thread, also one whose loop is running. Never fails: what is wrong is in the report.
+URING6_EXPORT probe_report probe(const loop_options& options = {});
+
+/// The report as lines of "name  value", without a line break at the end.
+URING6_EXPORT std::string to_string(const probe_report& report);
+
+}  // namespace uring6

@@ -1,0 +1,71 @@
+// result<T>: what every operation returns, and the conditions that are uring6's own.
+#pragma once
+
+#include <system_error>
+#include <tl/expected.hpp>
+#include <type_traits>
+#include <utility>
+
+#include "uring6/export.hpp"
+
+namespace uring6 {
+
+/// The outcome of an operation: a value, or the error code that says why there is none.
+///
+/// Always `tl::expected`, whatever the language mode: it is part of the ABI. Nothing that the network or the
+/// kernel does is thrown; use `or_throw` where an exception is wanted.
+template <class T>
+using result = tl::expected<T, std::error_code>;
+
+/// Conditions that no errno names. Each compares equal to the nearest `std::errc`.
+enum class errc {
+  deadline_exceeded = 1,  ///< A deadline passed first. Equal to `std::errc::timed_out`. Go: os.ErrDeadlineExceeded.
+  closed,                 ///< The conn is closed. Equal to `std::errc::bad_file_descriptor`. Go: net.ErrClosed.
+  canceled,               ///< A stop was requested. Equal to `std::errc::operation_canceled`. Go: context.Canceled.
+  unknown_network,        ///< Not a network word ("udp6", ...). Equal to `std::errc::protocol_not_supported`.
+  bad_address,            ///< Text that is no address. Equal to `std::errc::invalid_argument`.
+  missing_port,           ///< An address without its port. Equal to `std::errc::invalid_argument`.
+  unknown_zone,           ///< A zone or interface that does not exist. Equal to `std::errc::no_such_device`.
+  not_multicast,          ///< A group that is not multicast. Equal to `std::errc::invalid_argument`.
+  already_joined,         ///< The group is joined already. Equal to `std::errc::address_in_use`.
+  not_joined,             ///< A leave without a join. Equal to `std::errc::address_not_available`.
+  out_of_range,           ///< A value outside its range. Equal to `std::errc::invalid_argument`.
+  too_long,               ///< More than one datagram can carry. Equal to `std::errc::message_size`.
+  wrong_thread,           ///< Used from a thread that does not run its loop. Equal to `std::errc::operation_not_permitted`.
+  forked,                 ///< Used in the child of a fork. Equal to `std::errc::operation_not_permitted`.
+  malformed,              ///< Bytes that are not what they claim to be. Equal to `std::errc::bad_message`.
+  zone_mismatch,          ///< An address whose zone is another interface. Equal to `std::errc::invalid_argument`.
+};
+
+/// The category of `errc`. Its messages are sentences a user can act on.
+URING6_EXPORT const std::error_category& error_category() noexcept;
+
+inline std::error_code make_error_code(errc e) noexcept { return {static_cast<int>(e), error_category()}; }
+
+/// An error result: `return fail(errc::closed);` or `return fail(std::errc::invalid_argument);`.
+template <class E>
+tl::unexpected<std::error_code> fail(E e) noexcept {
+  if constexpr (std::is_same_v<E, std::error_code>) {
+    return tl::unexpected<std::error_code>(e);
+  } else {
+    using std::make_error_code;
+    return tl::unexpected<std::error_code>(make_error_code(e));
+  }
+}
+
+/// An error result from an errno value, positive as in `errno`.
+inline tl::unexpected<std::error_code> fail_errno(int error_number) noexcept {
+  return tl::unexpected<std::error_code>(std::error_code(error_number, std::system_category()));
+}
+
+/// The value of `r`, or a thrown `std::system_error`.
+template <class T>
+T or_throw(result<T> r) {
+  if (!r) throw std::system_error(r.error());
+  if constexpr (!std::is_void_v<T>) return std::move(*r);
+}
+
+}  // namespace uring6
+
+template <>
+struct std::is_error_code_enum<uring6::errc> : std::true_type {};

@@ -1,0 +1,186 @@
+// run_blocking: what would hold up the loop, on a thread of its own.
+#pragma once
+
+#include <concepts>
+#include <coroutine>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "uring6/detail/is_result.hpp"
+#include "uring6/detail/line.hpp"
+#include "uring6/detail/promise.hpp"
+#include "uring6/detail/waiting.hpp"
+#include "uring6/export.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+namespace detail {
+
+class blocking_wait;
+
+/// What a thread is to do, and who waits for it; owned by both, because either may leave first.
+class URING6_EXPORT blocking_job {
+ public:
+  blocking_job() = default;
+  blocking_job(const blocking_job&) = delete;
+  blocking_job& operator=(const blocking_job&) = delete;
+  virtual ~blocking_job();
+
+  /// On the pool's thread.
+  void run_and_report() noexcept;
+
+ private:
+  friend blocking_wait;
+  enum class state : std::uint8_t { waiting, running, done };
+
+  virtual void run() noexcept = 0;
+  /// Nobody waits any more.
+  virtual void left() noexcept = 0;
+
+  std::mutex mutex_;
+  const remote_waker* waiter_ = nullptr;
+  state state_ = state::waiting;
+};
+
+class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
+ public:
+  blocking_wait(const blocking_wait&) = delete;
+  blocking_wait& operator=(const blocking_wait&) = delete;
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    return suspend(waiting, stop_token_of(waiting));
+  }
+
+ protected:
+  explicit blocking_wait(std::shared_ptr<blocking_job> job) noexcept : job_(std::move(job)) {}
+  ~blocking_wait();
+
+  /// To be called first in await_resume: why there is no outcome, or none.
+  std::error_code finish() noexcept;
+
+ private:
+  bool suspend(std::coroutine_handle<> waiting, const std::stop_token& token);
+  bool leave() noexcept;
+  void stop_requested() noexcept override;
+  void wake() noexcept override;
+  void give_up() noexcept override { leave(); }
+
+  std::shared_ptr<blocking_job> job_;
+  loop_core* loop_ = nullptr;
+  std::error_code error_;
+  bool woken_ = false;
+};
+
+template <class F>
+struct blocking_outcome {
+  static constexpr bool takes_token = std::is_invocable_v<F&, std::stop_token>;
+  static auto call(F& f, const std::stop_token& token) {
+    if constexpr (takes_token) {
+      return std::invoke(f, token);
+    } else {
+      return std::invoke(f);
+    }
+  }
+  using type = decltype(call(std::declval<F&>(), {}));
+};
+
+template <class F>
+class blocking_call final : public blocking_job {
+ public:
+  using outcome = blocking_outcome<F>;
+  using value_type = typename outcome::type;
+  using kept_type = std::conditional_t<std::is_void_v<value_type>, std::monostate, value_type>;
+
+  explicit blocking_call(F f) : f_(std::move(f)) {
+    if constexpr (outcome::takes_token) stop_ = std::stop_source();
+  }
+
+  kept_type take() {
+    if (exception_) std::rethrow_exception(std::move(exception_));
+    return std::move(*value_);
+  }
+
+ private:
+  void run() noexcept override {
+    try {
+      if constexpr (std::is_void_v<value_type>) {
+        outcome::call(f_, stop_.get_token());
+        value_.emplace();
+      } else {
+        value_.emplace(outcome::call(f_, stop_.get_token()));
+      }
+    } catch (...) {
+      exception_ = std::current_exception();
+    }
+  }
+  void left() noexcept override { stop_.request_stop(); }
+
+  F f_;
+  std::stop_source stop_{std::nostopstate};
+  std::optional<kept_type> value_;
+  std::exception_ptr exception_;
+};
+
+template <class F>
+class blocking_operation final : public blocking_wait {
+ public:
+  using value_type = typename blocking_call<F>::value_type;
+  using result_type = std::conditional_t<is_result<value_type>, value_type, result<value_type>>;
+
+  explicit blocking_operation(std::shared_ptr<blocking_call<F>> call) noexcept
+      : blocking_wait(call), call_(std::move(call)) {}
+
+  result_type await_resume() {
+    if (const auto error = finish()) return fail(error);
+    if constexpr (std::is_void_v<value_type>) {
+      call_->take();
+      return {};
+    } else {
+      return call_->take();
+    }
+  }
+
+ private:
+  std::shared_ptr<blocking_call<F>> call_;
+};
+
+}  // namespace detail
+
+/// Calls `f()`, or `f(token)` if it takes a std::stop_token, on a thread that may block, while the loop goes
+/// on. Returns what it returns, as a result<T> (a result<T> as it is), and rethrows what it throws.
+///
+/// A coroutine that is stopped or destroyed leaves at once, with `errc::canceled`: `f` is not called if no
+/// thread has begun it, or else goes on to its end (`token` says that nobody waits), and what it returns is
+/// dropped. Therefore `f` must own what it uses or refer to what outlives it, never to the coroutine's
+/// variables; it is destroyed on either thread. What is ready before the stop is delivered.
+///
+/// The threads are the process's: at most 16, started when they are needed, with all signals blocked; more
+/// calls than that wait for one. The end of the program does not wait for them. Takes an allocation or two.
+///
+/// Errors: `errc::canceled`, `errc::wrong_thread` outside of a running loop, EAGAIN if no thread could be
+/// started.
+///
+/// With GCC 12, name a lambda that captures before the co_await expression (GCC PR 99576):
+///
+///     auto work = [path] { return load(path); };
+///     const auto loaded = co_await run_blocking(work);
+template <class F>
+requires std::invocable < std::decay_t<F>
+& > || std::invocable<std::decay_t<F>&, std::stop_token> [[nodiscard(
+           "co_await it")]] detail::blocking_operation<std::decay_t<F>>
+       run_blocking(F&& f) {
+  return detail::blocking_operation<std::decay_t<F>>(
+      std::make_shared<detail::blocking_call<std::decay_t<F>>>(std::forward<F>(f)));
+}
+
+}  // namespace uring6

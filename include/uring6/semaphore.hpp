@@ -1,0 +1,62 @@
+// semaphore: so many at a time.
+#pragma once
+
+#include <cstddef>
+#include <mutex>
+
+#include "uring6/detail/line.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+namespace detail {
+
+class acquire_operation final : public line_waiter {
+ public:
+  explicit acquire_operation(line& in) noexcept : line_waiter(in) {}
+  result<void> await_resume() noexcept {
+    if (const auto error = resume()) return fail(error);
+    return {};
+  }
+};
+
+}  // namespace detail
+
+/// Permits that tasks take and give back, first come, first served. Between tasks of one loop or of several;
+/// all functions may be called on any thread. It must outlive those who wait.
+class semaphore {
+ public:
+  explicit semaphore(std::size_t permits) noexcept : line_(mutex_, permits) {}
+  semaphore(const semaphore&) = delete;
+  semaphore& operator=(const semaphore&) = delete;
+
+  /// Waits for a permit and takes it. Errors: `errc::canceled`, and then nothing was taken;
+  /// `errc::wrong_thread` outside of a running loop.
+  [[nodiscard("co_await it")]] detail::acquire_operation acquire() noexcept {
+    return detail::acquire_operation(line_);
+  }
+
+  /// Takes a permit if there is one.
+  [[nodiscard]] bool try_acquire() noexcept {
+    const std::scoped_lock lock(mutex_);
+    return line_.take();
+  }
+
+  /// Gives back, or adds, `permits`.
+  void release(std::size_t permits = 1) noexcept {
+    const std::scoped_lock lock(mutex_);
+    line_.give(permits);
+  }
+
+  /// How many permits nobody has taken, and nobody waits for.
+  std::size_t available() const noexcept {
+    const std::scoped_lock lock(mutex_);
+    return line_.permits();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  detail::line line_;
+};
+
+}  // namespace uring6

@@ -1,0 +1,38 @@
+// How a task learns that it is to stop.
+#pragma once
+
+#include <coroutine>
+#include <stop_token>
+
+#include "uring6/detail/promise.hpp"
+
+namespace uring6 {
+
+namespace detail {
+
+struct stop_token_query {
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> asking) noexcept {
+    token = &stop_token_of(asking);
+    return false;
+  }
+  std::stop_token await_resume() const noexcept { return *token; }
+
+  const std::stop_token* token = nullptr;
+};
+
+}  // namespace detail
+
+namespace this_task {
+
+/// `co_await this_task::stop_token()`: the token that the calling task inherited from whoever awaits or
+/// spawned it, without suspension. All that it awaits hears of a stop by itself; the token is for loops that
+/// compute, for callbacks, and for libraries that take one. Any thread may use it, also after the task has
+/// ended.
+[[nodiscard("co_await it")]] inline detail::stop_token_query stop_token() noexcept {
+  return {};
+}
+
+}  // namespace this_task
+}  // namespace uring6

@@ -1,0 +1,137 @@
+// task<T>: a coroutine that starts when it is awaited.
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <optional>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+
+#include "uring6/detail/promise.hpp"
+
+namespace uring6 {
+
+template <class T = void>
+class task;
+
+namespace detail {
+
+template <class T>
+class task_promise final : public promise_base {
+ public:
+  task<T> get_return_object() noexcept;
+  final_awaiter final_suspend() const noexcept { return {}; }
+
+  template <class U>
+  requires std::is_constructible_v<T, U&&>
+  void return_value(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
+    value_.emplace(std::forward<U>(value));
+  }
+  void unhandled_exception() noexcept { exception_ = std::current_exception(); }
+
+  T take() {
+    if (exception_) std::rethrow_exception(std::move(exception_));
+    return std::move(*value_);
+  }
+  const std::exception_ptr& exception() const noexcept { return exception_; }
+
+ private:
+  std::optional<T> value_;
+  std::exception_ptr exception_;
+};
+
+template <>
+class task_promise<void> final : public promise_base {
+ public:
+  task<void> get_return_object() noexcept;
+  final_awaiter final_suspend() const noexcept { return {}; }
+  void return_void() const noexcept {}
+  void unhandled_exception() noexcept { exception_ = std::current_exception(); }
+
+  void take() {
+    if (exception_) std::rethrow_exception(std::move(exception_));
+  }
+  const std::exception_ptr& exception() const noexcept { return exception_; }
+
+ private:
+  std::exception_ptr exception_;
+};
+
+}  // namespace detail
+
+/// A lazy coroutine. It starts when awaited, runs on the awaiting loop, and hands its value or its exception
+/// to whoever awaits it; it inherits the stop token of whoever awaits or spawns it. A task that is dropped
+/// before its end is destroyed with everything it owns; operations it has in flight are canceled and waited
+/// for.
+///
+/// There is no detach: start children with `scope::spawn`, `when_all`, `when_any` or `event_loop::run`.
+/// Use from one thread: the one that runs the loop.
+template <class T>
+class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
+ public:
+  using promise_type = detail::task_promise<T>;
+  using value_type = T;
+
+  task(task && other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  task& operator=(task&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~task() {
+    if (handle_) handle_.destroy();
+  }
+
+  /// The coroutine, for those who drive it (scope, when_all, event_loop).
+  std::coroutine_handle<promise_type> handle() const noexcept {
+    return handle_;
+  }
+  bool done() const noexcept {
+    return !handle_ || handle_.done();
+  }
+
+  /// Throws std::logic_error for a task that was moved from, has already run, or is awaited by somebody else.
+  auto operator co_await()&& {
+    if (done()) throw std::logic_error("uring6: awaited a task that was moved from or has already run");
+    if (handle_.promise().continuation())
+      throw std::logic_error("uring6: awaited a task that somebody awaits already");
+    return awaiter{handle_};
+  }
+
+ private:
+  friend promise_type;
+  explicit task(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
+
+  struct awaiter {
+    std::coroutine_handle<promise_type> child;
+
+    bool await_ready() const noexcept { return false; }
+
+    // Started by a call, not by a symmetric transfer: a child that ends without suspension then gives the
+    // stack back, also where the compiler makes no tail calls (GCC at -O0, with sanitizers).
+    template <class Promise>
+    bool await_suspend(std::coroutine_handle<Promise> parent) const {
+      child.promise().inherit_stop(detail::stop_token_of(parent));
+      child.resume();
+      if (child.done()) return false;
+      child.promise().set_continuation(parent);
+      return true;
+    }
+    T await_resume() const { return child.promise().take(); }
+  };
+
+  std::coroutine_handle<promise_type> handle_;
+};
+
+namespace detail {
+
+template <class T>
+task<T> task_promise<T>::get_return_object() noexcept {
+  return task<T>(std::coroutine_handle<task_promise>::from_promise(*this));
+}
+inline task<void> task_promise<void>::get_return_object() noexcept {
+  return task<void>(std::coroutine_handle<task_promise>::from_promise(*this));
+}
+
+}  // namespace detail
+}  // namespace uring6

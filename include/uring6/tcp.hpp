@@ -1,0 +1,212 @@
+// TCP: listeners, connections, dialing. Go: net.TCPListener, net.TCPConn, net.Dialer.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "uring6/address.hpp"
+#include "uring6/detail/stream_operations.hpp"
+#include "uring6/event_loop.hpp"
+#include "uring6/export.hpp"
+#include "uring6/result.hpp"
+#include "uring6/task.hpp"
+
+namespace uring6 {
+
+/// When a connection on which nothing moves is asked whether it is alive, and given up (RFC 9293, 3.8.4). Go:
+/// KeepAliveConfig, with the same defaults.
+struct keep_alive {
+  std::chrono::seconds idle{15};      ///< Silence before the first probe, 1 to 32,767. TCP_KEEPIDLE.
+  std::chrono::seconds interval{15};  ///< Between probes, 1 to 32,767. TCP_KEEPINTVL.
+  int probes = 9;                     ///< Unanswered ones until the connection is given up, 1 to 127. TCP_KEEPCNT.
+
+  friend bool operator==(const keep_alive&, const keep_alive&) = default;
+};
+
+/// What must be known before a TCP socket is opened. Accepted connections inherit it. Trivially destructible, because
+/// GCC 12 destroys other temporaries in co_await expressions twice.
+struct tcp_options {
+  /// Several listeners share the port; the kernel spreads the connections. SO_REUSEPORT.
+  bool reuse_port = false;
+  /// Bind to an address that this host does not have (yet). IPV6_FREEBIND.
+  bool freebind = false;
+  /// Hear and speak by this interface only. SO_BINDTODEVICE.
+  std::string_view device{};
+  /// Connections that may wait for `accept`; the kernel takes at most net.core.somaxconn. listen(2)
+  int backlog = 65'535;
+  /// Probes on a silent connection; none: no probes.
+  std::optional<keep_alive> probes = keep_alive{};
+  /// Small segments leave at once, without waiting for more (RFC 896). TCP_NODELAY. Go: the same default.
+  bool no_delay = true;
+  /// To dial from; none: the kernel chooses.
+  std::optional<endpoint> local{};
+  /// How long a dial waits for one address before it tries the next one, too (RFC 8305, 5: 250 ms). At least 10 ms,
+  /// else it is 10 ms.
+  std::chrono::milliseconds attempt_delay{250};
+};
+
+/// Which half of a connection `shutdown` ends.
+enum class stream_half : std::uint8_t { read, write, both };
+
+/// Counters of a connection since it was opened.
+struct tcp_stats {
+  std::uint64_t received_bytes = 0;  ///< Handed to readers.
+  std::uint64_t sent_bytes = 0;      ///< Taken by the kernel; also of writes that ended with an error.
+};
+
+/// A TCP connection over IPv6 or, on a dual-stack socket, IPv4. Made by `accept` and `dial_tcp`.
+///
+/// All of it belongs to the thread that runs the conn's loop. The conn must outlive the operations that wait on it, or
+/// be closed first; destroying it closes it. A moved-from or closed conn answers everything with `errc::closed`.
+///
+/// What an awaited operation can end with, besides what it says itself: `errc::closed`, `errc::canceled` (a stop was
+/// requested), `errc::deadline_exceeded`, `errc::wrong_thread`, and the kernel's errno (ECONNRESET, ETIMEDOUT, …).
+/// Data beats them all: octets that have been read are delivered although the operation was being ended. Octets that a
+/// frame took along that was destroyed before it could look at them are the next read's.
+class URING6_EXPORT tcp_conn {
+ public:
+  tcp_conn() noexcept;
+  tcp_conn(tcp_conn&&) noexcept;
+  tcp_conn& operator=(tcp_conn&&) noexcept;
+  ~tcp_conn();
+
+  /// Waits until there is something to read, and reads at most as much as `into` holds. Returns how many octets; 0 when
+  /// the peer has ended its writing half (or `into` is empty). Several readers are served in the order in which they
+  /// came. `into` must live until then. Go: Read.
+  [[nodiscard("co_await it")]] detail::stream_read_operation read(std::span<std::byte> into) noexcept {
+    return {socket(), into};
+  }
+
+  /// Writes all of `from`; waits until the kernel has taken it. Writes of several coroutines go one after the other,
+  /// never mixed. Returns the length. On an error a part may have gone: `stats` counts it. `from` must stay as it is
+  /// until then. EPIPE after the connection has ended (no SIGPIPE). Go: Write.
+  [[nodiscard("co_await it")]] detail::stream_write_operation write(std::span<const std::byte> from) noexcept {
+    return {socket(), from, true};
+  }
+
+  /// Writes as much of `from` as the kernel takes in one piece. Returns how many octets, at least 1 (0 of nothing).
+  [[nodiscard("co_await it")]] detail::stream_write_operation write_some(std::span<const std::byte> from) noexcept {
+    return {socket(), from, false};
+  }
+
+  /// Ends a half of the connection: after `write` the peer reads its end, after `read` our reads do. Writes that still
+  /// wait end with EPIPE. ENOTCONN if the peer is gone. shutdown(2). Go: CloseWrite, CloseRead.
+  result<void> shutdown(stream_half which);
+
+  /// Ends everything: whoever waits gets `errc::closed` (or what it had got already), the connection is closed in order,
+  /// or reset if something arrived that nobody read. `errc::closed` if it was closed before. Go: Close.
+  result<void> close();
+  bool is_open() const noexcept;
+
+  /// Sticky: for the operations that wait and all that come, with `errc::deadline_exceeded`, until set anew; nullopt
+  /// clears. Go: SetDeadline, SetReadDeadline, SetWriteDeadline.
+  using time_point = std::chrono::steady_clock::time_point;
+  result<void> set_deadline(std::optional<time_point> when);
+  result<void> set_read_deadline(std::optional<time_point> when);
+  result<void> set_write_deadline(std::optional<time_point> when);
+
+  /// Whether small segments leave at once. TCP_NODELAY. Go: SetNoDelay.
+  result<bool> no_delay() const;
+  result<void> set_no_delay(bool on);
+
+  /// The probes on a silent connection; none: there are none. `errc::out_of_range` outside of the ranges. SO_KEEPALIVE.
+  /// Go: SetKeepAliveConfig.
+  result<std::optional<keep_alive>> probes() const;
+  result<void> set_probes(const std::optional<keep_alive>& when);
+
+  /// This end. Go: LocalAddr.
+  result<endpoint> local_endpoint() const;
+  /// The other end, also when it is gone; v4-mapped if it speaks IPv4. Go: RemoteAddr.
+  result<endpoint> peer_endpoint() const;
+
+  /// The descriptor, still the conn's; -1 when closed. For options that have no method here; `conn` has those of IPv6.
+  int native_handle() const noexcept;
+
+  /// Ends all operations and gives the descriptor to the caller, open; the conn is closed then.
+  result<int> release();
+
+  tcp_stats stats() const noexcept;
+
+  /// For the library's own rooms.
+  explicit tcp_conn(std::unique_ptr<detail::stream_socket> inside) noexcept;
+
+ private:
+  detail::stream_socket* socket() const noexcept { return inside_.get(); }
+  result<int> descriptor() const;
+  std::error_code check_thread() const noexcept;
+
+  std::unique_ptr<detail::stream_socket> inside_;
+};
+
+/// A TCP socket that connections come in by. Made by `listen_tcp`. Threads and lifetime as of tcp_conn.
+class URING6_EXPORT tcp_listener {
+ public:
+  tcp_listener() noexcept;
+  tcp_listener(tcp_listener&&) noexcept;
+  tcp_listener& operator=(tcp_listener&&) noexcept;
+  ~tcp_listener();
+
+  /// Waits for a connection. Several coroutines are served in the order in which they came. One that is stopped, times
+  /// out or is destroyed takes nothing: the connection is the next one's. The kernel accepts ahead, up to 64; those are
+  /// closed with the listener. Errors: EMFILE, ENFILE, ENOBUFS, … after which it may be tried again; a connection that
+  /// ended before it was accepted is none. accept(2), multishot. Go: Accept.
+  [[nodiscard("co_await it")]] detail::accept_operation accept() noexcept {
+    return detail::accept_operation(inside_.get());
+  }
+
+  /// As of tcp_conn, for `accept`. Go: SetDeadline.
+  result<void> set_deadline(std::optional<std::chrono::steady_clock::time_point> when);
+
+  /// The address and the port that was chosen. Go: Addr.
+  result<endpoint> local_endpoint() const;
+
+  /// Whoever waits gets `errc::closed`, and the port is free when it returns. Go: Close.
+  result<void> close();
+  bool is_open() const noexcept;
+
+  /// The descriptor, still the listener's; -1 when closed.
+  int native_handle() const noexcept;
+
+  /// For the library's own rooms.
+  explicit tcp_listener(std::unique_ptr<detail::accept_queue> inside) noexcept;
+
+ private:
+  std::unique_ptr<detail::accept_queue> inside_;
+};
+
+/// Opens a listener at `address`.
+///
+/// `network`: "tcp6" (IPv6 only) or "tcp" (dual stack: IPv4 peers appear as v4-mapped addresses). `address`: "[::1]:80",
+/// "[fe80::1%eth0]:80", "[::]:0" (the kernel chooses the port), ":80" for any address. The port may be taken as soon as
+/// the listener before it has gone (SO_REUSEADDR). Errors: `errc::unknown_network`, `errc::bad_address`,
+/// `errc::missing_port`, `errc::unknown_zone`, EADDRINUSE, EADDRNOTAVAIL, EACCES, … Go: net.Listen.
+URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std::string_view address,
+                                              const tcp_options& options = {});
+
+/// Connects to `address`. Network words, addresses and errors as of `listen_tcp`; ECONNREFUSED, ENETUNREACH, ETIMEDOUT,
+/// … Stopping it (`with_timeout(5s, dial_tcp(…))`) gives it up. Go: net.Dialer.
+[[nodiscard("co_await it")]] URING6_EXPORT detail::dial_operation dial_tcp(event_loop& loop, std::string_view network,
+                                                                           std::string_view address,
+                                                                           const tcp_options& options = {});
+
+/// Connects to one of `addresses`, as they were found for a name, the best first: "happy eyeballs" (RFC 8305, sections
+/// 4 and 5). IPv6 and IPv4 take turns, beginning with the family of the first; the next one is tried when one has failed
+/// or `attempt_delay` has passed, and the first one that answers is taken, the others are given up. If none answers, the
+/// error of the first one. No addresses: `std::errc::invalid_argument`. With "tcp6" IPv4 addresses are left out.
+[[nodiscard("co_await it")]] URING6_EXPORT detail::dial_operation dial_tcp(event_loop& loop, std::string_view network,
+                                                                           std::span<const endpoint> addresses,
+                                                                           const tcp_options& options = {});
+
+/// Connects to `service` of `host`, as `resolve` finds them, by the rules above. Errors: also those of `resolve`. The
+/// device that the options name must live until then. Go: net.Dial("tcp", "example.org:https").
+[[nodiscard("co_await it")]] URING6_EXPORT task<result<tcp_conn>> dial_tcp(event_loop& loop, std::string_view network,
+                                                                           std::string_view host,
+                                                                           std::string_view service,
+                                                                           const tcp_options& options = {});
+
+}  // namespace uring6

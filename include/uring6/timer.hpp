@@ -1,0 +1,64 @@
+// Sleeping, and points in time.
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+
+#include "uring6/detail/promise.hpp"
+#include "uring6/detail/waiting.hpp"
+#include "uring6/export.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+namespace detail {
+
+class URING6_EXPORT sleep_operation : timer_node, stop_listener, ready_node {
+ public:
+  explicit sleep_operation(clock::time_point until) noexcept : until_(until) {}
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> sleeper) {
+    return suspend(sleeper, stop_token_of(sleeper));
+  }
+  result<void> await_resume() noexcept;
+
+ private:
+  bool suspend(std::coroutine_handle<> sleeper, const std::stop_token& token);
+  void expired() noexcept override;
+  void stop_requested() noexcept override;
+
+  clock::time_point until_;
+  std::error_code error_;
+  loop_core* loop_ = nullptr;
+};
+
+/// Longer than the clock can tell means for ever, not into the past.
+template <class Rep, class Period>
+clock::time_point deadline_after(std::chrono::duration<Rep, Period> duration) noexcept {
+  using seconds = std::chrono::duration<double>;  // in which no duration overflows
+  const auto now = clock::now();
+  if (duration <= duration.zero()) return now;
+  if (seconds(duration) >= seconds(clock::time_point::max() - now)) return clock::time_point::max();
+  return now + std::chrono::ceil<clock::duration>(duration);
+}
+
+}  // namespace detail
+
+/// Suspends the coroutine until `until` (CLOCK_MONOTONIC); a point that has passed lets the others run first.
+///
+/// Returns nothing, or `errc::canceled` if a stop was requested first, `errc::wrong_thread` outside of a
+/// running loop. Go: time.Sleep.
+[[nodiscard("co_await it")]] inline detail::sleep_operation sleep_until(
+    std::chrono::steady_clock::time_point until) {
+  return detail::sleep_operation(until);
+}
+
+/// Suspends the coroutine for `duration`, at least. As `sleep_until`.
+template <class Rep, class Period>
+[[nodiscard("co_await it")]] detail::sleep_operation sleep_for(std::chrono::duration<Rep, Period> duration) {
+  return detail::sleep_operation(detail::deadline_after(duration));
+}
+
+}  // namespace uring6

@@ -1,0 +1,107 @@
+// when_all: several things at the same time, and all of their results.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+#include <stop_token>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "uring6/detail/siblings.hpp"
+#include "uring6/task.hpp"
+
+namespace uring6 {
+
+namespace detail {
+
+/// Waits for all; the first exception stops the others and is what remains of them.
+class URING6_EXPORT all_siblings : public siblings {
+ protected:
+  void rethrow() {
+    close();
+    if (failure_) std::rethrow_exception(std::move(failure_));
+  }
+
+ private:
+  void one_ended(child_promise& which) noexcept final;
+
+  std::exception_ptr failure_;
+};
+
+template <awaitable... As>
+class when_all_operation final : all_siblings {
+ public:
+  explicit when_all_operation(As&&... awaited) noexcept : parts_(static_cast<As&&>(awaited)...) {}
+
+  reference_awaiter<when_all_operation> operator co_await() && noexcept { return {this}; }
+
+  bool await_ready() const noexcept { return sizeof...(As) == 0; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    open(stop_token_of(waiting));
+    std::size_t index = 0;
+    std::apply([&](auto&... part) { (start(part.prepare(), index++), ...); }, parts_);
+    return wait(waiting, stop_token_of(waiting));
+  }
+  std::tuple<await_value<As>...> await_resume() {
+    rethrow();
+    return std::apply([](auto&... part) { return std::tuple<await_value<As>...>(part.value()...); }, parts_);
+  }
+
+ private:
+  std::tuple<sibling<As>...> parts_;
+};
+
+template <class T>
+class when_all_of_operation final : all_siblings {
+ public:
+  explicit when_all_of_operation(std::vector<sibling<task<T>>> parts) noexcept : parts_(std::move(parts)) {}
+
+  reference_awaiter<when_all_of_operation> operator co_await() && noexcept { return {this}; }
+
+  bool await_ready() const noexcept { return parts_.empty(); }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    open(stop_token_of(waiting));
+    for (std::size_t i = 0; i < parts_.size(); ++i) start(parts_[i].prepare(), i);
+    return wait(waiting, stop_token_of(waiting));
+  }
+  auto await_resume() {
+    rethrow();
+    if constexpr (!std::is_void_v<T>) {
+      std::vector<T> values;
+      values.reserve(parts_.size());
+      for (auto& part : parts_) values.push_back(part.value());
+      return values;
+    }
+  }
+
+ private:
+  std::vector<sibling<task<T>>> parts_;
+};
+
+}  // namespace detail
+
+/// Runs all that it is given at the same time, and waits until every one has ended: tasks, or operations such
+/// as `pc.read_from(buffer)` and `sleep_for(1s)` written in the same expression.
+///
+/// Gives their values as a std::tuple in the order of the arguments, std::monostate for those that give
+/// nothing. If one throws, the others are stopped and waited for, and the first exception is rethrown. A stop
+/// request reaches them all. An operation that ends with an error code (result<T>) stops nobody: it is a
+/// value. Takes one allocation (the state behind std::stop_source); frames are recycled.
+template <detail::awaitable... As>
+[[nodiscard("co_await it")]] detail::when_all_operation<As...> when_all(As&&... awaited) noexcept {
+  return detail::when_all_operation<As...>(static_cast<As&&>(awaited)...);
+}
+
+/// The same for any number of tasks. Gives a std::vector of their values, in their order; nothing for
+/// task<void>.
+template <class T>
+[[nodiscard("co_await it")]] detail::when_all_of_operation<T> when_all(std::vector<task<T>> tasks) {
+  return detail::when_all_of_operation<T>(detail::siblings_of(std::move(tasks)));
+}
+
+}  // namespace uring6

@@ -1,0 +1,154 @@
+// when_any: several things at the same time, until one has ended.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+#include <stdexcept>
+#include <stop_token>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "uring6/detail/siblings.hpp"
+#include "uring6/task.hpp"
+
+namespace uring6 {
+
+/// Which one was first, and what it gave: a plain value if all give the same type, or else a std::variant
+/// with one alternative for each argument, in their order. std::monostate stands for nothing.
+template <class Value>
+struct when_any_result {
+  std::size_t index;
+  Value value;
+};
+
+namespace detail {
+
+template <class First, class... Rest>
+struct any_value
+    : std::conditional<(std::is_same_v<First, Rest> && ...), First, std::variant<First, Rest...>> {};
+
+/// The first one that ends stops the others.
+class URING6_EXPORT any_siblings : public siblings {
+ protected:
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+
+  /// The index of the first one that ended.
+  std::size_t winner() const noexcept { return winner_; }
+  bool decided() const noexcept { return winner_ != none; }
+  /// To be called first in await_resume.
+  void rethrow() {
+    close();
+    if (failure_) std::rethrow_exception(std::move(failure_));
+  }
+
+ private:
+  void one_ended(child_promise& which) noexcept final;
+
+  std::size_t winner_ = none;
+  std::exception_ptr failure_;
+};
+
+template <awaitable... As>
+class when_any_operation final : any_siblings {
+ public:
+  using result_type = when_any_result<typename any_value<await_value<As>...>::type>;
+
+  explicit when_any_operation(As&&... awaited) noexcept : parts_(static_cast<As&&>(awaited)...) {}
+
+  reference_awaiter<when_any_operation> operator co_await() && noexcept { return {this}; }
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    open(stop_token_of(waiting));
+    start_from<0>();
+    return wait(waiting, stop_token_of(waiting));
+  }
+  result_type await_resume() {
+    rethrow();
+    return value_from<0>();
+  }
+
+ private:
+  template <std::size_t I>
+  void start_from() {
+    start(std::get<I>(parts_).prepare(), I);
+    if constexpr (I + 1 < sizeof...(As)) {
+      if (!decided()) start_from<I + 1>();
+    }
+  }
+
+  template <std::size_t I>
+  result_type value_from() {
+    using value_type = decltype(result_type::value);
+    if constexpr (I + 1 < sizeof...(As)) {
+      if (winner() != I) return value_from<I + 1>();
+    }
+    if constexpr ((std::is_same_v<value_type, await_value<As>> && ...)) {
+      return {I, std::get<I>(parts_).value()};
+    } else {
+      return {I, value_type(std::in_place_index<I>, std::get<I>(parts_).value())};
+    }
+  }
+
+  std::tuple<sibling<As>...> parts_;
+};
+
+template <class T>
+class when_any_of_operation final : any_siblings {
+ public:
+  using result_type = when_any_result<await_value<task<T>>>;
+
+  explicit when_any_of_operation(std::vector<sibling<task<T>>> parts) : parts_(std::move(parts)) {
+    if (parts_.empty()) throw std::invalid_argument("uring6: when_any of no tasks would never end");
+  }
+
+  reference_awaiter<when_any_of_operation> operator co_await() && noexcept { return {this}; }
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    open(stop_token_of(waiting));
+    for (std::size_t i = 0; i < parts_.size() && !decided(); ++i) start(parts_[i].prepare(), i);
+    return wait(waiting, stop_token_of(waiting));
+  }
+  result_type await_resume() {
+    rethrow();
+    return {winner(), parts_[winner()].value()};
+  }
+
+ private:
+  std::vector<sibling<task<T>>> parts_;
+};
+
+}  // namespace detail
+
+/// Runs all that it is given at the same time until one has ended; stops the others, waits for them too, and
+/// gives the index and the value of the first. Takes tasks, or operations such as `pc.read_from(buffer)` and
+/// `sleep_for(1s)` written in the same expression.
+///
+/// They are started in their order; once one has ended at once, those behind it are not started. What a
+/// stopped operation has not given to anybody stays where it is: no datagram is lost to a timer that was
+/// quicker. An exception of the first one is rethrown; what the others end with, being stopped, is dropped,
+/// exceptions included. A stop request from outside reaches them all; the first to end by it counts as the
+/// first. Takes one allocation (the state behind std::stop_source); frames are recycled. Go: select.
+///
+///     auto first = co_await when_any(pc.read_from(buffer), sleep_for(1s));
+///     if (first.index == 0) use(std::get<0>(first.value));
+template <detail::awaitable... As>
+requires(sizeof...(As) > 0)
+    [[nodiscard("co_await it")]] detail::when_any_operation<As...> when_any(As&&... awaited) noexcept {
+  return detail::when_any_operation<As...>(static_cast<As&&>(awaited)...);
+}
+
+/// The same for any number of tasks. Throws std::invalid_argument if there are none.
+template <class T>
+[[nodiscard("co_await it")]] detail::when_any_of_operation<T> when_any(std::vector<task<T>> tasks) {
+  return detail::when_any_of_operation<T>(detail::siblings_of(std::move(tasks)));
+}
+
+}  // namespace uring6

@@ -1,0 +1,98 @@
+// with_timeout, with_deadline: anything that can be awaited, but not for longer than this.
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include "uring6/detail/is_result.hpp"
+#include "uring6/detail/siblings.hpp"
+#include "uring6/export.hpp"
+#include "uring6/result.hpp"
+#include "uring6/timer.hpp"
+
+namespace uring6 {
+
+namespace detail {
+
+/// One sibling, and the clock that stops it.
+class URING6_EXPORT timed_siblings : public siblings, timer_node {
+ protected:
+  explicit timed_siblings(clock::time_point deadline) noexcept : deadline_(deadline) {}
+  ~timed_siblings() = default;
+
+  /// After the start, as `wait`.
+  bool wait_until_deadline(std::coroutine_handle<> waiting, const std::stop_token& inherited);
+
+  /// To be called first in await_resume.
+  void rethrow() {
+    close();
+    if (failure_) std::rethrow_exception(std::move(failure_));
+  }
+  bool timed_out() const noexcept { return timed_out_; }
+
+ private:
+  void one_ended(child_promise& which) noexcept final;
+  void expired() noexcept final;
+
+  clock::time_point deadline_;
+  bool timed_out_ = false;
+  std::exception_ptr failure_;
+};
+
+template <awaitable A>
+class with_deadline_operation final : timed_siblings {
+ public:
+  with_deadline_operation(clock::time_point deadline, A&& awaited) noexcept
+      : timed_siblings(deadline), part_(static_cast<A&&>(awaited)) {}
+
+  reference_awaiter<with_deadline_operation> operator co_await() && noexcept { return {this}; }
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    open(stop_token_of(waiting));
+    start(part_.prepare(), 0);
+    return wait_until_deadline(waiting, stop_token_of(waiting));
+  }
+  std::conditional_t<std::is_void_v<await_result<A>>, void, await_value<A>> await_resume() {
+    rethrow();
+    if constexpr (is_result<await_value<A>>) {
+      if (timed_out() && !part_.value() && part_.value().error() == std::errc::operation_canceled) {
+        return fail(errc::deadline_exceeded);
+      }
+    }
+    if constexpr (!std::is_void_v<await_result<A>>) return part_.value();
+  }
+
+ private:
+  sibling<A> part_;
+};
+
+}  // namespace detail
+
+/// Awaits a task, or an operation written in the same expression such as `pc.read_from(buffer)`, and requests
+/// its stop when the deadline passes. Waits for its end in any case, and gives what it gives.
+///
+/// A result<T> that ends as canceled by that is `errc::deadline_exceeded`; a value that came in time wins,
+/// also one that is there although the deadline has passed already. A task that gives no result<T> must tell
+/// by its value that it was stopped. Exceptions come through. The stop of the caller reaches it, too. Takes
+/// one allocation (the state behind std::stop_source). Go: context.WithDeadline.
+template <detail::awaitable A>
+[[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_deadline(
+    std::chrono::steady_clock::time_point deadline, A&& awaited) noexcept {
+  return {deadline, static_cast<A&&>(awaited)};
+}
+
+/// The same with the deadline `timeout` from now. Go: context.WithTimeout.
+template <class Rep, class Period, detail::awaitable A>
+[[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_timeout(
+    std::chrono::duration<Rep, Period> timeout, A&& awaited) noexcept {
+  return {detail::deadline_after(timeout), static_cast<A&&>(awaited)};
+}
+
+}  // namespace uring6

@@ -1,0 +1,202 @@
+// Control bytes: a bounds-checked reader and writer, and the decoder that runs once for each received buffer.
+// Nothing here trusts a length: the CMSG_ macros do, and liburing's have run past the end.
+#pragma once
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <span>
+
+#include "uring6/address.hpp"
+#include "uring6/control_message.hpp"
+
+namespace uring6 {
+
+/// One control message, in place.
+struct cmsg_view {
+  int level;
+  int type;
+  std::span<const std::byte> data;
+
+  /// Reads the value at the front of the data; false, and nothing read, if that is short.
+  template <class T>
+  bool read(T& value) const noexcept {
+    if (data.size() < sizeof(T)) return false;
+    std::memcpy(&value, data.data(), sizeof(T));
+    return true;
+  }
+};
+
+/// Walks control bytes, at any alignment.
+class cmsg_reader {
+ public:
+  explicit cmsg_reader(std::span<const std::byte> area) noexcept : at_(area.data()), left_(area.size()) {}
+
+  /// Steps to the next control message. False at the end, and for good at a malformed one.
+  bool next(cmsg_view& view) noexcept {
+    if (left_ < sizeof(cmsghdr)) return false;
+    cmsghdr header;
+    std::memcpy(&header, at_, sizeof header);
+    const std::size_t length = header.cmsg_len;
+    if (length < sizeof header || length > left_) {
+      malformed_ = true;
+      left_ = 0;
+      return false;
+    }
+    view = {header.cmsg_level, header.cmsg_type, {at_ + sizeof header, length - sizeof header}};
+    const std::size_t step = control_space(length - sizeof header);
+    // The last control message may lack its padding.
+    const std::size_t taken = step < left_ ? step : left_;
+    at_ += taken;
+    left_ -= taken;
+    return true;
+  }
+
+  /// Whether the walk ended at a length that cannot be.
+  bool malformed() const noexcept { return malformed_; }
+
+ private:
+  const std::byte* at_;
+  std::size_t left_;
+  bool malformed_ = false;
+};
+
+/// Appends control messages to an area, zeroing the padding: the kernel reads all of it.
+class cmsg_writer {
+ public:
+  explicit cmsg_writer(std::span<std::byte> area) noexcept : area_(area) {}
+
+  /// False, and nothing written, if the area is full.
+  template <class T>
+  bool append(int level, int type, const T& value) noexcept {
+    constexpr std::size_t space = control_space(sizeof(T));
+    if (area_.size() - size_ < space) return false;
+    cmsghdr header{};
+    header.cmsg_len = sizeof header + sizeof(T);
+    header.cmsg_level = level;
+    header.cmsg_type = type;
+    std::byte* const at = area_.data() + size_;
+    std::memcpy(at, &header, sizeof header);
+    std::memcpy(at + sizeof header, &value, sizeof(T));
+    std::memset(at + sizeof header + sizeof(T), 0, space - sizeof header - sizeof(T));
+    size_ += space;
+    return true;
+  }
+
+  /// Bytes written so far: `msg_controllen`.
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  std::span<std::byte> area_;
+  std::size_t size_ = 0;
+};
+
+/// What the runtime itself asks of the kernel, beside the user's control message.
+struct received_extras {
+  std::uint32_t gro_segment_size = 0;  ///< 0: one datagram. Else the length of each but the last. UDP_GRO.
+};
+
+/// All that can come beside a received buffer.
+struct received_control : received_extras {
+  control_message message;
+};
+
+namespace cmsg_detail {
+
+// The level and the type as one number, so that one switch tells all control messages apart.
+constexpr std::uint64_t key(int level, int type) noexcept {
+  return static_cast<std::uint64_t>(static_cast<std::uint32_t>(level)) << 32 |
+         static_cast<std::uint32_t>(type);
+}
+
+inline void set_octet(std::optional<int>& field, const cmsg_view& view) noexcept {
+  int value;
+  if (view.read(value) && value >= 0 && value <= 255) field = value;
+}
+
+inline void set_interface(std::optional<std::uint32_t>& field, std::uint32_t index) noexcept {
+  if (index != 0 && index <= std::numeric_limits<std::int32_t>::max()) field = index;
+}
+
+inline ip_address address_of(const in6_addr& address) noexcept {
+  return ip_address(std::bit_cast<ip_address::bytes_type>(address));
+}
+
+/// Field by field: assigning a fresh one costs as much as decoding does (GCC 12 makes it a `rep stos`).
+inline void clear(control_message& message) noexcept {
+  message.traffic_class.reset();
+  message.hop_limit.reset();
+  message.interface_index.reset();
+  message.path_mtu.reset();
+  message.source.reset();
+  message.destination.reset();
+  message.next_hop.reset();
+}
+
+inline void decode_one(const cmsg_view& view, control_message& message, received_extras& extras) noexcept {
+  switch (key(view.level, view.type)) {
+    case key(IPPROTO_IPV6, IPV6_PKTINFO):
+      if (in6_pktinfo info; view.read(info)) {
+        message.destination = address_of(info.ipi6_addr);
+        set_interface(message.interface_index, info.ipi6_ifindex);
+      }
+      break;
+    case key(IPPROTO_IPV6, IPV6_HOPLIMIT):
+    case key(IPPROTO_IP, IP_TTL):
+      set_octet(message.hop_limit, view);
+      break;
+    case key(IPPROTO_IPV6, IPV6_TCLASS):
+      set_octet(message.traffic_class, view);
+      break;
+    case key(IPPROTO_UDP, UDP_GRO):
+      if (int size; view.read(size) && size > 0 && size <= 0xffff) {
+        extras.gro_segment_size = static_cast<std::uint32_t>(size);
+      }
+      break;
+    case key(IPPROTO_IPV6, IPV6_PATHMTU):
+      if (ip6_mtuinfo info; view.read(info)) {
+        message.destination = address_of(info.ip6m_addr.sin6_addr);
+        set_interface(message.interface_index, info.ip6m_addr.sin6_scope_id);
+        message.path_mtu = info.ip6m_mtu;
+      }
+      break;
+    case key(IPPROTO_IP, IP_TOS):
+      // The kernel delivers one byte here, where IPV6_TCLASS is an int.
+      if (std::uint8_t tos; view.read(tos)) message.traffic_class = tos;
+      break;
+    case key(IPPROTO_IP, IP_PKTINFO):
+      if (in_pktinfo info; view.read(info)) {
+        message.destination = ip_address::v4_mapped(std::bit_cast<ip_address::v4_bytes_type>(info.ipi_addr));
+        set_interface(message.interface_index, static_cast<std::uint32_t>(info.ipi_ifindex));
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace cmsg_detail
+
+/// Reads the control bytes of one received buffer into `message` and `extras`, which are emptied first. Malformed
+/// bytes end the reading; what stands before them counts. False if there were any.
+inline bool decode_received(std::span<const std::byte> area, control_message& message,
+                            received_extras& extras) noexcept {
+  cmsg_detail::clear(message);
+  extras = {};
+  cmsg_reader reader(area);
+  for (cmsg_view view; reader.next(view);) cmsg_detail::decode_one(view, message, extras);
+  return !reader.malformed();
+}
+
+inline bool decode_received(std::span<const std::byte> area, received_control& out) noexcept {
+  return decode_received(area, out.message, out);
+}
+
+}  // namespace uring6

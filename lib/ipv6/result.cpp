@@ -1,0 +1,61 @@
+#include "uring6/result.hpp"
+
+#include <string>
+
+namespace uring6 {
+namespace {
+
+struct condition {
+  std::errc nearest;
+  const char* message;
+};
+
+// Indexed by errc - 1.
+constexpr condition conditions[] = {
+    {std::errc::timed_out, "deadline exceeded"},
+    {std::errc::bad_file_descriptor, "the connection is closed"},
+    {std::errc::operation_canceled, "canceled: a stop was requested"},
+    {std::errc::protocol_not_supported, "unknown network (expected udp, udp6, tcp, tcp6 or ip6:protocol)"},
+    {std::errc::invalid_argument, "not an IP address"},
+    {std::errc::invalid_argument, "the address has no port (expected [address]:port)"},
+    {std::errc::no_such_device, "no such network interface or zone"},
+    {std::errc::invalid_argument, "not a multicast group"},
+    {std::errc::address_in_use, "the group is already joined on this interface"},
+    {std::errc::address_not_available, "the group is not joined on this interface"},
+    {std::errc::invalid_argument, "value out of range"},
+    {std::errc::message_size, "longer than one datagram can carry"},
+    {std::errc::operation_not_permitted, "used from a thread that does not run this loop"},
+    {std::errc::operation_not_permitted, "used in the child of a fork: a loop stays with its process"},
+    {std::errc::bad_message, "malformed message"},
+    {std::errc::invalid_argument, "the zone of the address is another interface than the one given"},
+};
+
+class category final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "uring6"; }
+
+  std::string message(int value) const override {
+    const condition* found = find(value);
+    return found ? found->message : "unknown uring6 error";
+  }
+
+  std::error_condition default_error_condition(int value) const noexcept override {
+    const condition* found = find(value);
+    return found ? std::make_error_condition(found->nearest) : std::error_condition(value, *this);
+  }
+
+ private:
+  static const condition* find(int value) noexcept {
+    const auto index = static_cast<std::size_t>(value) - 1;
+    return index < std::size(conditions) ? &conditions[index] : nullptr;
+  }
+};
+
+}  // namespace
+
+const std::error_category& error_category() noexcept {
+  static const category instance;
+  return instance;
+}
+
+}  // namespace uring6

@@ -1,0 +1,200 @@
+#include "uring6/listen.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "net/network_word.hpp"
+#include "net/packet_socket.hpp"
+#include "runtime/loop_core.hpp"
+#include "sys/socket.hpp"
+#include "sys/socket_options.hpp"
+
+namespace uring6 {
+namespace {
+
+using detail::packet_kind;
+using detail::packet_network;
+
+/// Collects the outcome of a sequence of calls: after the first failure the rest is not made.
+class steps {
+ public:
+  template <class Call>
+  steps& then(bool wanted, Call&& call) {
+    if (wanted && !error_) {
+      if (const auto done = call(); !done) error_ = done.error();
+    }
+    return *this;
+  }
+  std::error_code error() const noexcept { return error_; }
+
+ private:
+  std::error_code error_;
+};
+
+std::error_code apply(int fd, const packet_network& net, const packet_options& options) {
+  const bool udp = net.kind == packet_kind::udp;
+  const auto on = [fd](option which, int value = 1) { return [=] { return set_option(fd, which, value); }; };
+  return steps()
+      .then(udp, on(option::only_v6, net.dual_stack ? 0 : 1))
+      .then(options.reuse_address, on(option::reuse_address))
+      .then(options.reuse_port, on(option::reuse_port))
+      .then(options.freebind, on(option::freebind))
+      .then(!options.device.empty(), [&] { return set_bound_device(fd, options.device); })
+      .then(options.joined_groups_only, on(option::multicast_all, 0))
+      .then(udp && options.receive_offload, on(option::udp_receive_offload))
+      .then(options.receive_buffer > 0,
+            [&] { return set_receive_buffer(fd, static_cast<std::int64_t>(options.receive_buffer)); })
+      .then(options.send_buffer > 0,
+            [&] { return set_send_buffer(fd, static_cast<std::int64_t>(options.send_buffer)); })
+      .error();
+}
+
+detail::buffer_class class_for(const packet_options& options) {
+  const bool small = !options.receive_offload && options.longest_datagram > 0 &&
+                     options.longest_datagram <= detail::buffer_layout::longest_in_small;
+  return small ? detail::buffer_class::small : detail::buffer_class::large;
+}
+
+result<file_descriptor> open_socket_for(const packet_network& net) {
+  switch (net.kind) {
+    case packet_kind::udp:
+      return open_socket(AF_INET6, SOCK_DGRAM);
+    case packet_kind::raw:
+      return open_socket(AF_INET6, SOCK_RAW, static_cast<int>(net.protocol));
+    case packet_kind::icmp:
+      break;
+  }
+  return open_socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6);
+}
+
+/// Only UDP has ports. The "port" of an ICMP conn is the identifier of its echo requests; nobody need choose it.
+result<endpoint> parse_end(const packet_network& net, std::string_view text) {
+  if (net.kind == packet_kind::udp) return endpoint::parse(text);
+  if (text.empty()) return endpoint{};
+  const auto bare = ip_address::parse(text);
+  if (bare && bare->is_v4_mapped()) return fail(std::errc::invalid_argument);
+  if (bare) return endpoint{*bare, 0};
+  if (net.kind == packet_kind::icmp && text.starts_with('[')) return endpoint::parse(text);
+  return fail(bare.error());
+}
+
+template <class Attach>
+result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options,
+                         std::optional<endpoint> peer, Attach&& attach) {
+  options.receive_offload = options.receive_offload && net.kind == packet_kind::udp;
+  options.send_offload = options.send_offload && net.kind == packet_kind::udp;
+  auto fd = open_socket_for(net);
+  if (!fd) return fail(fd.error());
+  if (const auto error = apply(fd->get(), net, options)) return fail(error);
+  if (const result<void> attached = attach(fd->get()); !attached) return fail(attached.error());
+  return packet_conn(std::make_unique<detail::packet_socket>(
+      loop.core(), std::move(*fd),
+      detail::packet_socket_options{
+          .connected = peer.has_value(),
+          .dual_stack = net.dual_stack,
+          .receive_class = class_for(options),
+          .send = {.coalesce = options.coalesce_writes,
+                   .trains = options.send_offload,
+                   .udp = net.kind == packet_kind::udp,
+                   .peer = peer.value_or(endpoint{})}}));
+}
+
+}  // namespace
+
+result<packet_conn> listen_packet(event_loop& loop, std::string_view network_word, std::string_view address,
+                                  const packet_options& options) {
+  const auto net = detail::parse_packet_network(network_word);
+  if (!net) return fail(net.error());
+  const auto local = parse_end(*net, address);
+  if (!local) return fail(local.error());
+  packet_options chosen = options;
+  endpoint where = *local;
+  if (where.address.is_multicast()) {
+    chosen.reuse_address = true;
+    // The kernel binds a link-local group only with its interface; without one, any address, as Go does.
+    if (where.address.scope() <= multicast_scope::link_local && where.address.zone() == 0) where.address = {};
+  }
+  return open(loop, *net, std::move(chosen), {}, [&](int fd) { return bind_socket(fd, where); });
+}
+
+result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, std::string_view address,
+                                const packet_options& options) {
+  const auto net = detail::parse_packet_network(network_word);
+  if (!net) return fail(net.error());
+  const auto peer = parse_end(*net, address);
+  if (!peer) return fail(peer.error());
+  return open(loop, *net, options, *peer, [&](int fd) { return connect_socket(fd, *peer); });
+}
+
+namespace {
+
+/// What kind of socket somebody else has opened.
+result<packet_network> network_of(int fd) {
+  const auto family = get_option(fd, option::socket_domain);
+  if (!family) return fail(family.error());
+  if (*family != AF_INET6) return fail(std::errc::address_family_not_supported);
+  const auto type = get_option(fd, option::socket_type);
+  if (!type) return fail(type.error());
+  const auto protocol = get_option(fd, option::socket_protocol);
+  if (!protocol) return fail(protocol.error());
+  packet_network net{};
+  net.protocol = static_cast<decltype(net.protocol)>(*protocol);
+  if (*type == SOCK_RAW) {
+    net.kind = packet_kind::raw;
+  } else if (*type == SOCK_DGRAM && *protocol == IPPROTO_ICMPV6) {
+    net.kind = packet_kind::icmp;
+  } else if (*type == SOCK_DGRAM && *protocol == IPPROTO_UDP) {
+    net.kind = packet_kind::udp;
+    const auto only_v6 = get_option(fd, option::only_v6);
+    if (!only_v6) return fail(only_v6.error());
+    net.dual_stack = *only_v6 == 0;
+  } else {
+    return fail(std::errc::wrong_protocol_type);
+  }
+  return net;
+}
+
+result<void> make_blocking(int fd) noexcept {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ((flags & O_NONBLOCK) && ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)) return fail_errno(errno);
+  return {};
+}
+
+}  // namespace
+
+result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options) {
+  const auto net = network_of(fd);
+  if (!net) return fail(net.error());
+  const bool udp = net->kind == packet_kind::udp;
+  packet_options chosen = options;
+  chosen.receive_offload = options.receive_offload && udp;
+  if (udp) {
+    if (const auto set = set_option(fd, option::udp_receive_offload, options.receive_offload); !set)
+      return fail(set.error());
+  }
+  if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
+  const auto peer = peer_endpoint(fd);
+  return packet_conn(std::make_unique<detail::packet_socket>(
+      loop.core(), file_descriptor(fd),
+      detail::packet_socket_options{
+          .connected = peer.has_value(),
+          .dual_stack = net->dual_stack,
+          .receive_class = class_for(chosen),
+          .send = {.coalesce = options.coalesce_writes,
+                   .trains = options.send_offload && udp,
+                   .udp = udp,
+                   .peer = peer.value_or(endpoint{})}}));
+}
+
+result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options) {
+  file_descriptor own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!own) return fail_errno(errno);
+  auto made = adopt_packet(loop, own.get(), options);
+  if (made) (void)own.release();
+  return made;
+}
+
+}  // namespace uring6

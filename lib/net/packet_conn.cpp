@@ -1,0 +1,243 @@
+#include "uring6/packet_conn.hpp"
+
+#include <vector>
+
+#include "net/packet_socket.hpp"
+#include "sys/membership.hpp"
+#include "sys/socket.hpp"
+#include "sys/socket_options.hpp"
+#include "uring6/bpf/program.hpp"
+#include "uring6/interface.hpp"
+
+namespace uring6 {
+
+packet_conn::packet_conn(std::unique_ptr<detail::packet_socket> inside) noexcept : inside_(std::move(inside)) {}
+packet_conn::packet_conn() noexcept = default;
+packet_conn::packet_conn(packet_conn&&) noexcept = default;
+packet_conn& packet_conn::operator=(packet_conn&&) noexcept = default;
+packet_conn::~packet_conn() = default;
+
+bool packet_conn::is_open() const noexcept { return inside_ && !inside_->closed(); }
+bool packet_conn::connected() const noexcept { return inside_ && inside_->connected(); }
+int packet_conn::native_handle() const noexcept { return is_open() ? inside_->fd() : -1; }
+
+result<int> packet_conn::descriptor() const {
+  if (!is_open()) return fail(errc::closed);
+  return inside_->fd();
+}
+
+std::error_code packet_conn::check_thread() const noexcept {
+  return inside_ ? inside_->check_thread() : make_error_code(errc::closed);
+}
+
+namespace {
+
+result<bool> as_bool(const result<int>& value) {
+  if (!value) return fail(value.error());
+  return *value != 0;
+}
+
+}  // namespace
+
+// --- control messages ---
+
+result<void> packet_conn::set_control_message(control_flags flags, bool on) {
+  const auto fd = descriptor();
+  if (!fd) return fail(fd.error());
+  return inside_->set_control(flags, on);
+}
+
+// --- multicast ---
+
+result<void> packet_conn::join_group(const interface& on, const ip_address& group) {
+  return descriptor().and_then([&](int fd) { return uring6::join_group(fd, on.index, group); });
+}
+result<void> packet_conn::join_group(const ip_address& group) {
+  return descriptor().and_then([&](int fd) { return uring6::join_group(fd, 0, group); });
+}
+result<void> packet_conn::leave_group(const interface& on, const ip_address& group) {
+  return descriptor().and_then([&](int fd) { return uring6::leave_group(fd, on.index, group); });
+}
+result<void> packet_conn::leave_group(const ip_address& group) {
+  return descriptor().and_then([&](int fd) { return uring6::leave_group(fd, 0, group); });
+}
+result<void> packet_conn::join_source_specific_group(const interface& on, const ip_address& group,
+                                                     const ip_address& source) {
+  return descriptor().and_then(
+      [&](int fd) { return uring6::join_source_specific_group(fd, on.index, group, source); });
+}
+result<void> packet_conn::leave_source_specific_group(const interface& on, const ip_address& group,
+                                                      const ip_address& source) {
+  return descriptor().and_then(
+      [&](int fd) { return uring6::leave_source_specific_group(fd, on.index, group, source); });
+}
+result<void> packet_conn::exclude_source_specific_group(const interface& on, const ip_address& group,
+                                                        const ip_address& source) {
+  return descriptor().and_then(
+      [&](int fd) { return uring6::exclude_source_specific_group(fd, on.index, group, source); });
+}
+result<void> packet_conn::include_source_specific_group(const interface& on, const ip_address& group,
+                                                        const ip_address& source) {
+  return descriptor().and_then(
+      [&](int fd) { return uring6::include_source_specific_group(fd, on.index, group, source); });
+}
+
+result<std::optional<interface>> packet_conn::multicast_interface() const {
+  const auto index = descriptor().and_then([](int fd) { return get_option(fd, option::multicast_interface); });
+  if (!index) return fail(index.error());
+  if (*index == 0) return std::optional<interface>();
+  auto found = interface::by_index(static_cast<std::uint32_t>(*index));
+  if (!found) return fail(found.error());
+  return std::optional<interface>(std::move(*found));
+}
+result<void> packet_conn::set_multicast_interface(const interface& by) {
+  return descriptor().and_then([&](int fd) { return set_option(fd, option::multicast_interface, by.index); });
+}
+result<void> packet_conn::clear_multicast_interface() {
+  return descriptor().and_then([](int fd) { return set_option(fd, option::multicast_interface, 0); });
+}
+
+result<int> packet_conn::multicast_hop_limit() const {
+  return descriptor().and_then([](int fd) { return get_option(fd, option::multicast_hop_limit); });
+}
+result<void> packet_conn::set_multicast_hop_limit(int hops) {
+  return descriptor().and_then([=](int fd) { return set_option(fd, option::multicast_hop_limit, hops); });
+}
+result<bool> packet_conn::multicast_loopback() const {
+  return as_bool(descriptor().and_then([](int fd) { return get_option(fd, option::multicast_loopback); }));
+}
+result<void> packet_conn::set_multicast_loopback(bool on) {
+  return descriptor().and_then([=](int fd) { return set_option(fd, option::multicast_loopback, on); });
+}
+
+// --- what is sent ---
+
+result<int> packet_conn::traffic_class() const {
+  return descriptor().and_then([](int fd) { return get_option(fd, option::traffic_class); });
+}
+result<void> packet_conn::set_traffic_class(int traffic_class) {
+  return descriptor().and_then([=](int fd) { return set_option(fd, option::traffic_class, traffic_class); });
+}
+result<int> packet_conn::hop_limit() const {
+  return descriptor().and_then([](int fd) { return get_option(fd, option::hop_limit); });
+}
+result<void> packet_conn::set_hop_limit(int hops) {
+  return descriptor().and_then([=](int fd) { return set_option(fd, option::hop_limit, hops); });
+}
+result<bool> packet_conn::dont_fragment() const {
+  return as_bool(descriptor().and_then([](int fd) { return get_option(fd, option::dont_fragment); }));
+}
+result<void> packet_conn::set_dont_fragment(bool on) {
+  return descriptor().and_then([=](int fd) { return set_option(fd, option::dont_fragment, on); });
+}
+
+result<std::uint32_t> packet_conn::path_mtu() const {
+  return descriptor().and_then([](int fd) { return uring6::path_mtu(fd); });
+}
+
+// --- raw IP and ICMPv6 ---
+
+result<std::optional<int>> packet_conn::checksum() const {
+  return descriptor()
+      .and_then([](int fd) { return get_option(fd, option::checksum); })
+      .map([](int offset) { return offset < 0 ? std::optional<int>() : std::optional<int>(offset); });
+}
+result<void> packet_conn::set_checksum(std::optional<int> offset) {
+  if (offset && *offset < 0) return fail(errc::out_of_range);
+  return descriptor().and_then([=](int fd) { return set_option(fd, option::checksum, offset.value_or(-1)); });
+}
+
+result<uring6::icmp_filter> packet_conn::icmp_filter() const {
+  const auto fd = descriptor();
+  if (!fd) return fail(fd.error());
+  uring6::icmp_filter filter;
+  const auto size = get_option(*fd, option::icmp_filter, std::as_writable_bytes(std::span(&filter, 1)));
+  if (!size) return fail(size.error());
+  if (*size != sizeof filter) return fail(errc::malformed);
+  return filter;
+}
+result<void> packet_conn::set_icmp_filter(const uring6::icmp_filter& filter) {
+  return descriptor().and_then(
+      [&](int fd) { return set_option(fd, option::icmp_filter, std::as_bytes(std::span(&filter, 1))); });
+}
+
+result<void> packet_conn::attach_bpf(std::span<const bpf::raw_instruction> program) {
+  const auto fd = descriptor();
+  if (!fd) return fail(fd.error());
+  if (const auto sound = bpf::check(program); !sound) return sound;
+  std::vector<sock_filter> given;
+  given.reserve(program.size());
+  for (const bpf::raw_instruction& each : program) given.push_back({each.op, each.jt, each.jf, each.k});
+  return set_option(*fd, option::attach_filter, std::span<const sock_filter>(given));
+}
+result<void> packet_conn::attach_bpf(std::span<const bpf::instruction> program) {
+  const auto assembled = bpf::assemble(program);
+  if (!assembled) return fail(assembled.error());
+  return attach_bpf(std::span<const bpf::raw_instruction>(*assembled));
+}
+result<void> packet_conn::detach_bpf() {
+  return descriptor().and_then([](int fd) { return set_option(fd, option::detach_filter, 0); });
+}
+
+// --- time, ends ---
+
+result<void> packet_conn::set_deadline(std::optional<time_point> when) {
+  return set_read_deadline(when).and_then([&] { return set_write_deadline(when); });
+}
+result<void> packet_conn::set_read_deadline(std::optional<time_point> when) {
+  if (const auto error = check_thread()) return fail(error);
+  inside_->set_read_deadline(when);
+  return {};
+}
+result<void> packet_conn::set_write_deadline(std::optional<time_point> when) {
+  if (const auto error = check_thread()) return fail(error);
+  inside_->set_write_deadline(when);
+  return {};
+}
+
+result<endpoint> packet_conn::local_endpoint() const {
+  return descriptor().and_then([](int fd) { return uring6::local_endpoint(fd); });
+}
+result<endpoint> packet_conn::peer_endpoint() const {
+  const auto fd = descriptor();
+  if (!fd) return fail(fd.error());
+  const auto peer = uring6::peer_endpoint(*fd);
+  // The kernel knows a peer by its port, which raw IP has not.
+  if (!peer && inside_->connected()) return inside_->peer();
+  return peer;
+}
+
+result<void> packet_conn::close() {
+  if (const auto error = check_thread()) return fail(error);
+  inside_->close();
+  return {};
+}
+
+result<int> packet_conn::release() {
+  if (const auto error = check_thread()) return fail(error);
+  return inside_->release();
+}
+
+packet_stats packet_conn::stats() const noexcept {
+  if (!inside_) return {};
+  const detail::receive_counters& in = inside_->reading().counters();
+  const detail::send_counters& out = inside_->writing().counters();
+  return {.received_datagrams = in.datagrams,
+          .received_bytes = in.bytes,
+          .received_buffers = in.buffers,
+          .received_trains = in.trains,
+          .rearms = in.rearms,
+          .out_of_buffers = in.exhausted,
+          .receive_errors = in.errors,
+          .malformed = in.malformed,
+          .kernel_drops = inside_->drops(),
+          .sent_datagrams = out.datagrams,
+          .sent_bytes = out.bytes,
+          .sent_trains = out.trains,
+          .refused_trains = out.refused,
+          .parked_sends = out.parked,
+          .failed_datagrams = out.failed,
+          .failed_after_write = out.coalesced_failed};
+}
+
+}  // namespace uring6

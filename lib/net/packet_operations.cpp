@@ -1,0 +1,159 @@
+#include "uring6/detail/packet_operations.hpp"
+
+#include "net/packet_socket.hpp"
+#include "uring6/datagram_batch.hpp"
+
+namespace uring6::detail {
+
+// --- reading ---
+
+void read_waiter::leave() noexcept { socket_.reading().leave(*this); }
+
+// Also of one that is about to be resumed: its datagram stays in the conn, for the next read.
+void read_waiter::stop_requested() noexcept {
+  if (state_ == state::idle) return;
+  const bool was_waiting = state_ == state::waiting;
+  error_ = errc::canceled;
+  leave();
+  if (was_waiting && !ready_node::linked()) make_ready(socket_.loop(), *this);
+}
+
+inline receiver* read_operation::at_hand(const std::stop_token& token) noexcept {
+  if (!socket_ || !socket_->may_read() || token.stop_requested()) return nullptr;
+  receiver& from = socket_->reading();
+  return from.at_hand() ? &from : nullptr;
+}
+
+bool read_operation::wait(std::coroutine_handle<> reader, const std::stop_token& token, bool briefly) {
+  error_ = socket_ ? socket_->check_read() : make_error_code(errc::closed);
+  if (!error_ && token.stop_requested()) error_ = errc::canceled;
+  if (!error_) error_ = socket_->reading().take_error_before_data();
+  if (error_) return false;
+  waiter_.emplace(*socket_);
+  socket_->reading().wait(*waiter_, reader, token);
+  // The next round comes after the kernel has been asked.
+  if (briefly && !static_cast<ready_node&>(*waiter_).linked()) make_ready(socket_->loop(), *waiter_);
+  return true;
+}
+
+receiver* read_operation::resumed() noexcept {
+  waiter_->forget();
+  if (waiter_->state_ == read_waiter::state::waiting) {
+    waiter_->leave();
+    waiter_->error_ = make_error_code(std::errc::resource_unavailable_try_again);
+  }
+  error_ = waiter_->error_;
+  if (error_) return nullptr;
+  receiver& from = socket_->reading();
+  from.resumed(*waiter_);
+  return &from;
+}
+
+inline void read_from_operation::take(receiver& from) noexcept {
+  const receiver::piece taken = from.take({data_, size_});
+  size_ = taken.copied;
+  head_ = taken.from;
+  full_length_ = taken.full_length;
+  truncated_ = taken.truncated;
+}
+
+bool read_from_operation::suspend(std::coroutine_handle<> reader, const std::stop_token& token) {
+  if (receiver* const from = at_hand(token)) [[likely]] {
+    take(*from);
+    return false;
+  }
+  return wait(reader, token);
+}
+
+void read_from_operation::finish() noexcept {
+  if (receiver* const from = resumed()) {
+    take(*from);
+    from->next_one();
+  }
+}
+
+bool read_batch_operation::suspend(std::coroutine_handle<> reader, const std::stop_token& token) {
+  if (messages_.empty()) {
+    error_ = make_error_code(std::errc::invalid_argument);
+    return false;
+  }
+  if (receiver* const from = at_hand(token)) {
+    count_ = from->take_some(messages_);
+    return false;
+  }
+  return wait(reader, token, briefly_);
+}
+
+result<std::size_t> read_batch_operation::await_resume() noexcept {
+  if (waiter_) {
+    if (receiver* const from = resumed()) count_ = from->take_some(messages_);
+  }
+  if (error_) return fail(error_.code());
+  return count_;
+}
+
+receive_operation::receive_operation(packet_socket* socket, datagram_batch& into) noexcept
+    : read_operation(socket), into_(&into) {
+  into.clear();
+}
+
+bool receive_operation::suspend(std::coroutine_handle<> reader, const std::stop_token& token) {
+  if (receiver* const from = at_hand(token)) {
+    count_ = from->lend(*into_);
+    return false;
+  }
+  return wait(reader, token);
+}
+
+result<std::size_t> receive_operation::await_resume() noexcept {
+  if (waiter_) {
+    if (receiver* const from = resumed()) count_ = from->lend(*into_);
+  }
+  if (error_) return fail(error_.code());
+  return count_;
+}
+
+// --- writing ---
+
+write_waiter::~write_waiter() {
+  if (waiting_hook::linked()) socket_->writing().abandon(*this);
+}
+
+bool write_waiter::suspend(std::coroutine_handle<> writer, const std::stop_token& token) {
+  if (socket_ && socket_->may_write() && !token.stop_requested()) [[likely]] {
+    if (addressed_ != socket_->connected() || messages_.empty()) [[likely]] {
+      return socket_->writing().wait(*this, writer, token);
+    }
+    ended_ = make_error_code(addressed_ ? std::errc::already_connected : std::errc::destination_address_required);
+    return false;
+  }
+  ended_ = socket_ ? socket_->check_write() : make_error_code(errc::closed);
+  if (!ended_) ended_ = errc::canceled;
+  return false;
+}
+
+void write_waiter::stop_requested() noexcept {
+  if (waiting_hook::linked()) socket_->writing().withdraw(*this, errc::canceled);
+}
+
+void write_waiter::finish() noexcept { forget(); }
+
+result<std::size_t> write_operation::await_resume() noexcept {
+  finish();
+  if (sent_ > 0) return message_.payload.size();
+  return fail(error());
+}
+
+result<std::size_t> write_batch_operation::await_resume() noexcept {
+  finish();
+  if (sent_ > 0 || !error()) return sent_;
+  return fail(error());
+}
+
+result<void> flush_operation::await_resume() noexcept {
+  finish();
+  if (const auto late = error()) return fail(late);
+  return {};
+}
+
+}  // namespace uring6::detail

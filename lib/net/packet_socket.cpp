@@ -1,0 +1,105 @@
+#include "net/packet_socket.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "sys/socket.hpp"
+#include "sys/socket_options.hpp"
+
+namespace uring6::detail {
+
+packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd,
+                             const packet_socket_options& options)
+    : loop_(std::move(loop)),
+      fd_(std::move(fd)),
+      options_(options),
+      receiver_(*loop_, fd_.get()),
+      sender_(*loop_, fd_.get(), options.send) {
+  receiver_.use(options.receive_class);
+  loop_->add(*this);
+}
+
+packet_socket::~packet_socket() { close(); }
+
+std::error_code packet_socket::check_thread() const noexcept {
+  if (closed()) return errc::closed;
+  const std::error_code error = loop_->check_thread();
+  return error == errc::forked ? std::error_code{} : error;
+}
+
+void packet_socket::end_operations() noexcept {
+  drops();
+  resident::unlink();
+  read_deadline_.disarm();
+  write_deadline_.disarm();
+  receiver_.close(errc::closed);
+  sender_.close(errc::closed);
+}
+
+void packet_socket::close() noexcept {
+  if (closed()) return;
+  end_operations();
+  fd_ = file_descriptor();
+}
+
+int packet_socket::release() noexcept {
+  if (closed()) return -1;
+  end_operations();
+  return fd_.release();
+}
+
+std::uint64_t packet_socket::drops() noexcept {
+  if (closed()) return drops_;
+  if (const auto now = drop_count(fd())) drops_ += static_cast<std::uint32_t>(*now - static_cast<std::uint32_t>(drops_));
+  return drops_;
+}
+
+result<void> packet_socket::set_control(control_flags flags, bool on) noexcept {
+  struct row {
+    control_flags asks;
+    option v6;
+    std::optional<option> v4;
+  };
+  // Destination and interface come in one message: it is on as long as either is wanted. The kernel delivers
+  // IPV6_PKTINFO for IPv4 peers, too, so there is no IPv4 row for it.
+  static constexpr row rows[] = {
+      {control_flags::traffic_class, option::receive_traffic_class, option::receive_v4_traffic_class},
+      {control_flags::hop_limit, option::receive_hop_limit, option::receive_v4_hop_limit},
+      {control_flags::destination | control_flags::interface, option::receive_packet_info, {}},
+      {control_flags::path_mtu, option::receive_path_mtu, {}},
+  };
+  const control_flags wanted = on ? enabled_ | flags : enabled_ & ~flags;
+  for (const row& each : rows) {
+    const bool want = has_any(wanted, each.asks);
+    if (want == has_any(enabled_, each.asks)) continue;
+    if (auto done = set_option(fd(), each.v6, want); !done) return done;
+    if (options_.dual_stack && each.v4) {
+      if (auto done = set_option(fd(), *each.v4, want); !done) return done;
+    }
+    // Row by row: after an error what was reached is known.
+    enabled_ = (enabled_ & ~each.asks) | (wanted & each.asks);
+  }
+  enabled_ = wanted;
+  return {};
+}
+
+void packet_socket::set_read_deadline(std::optional<clock::time_point> when) { read_deadline_.set(when); }
+void packet_socket::set_write_deadline(std::optional<clock::time_point> when) { write_deadline_.set(when); }
+
+void packet_socket::deadline::set(std::optional<clock::time_point> when) {
+  disarm();
+  passed_ = false;
+  if (!when) return;
+  if (*when <= clock::now()) {
+    expired();
+  } else {
+    arm(*socket_.loop_, *when);
+  }
+}
+
+void packet_socket::deadline::expired() noexcept {
+  passed_ = true;
+  (socket_.*when_due_)();
+}
+
+}  // namespace uring6::detail

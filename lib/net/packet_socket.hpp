@@ -1,0 +1,97 @@
+// A packet_conn's inside: the descriptor, the reading and the writing half, the deadlines, and the orderly end.
+#pragma once
+
+#include <memory>
+
+#include "net/receiver.hpp"
+#include "net/sender.hpp"
+#include "sys/file_descriptor.hpp"
+
+namespace uring6::detail {
+
+struct packet_socket_options {
+  bool connected = false;
+  bool dual_stack = false;
+  buffer_class receive_class = buffer_class::large;
+  sender::options send;
+};
+
+class packet_socket final : public resident {
+ public:
+  packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd, const packet_socket_options& options);
+  ~packet_socket();
+
+  int fd() const noexcept { return fd_.get(); }
+  bool closed() const noexcept { return fd_.get() < 0; }
+  bool connected() const noexcept { return options_.connected; }
+  /// Of a connected one, as it was given.
+  const endpoint& peer() const noexcept { return options_.send.peer; }
+  loop_core& loop() noexcept { return *loop_; }
+  receiver& reading() noexcept { return receiver_; }
+  sender& writing() noexcept { return sender_; }
+
+  /// May a read (a write) begin? If not: closed, deadline_exceeded, or the wrong thread.
+  bool may_read() const noexcept { return !closed() && !read_deadline_.passed() && loop_->runs_here(); }
+  bool may_write() const noexcept { return !closed() && !write_deadline_.passed() && loop_->runs_here(); }
+  std::error_code check_read() const noexcept { return check(read_deadline_); }
+  std::error_code check_write() const noexcept { return check(write_deadline_); }
+
+  /// Sticky, as Go has them: for the operations that wait and all that come, until set anew. None: no deadline.
+  void set_read_deadline(std::optional<clock::time_point> when);
+  void set_write_deadline(std::optional<clock::time_point> when);
+
+  /// May it be changed from here? closed, or the wrong thread. In the child of a fork it may: to be closed.
+  std::error_code check_thread() const noexcept;
+
+  /// Wakes everyone who waits with `closed`, waits for the kernel's last word, frees the port.
+  void close() noexcept;
+
+  /// As close, but leaves the descriptor open, to the caller.
+  int release() noexcept;
+
+  /// How many datagrams the kernel has thrown away here: a system call, unless closed.
+  std::uint64_t drops() noexcept;
+
+  /// Asks the kernel for these control messages, of IPv6 and, on a dual-stack socket, of IPv4 peers.
+  result<void> set_control(control_flags flags, bool on) noexcept;
+
+ private:
+  class deadline final : public timer_node {
+   public:
+    deadline(packet_socket& socket, void (packet_socket::*when_due)() noexcept) noexcept
+        : socket_(socket), when_due_(when_due) {}
+
+    void set(std::optional<clock::time_point> when);
+    bool passed() const noexcept { return passed_; }
+
+   private:
+    void expired() noexcept override;
+
+    packet_socket& socket_;
+    void (packet_socket::*when_due_)() noexcept;
+    bool passed_ = false;
+  };
+
+  void loop_ends() noexcept override { close(); }
+  void end_operations() noexcept;
+  void read_deadline_passed() noexcept { receiver_.fail_waiting(errc::deadline_exceeded); }
+  void write_deadline_passed() noexcept { sender_.fail_waiting(errc::deadline_exceeded); }
+
+  std::error_code check(const deadline& applies) const noexcept {
+    if (closed()) return errc::closed;
+    if (applies.passed()) return errc::deadline_exceeded;
+    return loop_->check_owner();
+  }
+
+  std::shared_ptr<loop_core> loop_;
+  file_descriptor fd_;
+  packet_socket_options options_;
+  control_flags enabled_ = control_flags::none;
+  std::uint64_t drops_ = 0;  // counted in 64 bits, as often as it is asked for
+  receiver receiver_;
+  sender sender_;
+  deadline read_deadline_{*this, &packet_socket::read_deadline_passed};
+  deadline write_deadline_{*this, &packet_socket::write_deadline_passed};
+};
+
+}  // namespace uring6::detail

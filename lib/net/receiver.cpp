@@ -1,0 +1,256 @@
+#include "net/receiver.hpp"
+
+#include <liburing.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "ipv6/cmsg.hpp"
+#include "net/packet_socket.hpp"
+#include "uring6/datagram_batch.hpp"
+
+namespace uring6::detail {
+
+receiver::~receiver() = default;
+
+// --- the kernel's side ---
+
+void receiver::prepare(io_uring_sqe& entry) noexcept {
+  // The kernel keeps only the lengths; MSG_TRUNC asks for the full length of what was cut.
+  layout_.msg_namelen = buffer_layout::name;
+  layout_.msg_controllen = buffer_layout::control;
+  ::io_uring_prep_recvmsg_multishot(&entry, fd_, &layout_, MSG_TRUNC);
+  entry.flags |= IOSQE_BUFFER_SELECT;
+  entry.buf_group = pool_->group();
+}
+
+void receiver::arm() noexcept {
+  if (!idle() || buffer_waiter::linked()) return;
+  if (!pool_) {
+    auto made = loop_.pool(class_);
+    if (!made) return failed(made.error());
+    pool_ = std::move(*made);
+  }
+  if (std::exchange(armed_before_, true)) ++counters_.rearms;
+  pausing_ = false;
+  loop_.ring().queue(*this);
+}
+
+void receiver::complete(completion what) noexcept {
+  if (what.has_buffer()) {
+    buffer& filled = pool_->received(what.buffer_id());
+    if (what.result >= 0 && read_off(filled, static_cast<std::uint32_t>(what.result))) {
+      backlog_.push_back(filled);
+      ++backlog_size_;
+      pool_->add_holder(*this);
+    } else {
+      ++counters_.malformed;
+      pool_->give_back(filled);
+    }
+  } else if (what.result == -ENOBUFS) {
+    // Back-pressure, not loss: what arrives now waits in the socket.
+    ++counters_.exhausted;
+    pool_->wait_for_buffers(*this);
+  } else if (what.result < 0 && what.result != -ECANCELED && what.result != -EINTR) {
+    failed({-what.result, std::system_category()});
+  }
+  notify();
+  if (what.more()) {
+    pause_if_nobody_reads();
+  } else if (!waiting_.empty()) {
+    // It ended: an empty datagram, an error, a full completion queue, a pause that is over.
+    arm();
+  }
+}
+
+// Reads the header that the kernel put before the payload. Nothing in it is trusted: what the name and control
+// areas hold beyond the lengths given is left over from earlier datagrams.
+bool receiver::read_off(buffer& what, std::uint32_t length) noexcept {
+  if (length < buffer_layout::payload) return false;
+  io_uring_recvmsg_out header;
+  std::memcpy(&header, what.memory, sizeof header);
+  const std::byte* const name = what.memory + buffer_layout::header;
+  const std::byte* const control = name + buffer_layout::name;
+
+  // Read where it lies: a copy would be written in pieces and read back across them, which stalls.
+  const auto& address = *reinterpret_cast<const sockaddr_in6*>(name);
+  if (header.namelen >= sizeof address && address.sin6_family == AF_INET6) [[likely]] {
+    what.source = endpoint::from_sockaddr(address);
+  } else {
+    what.source = {};
+  }
+  received_extras beside;
+  decode_received({control, std::min<std::size_t>(header.controllen, buffer_layout::control)}, what.control, beside);
+  what.control.source = what.source.address;
+
+  what.payload = what.memory + buffer_layout::payload;
+  what.remaining = length - static_cast<std::uint32_t>(buffer_layout::payload);
+  what.cut_off = header.payloadlen > what.remaining ? header.payloadlen - what.remaining : 0;
+  what.segment = beside.gro_segment_size;
+  if (what.segment == 0 || what.segment > what.remaining) what.segment = what.remaining;
+  what.truncated = header.flags & MSG_TRUNC;
+  what.control_truncated = header.flags & MSG_CTRUNC;
+  ++counters_.buffers;
+  if (what.segment < what.remaining) ++counters_.trains;
+  return true;
+}
+
+void receiver::failed(std::error_code error) noexcept {
+  ++counters_.errors;
+  if (waiting_.empty()) {
+    pending_error_ = error;
+    return;
+  }
+  read_waiter& first = waiting_.front();
+  first.error_ = error;
+  leave(first);
+  wake(first);
+}
+
+void receiver::buffers_are_back() noexcept {
+  if (!waiting_.empty()) arm();
+}
+
+// Nobody reads and half of the pool is ours: the rest waits in the socket, where it takes nobody's buffers.
+void receiver::pause_if_nobody_reads() noexcept {
+  if (pausing_ || backlog_size_ * 2 < pool_->count() || !waiting_.empty() || notified_size_ > 0) return;
+  pausing_ = true;
+  loop_.ring().cancel(*this);
+}
+
+void receiver::move_out() noexcept {
+  if (!waiting_.empty() || notified_size_ > 0) return;  // its reader is at work
+  intrusive_list<buffer> moved;
+  while (!backlog_.empty()) {
+    buffer& from = backlog_.pop_front();
+    buffer* const copy = from.own_memory ? &from : pool_->move_out(from);
+    if (copy && copy != &from) pool_->give_back(from);
+    moved.push_back(copy ? *copy : from);
+  }
+  backlog_.splice_back(moved);
+  buffer_holder::unlink();
+  if (in_flight() && !pausing_) {
+    pausing_ = true;
+    loop_.ring().cancel(*this);
+  }
+}
+
+// --- the readers' side ---
+
+void receiver::wait(read_waiter& reader, std::coroutine_handle<> handle, const std::stop_token& token) {
+  reader.handle = handle;
+  if (waiting_.empty() && backlog_size_ > notified_size_) {
+    reader.state_ = read_waiter::state::notified;
+    notified_.push_back(reader);
+    ++notified_size_;
+    make_ready(loop_, reader);
+    reader.listen(loop_, token);
+    return;
+  }
+  reader.state_ = read_waiter::state::waiting;
+  waiting_.push_back(reader);
+  reader.listen(loop_, token);
+  arm();
+}
+
+// One coroutine for each buffer at hand: a buffer has one datagram at least. The next one is woken when the first
+// has taken its own.
+void receiver::notify() noexcept {
+  while (!waiting_.empty() && backlog_size_ > notified_size_) {
+    read_waiter& next = waiting_.pop_front();
+    next.state_ = read_waiter::state::notified;
+    notified_.push_back(next);
+    ++notified_size_;
+    wake(next);
+  }
+}
+
+// One that waits for one turn only is in the ready queue already.
+void receiver::wake(read_waiter& reader) noexcept {
+  if (!static_cast<ready_node&>(reader).linked()) make_ready(loop_, reader);
+}
+
+void receiver::resumed(read_waiter& reader) noexcept {
+  if (reader.state_ == read_waiter::state::notified) --notified_size_;
+  static_cast<waiting_hook&>(reader).unlink();
+  reader.state_ = read_waiter::state::idle;
+}
+
+void receiver::leave(read_waiter& reader) noexcept {
+  resumed(reader);
+  notify();
+}
+
+void receiver::fail_waiting(std::error_code error) noexcept {
+  while (!waiting_.empty()) {
+    read_waiter& reader = waiting_.front();
+    reader.error_ = error;
+    resumed(reader);
+    wake(reader);
+  }
+}
+
+void receiver::consumed(buffer& what) noexcept {
+  static_cast<list_hook&>(what).unlink();
+  --backlog_size_;
+  if (what.own_memory) {
+    last_moved_.reset(&what);  // its reader still looks at it
+  } else {
+    pool_->give_back(what);
+  }
+  if (backlog_size_ == 0) buffer_holder::unlink();
+}
+
+
+std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
+  std::size_t count = 0;
+  while (count < messages.size() && backlog_size_ > notified_size_) {
+    incoming& message = messages[count++];
+    const piece taken = take(message.buffer);
+    message.received = {.payload = message.buffer.first(taken.copied),
+                        .control = taken.from->control,
+                        .source = taken.from->source,
+                        .truncated = taken.truncated,
+                        .control_truncated = taken.from->control_truncated,
+                        .full_length = taken.full_length};
+  }
+  next_one();
+  return count;
+}
+
+std::size_t receiver::lend(datagram_batch& batch) noexcept {
+  batch.clear();
+  if (batch.pool_ != pool_) batch.pool_ = pool_;
+  while (backlog_size_ > notified_size_) {
+    buffer& from = backlog_.pop_front();
+    --backlog_size_;
+    const bool train = from.segment < from.remaining;  // the division is felt
+    const std::size_t datagrams = train ? (from.remaining + from.segment - 1) / from.segment : 1;
+    counters_.datagrams += datagrams;
+    counters_.bytes += from.remaining;
+    batch.size_ += datagrams;
+    batch.buffers_.push_back(from);
+  }
+  if (backlog_size_ == 0) buffer_holder::unlink();
+  return batch.size_;
+}
+
+void receiver::close(std::error_code error) noexcept {
+  fail_waiting(error);
+  while (!notified_.empty()) {
+    read_waiter& reader = notified_.front();
+    reader.error_ = error;
+    resumed(reader);  // it stays in the ready queue
+  }
+  loop_.ring().cancel(*this);
+  loop_.drain_until([this] { return idle(); });
+  buffer_waiter::unlink();
+  buffer_holder::unlink();
+  while (!backlog_.empty()) pool_->give_back(backlog_.pop_front());
+  backlog_size_ = 0;
+  pending_error_ = {};
+}
+
+}  // namespace uring6::detail

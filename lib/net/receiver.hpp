@@ -1,0 +1,134 @@
+// The reading half of a packet_conn: one armed multishot recvmsg that fills pool buffers, a backlog of what has
+// arrived, and the coroutines that wait for it, first come, first served. Nothing that a packet can do ends it.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/loop_core.hpp"
+#include "uring/buffer_pool.hpp"
+#include "uring6/datagram.hpp"
+#include "uring6/detail/packet_operations.hpp"
+
+namespace uring6 {
+class datagram_batch;
+}
+
+namespace uring6::detail {
+
+struct receive_counters {
+  std::uint64_t datagrams = 0;   // handed out
+  std::uint64_t bytes = 0;       // of payload, as sent
+  std::uint64_t buffers = 0;     // filled by the kernel: datagrams per buffer is the length of the trains
+  std::uint64_t trains = 0;      // buffers with more than one datagram
+  std::uint64_t rearms = 0;      // times the read had ended and was armed again
+  std::uint64_t exhausted = 0;   // of these, because no buffer was left (ENOBUFS)
+  std::uint64_t errors = 0;      // errors of the socket (ICMP) delivered
+  std::uint64_t malformed = 0;   // completions whose header made no sense
+};
+
+class receiver final : operation, buffer_waiter, buffer_holder {
+ public:
+  receiver(loop_core& loop, int fd) noexcept : loop_(loop), fd_(fd) {}
+  receiver(const receiver&) = delete;
+  receiver& operator=(const receiver&) = delete;
+  ~receiver();
+
+  /// Which pool to fill from; before the first read.
+  void use(buffer_class which) noexcept { class_ = which; }
+
+  /// A coroutine waits for a datagram. It will be resumed.
+  void wait(read_waiter& reader, std::coroutine_handle<> handle, const std::stop_token& token);
+
+  /// A notified coroutine runs: what was kept for it is its own.
+  void resumed(read_waiter& reader) noexcept;
+
+  /// A waiting or notified coroutine goes without taking anything: what was kept for it is the next one's.
+  void leave(read_waiter& reader) noexcept;
+
+  /// Everyone who waits, and whom nothing is kept for, gets this error.
+  void fail_waiting(std::error_code error) noexcept;
+
+  /// Is there a datagram that nobody else was promised, and may it be taken without a suspension?
+  bool at_hand() noexcept { return backlog_size_ > 0 && notified_size_ == 0 && waiting_.empty() && loop_.spend(); }
+
+  /// What was copied out; the rest of what is known stands in the buffer until something else is received.
+  struct piece {
+    std::size_t copied;
+    const buffer* from;
+    std::size_t full_length;
+    bool truncated;
+  };
+
+  /// Copies one datagram out. There is one. Whoever was kept waiting for it calls `next_one` after that.
+  piece take(std::span<std::byte> into) noexcept {
+    buffer& from = backlog_.front();
+    const std::uint32_t length = std::min(from.segment, from.remaining);
+    const std::size_t copied = std::min<std::size_t>(length, into.size());
+    if (copied > 0) std::memcpy(into.data(), from.payload, copied);
+    const std::size_t full_length = std::size_t{length} + from.cut_off;
+    ++counters_.datagrams;
+    counters_.bytes += full_length;
+    from.payload += length;
+    from.remaining -= length;
+    if (from.remaining == 0) consumed(from);
+    return {copied, &from, full_length, from.truncated || copied < length};
+  }
+
+  /// The next one in line, if there is something left for it.
+  void next_one() noexcept {
+    if (!waiting_.empty()) notify();
+  }
+
+  /// Copies out as many as there are messages and datagrams, but for what is kept for others.
+  std::size_t take_some(std::span<incoming> messages) noexcept;
+
+  /// Lends all that has arrived, but for what is kept for others.
+  std::size_t lend(datagram_batch& batch) noexcept;
+
+  /// An error of the socket that came while nobody waited, once, unless datagrams came before it.
+  error_slot take_error_before_data() noexcept {
+    if (backlog_size_ > 0 || !waiting_.empty()) return {};
+    return std::exchange(pending_error_, {});
+  }
+
+  /// Ends the read, waits for the kernel's last word, drops the backlog and fails everyone with `error`.
+  void close(std::error_code error) noexcept;
+
+  const receive_counters& counters() const noexcept { return counters_; }
+
+ private:
+  void prepare(io_uring_sqe& entry) noexcept override;
+  void complete(completion what) noexcept override;
+  void buffers_are_back() noexcept override;
+  bool holds_nothing() const noexcept override { return backlog_.empty(); }
+  void move_out() noexcept override;
+
+  bool read_off(buffer& what, std::uint32_t length) noexcept;
+  void failed(std::error_code error) noexcept;
+  void arm() noexcept;
+  void notify() noexcept;
+  void wake(read_waiter& reader) noexcept;
+  void pause_if_nobody_reads() noexcept;
+  void consumed(buffer& what) noexcept;
+
+  loop_core& loop_;
+  int fd_;
+  buffer_class class_ = buffer_class::large;
+  bool armed_before_ = false;
+  bool pausing_ = false;
+  std::shared_ptr<buffer_pool> pool_;
+  msghdr layout_{};
+  intrusive_list<buffer> backlog_;
+  std::size_t backlog_size_ = 0;
+  intrusive_list<read_waiter, waiting_hook> waiting_;
+  intrusive_list<read_waiter, waiting_hook> notified_;
+  std::size_t notified_size_ = 0;
+  std::unique_ptr<buffer> last_moved_;
+  error_slot pending_error_;
+  receive_counters counters_;
+};
+
+}  // namespace uring6::detail

@@ -1,0 +1,40 @@
+#include "net/send_pool.hpp"
+
+namespace uring6::detail {
+
+std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
+  std::shared_ptr<void>& place = loop.upstairs();
+  if (!place) {
+    auto made = std::make_shared<send_pool>();
+    made->trains_.reserve(most_trains);
+    made->free_trains_.reserve(most_trains);
+    made->blocks_.reserve(most_blocks);
+    made->free_blocks_.reserve(most_blocks);
+    place = std::move(made);
+  }
+  return std::static_pointer_cast<send_pool>(place);
+}
+
+send_train* send_pool::take_train() {
+  if (free_trains_.empty()) {
+    if (trains_.size() == most_trains) return nullptr;
+    trains_.push_back(std::make_unique<send_train>());
+    return trains_.back().get();
+  }
+  send_train* train = free_trains_.back();
+  free_trains_.pop_back();
+  return train;
+}
+
+slab_block* send_pool::take_block() {
+  if (free_blocks_.empty()) {
+    if (blocks_.size() == most_blocks) return nullptr;
+    blocks_.push_back(std::make_unique<slab_block>());
+    return blocks_.back().get();
+  }
+  slab_block* block = free_blocks_.back();
+  free_blocks_.pop_back();
+  return block;
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,120 @@
+#include "net/send_train.hpp"
+
+#include <liburing.h>
+#include <netinet/udp.h>
+
+#include "ipv6/cmsg.hpp"
+#include "net/sender.hpp"
+
+namespace uring6::detail {
+
+std::error_code send_train::begin(const endpoint& destination, const control_message& control,
+                                  bool addressed, std::size_t limit) noexcept {
+  const auto encoded = encode(control, {control_bytes_.data(), max_encoded_size}, family_of(destination.address));
+  if (!encoded) return encoded.error();
+  control_length_ = *encoded;
+  destination_ = destination;
+  control_ = control;
+  name_length_ = addressed ? sizeof name_ : 0;
+  if (addressed) name_ = destination.to_sockaddr();
+  limit_ = limit;
+  room_ = longest_payload(destination.address);
+  segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = refused = 0;
+  complete_ = may_park = false;
+  block = nullptr;
+  return {};
+}
+
+// The loop over a batch: what it counts stays in registers.
+std::size_t send_train::append(std::span<outgoing> messages, bool addressed, write_waiter& from) noexcept {
+  const std::size_t most = std::min(messages.size(), limit_ - datagrams_);
+  if (most == 0 || complete_) return 0;
+  if (datagrams_ == 0) segment_ = messages.front().payload.size();
+  iovec* last = vectors_ > 0 ? &pieces_[vectors_ - 1] : nullptr;
+  const std::size_t segment = segment_;
+  std::size_t bytes = bytes_;
+  std::size_t count = 0;
+  bool complete = false;
+  while (count < most && !complete) {
+    outgoing& message = messages[count];
+    const std::size_t length = message.payload.size();
+    if (datagrams_ + count > 0) {
+      if (length == 0 || length > segment || bytes + length > room_ || !(message.control == control_) ||
+          (addressed && !(message.destination == destination_))) {
+        break;
+      }
+      complete = length < segment;
+    }
+    if (message.error) message.error.clear();
+    bytes += length;
+    last = extend(last, message.payload);
+    ++count;
+  }
+  if (count == 0) return 0;
+  const auto added = static_cast<std::uint32_t>(bytes - bytes_);
+  parts_[parts_used_++] = {nullptr, messages.data(), &from, static_cast<std::uint32_t>(count), added};
+  vectors_ = static_cast<std::size_t>(last - pieces_.data()) + 1;
+  datagrams_ += count;
+  bytes_ = bytes;
+  complete_ = complete;
+  return count;
+}
+
+// Payloads that follow each other in memory (the slab, a received train) are one piece.
+inline iovec* send_train::extend(iovec* last, std::span<const std::byte> payload) noexcept {
+  if (last && static_cast<const std::byte*>(last->iov_base) + last->iov_len == payload.data()) {
+    last->iov_len += payload.size();
+    return last;
+  }
+  last = last ? last + 1 : pieces_.data();
+  *last = {const_cast<std::byte*>(payload.data()), payload.size()};
+  return last;
+}
+
+void send_train::append(std::span<const std::byte> copied) noexcept {
+  const auto length = static_cast<std::uint32_t>(copied.size());
+  append_payload(copied);
+  if (parts_used_ > 0) {
+    ++parts_.front().datagrams;  // a block of the slab is filled in order
+    parts_.front().bytes += length;
+  } else {
+    parts_[parts_used_++] = {copied.data(), nullptr, nullptr, 1, length};
+  }
+}
+
+void send_train::append(const part& single) noexcept {
+  append_payload(single.messages ? single.messages->payload : std::span(single.slab, single.bytes));
+  parts_[parts_used_++] = single;
+}
+
+void send_train::append_payload(std::span<const std::byte> payload) noexcept {
+  const std::size_t length = payload.size();
+  if (datagrams_ == 0) segment_ = length;
+  if (length < segment_) complete_ = true;
+  ++datagrams_;
+  bytes_ += length;
+  vectors_ = static_cast<std::size_t>(extend(vectors_ > 0 ? &pieces_[vectors_ - 1] : nullptr, payload) - pieces_.data()) + 1;
+}
+
+void send_train::prepare(io_uring_sqe& entry) noexcept {
+  std::size_t control_length = control_length_;
+  // Only where it says something: some paths get the checksum of a train of one wrong.
+  if (datagrams_ > 1) {
+    cmsg_writer rest{std::span<std::byte>{control_bytes_}.subspan(control_length)};
+    rest.append(IPPROTO_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(segment_));
+    control_length += rest.size();
+  }
+  header_ = {.msg_name = name_length_ ? &name_ : nullptr,
+             .msg_namelen = name_length_,
+             .msg_iov = pieces_.data(),
+             .msg_iovlen = vectors_,
+             .msg_control = control_length ? control_bytes_.data() : nullptr,
+             .msg_controllen = control_length,
+             .msg_flags = 0};
+  ::io_uring_prep_sendmsg(&entry, fd, &header_, may_park ? 0 : MSG_DONTWAIT);
+  if (!may_park) entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+void send_train::complete(completion what) noexcept { owner->finished(*this, what.result); }
+
+}  // namespace uring6::detail

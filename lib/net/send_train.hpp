@@ -1,0 +1,123 @@
+// One sendmsg: a datagram, or a run of equal ones that the kernel takes as a single UDP_SEGMENT super-packet (GSO).
+// The kernel reads the name and the control bytes again at each retry, so they live here until the completion.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "net/send_slab.hpp"
+#include "uring6/control_message.hpp"
+#include "uring6/datagram.hpp"
+#include "uring6/detail/operation.hpp"
+
+namespace uring6::detail {
+
+class sender;
+class write_waiter;
+
+/// The most octets that fit one IP packet with a UDP header, as a datagram or as a train.
+constexpr std::size_t longest_payload(const ip_address& destination) noexcept {
+  constexpr std::size_t over_ipv4 = 65'535 - 20 - 8;
+  return family_of(destination) == peer_family::ipv4 ? over_ipv4 : max_udp_payload;
+}
+
+/// Membership in the sender's list of trains, beside the ring's queue.
+struct train_hook : list_hook {};
+
+class send_train final : public operation, public train_hook {
+ public:
+  static constexpr std::size_t most_segments = 128;  // UDP_MAX_SEGMENTS since Linux 6.9; 64 before
+
+  /// Datagrams of the train that follow each other in a writer's batch or, without an owner, in the slab: then
+  /// nobody waits for them.
+  struct part {
+    const std::byte* slab = nullptr;
+    outgoing* messages = nullptr;
+    write_waiter* owner = nullptr;
+    std::uint32_t datagrams = 0;  // 0: taken out of the train, handed to others or given up
+    std::uint32_t bytes = 0;
+
+    bool gone() const noexcept { return datagrams == 0; }
+
+    /// The first datagram, as a part of its own, which this one has no more.
+    part take_first(std::size_t segment) noexcept {
+      const auto length = static_cast<std::uint32_t>(messages ? messages->payload.size()
+                                                              : std::min<std::size_t>(segment, bytes));
+      const part first{slab, messages, owner, 1, length};
+      if (messages) ++messages;
+      if (slab) slab += length;
+      --datagrams;
+      bytes -= length;
+      return first;
+    }
+  };
+
+  /// Starts empty, for at most `limit` datagrams to this destination (which a connected socket is not told:
+  /// not `addressed`) with this control message. An error: they cannot be sent.
+  std::error_code begin(const endpoint& destination, const control_message& control, bool addressed,
+                        std::size_t limit) noexcept;
+
+  /// May this one ride along? Equal destination and control, equal length or, as the last one, shorter.
+  bool accepts(std::span<const std::byte> payload, const endpoint& destination,
+               const control_message& control) const noexcept {
+    return datagrams_ < limit_ && !complete_ && !payload.empty() && payload.size() <= segment_ &&
+           bytes_ + payload.size() <= room_ && destination == destination_ && control == control_;
+  }
+
+  /// As many of the writer's messages, from the first on, as may ride along; `addressed` tells whether they name
+  /// destinations. Returns how many.
+  std::size_t append(std::span<outgoing> messages, bool addressed, write_waiter& from) noexcept;
+
+  /// A datagram in the slab.
+  void append(std::span<const std::byte> copied) noexcept;
+
+  /// What was taken out of another train.
+  void append(const part& single) noexcept;
+
+  std::span<part> parts() noexcept { return {parts_.data(), parts_used_}; }
+  std::size_t datagrams() const noexcept { return datagrams_; }
+  std::size_t segment() const noexcept { return segment_; }
+  const endpoint& destination() const noexcept { return destination_; }
+  const control_message& control() const noexcept { return control_; }
+  bool addressed() const noexcept { return name_length_ != 0; }
+
+  void prepare(io_uring_sqe& entry) noexcept override;
+  void complete(completion what) noexcept override;
+
+  sender* owner = nullptr;
+  int fd = -1;
+  slab_block* block = nullptr;  // the slab memory that its payloads lie in
+  bool may_park = false;        // it was refused once because the socket's buffer is full: now it waits for room
+  std::size_t refused = 0;      // the length of the train's datagrams, if it was refused; and of those sent again
+
+ private:
+  void append_payload(std::span<const std::byte> payload) noexcept;
+  iovec* extend(iovec* last, std::span<const std::byte> payload) noexcept;
+
+  std::size_t limit_ = 1;
+  std::size_t room_ = 0;
+  std::size_t segment_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t datagrams_ = 0;
+  std::size_t vectors_ = 0;
+  std::size_t parts_used_ = 0;
+  std::size_t control_length_ = 0;
+  socklen_t name_length_ = 0;
+  bool complete_ = false;  // a shorter one was the last
+  endpoint destination_;
+  control_message control_;
+  sockaddr_in6 name_{};
+  msghdr header_{};
+  alignas(cmsghdr) std::array<std::byte, max_encoded_size + control_space(sizeof(std::uint16_t))> control_bytes_{};
+  std::array<iovec, most_segments> pieces_;
+  std::array<part, most_segments> parts_;
+};
+
+}  // namespace uring6::detail

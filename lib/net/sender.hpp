@@ -1,0 +1,108 @@
+// The writing half of a packet_conn. Writes wait in a queue until the loop is about to enter the kernel; then runs of
+// equal ones leave as trains. Every datagram gets its own result, and a train that a route refuses goes again as
+// single datagrams, once.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "net/send_pool.hpp"
+#include "uring6/detail/packet_operations.hpp"
+
+namespace uring6::detail {
+
+struct send_counters {
+  std::uint64_t datagrams = 0;  // taken by the kernel
+  std::uint64_t bytes = 0;
+  std::uint64_t trains = 0;     // with more than one datagram
+  std::uint64_t refused = 0;    // trains that were sent again one by one
+  std::uint64_t parked = 0;     // sends that had to wait for room in the socket's buffer
+  std::uint64_t failed = 0;     // datagrams with an error
+  std::uint64_t coalesced_failed = 0;  // of these, already reported as written (coalesce_writes)
+};
+
+class sender final : outbound {
+ public:
+  struct options {
+    bool coalesce = false;                          // copy, complete at once, send at the end of the turn
+    bool trains = true;                             // UDP with UDP_SEGMENT
+    bool udp = true;                                // else raw IP or ICMP: no UDP header, and no IPv4
+    endpoint peer{};                                // of a connected socket
+  };
+
+  sender(loop_core& loop, int fd, options what)
+      : loop_(loop), fd_(fd), options_(what), pool_(send_pool::of(loop)) {}
+  sender(const sender&) = delete;
+  sender& operator=(const sender&) = delete;
+
+  /// A coroutine wants its datagrams sent. True: it is suspended and will be resumed.
+  bool wait(write_waiter& writer, std::coroutine_handle<> handle, const std::stop_token& token);
+
+  /// The writer's datagrams that have not gone to the kernel do not go; those that have are called back. It is
+  /// resumed when the kernel has said its last word.
+  void withdraw(write_waiter& writer, std::error_code why) noexcept;
+
+  /// The writer's frame goes away: as withdraw, but waits here.
+  void abandon(write_waiter& writer) noexcept;
+
+  /// Everyone who waits is withdrawn.
+  void fail_waiting(std::error_code why) noexcept;
+
+  /// Sends what was written ahead, withdraws the rest, and waits for the kernel's last word.
+  void close(std::error_code why) noexcept;
+
+  void finished(send_train& train, int result) noexcept;
+
+  const send_counters& counters() const noexcept { return counters_; }
+
+ private:
+  // Some destinations take no trains, or none of long datagrams.
+  struct refusal {
+    ip_address route;
+    std::size_t from;  // the length of the datagrams that was refused; shorter ones may pass
+  };
+
+  void flush() noexcept override;
+  void hurry() noexcept;
+  void wait_for_pool() noexcept;
+  bool has_unsent() const noexcept { return open_ || !flying_.empty() || !unsent_.empty(); }
+  std::error_code take_error() noexcept { return std::exchange(late_error_, {}); }
+  const endpoint& destination_of(const outgoing& message, bool addressed) const noexcept {
+    return addressed ? message.destination : options_.peer;
+  }
+  bool fill_slab(write_waiter& writer) noexcept;
+  bool write_ahead(const outgoing& message, bool addressed, std::error_code& error) noexcept;
+  void build_trains() noexcept;
+  bool resend(send_train& old) noexcept;
+  void remember_refusal(const ip_address& route, std::size_t from) noexcept;
+  void depart(send_train& train) noexcept;
+  void retire(send_train& train) noexcept;
+  void account(const send_train::part& part, std::error_code error) noexcept;
+  void settle(write_waiter& writer) noexcept;
+  send_train* take_train() noexcept;
+  send_train* take_fair_share() noexcept;
+  void give_back(send_train& train) noexcept;
+  std::error_code refusal_of(const outgoing& message, const endpoint& to) const noexcept;
+  std::error_code start(send_train& train, const endpoint& to, const outgoing& message, bool addressed) noexcept;
+  std::size_t limit_towards(const ip_address& to, std::size_t length) const noexcept;
+
+  loop_core& loop_;
+  int fd_;
+  options options_;
+  std::shared_ptr<send_pool> pool_;
+  intrusive_list<write_waiter, waiting_hook> writers_;   // have something that no train has taken
+  intrusive_list<write_waiter, waiting_hook> departed_;  // wait for trains only
+  intrusive_list<send_train, train_hook> flying_;
+  intrusive_list<send_train, train_hook> unsent_;        // to be resent, or written ahead
+  send_train* open_ = nullptr;                           // the train that writes ahead join
+  slab_block* block_ = nullptr;
+  std::vector<refusal> refusing_;
+  std::error_code late_error_;                           // the first of a write ahead since it was last asked for
+  std::size_t held_ = 0;                                 // trains taken from the pool
+  std::size_t parked_ = 0;                               // of these, those that wait for room in the socket
+  bool starved_ = false;                                 // waits until another sender gives something back
+  bool closing_ = false;
+  send_counters counters_;
+};
+
+}  // namespace uring6::detail

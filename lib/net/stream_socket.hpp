@@ -1,0 +1,74 @@
+// A tcp_conn's inside: the descriptor, the reads and writes in line, the deadlines, and the orderly end.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "net/deadline.hpp"
+#include "runtime/loop_core.hpp"
+#include "sys/file_descriptor.hpp"
+#include "uring6/address.hpp"
+#include "uring6/detail/stream_operations.hpp"
+
+namespace uring6::detail {
+
+class stream_socket final : public resident {
+ public:
+  stream_socket(std::shared_ptr<loop_core> loop, file_descriptor fd, const endpoint& peer);
+  ~stream_socket() { close(); }
+
+  int fd() const noexcept { return fd_.get(); }
+  bool closed() const noexcept { return fd_.get() < 0; }
+  const endpoint& peer() const noexcept { return peer_; }
+  std::uint64_t received() const noexcept { return received_; }
+  std::uint64_t sent() const noexcept { return sent_; }
+
+  /// The operation stands in line from now on, and will be resumed.
+  void start(stream_operation& op, const std::stop_token& token);
+
+  /// May one begin? closed, deadline_exceeded or the wrong thread.
+  std::error_code check(const stream_operation& op) const noexcept;
+
+  /// Called by the operation: the kernel has spoken; it is to be ended; it has been resumed; its frame goes away.
+  void ended(stream_operation& op, completion what) noexcept;
+  void withdraw(stream_operation& op, std::error_code why) noexcept;
+  void leave(stream_operation& op) noexcept;
+  void abandon(stream_operation& op) noexcept;
+
+  void set_read_deadline(std::optional<clock::time_point> when) { read_deadline_.set(*loop_, when); }
+  void set_write_deadline(std::optional<clock::time_point> when) { write_deadline_.set(*loop_, when); }
+
+  /// May it be changed from here? closed, or the wrong thread. In the child of a fork it may: to be closed.
+  std::error_code check_thread() const noexcept;
+
+  void close() noexcept;
+  int release() noexcept;
+
+ private:
+  // Only the first in line is the kernel's; it stays the first until it has been resumed, so that what it got and did
+  // not take can be given to the next one.
+  using line = intrusive_list<stream_operation, waiting_hook>;
+
+  line& line_of(const stream_operation& op) noexcept { return op.reads() ? readers_ : writers_; }
+  bool first(stream_operation& op) noexcept { return &line_of(op).front() == &op; }
+  void go(stream_operation& op) noexcept;
+  void finish(stream_operation& op) noexcept;
+  void fail_waiting(line& those, std::error_code why) noexcept;
+  void end_operations() noexcept;
+  void loop_ends() noexcept override { close(); }
+  void read_deadline_passed() noexcept { fail_waiting(readers_, errc::deadline_exceeded); }
+  void write_deadline_passed() noexcept { fail_waiting(writers_, errc::deadline_exceeded); }
+
+  std::shared_ptr<loop_core> loop_;
+  file_descriptor fd_;
+  endpoint peer_;
+  line readers_;
+  line writers_;
+  std::vector<std::byte> unread_;  // taken from the kernel for a reader whose frame has gone
+  std::uint64_t received_ = 0;
+  std::uint64_t sent_ = 0;
+  sticky_deadline<stream_socket> read_deadline_{*this, &stream_socket::read_deadline_passed};
+  sticky_deadline<stream_socket> write_deadline_{*this, &stream_socket::write_deadline_passed};
+};
+
+}  // namespace uring6::detail

@@ -1,0 +1,17 @@
+// Opening TCP sockets, and their options.
+#pragma once
+
+#include <optional>
+
+#include "sys/file_descriptor.hpp"
+#include "uring6/tcp.hpp"
+
+namespace uring6::detail {
+
+/// An AF_INET6 stream socket with these options; neither bound nor connected.
+result<file_descriptor> open_tcp_socket(bool only_v6, const tcp_options& options);
+
+result<void> set_keep_alive(int fd, const std::optional<keep_alive>& when);
+result<std::optional<keep_alive>> get_keep_alive(int fd);
+
+}  // namespace uring6::detail

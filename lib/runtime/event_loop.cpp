@@ -1,0 +1,76 @@
+#include "uring6/event_loop.hpp"
+
+#include <exception>
+
+#include "runtime/loop_core.hpp"
+#include "uring/setup.hpp"
+
+namespace uring6 {
+namespace {
+
+struct posted_call final : detail::inbox_message {
+  posted_call(void (*call_)(void*), void (*drop_)(void*), void* state_) noexcept
+      : call(call_), drop(drop_), state(state_) {}
+  ~posted_call() override { drop(state); }
+  void run() noexcept override { call(state); }
+
+  void (*call)(void*);
+  void (*drop)(void*);
+  void* state;
+};
+
+}  // namespace
+
+event_loop::event_loop(std::shared_ptr<detail::loop_core> core) noexcept
+    : core_(std::move(core)), token_(stop_.get_token()) {}
+
+event_loop::event_loop(const loop_options& options) : token_(stop_.get_token()) {
+  auto made = detail::loop_core::create(options);
+  if (!made) {
+    const std::error_code error = made.error();
+    throw std::system_error(error, error.category() == std::system_category()
+                                       ? detail::explain_setup_failure(error.value())
+                                       : "uring6::loop_options");
+  }
+  core_ = std::move(*made);
+}
+
+result<event_loop> event_loop::create(const loop_options& options) {
+  auto made = detail::loop_core::create(options);
+  if (!made) return fail(made.error());
+  return event_loop(std::move(*made));
+}
+
+event_loop::event_loop(event_loop&&) noexcept = default;
+event_loop& event_loop::operator=(event_loop&& other) noexcept {
+  std::swap(core_, other.core_);
+  std::swap(stop_, other.stop_);
+  std::swap(token_, other.token_);
+  return *this;
+}
+
+event_loop::~event_loop() {
+  if (core_) core_->shut_down();
+}
+
+void event_loop::drive(std::coroutine_handle<> handle, detail::promise_base& promise, const bool& done) {
+  promise.inherit_stop(token_);
+  detail::ready_node root;
+  root.handle = handle;
+  core_->make_ready(root);
+  if (const auto error = core_->run_until(done)) throw std::system_error(error, "event_loop::run");
+}
+
+void event_loop::stop() noexcept { stop_.request_stop(); }
+
+void event_loop::post_call(void (*call)(void*), void (*drop)(void*), void* state) {
+  core_->post(std::make_unique<posted_call>(call, drop, state));
+}
+
+result<int> event_loop::descriptor() { return core_->ring().notify(); }
+
+result<std::optional<std::chrono::steady_clock::time_point>> event_loop::poll() { return core_->poll(); }
+
+loop_stats event_loop::stats() const noexcept { return core_->stats(); }
+
+}  // namespace uring6

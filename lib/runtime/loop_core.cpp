@@ -1,0 +1,321 @@
+#include "runtime/loop_core.hpp"
+
+#include <pthread.h>
+
+#include <bit>
+
+namespace uring6::detail {
+namespace {
+
+/// Tells the processor that this is a wait.
+void relax() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/// Nothing is cut to what the kernel takes: a value out of range is an error.
+bool in_range(const loop_options& options) noexcept {
+  using namespace std::chrono_literals;
+  const auto within = [](std::chrono::microseconds value, std::chrono::microseconds most) {
+    return value.count() >= 0 && value <= most;
+  };
+  return options.submission_entries >= 1 && options.submission_entries <= 32'768 &&
+         options.completion_entries >= 1 && options.completion_entries <= 65'536 && options.receive_buffers >= 2 &&
+         options.receive_buffers <= 32'768 && std::has_single_bit(options.receive_buffers) && options.budget >= 1 &&
+         within(options.spin, 10s) && within(options.min_wait, 1s) && within(options.busy_poll, 1s);
+}
+
+}  // namespace
+
+constinit thread_local loop_core* running_loop = nullptr;
+
+loop_core* current_loop() noexcept { return running_loop; }
+
+class loop_core::adopted {
+ public:
+  explicit adopted(loop_core& loop) noexcept
+      : loop_(loop), before_(std::exchange(running_loop, &loop)), ran_before_(std::exchange(loop.running_, true)) {}
+  adopted(const adopted&) = delete;
+  adopted& operator=(const adopted&) = delete;
+  ~adopted() {
+    loop_.running_ = ran_before_;
+    running_loop = before_;
+  }
+
+ private:
+  loop_core& loop_;
+  loop_core* before_;
+  bool ran_before_;
+};
+
+result<std::shared_ptr<loop_core>> loop_core::create(const loop_options& options) {
+  if (!in_range(options)) return fail(errc::out_of_range);
+  // A child that is forked inside of a coroutine is not inside of the loop any more.
+  static const int forgets = ::pthread_atfork(nullptr, nullptr, [] { running_loop = nullptr; });
+  if (forgets != 0) return fail_errno(forgets);
+  std::shared_ptr<loop_core> made(new loop_core(options));
+  auto ring = ring::create({.submission_entries = options.submission_entries,
+                            .completion_entries = options.completion_entries,
+                            .min_wait = options.min_wait.count() > 0,
+                            .busy_poll = options.busy_poll});
+  if (!ring) return fail(ring.error());
+  made->ring_ = std::move(*ring);
+  if (auto opened = made->wakeup_.open(); !opened) return fail(opened.error());
+  return made;
+}
+
+loop_core::~loop_core() {
+  if (ring_ && !ended_) shut_down();
+}
+
+std::error_code loop_core::check_thread() const noexcept {
+  if (ring_->forked()) return errc::forked;
+  if (!ring_->mine()) return errc::wrong_thread;
+  return {};
+}
+
+std::error_code loop_core::check_owner() const noexcept {
+  if (runs_here()) return {};
+  if (running_loop) return errc::wrong_thread;
+  return check_thread();
+}
+
+std::error_code loop_core::begin() noexcept {
+  if (ended_) return errc::closed;
+  if (const auto error = ring_->enable()) return error;
+  if (running_) return make_error_code(std::errc::resource_deadlock_would_occur);
+  return {};
+}
+
+std::error_code loop_core::run_until(const bool& done) {
+  if (const auto error = begin()) return error;
+  const adopted running(*this);
+  std::error_code error;
+  while (!done && !error) turn(&done, true, error);
+  return error;
+}
+
+result<bool> loop_core::run_once() {
+  if (const auto error = begin()) return fail(error);
+  const adopted running(*this);
+  std::error_code error;
+  const unsigned busy = turn(nullptr, false, error);
+  if (error) return fail(error);
+  return busy > 0;
+}
+
+// As before a sleep: what came before the inbox was declared asleep, and before the descriptor was silenced, is seen by
+// the look that follows.
+result<std::optional<clock::time_point>> loop_core::poll() {
+  constexpr int most_turns = 16;  // the host has others to run, too
+  if (const auto error = begin()) return fail(error);
+  const adopted running(*this);
+  for (int turns = 0; turns < most_turns; ++turns) {
+    std::error_code error;
+    turn(nullptr, false, error);
+    if (error) return fail(error);
+    if (ring_->notifies()) asleep_.store(sleeping::in_host, std::memory_order_seq_cst);
+    ring_->heard(strangers_ > 0);
+    if (at_rest()) return timers_.empty() ? std::optional<clock::time_point>() : timers_.next();
+  }
+  return clock::now();
+}
+
+bool loop_core::at_rest() const noexcept {
+  return ready_.empty() && outbound_.empty() && !progress_expected_ && inbox_.empty() && !ring_->has_queued() && !ring_->has_news();
+}
+
+unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& error) {
+  ++turns_;
+  budget_left_ = options_.budget;
+  unsigned busy = run_ready(done);
+  if (done && *done) {
+    // What the last task wrote must still go out.
+    flush_outbound();
+    while (ring_->has_queued() && enter_and_reap(false)) {
+    }
+    return busy;
+  }
+  busy += inbox_.run();
+  if (!timers_.empty()) busy += timers_.expire(clock::now());
+  flush_outbound();
+  for (const auto& pool : pools_) {
+    if (pool && pool->publish()) progress_expected_ = true;
+  }
+
+  const bool progress_expected = std::exchange(progress_expected_, false);
+  bool wait = may_sleep && ready_.empty() && outbound_.empty() && !progress_expected;
+  if (wait) {
+    if (wakeup_.idle()) ring_->queue(wakeup_);
+    asleep_.store(sleeping::in_ring, std::memory_order_seq_cst);
+    if (!inbox_.empty()) wait = false;
+  }
+  if (!wait && !ring_->has_queued() && !ring_->has_work()) {
+    asleep_.store(sleeping::no, std::memory_order_relaxed);
+    return busy;
+  }
+  if (wait && worth_spinning() && spin()) wait = false;
+  error = wait ? sleep() : ring_->enter(false, {});
+  // What did not fit goes next time, and may be quiet: a sleep then would be for good.
+  if (ring_->has_queued()) progress_expected_ = true;
+  asleep_.store(sleeping::no, std::memory_order_relaxed);
+  return busy + ring_->reap();
+}
+
+// A list taken off first: a coroutine that becomes ready meanwhile waits for the next round, so that no chain of
+// wake-ups keeps the kernel waiting.
+unsigned loop_core::run_ready(const bool* done) {
+  intrusive_list<ready_node> round;
+  round.splice_back(ready_);
+  unsigned count = 0;
+  while (!round.empty()) {
+    if (count == options_.budget || (done && *done)) {
+      round.splice_back(ready_);
+      ready_.splice_back(round);
+      break;
+    }
+    ready_node& node = round.pop_front();
+    ++count;
+    node.handle.resume();
+  }
+  resumptions_ += count;
+  return count;
+}
+
+void loop_core::flush_outbound() noexcept {
+  intrusive_list<outbound> round;
+  round.splice_back(outbound_);
+  while (!round.empty()) round.pop_front().flush();
+}
+
+std::error_code loop_core::sleep() noexcept {
+  std::optional<std::chrono::nanoseconds> timeout;
+  if (!timers_.empty()) timeout = timers_.next() - clock::now();
+  if (options_.min_wait.count() > 0) return ring_->enter_and_gather(timeout, options_.min_wait);
+  return ring_->enter(true, timeout);
+}
+
+// Where waits last longer than a spin, a spin is wasted time: after some in vain only one wait in eight tries again.
+bool loop_core::worth_spinning() noexcept {
+  constexpr unsigned enough = 4;
+  if (options_.spin.count() == 0) return false;
+  return spins_in_vain_ < enough || ++waits_not_spun_ % 8 == 0;
+}
+
+bool loop_core::spin() noexcept {
+  // What is queued goes out first: its completion may be what we spin for.
+  if (ring_->has_queued()) {
+    ring_->enter(false, {});
+    if (ring_->has_work()) return true;
+  }
+  auto end = clock::now() + options_.spin;
+  const bool until_timer = !timers_.empty() && timers_.next() < end;
+  if (until_timer) end = timers_.next();
+  bool over = false;
+  do {
+    for (int look = 0; look < 64 && !over; ++look) {
+      over = ring_->has_work() || !inbox_.empty();
+      if (!over) relax();
+    }
+  } while (!over && clock::now() < end);
+  if (!over && !until_timer) {
+    ++spins_in_vain_;
+    ++idle_spins_;
+    return false;
+  }
+  ++spins_;
+  spins_in_vain_ = 0;
+  return true;
+}
+
+bool loop_core::enter_and_reap(bool wait) noexcept {
+  std::error_code refused = ring_->enable();
+  if (!refused) refused = ring_->enter(wait, {});
+  // The child of a fork, or a thread that outlived the loop's own, with which the kernel has ended everything.
+  if (refused) ring_->disown();
+  ring_->reap();
+  return !refused;
+}
+
+void loop_core::shut_down() noexcept {
+  if (ended_) return;
+  ended_ = true;
+  {
+    const adopted ending(*this);
+    while (!residents_.empty()) residents_.pop_front().loop_ends();
+    flush_outbound();
+    ring_->cancel(wakeup_);
+    drain_until([this] { return ring_->in_flight() == 0 && !ring_->has_queued(); });
+    for (const target_slot& slot : targets_) {
+      if (slot.target) slot.target->loop_ends();
+    }
+  }
+  timers_.clear();
+  for (const auto& pool : pools_) {
+    if (pool) pool->detach();
+  }
+}
+
+result<std::shared_ptr<buffer_pool>> loop_core::pool(buffer_class which) {
+  const auto index = static_cast<std::size_t>(which);
+  if (!pools_[index]) {
+    const std::size_t size = which == buffer_class::large ? buffer_layout::large : buffer_layout::small;
+    auto made = buffer_pool::create(*ring_, static_cast<std::uint16_t>(index), options_.receive_buffers, size);
+    if (!made) return fail(made.error());
+    pools_[index] = std::move(*made);
+  }
+  return pools_[index];
+}
+
+std::uint64_t loop_core::enroll(remote_target& target) {
+  if (free_targets_.empty()) {
+    targets_.push_back({});
+    free_targets_.reserve(targets_.capacity());  // so that strike_off need not allocate
+    free_targets_.push_back(static_cast<std::uint32_t>(targets_.size() - 1));
+  }
+  const std::uint32_t index = free_targets_.back();
+  free_targets_.pop_back();
+  targets_[index].target = &target;
+  return std::uint64_t{targets_[index].generation} << 32 | index;
+}
+
+void loop_core::strike_off(std::uint64_t key) noexcept {
+  const auto index = static_cast<std::uint32_t>(key);
+  targets_[index].target = nullptr;
+  ++targets_[index].generation;
+  free_targets_.push_back(index);
+}
+
+void loop_core::deliver(std::uint64_t key) noexcept {
+  const target_slot& slot = targets_[static_cast<std::uint32_t>(key)];
+  if (slot.target && slot.generation == key >> 32) slot.target->called();
+}
+
+void loop_core::post(std::unique_ptr<inbox_message> message) noexcept {
+  inbox_.push(std::move(message));
+  switch (asleep_.exchange(sleeping::no, std::memory_order_seq_cst)) {
+    case sleeping::no:
+      return;
+    case sleeping::in_ring:
+      return wakeup_.signal();
+    case sleeping::in_host:
+      return ring_->tell();
+  }
+}
+
+loop_stats loop_core::stats() const noexcept {
+  const ring_counters& from = ring_->counters();
+  return {.enters = from.enters,
+          .submissions = from.submissions,
+          .completions = from.completions,
+          .overflows = from.overflows,
+          .turns = turns_,
+          .resumptions = resumptions_,
+          .spins = spins_,
+          .idle_spins = idle_spins_};
+}
+
+}  // namespace uring6::detail

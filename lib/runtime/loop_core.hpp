@@ -1,0 +1,164 @@
+// The loop itself, behind event_loop: it owns the ring, decides what runs next, and is what conns and awaiters
+// hold on to. The reaper only marks; coroutines are resumed from one place, run_ready().
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "runtime/inbox.hpp"
+#include "runtime/timer_heap.hpp"
+#include "runtime/wakeup.hpp"
+#include "uring/buffer_pool.hpp"
+#include "uring/ring.hpp"
+#include "uring6/detail/waiting.hpp"
+#include "uring6/event_loop.hpp"
+
+namespace uring6::detail {
+
+/// The loop that the calling thread runs. Hidden and without dynamic initialisation: a load, not a call. The child
+/// of a fork has none.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local loop_core* running_loop;
+
+/// Something with work to hand to the ring just before each enter (a conn with datagrams to send).
+struct outbound : list_hook {
+  virtual void flush() noexcept = 0;
+
+ protected:
+  ~outbound() { unlink(); }
+};
+
+class loop_core : public std::enable_shared_from_this<loop_core> {
+ public:
+  static result<std::shared_ptr<loop_core>> create(const loop_options& options);
+  loop_core(const loop_core&) = delete;
+  loop_core& operator=(const loop_core&) = delete;
+  ~loop_core();
+
+  // --- the loop's thread ---
+
+  /// Turns until `done` is true. Nothing is resumed after that.
+  std::error_code run_until(const bool& done);
+
+  /// One turn without sleeping; true if anything was run or delivered.
+  result<bool> run_once();
+
+  /// Turns until there is nothing to do, without sleeping, and leaves everything so that
+  /// the descriptor of `ring().notify()` becomes readable when there is. Returns when to come again in any case; at once if it is still busy.
+  result<std::optional<clock::time_point>> poll();
+
+  /// Enters and reaps, resuming nobody, until `done()`: for the synchronous end of an operation. Sleeps only
+  /// when everything has been handed over: quiet operations end without a completion.
+  template <class Done>
+  void drain_until(Done&& done) noexcept {
+    for (bool wait = false; !done() && enter_and_reap(wait);) wait = !ring_->has_queued();
+  }
+
+  /// Ends everything that is in flight and waits for the kernel's last word on it.
+  void shut_down() noexcept;
+  bool ended() const noexcept { return ended_; }
+
+  void make_ready(ready_node& node) noexcept { ready_.push_back(node); }
+
+  /// A completion without suspension costs one of the turn's budget; false when it is used up: then the
+  /// coroutine goes through the ready queue, so that the others and the kernel get their turn.
+  bool spend() noexcept {
+    if (budget_left_ == 0) return false;
+    --budget_left_;
+    return true;
+  }
+
+  void flush_before_enter(outbound& what) noexcept {
+    if (!what.linked()) outbound_.push_back(what);
+  }
+
+  void add(resident& what) noexcept { residents_.push_back(what); }
+
+  detail::ring& ring() noexcept { return *ring_; }
+  timer_heap& timers() noexcept { return timers_; }
+  const loop_options& options() const noexcept { return options_; }
+
+  /// The pool of a size class; made on first use. An error if the kernel refuses the buffer ring.
+  result<std::shared_ptr<buffer_pool>> pool(buffer_class which);
+
+  /// A place for what the floor above shares among the conns of this loop.
+  std::shared_ptr<void>& upstairs() noexcept { return upstairs_; }
+
+  /// An operation on a descriptor of which nothing is known begins; ends.
+  void stranger_begins() noexcept { ++strangers_; }
+  void stranger_ends() noexcept { --strangers_; }
+
+  /// The next enter ends something that a coroutine waits for: it need not sleep.
+  void expect_progress() noexcept { progress_expected_ = true; }
+
+  /// The key by which calls from other threads find `target`, until it is struck off.
+  std::uint64_t enroll(remote_target& target);
+  void strike_off(std::uint64_t key) noexcept;
+  void deliver(std::uint64_t key) noexcept;
+
+  /// Is the calling thread (and process) the one that may use this loop? Errors: wrong_thread, forked.
+  std::error_code check_thread() const noexcept;
+
+  /// May a coroutine wait here? Not in another loop, even one of this thread: nobody would resume it.
+  std::error_code check_owner() const noexcept;
+  bool runs_here() const noexcept { return running_loop == this; }
+
+  // --- any thread ---
+
+  /// Destroyed unrun if the loop has ended.
+  void post(std::unique_ptr<inbox_message> message) noexcept;
+
+  loop_stats stats() const noexcept;
+
+ private:
+  explicit loop_core(const loop_options& options) : options_(options) {}
+
+  class adopted;  // makes this loop the thread's current one for a scope
+
+  /// Whether a post must wake the loop, and how.
+  enum class sleeping : std::uint8_t { no, in_ring, in_host };
+
+  struct target_slot {
+    remote_target* target = nullptr;
+    std::uint32_t generation = 1;
+  };
+
+  std::error_code begin() noexcept;
+  unsigned run_ready(const bool* done);
+  unsigned turn(const bool* done, bool may_sleep, std::error_code& error);
+  bool at_rest() const noexcept;
+  bool enter_and_reap(bool wait) noexcept;
+  void flush_outbound() noexcept;
+  std::error_code sleep() noexcept;
+  bool worth_spinning() noexcept;
+  bool spin() noexcept;
+
+  loop_options options_;
+  std::unique_ptr<detail::ring> ring_;
+  intrusive_list<ready_node> ready_;
+  intrusive_list<outbound> outbound_;
+  intrusive_list<resident> residents_;
+  timer_heap timers_;
+  inbox inbox_;
+  wakeup wakeup_;
+  std::array<std::shared_ptr<buffer_pool>, buffer_class_count> pools_;
+  std::vector<target_slot> targets_;
+  std::vector<std::uint32_t> free_targets_;
+  std::shared_ptr<void> upstairs_;
+  unsigned budget_left_ = 0;
+  bool progress_expected_ = false;
+  bool running_ = false;
+  bool ended_ = false;
+  std::atomic<sleeping> asleep_{sleeping::no};
+  unsigned strangers_ = 0;
+  std::uint64_t turns_ = 0;
+  std::uint64_t resumptions_ = 0;
+  std::uint64_t spins_ = 0;
+  std::uint64_t idle_spins_ = 0;
+  unsigned spins_in_vain_ = 0;  // since the last one that found something
+  unsigned waits_not_spun_ = 0;
+};
+
+}  // namespace uring6::detail

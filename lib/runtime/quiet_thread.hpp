@@ -1,0 +1,29 @@
+// Threads that take no signals: those are for whoever awaits or handles them on the program's own threads.
+#pragma once
+
+#include <pthread.h>
+
+#include <csignal>
+#include <thread>
+#include <utility>
+
+namespace uring6::detail {
+
+/// A thread with all signals blocked. Throws std::system_error.
+template <class F>
+std::jthread start_quiet_thread(F&& f) {
+  struct all_blocked {
+    all_blocked() noexcept {
+      sigset_t all;
+      ::sigfillset(&all);
+      ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    }
+    all_blocked(const all_blocked&) = delete;
+    all_blocked& operator=(const all_blocked&) = delete;
+    ~all_blocked() { ::pthread_sigmask(SIG_SETMASK, &before, nullptr); }
+    sigset_t before;
+  } const inherited;
+  return std::jthread(std::forward<F>(f));
+}
+
+}  // namespace uring6::detail

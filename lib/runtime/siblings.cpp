@@ -1,0 +1,70 @@
+#include "uring6/detail/siblings.hpp"
+
+#include <stdexcept>
+
+#include "uring6/when_all.hpp"
+#include "uring6/when_any.hpp"
+#include "uring6/with_timeout.hpp"
+
+namespace uring6::detail {
+
+void siblings::open(const std::stop_token& inherited) {
+  loop_ = current_loop();
+  if (!loop_) throw std::logic_error("uring6: tasks can be started only by a coroutine that a loop runs");
+  stop_ = std::stop_source();
+  token_ = stop_.get_token();
+  if (inherited.stop_requested()) request_stop();
+  running_ = 1;  // until all are started: none of them can be the last before that
+}
+
+void siblings::start(child& one, std::size_t index) {
+  child_promise& promise = one.promise();
+  promise.set_owner(*this, token_);
+  promise.index = index;
+  ++running_;
+  one.start();
+}
+
+bool siblings::wait(std::coroutine_handle<> waiting, const std::stop_token& inherited) {
+  handle = waiting;
+  if (--running_ == 0) return false;
+  if (inherited.stop_possible()) link_.emplace(inherited, relay{this});
+  return true;
+}
+
+void siblings::ended(child_promise& which) noexcept {
+  one_ended(which);
+  if (--running_ == 0) make_ready(*loop_, *this);
+}
+
+void all_siblings::one_ended(child_promise& which) noexcept {
+  if (!which.exception || failure_) return;
+  failure_ = std::move(which.exception);
+  request_stop();
+}
+
+void any_siblings::one_ended(child_promise& which) noexcept {
+  if (decided()) return;
+  winner_ = which.index;
+  failure_ = std::move(which.exception);
+  request_stop();
+}
+
+bool timed_siblings::wait_until_deadline(std::coroutine_handle<> waiting, const std::stop_token& inherited) {
+  if (!wait(waiting, inherited)) return false;
+  arm(loop(), deadline_);
+  return true;
+}
+
+void timed_siblings::one_ended(child_promise& which) noexcept {
+  disarm();
+  failure_ = std::move(which.exception);
+}
+
+void timed_siblings::expired() noexcept {
+  if (stop_requested()) return;  // it ends for that reason, not for this one
+  timed_out_ = true;
+  request_stop();
+}
+
+}  // namespace uring6::detail

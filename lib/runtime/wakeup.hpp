@@ -1,0 +1,29 @@
+// Ends the loop's sleep from another thread: an eventfd that the ring reads.
+#pragma once
+
+#include <cstdint>
+
+#include "uring6/detail/operation.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6::detail {
+
+class wakeup final : public operation {
+ public:
+  wakeup() = default;
+  ~wakeup();
+
+  result<void> open() noexcept;
+
+  /// Any thread; async-signal-safe.
+  void signal() noexcept;
+
+  void prepare(io_uring_sqe& entry) noexcept override;
+  void complete(completion what) noexcept override;
+
+ private:
+  int fd_ = -1;
+  std::uint64_t count_ = 0;
+};
+
+}  // namespace uring6::detail

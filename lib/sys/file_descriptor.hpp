@@ -1,0 +1,38 @@
+// file_descriptor: owns one open descriptor.
+#pragma once
+
+#include <utility>
+
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+/// Owns an open file descriptor and closes it at the end. Move-only; an empty one owns nothing.
+class file_descriptor {
+ public:
+  file_descriptor() noexcept = default;
+  explicit file_descriptor(int fd) noexcept : fd_(fd) {}
+  file_descriptor(file_descriptor&& other) noexcept : fd_(other.release()) {}
+  file_descriptor& operator=(file_descriptor&& other) noexcept {
+    file_descriptor(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~file_descriptor() { (void)close(); }
+
+  /// The descriptor, still owned here; -1 when empty.
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+
+  /// Gives the descriptor away: the caller closes it. -1 when empty.
+  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+
+  /// Closes now and reports what the kernel says; afterwards empty either way. `errc::closed` when empty.
+  result<void> close() noexcept;
+
+  void swap(file_descriptor& other) noexcept { std::swap(fd_, other.fd_); }
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace uring6

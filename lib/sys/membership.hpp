@@ -1,0 +1,58 @@
+// Multicast membership: joining and leaving groups, and choosing whom to hear in them (RFC 3678).
+//
+// In every call `interface_index` may be 0 when the group or the source carries a zone, which is taken then.
+// With no zone either, a join lets the routing table choose and a leave takes the first membership of that
+// group. A zone that disagrees with the interface is `errc::zone_mismatch`.
+//
+// What the kernel refuses in every call: an interface that does not exist or has no IPv6 is
+// `errc::unknown_zone`, ENOMEM is net.core.optmem_max (a join takes some 60 bytes of it).
+#pragma once
+
+#include <cstdint>
+
+#include "uring6/address.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+/// Joins `group`, hearing every source. MCAST_JOIN_GROUP
+///
+/// Errors: `errc::not_multicast`; `errc::already_joined`; EAFNOSUPPORT for an IPv4 group (v4-mapped).
+///
+/// A membership outlives its interface: after an interface of the same index has been created anew, the join
+/// is `errc::already_joined` although nothing arrives. Leave, and join again.
+result<void> join_group(int fd, std::uint32_t interface_index, const ip_address& group) noexcept;
+
+/// Leaves `group` and forgets its sources. MCAST_LEAVE_GROUP
+///
+/// Errors: `errc::not_multicast`; `errc::not_joined`; EAFNOSUPPORT.
+result<void> leave_group(int fd, std::uint32_t interface_index, const ip_address& group) noexcept;
+
+/// Joins `group` for what `source` sends, once more for each further source. MCAST_JOIN_SOURCE_GROUP
+///
+/// Errors: as `join_group`; EADDRNOTAVAIL when that source is joined already; EINVAL for a source that is no
+/// unicast address, and when the group is joined with excluded sources; ENOBUFS above net.ipv6.mld_max_msf
+/// sources (64).
+result<void> join_source_specific_group(int fd, std::uint32_t interface_index, const ip_address& group,
+                                        const ip_address& source) noexcept;
+
+/// Takes `source` away again; with the last source the group is left. MCAST_LEAVE_SOURCE_GROUP
+///
+/// Errors: `errc::not_joined` when that source is not joined; EINVAL when the group is not.
+result<void> leave_source_specific_group(int fd, std::uint32_t interface_index, const ip_address& group,
+                                         const ip_address& source) noexcept;
+
+/// Stops hearing `source` in a group joined by `join_group`. MCAST_BLOCK_SOURCE
+///
+/// Errors: EADDRNOTAVAIL when it is excluded already; EINVAL when the group is not joined, or is joined for
+/// single sources; ENOBUFS as above.
+result<void> exclude_source_specific_group(int fd, std::uint32_t interface_index, const ip_address& group,
+                                           const ip_address& source) noexcept;
+
+/// Hears an excluded `source` again. MCAST_UNBLOCK_SOURCE
+///
+/// Errors: EADDRNOTAVAIL when it is not excluded; EINVAL as `exclude_source_specific_group`.
+result<void> include_source_specific_group(int fd, std::uint32_t interface_index, const ip_address& group,
+                                           const ip_address& source) noexcept;
+
+}  // namespace uring6

@@ -1,0 +1,33 @@
+// AddressSanitizer knows nothing of the kernel's writes, but it can be told that a buffer in the kernel's hands is
+// nobody's: a span that is used after its buffer went back is then reported.
+#pragma once
+
+#include <cstddef>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define URING6_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define URING6_ASAN 1
+#endif
+#endif
+
+#ifdef URING6_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace uring6::detail {
+
+inline void poison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
+#ifdef URING6_ASAN
+  if (memory) __asan_poison_memory_region(memory, size);
+#endif
+}
+
+inline void unpoison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
+#ifdef URING6_ASAN
+  if (memory) __asan_unpoison_memory_region(memory, size);
+#endif
+}
+
+}  // namespace uring6::detail

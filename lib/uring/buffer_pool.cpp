@@ -1,0 +1,150 @@
+#include "uring/buffer_pool.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "uring/asan.hpp"
+
+namespace uring6::detail {
+namespace {
+
+std::byte* map_memory(std::size_t size) noexcept {
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<std::byte*>(memory);
+}
+
+}  // namespace
+
+result<std::shared_ptr<buffer_pool>> buffer_pool::create(ring& ring, std::uint16_t group, std::size_t count,
+                                                         std::size_t size) {
+  if (count < 2 || count > 32'768 || (count & (count - 1)) != 0) return fail(errc::out_of_range);
+  std::shared_ptr<buffer_pool> made(new buffer_pool(ring, group, size));
+
+  made->entries_size_ = count * sizeof(::io_uring_buf);
+  made->entries_ = reinterpret_cast<::io_uring_buf_ring*>(map_memory(made->entries_size_));
+  made->mapped_ = count * size;
+  made->memory_ = map_memory(made->mapped_);
+  if (!made->entries_ || !made->memory_) return fail_errno(ENOMEM);
+  // Fewer page faults while the pool is new; refused without harm where huge pages are off.
+  ::madvise(made->memory_, made->mapped_, MADV_HUGEPAGE);
+  ::madvise(made->memory_, made->mapped_, MADV_DONTFORK);
+  ::madvise(made->entries_, made->entries_size_, MADV_DONTFORK);
+
+  ::io_uring_buf_ring_init(made->entries_);
+  ::io_uring_buf_reg registration{};
+  registration.ring_addr = reinterpret_cast<std::uint64_t>(made->entries_);
+  registration.ring_entries = static_cast<std::uint32_t>(count);
+  registration.bgid = group;
+  if (const int code = ::io_uring_register_buf_ring(&ring.native(), &registration, 0); code < 0) {
+    made->ring_ = nullptr;
+    return fail_errno(-code);
+  }
+
+  made->buffers_ = std::vector<buffer>(count);
+  made->free_.reserve(count);
+  made->window_ = std::min(count, first_window);
+  for (std::size_t index = count; index-- > 0;) {
+    buffer& each = made->buffers_[index];
+    each.memory = made->memory_ + index * size;
+    each.id = static_cast<std::uint16_t>(index);
+    made->give_back(each);
+  }
+  made->publish();
+  return made;
+}
+
+buffer_pool::~buffer_pool() {
+  if (fork_guard_.forked()) return;  // not mapped here
+  detach();
+  unpoison(memory_, mapped_);
+  if (memory_) ::munmap(memory_, mapped_);
+  if (entries_) ::munmap(entries_, entries_size_);
+}
+
+void buffer_pool::detach() noexcept {
+  if (!ring_ || fork_guard_.forked()) return;
+  ::io_uring_unregister_buf_ring(&ring_->native(), group_);
+  ring_ = nullptr;
+}
+
+buffer& buffer_pool::received(std::uint16_t id) noexcept {
+  buffer& what = buffers_[id];
+  --available_;
+  unpoison(what.memory, size_);
+  return what;
+}
+
+void buffer_pool::give_back(buffer& what) noexcept {
+  if (what.own_memory) {
+    delete &what;
+    return;
+  }
+  if (!ring_ || fork_guard_.forked()) return;
+  poison(what.memory, size_);
+  free_.push_back(what.id);
+}
+
+void buffer_pool::hand_over() noexcept {
+  if (!ring_) return;
+  const int mask = ::io_uring_buf_ring_mask(static_cast<std::uint32_t>(buffers_.size()));
+  int count = 0;
+  for (; available_ < window_ && !free_.empty(); ++available_, ++count) {
+    const buffer& next = buffers_[free_.back()];
+    free_.pop_back();
+    ::io_uring_buf_ring_add(entries_, next.memory, static_cast<unsigned>(size_), next.id, mask, count);
+  }
+  if (count > 0) ::io_uring_buf_ring_advance(entries_, count);
+}
+
+bool buffer_pool::publish_now() noexcept {
+  hand_over();
+  if (waiters_.empty()) return false;
+  if (running_dry()) {
+    bool starving = false;
+    waiters_.for_each([&](buffer_waiter& each) { starving |= each.holds_nothing(); });
+    if (!starving || holders_.empty()) return false;
+    // Readers get one round to catch up. After that, whoever is away makes room for those who wait.
+    if (!std::exchange(dry_before_, true)) return true;
+    holders_.for_each([](buffer_holder& each) { each.move_out(); });
+    hand_over();
+    if (running_dry()) return false;
+  }
+  dry_before_ = false;
+  // Whoever waits has something to receive: more of them than there are buffers would only run dry again.
+  for (std::size_t left = available_; left > 0 && !waiters_.empty(); --left) {
+    waiters_.pop_front().buffers_are_back();
+  }
+  return !waiters_.empty();
+}
+
+void buffer_pool::wait_for_buffers(buffer_waiter& who) noexcept {
+  ++counters_.exhausted;
+  window_ = std::min(window_ * 2, buffers_.size());
+  if (!who.linked()) waiters_.push_back(who);
+}
+
+buffer* buffer_pool::move_out(buffer& what) noexcept {
+  auto* copy = new (std::nothrow) buffer;
+  if (!copy) return nullptr;
+  copy->own_memory.reset(new (std::nothrow) std::byte[what.remaining + 1]);
+  if (!copy->own_memory) {
+    delete copy;
+    return nullptr;
+  }
+  std::memcpy(copy->own_memory.get(), what.payload, what.remaining);
+  copy->payload = copy->own_memory.get();
+  copy->remaining = what.remaining;
+  copy->segment = what.segment;
+  copy->cut_off = what.cut_off;
+  copy->truncated = what.truncated;
+  static_cast<received_head&>(*copy) = what;
+  ++counters_.moved_out;
+  return copy;
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,165 @@
+// The memory that the kernel receives into: a ring of equal buffers that all reads of a loop share. A read holds
+// no buffer until data arrives; whoever has read gives the buffer back. The kernel takes them in the order in which it
+// got them, so it gets only as many as it needs, the ones used last first: what they touched is still in the cache.
+#pragma once
+
+#include <liburing.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "uring/fork_guard.hpp"
+#include "uring/ring.hpp"
+#include "uring6/detail/intrusive_list.hpp"
+#include "uring6/detail/received_head.hpp"
+
+namespace uring6::detail {
+
+class buffer_pool;
+
+/// The size classes. A datagram of any legal length fits the large one, trains (UDP_GRO) need it; the small one is
+/// for conns that said how long their datagrams can be.
+enum class buffer_class : std::uint8_t { small, large };
+inline constexpr std::size_t buffer_class_count = 2;
+
+/// What precedes the payload in a buffer of a multishot recvmsg: io_uring_recvmsg_out, the name padded so that the
+/// control messages are aligned, room for every control message that a conn can ask for, and the payload on a
+/// cache line of its own.
+namespace buffer_layout {
+inline constexpr std::size_t header = sizeof(io_uring_recvmsg_out);
+inline constexpr std::size_t name = 32;
+inline constexpr std::size_t control = 272;
+inline constexpr std::size_t payload = header + name + control;
+static_assert(header == 16 && payload % 64 == 0);
+
+inline constexpr std::size_t longest_datagram = 65'535;
+inline constexpr std::size_t large = 66'048;
+inline constexpr std::size_t small = 2'048;
+static_assert(large >= payload + longest_datagram && large % 64 == 0);
+inline constexpr std::size_t longest_in_small = small - payload;
+}  // namespace buffer_layout
+
+/// One buffer: in the kernel's hands, or filled with what it received. The hook links it into the backlog of the
+/// conn it was received for, or into a lent batch.
+struct buffer : list_hook, received_head {
+  std::byte* memory = nullptr;
+  std::uint16_t id = 0;
+
+  // What was received, once it has been read off the header.
+  std::byte* payload = nullptr;       // the first datagram that has not been handed out
+  std::uint32_t remaining = 0;        // bytes from there to the end
+  std::uint32_t segment = 0;          // length of each datagram of a train but the last; at least 1
+  std::uint32_t cut_off = 0;          // octets of the datagram that the buffer had no room for
+  bool truncated = false;
+
+  // Only of a datagram that was moved out of the pool.
+  std::unique_ptr<std::byte[]> own_memory;
+};
+
+/// A read that ended because the pool was empty, and is told when buffers are back.
+struct buffer_waiter : list_hook {
+  virtual void buffers_are_back() noexcept = 0;
+
+  /// Nobody could give a buffer back by reading here: it is others who hold them.
+  virtual bool holds_nothing() const noexcept = 0;
+
+ protected:
+  ~buffer_waiter() { unlink(); }
+};
+
+/// A backlog of received buffers. Its reader may be away for long: then the datagrams are moved out of the pool
+/// for the sake of the others.
+struct buffer_holder : list_hook {
+  virtual void move_out() noexcept = 0;
+
+ protected:
+  ~buffer_holder() { unlink(); }
+};
+
+struct pool_counters {
+  std::uint64_t exhausted = 0;  // reads that ended because no buffer was left (ENOBUFS)
+  std::uint64_t moved_out = 0;  // datagrams copied out of the pool because their reader was away
+};
+
+class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
+ public:
+  /// Registers a buffer ring of `count` (a power of two) buffers of `size` bytes under `group`.
+  static result<std::shared_ptr<buffer_pool>> create(ring& ring, std::uint16_t group, std::size_t count,
+                                                     std::size_t size);
+  buffer_pool(const buffer_pool&) = delete;
+  buffer_pool& operator=(const buffer_pool&) = delete;
+  ~buffer_pool();
+
+  std::uint16_t group() const noexcept { return group_; }
+  std::size_t size() const noexcept { return size_; }
+  std::size_t count() const noexcept { return buffers_.size(); }
+
+  /// The buffer that a completion names: it is ours now.
+  buffer& received(std::uint16_t id) noexcept;
+
+  /// To be received into again, before those that rest longer. A buffer with memory of its own is deleted instead.
+  void give_back(buffer& what) noexcept;
+
+  /// Fills up what the kernel has, and wakes those who wait for buffers: one for each buffer, once a
+  /// quarter is back or nobody is left who could give more. True: to be asked again after another round, without
+  /// sleeping.
+  bool publish() noexcept {
+    return ((available_ < window_ && !free_.empty()) || !waiters_.empty()) && publish_now();
+  }
+
+  /// The read of `who` ended with ENOBUFS: it is told when to try again.
+  void wait_for_buffers(buffer_waiter& who) noexcept;
+
+  /// How many buffers the kernel has.
+  std::size_t available() const noexcept { return available_; }
+
+  /// `who` has buffers that wait for its reader; it unlinks itself when it has none.
+  void add_holder(buffer_holder& who) noexcept {
+    if (!who.linked()) holders_.push_back(who);
+  }
+
+  /// A copy with memory of its own, so that the pool's buffer can go back while its reader is away.
+  /// nullptr if there is no memory: then the buffer stays where it is.
+  buffer* move_out(buffer& what) noexcept;
+
+  /// The ring ends: unregisters. Memory stays until the last buffer that is lent comes back.
+  void detach() noexcept;
+
+  const pool_counters& counters() const noexcept { return counters_; }
+
+ private:
+  buffer_pool(ring& ring, std::uint16_t group, std::size_t size) : ring_(&ring), group_(group), size_(size) {}
+
+  // What the kernel has before it has asked for more: a multishot read takes 32 at a time.
+  static constexpr std::size_t first_window = 64;
+
+  std::size_t low_water() const noexcept { return buffers_.size() / 4; }
+  bool running_dry() const noexcept {
+    const std::size_t left = available_ + free_.size();
+    return left == 0 || (left <= low_water() && !holders_.empty());
+  }
+  void hand_over() noexcept;
+  bool publish_now() noexcept;
+
+  fork_guard fork_guard_;
+  ring* ring_;
+  std::uint16_t group_;
+  std::size_t size_;
+  std::size_t mapped_ = 0;
+  std::byte* memory_ = nullptr;
+  ::io_uring_buf_ring* entries_ = nullptr;
+  std::size_t entries_size_ = 0;
+  std::vector<buffer> buffers_;
+  std::vector<std::uint16_t> free_;  // ours, the last one used at the end
+  std::size_t available_ = 0;
+  std::size_t window_ = 0;           // how many the kernel has at most
+  intrusive_list<buffer_waiter> waiters_;
+  intrusive_list<buffer_holder> holders_;
+  bool dry_before_ = false;
+  pool_counters counters_;
+};
+
+}  // namespace uring6::detail

@@ -1,0 +1,17 @@
+// The kernel's words for what a ring was set up with and what it can do.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace uring6::detail {
+
+/// "SINGLE_ISSUER", "DEFER_TASKRUN", ... of IORING_SETUP_*, lowest bit first; "bit 20" for one without a name
+/// here.
+std::vector<std::string> setup_flag_names(std::uint32_t flags);
+
+/// "NODROP", "EXT_ARG", ... of IORING_FEAT_*.
+std::vector<std::string> ring_feature_names(std::uint32_t features);
+
+}  // namespace uring6::detail

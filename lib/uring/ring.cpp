@@ -1,0 +1,334 @@
+#include "uring/ring.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "uring/kernel_abi.hpp"
+#include "uring/setup.hpp"
+#include "uring/tsan.hpp"
+
+namespace uring6::detail {
+namespace {
+
+// user_data of entries whose completion says nothing to anybody (cancel requests). No slot has generation 0.
+constexpr std::uint64_t nobody = 0;
+
+__kernel_timespec to_timespec(std::chrono::nanoseconds duration) noexcept {
+  const auto count = std::max<std::int64_t>(duration.count(), 0);
+  return {.tv_sec = count / 1'000'000'000, .tv_nsec = count % 1'000'000'000};
+}
+
+}  // namespace
+
+result<std::unique_ptr<ring>> ring::create(const ring_options& options) {
+  std::unique_ptr<ring> made(new ring);
+  if (auto done = set_up_ring(options, made->ring_, made->features_); !done) return fail(done.error());
+  made->set_up_ = true;
+  made->busy_poll_ = options.busy_poll;
+  made->slots_.reserve(options.submission_entries);
+  made->free_slots_.reserve(options.submission_entries);
+  made->cancels_.reserve(options.submission_entries);
+  return made;
+}
+
+ring::~ring() {
+  if (!set_up_) return;
+  if (forked()) {
+    // The ring is the parent's, and its memory is not mapped here.
+    ::close(ring_.ring_fd);
+  } else {
+    ::io_uring_queue_exit(&ring_);
+  }
+}
+
+std::error_code ring::enable() noexcept {
+  if (forked()) return errc::forked;
+  if (enabled_) return mine() ? std::error_code{} : make_error_code(errc::wrong_thread);
+  if (ring_.flags & IORING_SETUP_R_DISABLED) {
+    // The function for it is missing from liburing 2.3's shared library.
+    const auto fd = static_cast<unsigned>(ring_.ring_fd);
+    if (const int code = ::io_uring_register(fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0); code < 0)
+      return {-code, std::system_category()};
+  }
+  if (busy_poll_.count() > 0) register_busy_poll();
+  features_.registered_fd = ::io_uring_register_ring_fd(&ring_) == 1;
+  submitter_ = std::this_thread::get_id();
+  enabled_ = true;
+  return {};
+}
+
+// A ring that does not poll devices works as well, only slower: why it does not stands among the refusals.
+void ring::register_busy_poll() noexcept {
+  kernel_abi::napi wanted{.busy_poll_to = static_cast<std::uint32_t>(busy_poll_.count()),
+                          .prefer_busy_poll = 1,
+                          .rest = {}};
+  const auto fd = static_cast<unsigned>(ring_.ring_fd);
+  const int code = ::io_uring_register(fd, kernel_abi::register_napi, &wanted, 1);
+  features_.busy_poll = code == 0;
+  if (code < 0) features_.refused.push_back(explain_no_busy_poll(-code));
+}
+
+void ring::queue(operation& op) noexcept {
+  op.state_ = operation::state::queued;
+  queued_.push_back(op);
+}
+
+void ring::cancel(operation& op) noexcept {
+  switch (op.state_) {
+    case operation::state::idle:
+      return;
+    case operation::state::queued:
+      op.unlink();
+      withdrawn_.push_back(op);
+      return;
+    case operation::state::in_flight:
+      cancels_.push_back(key_of(op));
+      return;
+  }
+}
+
+bool ring::has_work() const noexcept {
+  // Without TASKRUN_FLAG the kernel does not tell: assume that there is something to find.
+  return !withdrawn_.empty() || !(ring_.flags & IORING_SETUP_TASKRUN_FLAG) || has_news();
+}
+
+result<int> ring::notify() noexcept {
+  if (forked()) return fail(errc::forked);
+  if (news_) return news_.get();
+  if (!mine()) return fail(errc::wrong_thread);
+  file_descriptor made(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!made) return fail_errno(errno);
+  if (const int code = ::io_uring_register_eventfd(&ring_, made.get()); code < 0) return fail_errno(-code);
+  news_ = std::move(made);
+  return news_.get();
+}
+
+void ring::tell() const noexcept {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(news_.get(), &one, sizeof one);
+}
+
+void ring::heard(bool renew) noexcept {
+  if (!news_) return;
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto taken = ::read(news_.get(), &count, sizeof count);
+  if (!renew) return;
+  ::io_uring_unregister_eventfd(&ring_);
+  ::io_uring_register_eventfd(&ring_, news_.get());
+}
+
+bool ring::has_news() const noexcept {
+  if (::io_uring_cq_ready(&ring_) > 0) return true;
+  const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
+  return flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+bool ring::overflown() const noexcept {
+  return __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW;
+}
+
+// Cancels first: they end what others wait for, and must not starve behind new work.
+void ring::hand_over() noexcept {
+  std::size_t sent = 0;
+  for (; sent < cancels_.size(); ++sent) {
+    ::io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
+    if (!entry) break;
+    ::io_uring_prep_cancel64(entry, cancels_[sent], 0);
+    entry->user_data = nobody;
+  }
+  cancels_.erase(cancels_.begin(), cancels_.begin() + static_cast<std::ptrdiff_t>(sent));
+
+  while (!queued_.empty()) {
+    const unsigned place = ring_.sq.sqe_tail;
+    ::io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
+    if (!entry) break;  // the rest goes with the next enter
+    operation& op = queued_.pop_front();
+    op.slot_ = take_slot(op);
+    op.state_ = operation::state::in_flight;
+    op.prepare(*entry);
+    entry->user_data = key_of(op);
+    if (entry->flags & IOSQE_CQE_SKIP_SUCCESS) {
+      op.submission_ = place;
+      quiet_.push_back(op);
+    }
+    ++in_flight_;
+    ++counters_.submissions;
+    submitted_to_kernel(&op);
+  }
+}
+
+std::uint32_t ring::take_slot(operation& op) {
+  if (free_slots_.empty()) {
+    slots_.push_back({});
+    free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
+  }
+  const std::uint32_t index = free_slots_.back();
+  free_slots_.pop_back();
+  slots_[index].op = &op;
+  return index;
+}
+
+std::uint64_t ring::key_of(const operation& op) const noexcept {
+  return std::uint64_t{slots_[op.slot_].generation} << 32 | op.slot_;
+}
+
+std::error_code ring::enter(bool wait, std::optional<std::chrono::nanoseconds> timeout) noexcept {
+  if (forked()) return errc::forked;
+  hand_over();
+  // What did not fit must be handed over before anything may sleep.
+  if (has_queued()) wait = false;
+
+  int code = 0;
+  ++counters_.enters;
+  if (!wait) {
+    code = ::io_uring_submit_and_get_events(&ring_);
+  } else if (!timeout) {
+    code = ::io_uring_submit_and_wait(&ring_, 1);
+  } else {
+    __kernel_timespec duration = to_timespec(*timeout);
+    ::io_uring_cqe* unused = nullptr;
+    code = ::io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &duration, nullptr);
+  }
+  return entered(code);
+}
+
+std::error_code ring::enter_and_gather(std::optional<std::chrono::nanoseconds> timeout,
+                                       std::chrono::microseconds gather) noexcept {
+  if (!features_.min_wait) return enter(true, timeout);
+  if (forked()) return errc::forked;
+  hand_over();
+  if (has_queued()) return enter(false, {});
+  ++counters_.enters;
+  // Without a timeout, a wait with a time to gather ends with that time, completions or none: an idle loop would
+  // never sleep. And the timeout must not come late.
+  constexpr std::chrono::nanoseconds long_enough = std::chrono::hours(1);
+  const auto limit = std::max(timeout.value_or(long_enough), std::chrono::nanoseconds(0));
+  const int code = submit_and_gather(limit, std::min(gather, std::chrono::floor<std::chrono::microseconds>(limit)));
+  return entered(code);
+}
+
+// io_uring_submit_and_wait_min_timeout came with liburing 2.8.
+//
+// With DEFER_TASKRUN the kernel counts pieces of deferred work against the number waited for, not completions, and all
+// datagrams of one socket are one piece: a plain wait for several sleeps until its timeout. This wait does not, because
+// after the time to gather the kernel itself lowers the number to 1.
+int ring::submit_and_gather(std::chrono::nanoseconds timeout, std::chrono::microseconds gather) noexcept {
+  constexpr unsigned batch = 32;  // sockets that are ready: then there is no use in waiting for more
+  ::io_uring_sq& queue = ring_.sq;
+  const unsigned mask = features_.submission_entries - 1;
+  for (; queue.sqe_head != queue.sqe_tail; ++queue.sqe_head) {
+    if (queue.array) queue.array[queue.sqe_head & mask] = queue.sqe_head & mask;
+  }
+  __atomic_store_n(queue.ktail, queue.sqe_tail, __ATOMIC_RELEASE);
+  const unsigned unsent = queue.sqe_tail - __atomic_load_n(queue.khead, __ATOMIC_ACQUIRE);
+
+  const __kernel_timespec until = to_timespec(timeout);
+  kernel_abi::getevents_arg argument{.sigmask = 0,
+                                     .sigmask_sz = 0,
+                                     .min_wait_usec = static_cast<std::uint32_t>(gather.count()),
+                                     .ts = reinterpret_cast<std::uint64_t>(&until)};
+  unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+  if (features_.registered_fd) flags |= IORING_ENTER_REGISTERED_RING;
+  return ::io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), unsent, batch, flags,
+                           reinterpret_cast<sigset_t*>(&argument), sizeof argument);
+}
+
+std::error_code ring::entered(int code) noexcept {
+  if (overflown()) ++counters_.overflows;
+  switch (-code) {
+    case ETIME:   // the timeout passed
+    case EINTR:   // a signal: the loop looks at its timers and comes again
+    case EAGAIN:  // no completion yet, or the kernel is short of memory: what was not taken stays in the ring
+    case EBUSY:   // the completion queue must be reaped first (before 6.x)
+    case EBADR:   // the kernel ran out of memory for overflowed completions
+      return {};
+    default:
+      if (code < 0) return {-code, std::system_category()};
+      return {};
+  }
+}
+
+void ring::deliver(const ::io_uring_cqe& entry) noexcept {
+  if (entry.user_data == nobody) return;
+  const slot& owner = slots_[static_cast<std::uint32_t>(entry.user_data)];
+  if (!owner.op || owner.generation != entry.user_data >> 32) return;  // disowned
+  operation& op = *owner.op;
+  reaped_from_kernel(&op);
+  if (!(entry.flags & IORING_CQE_F_MORE)) release_slot(op);
+  op.complete({entry.res, entry.flags});
+}
+
+void ring::release_slot(operation& op) noexcept {
+  op.unlink();  // a quiet one that failed
+  slot& owner = slots_[op.slot_];
+  owner.op = nullptr;
+  if (++owner.generation == 0) owner.generation = 1;
+  free_slots_.push_back(op.slot_);
+  op.state_ = operation::state::idle;
+  --in_flight_;
+}
+
+// Failures have been delivered: what the kernel has taken off the submission queue and said nothing of, it
+// did.
+unsigned ring::deliver_quiet() noexcept {
+  const unsigned taken = __atomic_load_n(ring_.sq.khead, __ATOMIC_ACQUIRE);
+  unsigned count = 0;
+  while (!quiet_.empty() && static_cast<std::int32_t>(taken - quiet_.front().submission_) > 0) {
+    operation& op = quiet_.front();
+    reaped_from_kernel(&op);
+    release_slot(op);
+    op.complete({0, 0});
+    ++count;
+  }
+  return count;
+}
+
+void ring::disown() noexcept {
+  cancels_.clear();
+  for (const slot& each : slots_) {
+    if (!each.op) continue;
+    operation& op = *each.op;
+    release_slot(op);
+    op.state_ = operation::state::queued;
+    withdrawn_.push_back(op);
+  }
+  withdrawn_.splice_back(queued_);
+}
+
+unsigned ring::reap() noexcept {
+  unsigned total = forked() ? 0 : reap_completions();
+  while (!withdrawn_.empty()) {
+    operation& op = withdrawn_.pop_front();
+    op.state_ = operation::state::idle;
+    op.complete({-ECANCELED, 0});
+    ++total;
+  }
+  counters_.completions += total;
+  return total;
+}
+
+unsigned ring::reap_completions() noexcept {
+  unsigned total = 0;
+  for (;;) {
+    unsigned head = 0;
+    unsigned seen = 0;
+    ::io_uring_cqe* entry = nullptr;
+    io_uring_for_each_cqe(&ring_, head, entry) {
+      const ::io_uring_cqe copy = *entry;
+      deliver(copy);
+      ++seen;
+    }
+    ::io_uring_cq_advance(&ring_, seen);
+    total += seen;
+    if (seen == 0) break;
+  }
+  // A failure may be among the completions that did not fit: until they have come, silence means nothing.
+  if (!overflown()) total += deliver_quiet();
+  return total;
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,151 @@
+// The ring: operations in, completions out. The only class that submits to the kernel; the loop drives it with
+// queue, enter and reap, which is also all that another driver (readiness, simulation) would have to offer.
+#pragma once
+
+#include <liburing.h>
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "sys/file_descriptor.hpp"
+#include "uring/fork_guard.hpp"
+#include "uring6/detail/operation.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6::detail {
+
+struct ring_options {
+  unsigned submission_entries = 256;
+  unsigned completion_entries = 4096;
+  bool min_wait = false;                   // waits with a time to gather completions are wanted
+  std::chrono::microseconds busy_poll{0};  // IORING_REGISTER_NAPI
+};
+
+/// What was asked of the kernel, what it gave, and why not more: for probe().
+struct ring_features {
+  std::uint32_t setup_flags = 0;
+  std::uint32_t kernel_features = 0;
+  unsigned submission_entries = 0;
+  unsigned completion_entries = 0;
+  bool registered_fd = false;
+  bool min_wait = false;   // asked for, and the kernel has it
+  bool busy_poll = false;  // the same
+  std::vector<std::string> refused;
+};
+
+struct ring_counters {
+  std::uint64_t enters = 0;
+  std::uint64_t submissions = 0;
+  std::uint64_t completions = 0;
+  std::uint64_t overflows = 0;
+};
+
+class ring {
+ public:
+  /// Sets up a disabled ring by a ladder of flags, plainer at each refusal.
+  static result<std::unique_ptr<ring>> create(const ring_options& options);
+  ring(const ring&) = delete;
+  ring& operator=(const ring&) = delete;
+  ~ring();
+
+  /// Makes the calling thread the one that submits. Until then operations can be queued, not entered. Once
+  /// another thread is that one: `errc::wrong_thread`; in the child of a fork `errc::forked`.
+  std::error_code enable() noexcept;
+
+  /// May the calling thread use the ring: is it the one that submits, or can it still become that?
+  bool mine() const noexcept { return !enabled_ || submitter_ == std::this_thread::get_id(); }
+  bool forked() const noexcept { return fork_guard_.forked(); }
+
+  /// The operation goes to the kernel with the next enter. It must be idle.
+  void queue(operation& op) noexcept;
+
+  /// Asks the kernel to end the operation. Its last completion still comes; one that was only queued is taken
+  /// back and completed with -ECANCELED by the next reap.
+  void cancel(operation& op) noexcept;
+
+  bool has_queued() const noexcept { return !queued_.empty() || !cancels_.empty() || !withdrawn_.empty(); }
+  std::size_t in_flight() const noexcept { return in_flight_; }
+
+  /// True if an enter would find something: work the kernel deferred to it, completions, an overflow.
+  bool has_work() const noexcept;
+
+  /// The same without the doubt: what would have been told by the descriptor of `notify`.
+  bool has_news() const noexcept;
+
+  /// An eventfd that the kernel makes readable when there is something to find; readable from the first call on, which
+  /// makes it. The ring's own descriptor will not do: epoll on it does not wake for work that DEFER_TASKRUN has put off.
+  result<int> notify() noexcept;
+  bool notifies() const noexcept { return static_cast<bool>(news_); }
+
+  /// The same by hand. Any thread.
+  void tell() const noexcept;
+
+  /// Takes back what has been told; to be followed by a look at `has_news`. `renew` if the ring waits for descriptors
+  /// that may be eventfds: what completes inside of a write to one of them is told once, and then never again (since
+  /// Linux 6.11 IO_EVENTFD_OP_SIGNAL_BIT is not cleared), but after a new registration.
+  void heard(bool renew) noexcept;
+
+  /// One system call: hands over what is queued, lets the kernel run its deferred work, and, if `wait`, sleeps
+  /// until a completion or until `timeout` has passed. An interrupted or overfull ring is not an error.
+  std::error_code enter(bool wait, std::optional<std::chrono::nanoseconds> timeout) noexcept;
+
+  /// As a waiting enter, but once it sleeps it lets completions gather for `gather`, then takes what is there, and
+  /// sleeps on for the first one if there is none. Just an enter where `features().min_wait` is false.
+  std::error_code enter_and_gather(std::optional<std::chrono::nanoseconds> timeout,
+                                   std::chrono::microseconds gather) noexcept;
+
+  /// Delivers the completions that are there to their operations. Returns how many.
+  unsigned reap() noexcept;
+
+  /// The kernel takes no more orders from here (a fork, another thread): with the next reap every operation is
+  /// over for its owner, with -ECANCELED.
+  void disown() noexcept;
+
+  const ring_features& features() const noexcept { return features_; }
+  const ring_counters& counters() const noexcept { return counters_; }
+  ::io_uring& native() noexcept { return ring_; }
+
+ private:
+  struct slot {
+    operation* op = nullptr;
+    std::uint32_t generation = 1;
+  };
+
+  ring() = default;
+  void hand_over() noexcept;
+  std::error_code entered(int code) noexcept;
+  int submit_and_gather(std::chrono::nanoseconds timeout, std::chrono::microseconds gather) noexcept;
+  void register_busy_poll() noexcept;
+  std::uint32_t take_slot(operation& op);
+  std::uint64_t key_of(const operation& op) const noexcept;
+  void deliver(const ::io_uring_cqe& entry) noexcept;
+  unsigned reap_completions() noexcept;
+  unsigned deliver_quiet() noexcept;
+  bool overflown() const noexcept;
+  void release_slot(operation& op) noexcept;
+
+  ::io_uring ring_{};
+  bool set_up_ = false;
+  file_descriptor news_;
+  fork_guard fork_guard_;
+  bool enabled_ = false;
+  std::chrono::microseconds busy_poll_{0};
+  std::thread::id submitter_;
+  std::size_t in_flight_ = 0;
+  std::vector<slot> slots_;
+  std::vector<std::uint32_t> free_slots_;
+  intrusive_list<operation> queued_;
+  intrusive_list<operation> withdrawn_;
+  std::vector<std::uint64_t> cancels_;
+  intrusive_list<operation> quiet_;
+  ring_features features_;
+  ring_counters counters_;
+};
+
+}  // namespace uring6::detail

@@ -1,0 +1,205 @@
+#include "uring/setup.hpp"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include "uring/kernel_abi.hpp"
+
+namespace uring6::detail {
+namespace {
+
+struct rung {
+  std::uint32_t flags;
+  const char* loses;
+};
+
+constexpr std::uint32_t always = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+
+// Best first. DEFER_TASKRUN needs 6.1, COOP_TASKRUN 5.19, SUBMIT_ALL 5.18; a sandbox may refuse any of them.
+constexpr rung ladder[] = {
+    {always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+         IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED,
+     "DEFER_TASKRUN (Linux 6.1): completions interrupt the thread, slower"},
+    {always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+         IORING_SETUP_R_DISABLED,
+     "COOP_TASKRUN (Linux 5.19): completions interrupt the thread, slower"},
+    {always, "CQSIZE, CLAMP (Linux 5.6): nothing plainer can be tried"},
+};
+
+std::string first_line(const char* path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+bool seccomp_is_on() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("Seccomp:")) return line.find_first_of("12") != std::string::npos;
+  }
+  return false;
+}
+
+std::string kernel_release() {
+  utsname name{};
+  return ::uname(&name) == 0 ? name.release : "unknown";
+}
+
+/// A ring that was closed stays on its user's account of locked memory for some milliseconds (newer kernels
+/// keep one again, 6.18 does): what there is no memory for now, there may be soon.
+class memory_wait {
+ public:
+  /// Waits, each time twice as long. False: for a quarter of a second in all, and that was enough.
+  bool once_more() {
+    if (pause_ > std::chrono::milliseconds(128)) return false;
+    std::this_thread::sleep_for(pause_);
+    pause_ *= 2;
+    return true;
+  }
+
+ private:
+  std::chrono::milliseconds pause_{1};
+};
+
+/// Is there memory left for a ring of receive buffers? Otherwise this ring would be one that cannot read.
+bool has_room_for_buffers(::io_uring& ring) {
+  const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  void* const page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return false;
+  ::io_uring_buf_reg trial{};
+  trial.ring_addr = reinterpret_cast<std::uint64_t>(page);
+  trial.ring_entries = static_cast<std::uint32_t>(size / sizeof(::io_uring_buf));
+  const int code = ::io_uring_register_buf_ring(&ring, &trial, 0);
+  if (code == 0) ::io_uring_unregister_buf_ring(&ring, 0);
+  ::munmap(page, size);
+  return code != -ENOMEM;  // whatever else is wrong is told by whoever needs buffers
+}
+
+struct attempt {
+  int code = 0;
+  bool closed_a_ring = false;
+};
+
+attempt try_to_set_up(unsigned submissions, ::io_uring& ring, io_uring_params& parameters) {
+  const int code = ::io_uring_queue_init_params(submissions, &ring, &parameters);
+  if (code != 0 || has_room_for_buffers(ring)) return {code, false};
+  ::io_uring_queue_exit(&ring);
+  return {-ENOMEM, true};
+}
+
+}  // namespace
+
+std::string explain_setup_failure(int error_number) {
+  const std::string sysctl = first_line("/proc/sys/kernel/io_uring_disabled");
+  switch (error_number) {
+    case ENOSYS:
+      return fmt::format(
+          "io_uring is missing: kernel {} was built without it{}. uring6 needs Linux 6.1 or later, outside of a "
+          "sandbox that hides io_uring_setup.",
+          kernel_release(), seccomp_is_on() ? " or a seccomp profile hides it" : "");
+    case EPERM:
+    case EACCES:
+      if (sysctl == "2")
+        return "io_uring is switched off: kernel.io_uring_disabled is 2. Run: sysctl -w kernel.io_uring_disabled=0";
+      if (sysctl == "1" && ::geteuid() != 0)
+        return "io_uring is for privileged users only: kernel.io_uring_disabled is 1. Run as root, join the group of "
+               "kernel.io_uring_group, or run: sysctl -w kernel.io_uring_disabled=0";
+      if (seccomp_is_on())
+        return "a seccomp profile forbids io_uring (containers' default profiles do). Allow io_uring_setup, "
+               "io_uring_enter and io_uring_register in it; for Docker: --security-opt seccomp=PROFILE";
+      return "a security module forbids io_uring to this process";
+    case ENOMEM: {
+      rlimit limit{};
+      ::getrlimit(RLIMIT_MEMLOCK, &limit);
+      return fmt::format(
+          "not enough memory for the ring: RLIMIT_MEMLOCK is {} bytes (hard limit {}). Raise it (ulimit -l) or "
+          "lower submission_entries and completion_entries.",
+          limit.rlim_cur, limit.rlim_max);
+    }
+    case EMFILE:
+    case ENFILE:
+      return "too many open files: raise RLIMIT_NOFILE (ulimit -n)";
+    default:
+      return fmt::format("io_uring_setup: {}", std::strerror(error_number));
+  }
+}
+
+std::string explain_use_failure(int error_number) {
+  switch (error_number) {
+    case ENOSYS:
+    case EPERM:
+    case EACCES:
+      return fmt::format(
+          "the ring was set up, but io_uring_register or io_uring_enter is forbidden ({}){}. Allow io_uring_setup, "
+          "io_uring_enter and io_uring_register together.",
+          std::strerror(error_number), seccomp_is_on() ? " by a seccomp profile" : "");
+    case EINVAL:
+      return fmt::format("kernel {} does not know what uring6 asks of the ring: it needs Linux 6.1 or later",
+                         kernel_release());
+    default:
+      return explain_setup_failure(error_number);
+  }
+}
+
+std::string explain_no_busy_poll(int error_number) {
+  switch (error_number) {
+    case EINVAL:
+      return fmt::format("busy_poll (Linux 6.9; this is {}): devices are not polled", kernel_release());
+    case EOPNOTSUPP:
+      return "busy_poll: the kernel was built without CONFIG_NET_RX_BUSY_POLL; devices are not polled";
+    default:
+      return fmt::format("busy_poll ({}): devices are not polled", std::strerror(error_number));
+  }
+}
+
+result<void> set_up_ring(const ring_options& options, ::io_uring& ring, ring_features& features) {
+  unsigned submissions = options.submission_entries;
+  unsigned completions = std::max(options.completion_entries, submissions);  // the kernel wants no fewer
+  attempt last;
+  for (const rung& step : ladder) {
+    memory_wait wait;
+    do {
+      io_uring_params parameters{};
+      parameters.flags = step.flags;
+      parameters.cq_entries = completions;
+      last = try_to_set_up(submissions, ring, parameters);
+      if (last.code == 0) {
+        ::io_uring_ring_dontfork(&ring);
+        features.setup_flags = parameters.flags;
+        features.kernel_features = parameters.features;
+        features.submission_entries = parameters.sq_entries;
+        features.completion_entries = parameters.cq_entries;
+        features.min_wait = options.min_wait && (parameters.features & kernel_abi::feat_min_timeout);
+        if (options.min_wait && !features.min_wait) {
+          features.refused.push_back(
+              fmt::format("min_wait (Linux 6.12; this is {}): the loop wakes for the first completion", kernel_release()));
+        }
+        return {};
+      }
+      if (last.code != -ENOMEM) break;
+      if (wait.once_more()) continue;
+      if (submissions <= 8) break;
+      features.refused.push_back(fmt::format("a ring of {} and {} entries: out of memory", submissions, completions));
+      submissions /= 2;
+      completions /= 2;
+      if (last.closed_a_ring) wait = {};
+    } while (true);
+    if (last.code != -EINVAL) break;
+    features.refused.push_back(step.loses);
+  }
+  features.refused.push_back(explain_setup_failure(-last.code));
+  return fail_errno(-last.code);
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# What tools/quickstart and tools/test would do to a machine, tried on pretended machines: the package tools stand in,
+# the package sources name hosts that do not exist, and every run is a dry run or changes the scratch directory only.
+set -euo pipefail
+
+failures=0
+stand_ins=$SCRATCH/bin
+mkdir -p "$stand_ins"
+export PATH=$stand_ins:$PATH APT_DIR=$SCRATCH/apt OS_RELEASE=$SCRATCH/os-release
+export INSTALLED=$SCRATCH/installed OFFERED=$SCRATCH/offered CALLS=$SCRATCH/calls
+
+# dpkg-query -W -f=… NAME and apt-cache policy NAME answer from two lists; apt-get and tee-ing root's rights are noted.
+cat >"$stand_ins/dpkg-query" <<'SH'
+#!/bin/sh
+if grep -qx "$3" "$INSTALLED"; then echo installed; else echo not-installed; fi
+SH
+cat >"$stand_ins/apt-cache" <<'SH'
+#!/bin/sh
+if grep -qx "$2" "$OFFERED"; then echo "  Candidate: 1"; else echo "  Candidate: (none)"; fi
+[ "$2" = base-files ] && echo " 500 http://here.example/debian bookworm/main amd64 Packages"
+exit 0
+SH
+cat >"$stand_ins/apt-get" <<'SH'
+#!/bin/sh
+echo "apt-get $*" >>"$CALLS"
+SH
+printf '#!/bin/sh\nexec "$@"\n' >"$stand_ins/sudo"
+chmod +x "$stand_ins"/*
+
+machine() { # ID VERSION: a machine with nothing installed, everything offered but the backports, one package source
+  printf 'ID=%s\nVERSION_ID="%s"\nPRETTY_NAME="%s %s"\n' "$1" "$2" "$1" "$2" >"$OS_RELEASE"
+  rm -rf "$APT_DIR"
+  mkdir -p "$APT_DIR/sources.list.d"
+  printf 'deb [signed-by=/key.gpg] http://here.example/debian bookworm main\n' >"$APT_DIR/sources.list"
+  : >"$INSTALLED"
+  : >"$CALLS"
+  sed -e 's/#.*//' -e 's/libcatch2-dev@backports//' "$SOURCE/tools/lib/packages" | tr -s ' |' '\n' | sort -u >"$OFFERED"
+  [[ $1 == debian && $2 == 12 ]] && sed -i '/^libcatch2-dev$/d' "$OFFERED"
+  return 0
+}
+
+check() { # WHAT TEXT PATTERN: an extended regular expression that a line of TEXT must match
+  grep -qE -e "$3" <<<"$2" && return
+  echo "$1: no line matches $3 in:"
+  echo "$2"
+  failures=$((failures + 1))
+}
+
+check_not() {
+  grep -qE -e "$3" <<<"$2" || return 0
+  echo "$1: a line matches $3 in:"
+  echo "$2"
+  failures=$((failures + 1))
+}
+
+set_up() ( # runs the set-up of the groups given and prints what it says
+  cd "$SOURCE"
+  . tools/lib/setup.sh
+  set_up "$@" 2>&1
+)
+
+machine debian 12
+said=$(DRY_RUN=true set_up build test)
+check "Debian 12, dry run" "$said" "^deb \[signed-by=/key.gpg\] http://here.example/debian bookworm-backports main$"
+check "Debian 12, dry run" "$said" "apt-get .* install .* libcatch2-dev"
+check_not "a dry run changes nothing" "$(<"$CALLS")" .
+check_not "a dry run changes nothing" "$(ls "$APT_DIR/sources.list.d")" .
+
+said=$(set_up build test || true)
+check "Debian 12" "$(<"$APT_DIR/sources.list.d/uring6-backports.list")" "^deb .* bookworm-backports main$"
+check "Catch2 that stays away is an error" "$said" "^error: no package source offers libcatch2-dev"
+
+said=$(set_up build test || true)
+check "the backports are added once" "$said" "^error: bookworm-backports is configured"
+
+echo libcatch2-dev >>"$OFFERED"
+: >"$CALLS"
+set_up build test >/dev/null
+check "with the backports there" "$(<"$CALLS")" "install .* g\+\+ .* libcatch2-dev$"
+check_not "with the backports there" "$(<"$CALLS")" " update$"
+
+(. "$SOURCE/tools/lib/setup.sh" && package_entries 1 build test) | sed 's/@.*//' >"$INSTALLED"
+: >"$CALLS"
+said=$(set_up build test)
+check "a second run" "$said" "^Every package needed is installed"
+check_not "a second run installs nothing" "$(<"$CALLS")" .
+
+sed -i /libmnl/d "$INSTALLED"
+set_up build test >/dev/null
+check "one package missing" "$(<"$CALLS")" "install -y --no-install-recommends libmnl-dev$"
+
+machine debian 13
+said=$(DRY_RUN=true set_up build test all)
+check "Debian 13" "$said" "install .* libcatch2-dev clang-19 libclang-rt-19-dev cmake "
+check_not "Debian 13 needs no backports" "$said" backports
+
+machine ubuntu 24.04
+sed -i 's/^.*19.*$//' "$OFFERED"
+said=$(DRY_RUN=true set_up build test all)
+check "the first clang that is offered" "$said" "install .* catch2 clang-18 libclang-rt-18-dev cmake "
+
+machine fedora 42
+status=0
+said=$(set_up build test) || status=$?
+check "an unknown distribution" "$said $status" "liburing-dev"
+[[ $status == 3 ]] || { echo "an unknown distribution ends with $status"; failures=$((failures + 1)); }
+said=$(INSTALL=false set_up build test)
+check_not "--no-install installs nothing" "$said$(<"$CALLS")" .
+
+# ---- deriving the backports' source from the forms a source can have ------------------------------------------------
+
+derived() ( # FILE URI: what backports_source makes of a file
+  . "$SOURCE/tools/lib/backports.sh"
+  backports_source bookworm bookworm "$2" "$1"
+)
+
+cat >"$SCRATCH/one-line.list" <<'LIST'
+# deb http://commented.example/debian bookworm main
+deb-src http://sources.example/debian bookworm main
+deb [arch=amd64] https://vendor.example/linux bookworm stable
+deb http://security.example/debian-security bookworm-security main
+deb [arch=amd64 signed-by=/key.gpg]   http://one.example/debian/ bookworm main contrib # ours
+deb http://two.example/debian bookworm main
+LIST
+check "one line" "$(derived "$SCRATCH/one-line.list" "")" \
+  "^deb \[arch=amd64 signed-by=/key.gpg\] http://one.example/debian/ bookworm-backports main$"
+check "one line, of two" "$(derived "$SCRATCH/one-line.list" http://two.example/debian)" \
+  "^deb http://two.example/debian bookworm-backports main$"
+
+cat >"$SCRATCH/stanzas.sources" <<'SOURCES'
+# commented
+Types: deb
+URIs: http://security.example/debian-security
+Suites: bookworm-security
+Components: main
+
+Enabled: no
+Types: deb
+URIs: http://off.example/debian
+Suites: bookworm
+Components: main
+
+Types: deb deb-src
+# in between
+URIs: http://one.example/debian/ http://two.example/debian
+Suites: bookworm
+ bookworm-updates
+Components: main contrib
+Signed-By:
+ -----BEGIN PGP PUBLIC KEY BLOCK-----
+ .
+ mQ
+SOURCES
+said=$(derived "$SCRATCH/stanzas.sources" http://two.example/debian)
+for line in sources "Types: deb" "Suites: bookworm-backports" "Components: main" \
+  "URIs: http://one.example/debian/ http://two.example/debian" "Signed-By:" " \." " mQ"; do
+  check "a stanza" "$said" "^$line$"
+done
+check_not "a stanza" "$said" "updates|contrib|off.example|security"
+check_not "a source that is not there" "$(derived "$SCRATCH/stanzas.sources" http://three.example/debian)" .
+
+exit "$((failures > 0))"

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Each installed header compiles alone with every compiler, none brings liburing in, and two files that include them all
+# make one program (nothing is defined twice).
+. "$SOURCE/tests/consumer/common.sh"
+
+install_library
+flags=(-std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+read -ra more <<<"$(staged_flags --cflags)"
+read -ra libraries <<<"$(staged_flags --libs)"
+flags+=("${more[@]}")
+
+mapfile -t headers < <(cd "$stage$prefix/include" && find uring6 -name '*.hpp' | sort)
+((${#headers[@]} > 0)) || fail "no header is installed"
+mkdir "$SCRATCH/alone"
+for header in "${headers[@]}"; do
+  printf '#include <%s>\n' "$header" | tee -a "$SCRATCH/all.hpp" >"$SCRATCH/alone/${header//\//-}.cpp"
+done
+printf '#include "all.hpp"\nvoid other();\nint main() { other(); }\n' >"$SCRATCH/one.cpp"
+printf '#include "all.hpp"\nvoid other();\nvoid other() {}\n' >"$SCRATCH/two.cpp"
+
+for compiler in "$GXX" ${CLANGXX:+"$CLANGXX"}; do
+  printf '%s\0' "$SCRATCH"/alone/*.cpp | xargs -0 -n 1 -P "$(nproc)" "$compiler" "${flags[@]}" -fsyntax-only ||
+    fail "$compiler: a header does not compile alone"
+  "$compiler" "${flags[@]}" "$SCRATCH/one.cpp" "$SCRATCH/two.cpp" "${libraries[@]}" -o "$SCRATCH/both" ||
+    fail "$compiler: two files with all headers do not make one program"
+done
+
+brought_in=$("$GXX" "${flags[@]}" -M "$SCRATCH/one.cpp" | grep -E '/(liburing(/[a-z_]*)?|linux/io_uring)\.h' || true)
+[[ -z $brought_in ]] || fail "a public header includes liburing: $brought_in"

@@ -1,0 +1,130 @@
+// A process without a descriptor left (RLIMIT_NOFILE): what needs one says so, what is open works on, and nothing
+// leaks.
+#include <sys/resource.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "support/conns.hpp"
+#include "support/coroutines.hpp"
+#include "support/descriptors.hpp"
+#include "uring6/interface.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+
+/// The undefined behaviour sanitizer opens a pipe to look at an object's type, and without one takes it for a bad one.
+void skip_where_descriptors_are_needed() {
+#if defined(__SANITIZE_ADDRESS__)
+  SKIP("the sanitizers need descriptors themselves");
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+  SKIP("the sanitizers need descriptors themselves");
+#endif
+#endif
+}
+
+/// No descriptor can be opened while this is there. Those that are open stay so.
+class no_descriptors {
+ public:
+  no_descriptors() {
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    set(0);
+  }
+  no_descriptors(const no_descriptors&) = delete;
+  no_descriptors& operator=(const no_descriptors&) = delete;
+  ~no_descriptors() { set(before_.rlim_cur); }
+
+ private:
+  void set(rlim_t limit) {
+    const rlimit wanted{.rlim_cur = limit, .rlim_max = before_.rlim_max};
+    if (::setrlimit(RLIMIT_NOFILE, &wanted) != 0) throw std::system_error(errno, std::system_category(), "setrlimit");
+  }
+
+  rlimit before_{};
+};
+
+TEST_CASE("without a descriptor left each opening says so, and leaks nothing") {
+  skip_where_descriptors_are_needed();
+  event_loop loop;
+  const std::size_t before = open_descriptors();
+  const std::error_code exhausted(EMFILE, std::system_category());
+  {
+    const no_descriptors limit;
+    for (int i = 0; i < 20; ++i) {
+      const auto listened = listen_packet(loop, "udp6", "[::1]:0");
+      REQUIRE_FALSE(listened);
+      CHECK(listened.error() == exhausted);
+      const auto dialed = dial_packet(loop, "udp6", "[::1]:9");
+      REQUIRE_FALSE(dialed);
+      CHECK(dialed.error() == exhausted);
+      const auto made = event_loop::create();
+      REQUIRE_FALSE(made);
+      CHECK(made.error() == exhausted);
+      CHECK(interface::all().error() == exhausted);
+      CHECK(interface::by_name("lo").error() == exhausted);
+      // A zone that cannot be looked up is not an unknown one.
+      CHECK(ip_address::parse("fe80::1%lo").error() == exhausted);
+      CHECK(listen_packet(loop, "udp6", "[fe80::1%lo]:9").error() == exhausted);
+    }
+    CHECK_THROWS_WITH(event_loop(), Catch::Matchers::ContainsSubstring("RLIMIT_NOFILE"));
+  }
+  CHECK(open_descriptors() == before);
+  CHECK(listen_packet(loop, "udp6", "[::1]:0"));
+  CHECK(interface::by_name("lo"));
+}
+
+TEST_CASE("conns fail one by one where the descriptors end, and those before them work") {
+  skip_where_descriptors_are_needed();
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const std::size_t before = open_descriptors();
+    rlimit usual{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &usual) == 0);
+    std::vector<packet_conn> open;
+    int refused = 0;
+    {
+      // The lowest free descriptors are the ones that are given out.
+      const rlimit few{.rlim_cur = before + 12, .rlim_max = usual.rlim_max};
+      REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+      for (int i = 0; i < 40; ++i) {
+        auto conn = listen_packet(loop, "udp6", "[::1]:0");
+        if (conn) {
+          open.push_back(std::move(*conn));
+        } else {
+          CHECK(conn.error() == std::errc::too_many_files_open);
+          ++refused;
+        }
+      }
+      const std::size_t opened = open.size();
+      std::array<std::byte, 16> buffer;
+      for (std::size_t i = 0; i < opened; ++i) {
+        const auto sent = co_await open[i].write_to(numbered(i), name_of(open[(i + 1) % opened]));
+        CHECK(sent);
+      }
+      for (std::size_t i = 0; i < opened; ++i) {
+        const auto got = co_await open[(i + 1) % opened].read_from(buffer);
+        REQUIRE(got);
+        CHECK(number_in(got->payload) == i);
+      }
+      // One that is closed makes room for one.
+      REQUIRE(open.back().close());
+      const auto again = listen_packet(loop, "udp6", "[::1]:0");
+      CHECK(again);
+      CHECK_FALSE(listen_packet(loop, "udp6", "[::1]:0"));
+    }
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &usual) == 0);
+    CHECK(open.size() > 0);
+    CHECK(refused > 0);
+    for (packet_conn& conn : open) (void)conn.close();
+    CHECK(open_descriptors() == before);
+  });
+}
+
+}  // namespace

@@ -1,0 +1,111 @@
+// What probe() says on machines that lack something: each made in a child process or a namespace.
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <cerrno>
+
+#include "support/forked.hpp"
+#include "support/link_control.hpp"
+#include "support/network_namespace.hpp"
+#include "support/user_namespace.hpp"
+#include "uring6/probe.hpp"
+
+namespace {
+
+using namespace uring6;
+using Catch::Matchers::ContainsSubstring;
+
+/// "ring=R buffers=B" and each sentence of `missing` on a line of its own.
+std::string summary(const probe_report& report) {
+  std::string text =
+      std::string("ring=") + (report.ring ? "yes" : "no") + " ready=" + (report.ready() ? "yes" : "no");
+  for (const std::string& each : report.missing) text += "\n" + each;
+  return text;
+}
+
+std::string probe_without(long system_call, int error_number) {
+  return test::in_child([=] {
+    test::forbid_system_call(system_call, error_number);
+    return summary(probe());
+  });
+}
+
+TEST_CASE("a seccomp profile that forbids io_uring_setup is named") {
+  const std::string said = probe_without(SYS_io_uring_setup, EPERM);
+  CHECK_THAT(said, ContainsSubstring("ring=no ready=no"));
+  CHECK_THAT(said, ContainsSubstring("seccomp profile forbids io_uring"));
+}
+
+TEST_CASE("a sandbox that hides io_uring_setup is told from an old kernel") {
+  const std::string said = probe_without(SYS_io_uring_setup, ENOSYS);
+  CHECK_THAT(said, ContainsSubstring("ring=no ready=no"));
+  CHECK_THAT(said, ContainsSubstring("seccomp profile hides it"));
+}
+
+TEST_CASE("a ring that there is no memory for is explained by the limit") {
+  const std::string said = probe_without(SYS_io_uring_setup, ENOMEM);
+  CHECK_THAT(said, ContainsSubstring("ring=no ready=no"));
+  CHECK_THAT(said, ContainsSubstring("RLIMIT_MEMLOCK"));
+}
+
+TEST_CASE("a profile that allows io_uring_setup alone is named") {
+  for (const long forbidden : {SYS_io_uring_register, SYS_io_uring_enter}) {
+    const std::string said = probe_without(forbidden, EPERM);
+    CAPTURE(forbidden);
+    CHECK_THAT(said, ContainsSubstring("ready=no"));
+    CHECK_THAT(said, ContainsSubstring("by a seccomp profile"));
+  }
+}
+
+TEST_CASE("a machine without IPv6 sockets says so") {
+  const std::string said = probe_without(SYS_socket, EAFNOSUPPORT);
+  CHECK_THAT(said, ContainsSubstring("ring=yes ready=no"));
+  CHECK_THAT(said, ContainsSubstring("no IPv6 socket can be opened"));
+}
+
+TEST_CASE("what is missing on lo is said with the command that mends it") {
+  const test::network_namespace space;
+  space.run([] {
+    test::set_link(test::loopback_index, test::link_state::down);
+    const probe_report down = probe();
+    CHECK(down.ring);
+    CHECK(down.ipv6);
+    CHECK_FALSE(down.ipv6_loopback);
+    CHECK_FALSE(down.multishot_receive);
+    REQUIRE(down.missing.size() == 1);
+    CHECK_THAT(down.missing.front(), ContainsSubstring("ip link set lo up"));
+
+    test::set_link(test::loopback_index, test::link_state::up);
+    CHECK(probe().ready());
+
+    test::write_sysctl("net/ipv6/conf/lo/disable_ipv6", "1");
+    const probe_report off = probe();
+    REQUIRE(off.missing.size() == 1);
+    CHECK_THAT(off.missing.front(), ContainsSubstring("net.ipv6.conf.lo.disable_ipv6=0"));
+
+    test::write_sysctl("net/ipv6/conf/lo/disable_ipv6", "0");
+    test::delete_address(test::loopback_index, ip_address::loopback(), 128);
+    const probe_report bare = probe();
+    REQUIRE(bare.missing.size() == 1);
+    CHECK_THAT(bare.missing.front(), ContainsSubstring("ip -6 address add ::1/128 dev lo"));
+  });
+}
+
+TEST_CASE("privileges that are dropped are seen") {
+  if (const probe_report before = probe(); !before.net_raw || !before.net_admin)
+    SKIP("there is no privilege to drop: " + test::user_namespace_outcome());
+  const std::string after = test::in_child([] {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};
+    if (::syscall(SYS_capset, &header, none.data()) != 0) return std::string("capset failed");
+    const probe_report report = probe();
+    return std::string(report.net_raw || report.net_admin ? "privileged" : "ordinary");
+  });
+  CHECK(after == "ordinary");
+}
+
+}  // namespace

@@ -1,0 +1,263 @@
+// Rings that the kernel does not give as they are wanted: flags that it does not know, memory that it does not have,
+// a sysctl that is off. Each is real, and made in a child process.
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "support/conns.hpp"
+#include "support/coroutines.hpp"
+#include "support/descriptors.hpp"
+#include "support/forked.hpp"
+#include "support/setup_judge.hpp"
+#include "sys/file_descriptor.hpp"
+#include "uring/setup.hpp"
+#include "uring6/probe.hpp"
+#include "uring6/with_timeout.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::StartsWith;
+
+void expect(bool condition, const char* what) {
+  if (!condition) throw std::runtime_error(what);
+}
+
+/// Everything that a loop is there for: writes, reads, a read that is armed again, timers, a post of another thread,
+/// a read that is stopped, a close. Throws what does not work.
+void exercise(event_loop& loop) {
+  const auto body = [&]() -> task<> {
+    constexpr std::uint64_t count = 500;
+    auto to = open_conn(loop);
+    auto from = dial(loop, name_of(to));
+    std::array<std::byte, 16> buffer;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto sent = co_await from.write(numbered(i));
+      expect(sent.has_value(), "a write failed");
+    }
+    const auto empty = co_await from.write(as_payload(""));
+    expect(empty.has_value(), "an empty write failed");
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto got = co_await to.read_from(buffer);
+      expect(got && number_in(got->payload) == i, "a datagram is missing");
+    }
+    const auto nothing = co_await to.read_from(buffer);
+    expect(nothing && nothing->payload.empty(), "the empty datagram is missing");
+
+    for (int i = 0; i < 20; ++i) {
+      const auto late = co_await with_timeout(100us, to.read_from(buffer));
+      expect(!late && late.error() == errc::deadline_exceeded, "a read out of nothing");
+    }
+    bool posted = false;
+    std::thread other([&] { loop.post([&] { posted = true; }); });
+    while (!posted) co_await sleep_for(1ms);
+    other.join();
+
+    const auto sent = co_await from.write(numbered(7));
+    expect(sent.has_value(), "a late write failed");
+    const auto got = co_await to.read_from(buffer);
+    expect(got && number_in(got->payload) == 7, "a late datagram is missing");
+    beside reader(loop, [&]() -> task<> {
+      const auto end = co_await to.read_from(buffer);
+      expect(!end && end.error() == errc::closed, "a reader outlived its conn");
+    });
+    co_await yield();
+    expect(to.close().has_value(), "close failed");
+    co_await reader.join();
+  };
+  run(loop, body);
+}
+
+/// What a loop of these options was set up with, after it has worked, and what the kernel refused before.
+std::string worked(const loop_options& options = {}) {
+  const probe_report report = probe(options);
+  std::string text = report.ready() ? "ready\n" : "not ready: " + report.missing.front() + "\n";
+  for (const std::string& each : report.setup_flags) text += each + " ";
+  text += std::to_string(report.submission_entries) + "/" + std::to_string(report.completion_entries) + "\n";
+  for (const std::string& each : report.degraded) text += each + "\n";
+  event_loop loop(options);
+  exercise(loop);
+  return text + "works";
+}
+
+std::string worked_before(setup_judge judge) {
+  return in_child([&] {
+    judge_ring_setup(judge);
+    return worked();
+  });
+}
+
+// --- flags: the ladder ---
+
+TEST_CASE("a kernel that knows all flags gives the best ring") {
+  const std::string said = worked_before([](unsigned, std::uint32_t) { return 0; });
+  CHECK_THAT(said, StartsWith("ready\n") && ContainsSubstring("DEFER_TASKRUN"));
+  CHECK_THAT(said, !ContainsSubstring("refused"));
+  CHECK_THAT(said, ContainsSubstring("works"));
+}
+
+TEST_CASE("a loop works without DEFER_TASKRUN, and the probe says that it is slower") {
+  const std::string said = worked_before([](unsigned, std::uint32_t flags) {
+    return flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER) ? EINVAL : 0;
+  });
+  CHECK_THAT(said, StartsWith("ready\n") && ContainsSubstring("COOP_TASKRUN TASKRUN_FLAG 256/4096\n"));
+  CHECK_THAT(said, ContainsSubstring("the kernel refused DEFER_TASKRUN"));
+  CHECK_THAT(said, ContainsSubstring("works"));
+}
+
+TEST_CASE("a loop works on the plainest ring") {
+  const std::string said = worked_before([](unsigned, std::uint32_t flags) {
+    return flags & ~static_cast<std::uint32_t>(IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE) ? EINVAL : 0;
+  });
+  CHECK_THAT(said, StartsWith("ready\nCQSIZE CLAMP 256/4096\n"));
+  CHECK_THAT(said, ContainsSubstring("refused DEFER_TASKRUN") && ContainsSubstring("refused COOP_TASKRUN"));
+  CHECK_THAT(said, ContainsSubstring("works"));
+}
+
+TEST_CASE("a kernel that refuses every rung ends the ladder with its reason, and leaves no descriptor") {
+  const std::string said = in_child([] {
+    judge_ring_setup([](unsigned, std::uint32_t) { return EINVAL; });
+    const std::size_t before = open_descriptors();
+    const auto loop = event_loop::create();
+    expect(!loop && loop.error() == std::errc::invalid_argument, "a ring after all");
+    expect(open_descriptors() == before, "a descriptor was left behind");
+    return probe().missing.at(0);
+  });
+  CHECK_THAT(said, ContainsSubstring("Invalid argument"));
+}
+
+// --- memory ---
+
+TEST_CASE("a ring is made smaller until there is memory for it, and the probe says so") {
+  const std::string said = worked_before([](unsigned entries, std::uint32_t) { return entries > 32 ? ENOMEM : 0; });
+  CHECK_THAT(said, StartsWith("ready\n") && ContainsSubstring(" 32/512\n"));
+  CHECK_THAT(said, ContainsSubstring("refused a ring of 256 and 4096 entries: out of memory"));
+  CHECK_THAT(said, ContainsSubstring("refused a ring of 64 and 1024 entries: out of memory"));
+  CHECK_THAT(said, ContainsSubstring("works"));
+}
+
+TEST_CASE("a ring is as large as wanted if memory is there a moment later") {
+  const std::string said =
+      worked_before([calls = 0](unsigned, std::uint32_t) mutable { return ++calls <= 3 ? ENOMEM : 0; });
+  CHECK_THAT(said, StartsWith("ready\n") && ContainsSubstring(" 256/4096\n"));
+  CHECK_THAT(said, !ContainsSubstring("refused") && ContainsSubstring("works"));
+}
+
+/// What `worked` says to an ordinary user who may lock so many octets; newer kernels put a ring on its account.
+std::string worked_within(rlim_t octets) {
+  return in_child([octets] {
+    const rlimit limit{.rlim_cur = octets, .rlim_max = octets};
+    expect(::setrlimit(RLIMIT_MEMLOCK, &limit) == 0, "setrlimit");
+    // In a user namespace the identity is an ordinary user's already, seen from the first one.
+    // Each time another one: what a ring took is given back some milliseconds after its end.
+    const uid_t user = 60'000 + static_cast<uid_t>(::getpid() % 5'000);
+    (void)!::setresuid(user, user, user);
+    try {
+      return worked();
+    } catch (const std::system_error& thrown) {
+      return std::string("threw ") + thrown.what();
+    }
+  });
+}
+
+TEST_CASE("with little memory that may be locked a loop works on a smaller ring, or says that it is RLIMIT_MEMLOCK") {
+  for (const rlim_t kibibytes : {0, 8, 12, 24, 32, 64, 88, 8192}) {
+    CAPTURE(kibibytes);
+    const std::string said = worked_within(kibibytes * 1024);
+    if (said.starts_with("ready\n")) {
+      CHECK_THAT(said, ContainsSubstring("works"));
+    } else {
+      // A ring and its buffers take three pages at least.
+      CHECK(kibibytes < 12 * static_cast<unsigned long>(::sysconf(_SC_PAGESIZE)) / 4096);
+      CHECK_THAT(said, StartsWith("threw ") && ContainsSubstring("RLIMIT_MEMLOCK"));
+    }
+  }
+}
+
+// --- refusals: what the exception of the constructor says ---
+
+TEST_CASE("the exception of a loop that cannot be made says why and what to do") {
+  struct refusal {
+    int error_number;
+    const char* said;
+  };
+  for (const auto& [error_number, said] :
+       {refusal{EPERM, "seccomp profile forbids io_uring"}, refusal{ENOSYS, "seccomp profile hides it"},
+        refusal{ENOMEM, "RLIMIT_MEMLOCK"}, refusal{EMFILE, "RLIMIT_NOFILE"}, refusal{ENFILE, "RLIMIT_NOFILE"}}) {
+    const std::string told = in_child([error_number] {
+      forbid_system_call(SYS_io_uring_setup, error_number);
+      const auto loop = event_loop::create();
+      expect(!loop && loop.error().value() == error_number, "another error");
+      try {
+        const event_loop thrown;
+        return std::string("nothing");
+      } catch (const std::system_error& thrown) {
+        expect(thrown.code().value() == error_number, "another code");
+        return std::string(thrown.what());
+      }
+    });
+    CHECK_THAT(told, ContainsSubstring(said));
+  }
+}
+
+// --- kernel.io_uring_disabled ---
+
+constexpr const char* sysctl_path = "/proc/sys/kernel/io_uring_disabled";
+
+/// What a refused ring is explained with where the sysctl reads so; or "unmountable: " and why that cannot be
+/// arranged. The kernel's own is left alone: this process alone sees another file in its place.
+std::string explained_with(const char* value, bool privileged) {
+  return in_child([=]() -> std::string {
+    std::string path = std::filesystem::temp_directory_path() / "uring6-sysctl-XXXXXX";
+    const file_descriptor file(::mkstemp(path.data()));
+    expect(file.get() >= 0 && ::write(file.get(), value, 2) == 2 && ::fchmod(file.get(), 0644) == 0, "mkstemp");
+    const bool mounted = ::unshare(CLONE_NEWNS) == 0 &&
+                         ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                         ::mount(path.c_str(), sysctl_path, nullptr, MS_BIND, nullptr) == 0;
+    const int error = errno;
+    ::unlink(path.c_str());
+    if (!mounted) return "unmountable: " + std::system_category().message(error);
+    if (!privileged && ::setresuid(65534, 65534, 65534) != 0) return "unmountable: no other user to become";
+    forbid_system_call(SYS_io_uring_setup, EPERM);
+    return probe().missing.at(0);
+  });
+}
+
+TEST_CASE("a ring that kernel.io_uring_disabled forbids is explained by it") {
+  if (!std::filesystem::exists(sysctl_path)) SKIP("this kernel has no kernel.io_uring_disabled (Linux 6.6)");
+  const std::string off = explained_with("2\n", true);
+  if (off.starts_with("unmountable")) SKIP(off);
+  CHECK_THAT(off, StartsWith("io_uring is switched off: kernel.io_uring_disabled is 2"));
+  CHECK_THAT(off, ContainsSubstring("sysctl -w kernel.io_uring_disabled=0"));
+
+  // 1 forbids it to ordinary users only: a privileged one's refusal has another reason.
+  CHECK_THAT(explained_with("1\n", true), ContainsSubstring("seccomp"));
+  CHECK_THAT(explained_with("0\n", true), ContainsSubstring("seccomp"));
+
+  const std::string ordinary = explained_with("1\n", false);
+  if (ordinary.starts_with("unmountable")) SKIP(ordinary);
+  CHECK_THAT(ordinary, StartsWith("io_uring is for privileged users only: kernel.io_uring_disabled is 1"));
+  CHECK_THAT(ordinary, ContainsSubstring("kernel.io_uring_group"));
+}
+
+}  // namespace

@@ -1,0 +1,84 @@
+// What the kernel refuses of a control message to be sent, and what makes it take it (RFC 3542, 6).
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+
+#include "support/conns.hpp"
+#include "support/coroutines.hpp"
+#include "support/link_control.hpp"
+#include "support/veth_pair.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+
+TEST_CASE("a conn that is bound to a device sends by no other, whatever the control message says") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const packet_options bound{.device = cable.near.link.name};
+    auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0", bound)); });
+    const endpoint to{cable.far.address, 9};
+    const control_message by_loopback{.interface_index = loopback_index};
+    auto sent = co_await from.write_to(as_payload("x"), by_loopback, to);
+    REQUIRE_FALSE(sent);
+    CHECK(sent.error() == std::errc::invalid_argument);
+    const control_message by_it{.interface_index = cable.near.link.index};
+    sent = co_await from.write_to(as_payload("x"), by_it, to);
+    CHECK(sent);
+  });
+}
+
+TEST_CASE("a source that is not this host's is refused, unless the conn is free to bind") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    const endpoint there{cable.far.address, name_of(to).port};
+    const ip_address foreign = or_throw(ip_address::parse("2001:db8::4711"));
+    const control_message control{.source = foreign};
+    for (const bool free : {false, true}) {
+      const packet_options options{.freebind = free};
+      auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0", options)); });
+      const auto sent = co_await from.write_to(as_payload("from nowhere"), control, there);
+      CHECK(sent.has_value() == free);
+      if (!sent) CHECK(sent.error() == std::errc::invalid_argument);
+    }
+    std::array<std::byte, 16> buffer;
+    const auto got = co_await to.read_from(buffer);
+    REQUIRE(got);
+    CHECK(got->source.address == foreign);
+  });
+}
+
+TEST_CASE("a tentative address is no source yet") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const ip_address fresh = or_throw(ip_address::parse("2001:db8::78"));
+    auto from = cable.near.space.run([&] {
+      write_sysctl("net/ipv6/conf/near0/accept_dad", "1");
+      write_sysctl("net/ipv6/conf/near0/dad_transmits", "100");
+      add_address(cable.near.link.index, fresh, 64, {.prove_unique = true});
+      return or_throw(listen_packet(loop, "udp6", "[::]:0"));
+    });
+    const control_message control{.source = fresh};
+    const endpoint to{cable.far.address, 9};
+    const auto sent = co_await from.write_to(as_payload("x"), control, to);
+    REQUIRE_FALSE(sent);
+    CHECK(sent.error() == std::errc::invalid_argument);
+  });
+}
+
+TEST_CASE("asking for nothing, or of a closed conn, changes no control message") {
+  event_loop loop;
+  auto at = open_conn(loop);
+  CHECK(at.set_control_message(control_flags::none, true));
+  CHECK(at.set_control_message(control_flags::source, true));
+  CHECK(at.set_control_message(control_flags::source, false));
+  REQUIRE(at.close());
+  CHECK(at.set_control_message(control_flags::hop_limit, true).error() == errc::closed);
+}
+
+}  // namespace

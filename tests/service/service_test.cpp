@@ -1,0 +1,211 @@
+// The sample service among clients that come, stall, vanish and are killed; 60 seconds of them with
+// URING6_LONG=1.
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "support/eventually.hpp"
+#include "support/long_run.hpp"
+#include "sys/file_descriptor.hpp"
+#include "sys/socket.hpp"
+#include "uring6/address.hpp"
+
+extern char** environ;
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+class running_service {
+ public:
+  explicit running_service(const endpoint& where) {
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    output_ = file_descriptor(ends[0]);
+    const file_descriptor input(ends[1]);
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, input.get(), STDOUT_FILENO);
+    std::string program = URING6_SERVICE;
+    std::string address = where.to_string();
+    char* arguments[] = {program.data(), address.data(), nullptr};
+    REQUIRE(::posix_spawn(&process_, program.c_str(), &actions, nullptr, arguments, environ) == 0);
+    ::posix_spawn_file_actions_destroy(&actions);
+  }
+  running_service(const running_service&) = delete;
+  running_service& operator=(const running_service&) = delete;
+  ~running_service() {
+    if (process_ > 0) {
+      ::kill(process_, SIGKILL);
+      ::waitpid(process_, nullptr, 0);
+    }
+  }
+
+  std::size_t descriptors() const {
+    const auto all = std::filesystem::directory_iterator("/proc/" + std::to_string(process_) + "/fd");
+    return static_cast<std::size_t>(std::distance(all, {}));
+  }
+  void request_end() const { REQUIRE(::kill(process_, SIGTERM) == 0); }
+
+  /// The exit status, or -1 if it was killed by a signal.
+  int wait() {
+    int status = 0;
+    REQUIRE(::waitpid(std::exchange(process_, 0), &status, 0) > 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  std::string output() const {
+    std::string text;
+    std::array<char, 4096> part;
+    for (ssize_t got; (got = ::read(output_.get(), part.data(), part.size())) > 0;)
+      text.append(part.data(), static_cast<std::size_t>(got));
+    return text;
+  }
+
+ private:
+  pid_t process_ = 0;
+  file_descriptor output_;
+};
+
+class client {
+ public:
+  static std::optional<client> connect(const endpoint& to) {
+    file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_STREAM));
+    const sockaddr_in6 name = to.to_sockaddr();
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) return std::nullopt;
+    return client(std::move(fd));
+  }
+  bool send(const std::string& text) const {
+    return ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL) == std::ssize(text);
+  }
+  /// What comes until the end, or until `most` have come.
+  std::string receive(std::size_t most) const {
+    std::string text(most, '\0');
+    std::size_t got = 0;
+    while (got < most) {
+      const ssize_t some = ::recv(fd_.get(), text.data() + got, most - got, 0);
+      if (some <= 0) break;
+      got += static_cast<std::size_t>(some);
+    }
+    text.resize(got);
+    return text;
+  }
+  void reset() {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    fd_ = file_descriptor();
+  }
+  int fd() const { return fd_.get(); }
+
+ private:
+  explicit client(file_descriptor fd) : fd_(std::move(fd)) {}
+  file_descriptor fd_;
+};
+
+/// A process that talks and is killed in the middle of it.
+void be_killed(const client& with) {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    for (;;) {
+      char some[512] = {};
+      (void)!::send(with.fd(), some, sizeof some, MSG_NOSIGNAL);
+      (void)!::recv(with.fd(), some, sizeof some, 0);
+    }
+  }
+  ::usleep(500);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
+
+endpoint free_port() {
+  const file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_STREAM));
+  or_throw(bind_socket(fd.get(), endpoint{ip_address::loopback(), 0}));
+  return or_throw(local_endpoint(fd.get()));
+}
+
+TEST_CASE("service: survives clients that come, stall, vanish and are killed, and ends in order") {
+  const endpoint where = free_port();
+  running_service service(where);
+  REQUIRE(eventually([&] { return client::connect(where).has_value(); }));
+  // Both of its listeners, which share the port; the first client has gone.
+  std::size_t before = 0;
+  REQUIRE(eventually([&] { return std::exchange(before, service.descriptors()) == service.descriptors(); }));
+
+  const auto end = steady_clock::now() + (long_run() ? 60s : 3s);
+  std::minstd_rand chance(7);
+  std::vector<client> stalled;
+  int echoed = 0;
+  int shown_the_door = 0;
+  for (int round = 0; steady_clock::now() < end; ++round) {
+    auto one = client::connect(where);
+    REQUIRE(one.has_value());
+    switch (chance() % 5) {
+      case 0:
+      case 1: {
+        const std::string text = "client " + std::to_string(round) + std::string(chance() % 9000, '.');
+        REQUIRE(one->send(text));
+        REQUIRE(one->receive(text.size()) == text);
+        ++echoed;
+        break;
+      }
+      case 2:
+        stalled.push_back(std::move(*one));
+        break;
+      case 3:
+        (void)one->send("gone before the answer");
+        one->reset();
+        break;
+      default:
+        if (round % 4 == 0) be_killed(*one);
+    }
+    if (stalled.size() == 100) {
+      for (const client& each : stalled) {
+        REQUIRE(each.receive(1).empty());  // the server's end, not ours
+        ++shown_the_door;
+      }
+      stalled.clear();
+    }
+  }
+  stalled.clear();
+  CHECK(echoed > 0);
+  CHECK(eventually([&] { return service.descriptors() <= before; }));
+
+  const auto last =
+      client::connect(where);  // silent at the end: its deadline ends it, within the limit of the drain
+  service.request_end();
+  CHECK(service.wait() == 0);
+  const std::string said = service.output();
+  CHECK(said.find("\nend: open 0 clients ") != said.npos);
+  if (shown_the_door > 0) CHECK(said.find("late 0 bytes", said.find("\nend:")) == said.npos);
+  CHECK_FALSE(client::connect(where).has_value());
+}
+
+TEST_CASE("service: is a program of less than 80 lines") {
+  std::ifstream source(URING6_SERVICE_SOURCE);
+  REQUIRE(source);
+  const auto lines = std::count(std::istreambuf_iterator<char>(source), {}, '\n');
+  CHECK(lines > 10);
+  CHECK(lines < 80);
+}
+
+}  // namespace

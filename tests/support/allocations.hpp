@@ -1,0 +1,23 @@
+// Counts what operator new is asked for.
+#pragma once
+
+#include <cstddef>
+
+namespace uring6::test {
+
+/// How often any operator new of the program has been called, on all threads.
+std::size_t allocations() noexcept;
+
+/// What all of them have given that has not been deleted: octets that may be used, without what malloc keeps itself.
+std::size_t allocated_octets() noexcept;
+
+/// Counts from its construction on.
+class allocation_count {
+ public:
+  [[nodiscard]] std::size_t since() const noexcept { return allocations() - before_; }
+
+ private:
+  std::size_t before_ = allocations();
+};
+
+}  // namespace uring6::test

@@ -1,0 +1,21 @@
+// Waits for something that the kernel or another thread brings about in its own time.
+#pragma once
+
+#include <chrono>
+#include <thread>
+
+namespace uring6::test {
+
+/// Whether `condition()` becomes true. It is asked every millisecond; the limit is there to end a test that
+/// has failed, not to measure.
+template <class Condition>
+bool eventually(Condition condition, std::chrono::seconds limit = std::chrono::seconds(10)) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+}  // namespace uring6::test

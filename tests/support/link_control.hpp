@@ -1,0 +1,50 @@
+// What `ip link` and `ip addr` do, in the network namespace of the calling thread. Each throws
+// std::system_error.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "support/network_namespace.hpp"
+#include "uring6/address.hpp"
+
+namespace uring6::test {
+
+inline constexpr std::uint32_t loopback_index = 1;  // In every network namespace.
+
+enum class link_state { down, up };
+
+void set_link(std::uint32_t index, link_state state);
+void delete_link(std::uint32_t index);
+
+/// A pair of virtual Ethernet devices: `name` here, `far_name` in `far`. With `index` the near one gets that
+/// index, else the next free one.
+void create_veth(const std::string& name, const network_namespace& far, const std::string& far_name,
+                 std::uint32_t index = 0);
+
+/// Seconds to live as in `ip addr add ... valid_lft ... preferred_lft ...`, by default for ever. An address
+/// is usable at once (`nodad`) unless its uniqueness is to be proved first.
+struct address_options {
+  std::uint32_t valid = 0xffffffff;
+  std::uint32_t preferred = 0xffffffff;
+  bool prove_unique = false;
+};
+
+void add_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length,
+                 address_options options = {});
+/// `ip route add destination/prefix_length via router dev index`
+void add_route(std::uint32_t index, const ip_address& destination, std::uint8_t prefix_length,
+               const ip_address& router);
+
+void delete_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length);
+
+/// What leaves by this link waits in a queue and goes at this rate, in octets a second. `tc qdisc replace ... tbf`
+void limit_rate(std::uint32_t index, std::uint32_t rate);
+
+/// Writes /proc/sys/`path`, such as "net/ipv6/mld_max_msf".
+void write_sysctl(const std::string& path, const std::string& value);
+
+/// Reads /proc/sys/`path`, a number.
+long read_sysctl(const std::string& path);
+
+}  // namespace uring6::test

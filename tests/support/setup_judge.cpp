@@ -1,0 +1,60 @@
+#include "support/setup_judge.hpp"
+
+#include <linux/filter.h>
+#include <linux/io_uring.h>
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace uring6::test {
+namespace {
+
+void require(bool succeeded, const char* what) {
+  if (!succeeded) throw std::system_error(errno, std::system_category(), what);
+}
+
+// The filter sees no memory, so it asks here; the caller is a thread of the same process, and waits.
+void answer_all(int listener, const setup_judge& judge) {
+  for (;;) {
+    seccomp_notif question{};
+    if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &question) != 0) {
+      if (errno == EINTR) continue;
+      return;
+    }
+    const auto* const parameters = reinterpret_cast<const io_uring_params*>(question.data.args[1]);
+    const int error = judge(static_cast<unsigned>(question.data.args[0]), parameters->flags);
+    seccomp_notif_resp answer{};
+    answer.id = question.id;
+    answer.error = -error;
+    if (error == 0) answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    ::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+  }
+}
+
+}  // namespace
+
+void judge_ring_setup(setup_judge judge) {
+  std::array<sock_filter, 4> program{{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(SYS_io_uring_setup), 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }};
+  const sock_fprog filter{.len = program.size(), .filter = program.data()};
+  require(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
+  const long listener = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+  require(listener >= 0, "SECCOMP_FILTER_FLAG_NEW_LISTENER");
+  // As long as the process: it is a child that ends with _exit.
+  std::thread(answer_all, static_cast<int>(listener), std::move(judge)).detach();
+}
+
+}  // namespace uring6::test

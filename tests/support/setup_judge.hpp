@@ -1,0 +1,17 @@
+// A kernel that refuses what a test wants refused: io_uring_setup with certain flags or sizes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace uring6::test {
+
+/// What becomes of a call of io_uring_setup with this many entries and these flags: 0, and the kernel decides, or the
+/// errno that it fails with.
+using setup_judge = std::function<int(unsigned entries, std::uint32_t flags)>;
+
+/// From now on io_uring_setup of the calling thread is put to `judge`, which another thread asks. There is no way
+/// back: use it in a child. Throws std::system_error where seccomp does not permit it. seccomp_unotify(2)
+void judge_ring_setup(setup_judge judge);
+
+}  // namespace uring6::test

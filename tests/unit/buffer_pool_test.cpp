@@ -1,0 +1,203 @@
+#include "uring/buffer_pool.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cstring>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "support/bytes.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using detail::buffer;
+using detail::buffer_pool;
+using detail::ring;
+
+struct pool_of_a_ring {
+  explicit pool_of_a_ring(std::size_t count, std::size_t size = detail::buffer_layout::small)
+      : pool(or_throw(buffer_pool::create(*on, 0, count, size))) {}
+  ~pool_of_a_ring() { pool->detach(); }
+
+  std::unique_ptr<ring> on = or_throw(ring::create({}));
+  std::shared_ptr<buffer_pool> pool;
+};
+
+struct waiter final : detail::buffer_waiter {
+  void buffers_are_back() noexcept override { ++woken; }
+  [[nodiscard]] bool holds_nothing() const noexcept override { return empty; }
+  int woken = 0;
+  bool empty = true;
+};
+
+struct holder final : detail::buffer_holder {
+  void move_out() noexcept override {
+    ++asked;
+    for (auto*& each : held) {
+      buffer* copy = pool->move_out(*each);
+      REQUIRE(copy);
+      pool->give_back(*each);
+      each = copy;
+    }
+    unlink();
+  }
+  buffer_pool* pool = nullptr;
+  std::vector<buffer*> held;
+  int asked = 0;
+};
+
+TEST_CASE("a pool is a power of two of buffers") {
+  const auto on = or_throw(ring::create({}));
+  for (const std::size_t bad : {0, 1, 3, 48, 65'536}) {
+    CHECK(buffer_pool::create(*on, 0, bad, 2048).error() == errc::out_of_range);
+  }
+  const auto good = or_throw(buffer_pool::create(*on, 0, 2, 2048));
+  CHECK(buffer_pool::create(*on, 0, 2, 2048).error() == std::errc::file_exists);  // the group is taken
+  CHECK(good->count() == 2);
+  CHECK(good->available() == 2);
+}
+
+TEST_CASE("buffers go round: what is given back can be received again, each with its own memory") {
+  pool_of_a_ring of(8);
+  for (int round = 0; round < 5; ++round) {
+    std::set<std::byte*> memory;
+    std::vector<buffer*> taken;
+    for (std::uint16_t id = 0; id < 8; ++id) {
+      taken.push_back(&of.pool->received(id));
+      memory.insert(taken.back()->memory);
+      std::memset(taken.back()->memory, 1, of.pool->size());
+    }
+    CHECK(memory.size() == 8);
+    CHECK(of.pool->available() == 0);
+    for (buffer* each : taken) of.pool->give_back(*each);
+    CHECK(of.pool->available() == 0);
+    of.pool->publish();
+    CHECK(of.pool->available() == 8);
+  }
+}
+
+TEST_CASE("who waits for buffers is told once enough of them are back") {
+  pool_of_a_ring of(8);
+  std::vector<buffer*> taken;
+  for (std::uint16_t id = 0; id < 8; ++id) taken.push_back(&of.pool->received(id));
+  holder at_work;  // somebody still has some: waiting for more is worth it
+  of.pool->add_holder(at_work);
+  waiter who;
+  who.empty = false;
+  of.pool->wait_for_buffers(who);
+  of.pool->publish();
+  CHECK(who.woken == 0);
+
+  for (int i = 0; i < 2; ++i) of.pool->give_back(*taken[static_cast<std::size_t>(i)]);
+  of.pool->publish();
+  CHECK(who.woken == 0);  // a quarter is not more than the low-water mark
+  of.pool->give_back(*taken[2]);
+  of.pool->publish();
+  CHECK(who.woken == 1);
+  of.pool->publish();
+  CHECK(who.woken == 1);
+  CHECK(of.pool->counters().exhausted == 1);
+}
+
+TEST_CASE("when nobody is left who could give more back, one buffer is enough") {
+  pool_of_a_ring of(8);
+  std::vector<buffer*> lent;
+  for (std::uint16_t id = 0; id < 8; ++id) lent.push_back(&of.pool->received(id));
+  waiter who;
+  of.pool->wait_for_buffers(who);
+  of.pool->publish();
+  CHECK(who.woken == 0);
+  of.pool->give_back(*lent[0]);
+  of.pool->publish();
+  CHECK(who.woken == 1);
+}
+
+TEST_CASE("those who wait are woken as the buffers come, none is forgotten") {
+  pool_of_a_ring of(8);
+  std::vector<buffer*> taken;
+  for (std::uint16_t id = 0; id < 8; ++id) taken.push_back(&of.pool->received(id));
+  std::vector<waiter> crowd(20);
+  for (waiter& each : crowd) of.pool->wait_for_buffers(each);
+  for (buffer* each : taken) of.pool->give_back(*each);
+  bool again = true;
+  for (int turn = 0; again; ++turn) {
+    REQUIRE(turn < 10);
+    again = of.pool->publish();
+  }
+  for (const waiter& each : crowd) CHECK(each.woken == 1);
+}
+
+TEST_CASE("a backlog whose reader is away is moved out for one who starves, after a round of grace") {
+  pool_of_a_ring of(4);
+  holder away;
+  away.pool = of.pool.get();
+  for (std::uint16_t id = 0; id < 4; ++id) {
+    buffer& each = of.pool->received(id);
+    each.payload = each.memory;
+    std::memcpy(each.payload, "abc", 3);
+    each.remaining = 3;
+    each.segment = 2;
+    each.cut_off = 5;
+    each.truncated = true;
+    each.source.port = id;
+    away.held.push_back(&each);
+  }
+  of.pool->add_holder(away);
+  waiter starving;
+  of.pool->wait_for_buffers(starving);
+  CHECK(of.pool->publish());  // come again: the readers get one round
+  CHECK(away.asked == 0);
+  of.pool->publish();
+  CHECK(away.asked == 1);
+  CHECK(starving.woken == 1);
+  CHECK(of.pool->available() == 4);
+  CHECK(of.pool->counters().moved_out == 4);
+
+  std::uint16_t port = 0;
+  for (buffer* each : away.held) {
+    CHECK(std::memcmp(each->payload, "abc", 3) == 0);
+    CHECK(each->remaining == 3);
+    CHECK(each->segment == 2);
+    CHECK(each->cut_off == 5);
+    CHECK(each->truncated);
+    CHECK(each->source.port == port++);
+    of.pool->give_back(*each);  // deleted: the sanitizer would tell
+  }
+  CHECK(of.pool->available() == 4);
+}
+
+TEST_CASE("one who waits although it has datagrams itself moves nobody out") {
+  pool_of_a_ring of(4);
+  holder away;
+  away.pool = of.pool.get();
+  for (std::uint16_t id = 0; id < 4; ++id) {
+    buffer& each = of.pool->received(id);
+    each.payload = each.memory;
+    away.held.push_back(&each);
+  }
+  of.pool->add_holder(away);
+  waiter busy;
+  busy.empty = false;
+  of.pool->wait_for_buffers(busy);
+  for (int i = 0; i < 5; ++i) CHECK_FALSE(of.pool->publish());
+  CHECK(away.asked == 0);
+  for (buffer* each : away.held) of.pool->give_back(*each);
+}
+
+TEST_CASE("buffers may come back after the ring has gone") {
+  std::shared_ptr<buffer_pool> pool;
+  buffer* lent = nullptr;
+  {
+    pool_of_a_ring of(2);
+    pool = of.pool;
+    lent = &pool->received(1);
+    std::memset(lent->memory, 1, pool->size());
+  }
+  lent->memory[0] = std::byte{2};
+  pool->give_back(*lent);
+  CHECK_FALSE(pool->publish());
+}
+
+}  // namespace

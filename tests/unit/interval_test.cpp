@@ -1,0 +1,96 @@
+#include "uring6/interval.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <thread>
+
+#include "uring6/event_loop.hpp"
+#include "uring6/task.hpp"
+
+using namespace std::chrono_literals;
+
+namespace uring6 {
+
+TEST_CASE("interval: a tick is due one period after the one before, however late that was served") {
+  event_loop loop;
+  auto body = []() -> task<> {
+    const auto start = std::chrono::steady_clock::now();
+    interval every(1ms, start + 1ms);
+    std::uint64_t seen = 0;
+    for (int i = 0; i < 20; ++i) {
+      const auto missed = co_await every.tick();
+      REQUIRE(missed.has_value());
+      seen += 1 + *missed;
+      CHECK(every.next() == start + (seen + 1) * 1ms);
+      CHECK(std::chrono::steady_clock::now() >= start + seen * 1ms);
+      std::this_thread::sleep_for(300us);
+    }
+  };
+  loop.run(body());
+}
+
+TEST_CASE("interval: tells how many ticks were missed, and goes on with the next") {
+  event_loop loop;
+  auto body = []() -> task<> {
+    const auto now = std::chrono::steady_clock::now();
+    interval every(1h, now - 150min);  // due 2.5, 1.5 and 0.5 hours ago
+    const auto missed = co_await every.tick();
+    CHECK(missed == 2);
+    CHECK(every.next() == now + 30min);
+  };
+  loop.run(body());
+}
+
+TEST_CASE("interval: one that began before all time goes on from now") {
+  event_loop loop;
+  auto body = []() -> task<> {
+    interval every(1h, std::chrono::steady_clock::time_point::min());
+    const auto missed = co_await every.tick();
+    REQUIRE(missed.has_value());
+    CHECK(*missed > 1'000'000u);
+    CHECK(every.next() > std::chrono::steady_clock::now());
+    CHECK(every.next() < std::chrono::steady_clock::now() + 2h);
+  };
+  loop.run(body());
+}
+
+TEST_CASE("interval: a period of nothing is an error, not a busy loop") {
+  event_loop loop;
+  auto body = []() -> task<> {
+    for (const auto period : {0s, -1s}) {
+      interval every(period);
+      const auto missed = co_await every.tick();
+      REQUIRE_FALSE(missed.has_value());
+      CHECK(missed.error() == errc::out_of_range);
+    }
+  };
+  loop.run(body());
+}
+
+TEST_CASE("interval: a stop ends the wait and takes no tick") {
+  event_loop loop;
+  loop.stop();
+  auto body = []() -> task<> {
+    interval every(1h);
+    const auto next = every.next();
+    const auto missed = co_await every.tick();
+    REQUIRE_FALSE(missed.has_value());
+    CHECK(missed.error() == errc::canceled);
+    CHECK(every.next() == next);
+  };
+  loop.run(body());
+}
+
+TEST_CASE("interval: a period longer than the clock can tell never ticks twice") {
+  event_loop loop;
+  auto body = []() -> task<> {
+    const auto now = std::chrono::steady_clock::now();
+    interval every(std::chrono::steady_clock::duration::max(), now);
+    const auto missed = co_await every.tick();
+    CHECK(missed == 0);
+    CHECK(every.next() == std::chrono::steady_clock::time_point::max());
+  };
+  loop.run(body());
+}
+
+}  // namespace uring6

@@ -1,0 +1,418 @@
+#include "uring/ring.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "sys/file_descriptor.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace std::chrono_literals;
+using detail::completion;
+using detail::operation;
+using detail::ring;
+
+std::unique_ptr<ring> make_ring(unsigned submissions = 8, unsigned completions = 64) {
+  auto made = or_throw(ring::create({submissions, completions}));
+  const std::error_code error = made->enable();
+  REQUIRE_FALSE(error);
+  return made;
+}
+
+struct noting_operation : operation {
+  void complete(completion what) noexcept override { results.push_back(what); }
+  std::vector<completion> results;
+  [[nodiscard]] int result() const { return results.at(0).result; }
+};
+
+struct nothing final : noting_operation {
+  void prepare(io_uring_sqe& entry) noexcept override { ::io_uring_prep_nop(&entry); }
+};
+
+/// Waits until the descriptor is readable: for ever, if nobody writes.
+struct wait_readable final : noting_operation {
+  explicit wait_readable(int fd_) : fd(fd_) {}
+  void prepare(io_uring_sqe& entry) noexcept override { ::io_uring_prep_poll_add(&entry, fd, POLLIN); }
+  int fd;
+};
+
+/// A read that does not wait, and is quiet about its success.
+struct quiet_read final : noting_operation {
+  explicit quiet_read(int fd_) : fd(fd_) {}
+  void prepare(io_uring_sqe& entry) noexcept override {
+    ::io_uring_prep_read(&entry, fd, &value, sizeof value, 0);
+    entry.rw_flags = RWF_NOWAIT;
+    entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
+  }
+  int fd;
+  std::uint64_t value = 0;
+};
+
+file_descriptor counter(unsigned value = 0) { return file_descriptor(::eventfd(value, EFD_CLOEXEC)); }
+
+/// Lets the kernel complete without ever taking a completion off the queue.
+void overflow(ring& on) {
+  for (int enters = 0; !(*on.native().sq.kflags & IORING_SQ_CQ_OVERFLOW); ++enters) {
+    REQUIRE(enters < 10'000);
+    REQUIRE_FALSE(on.enter(false, {}));
+  }
+}
+
+template <class Done>
+void drive(ring& on, Done done) {
+  for (int enters = 0; !done(); ++enters) {
+    REQUIRE(enters < 100'000);
+    REQUIRE_FALSE(on.enter(!on.has_queued(), 5s));
+    on.reap();
+  }
+}
+
+TEST_CASE("an operation is told its result once, and can be queued again") {
+  const auto on = make_ring();
+  nothing op;
+  for (std::size_t round = 1; round <= 3; ++round) {
+    CHECK(op.idle());
+    on->queue(op);
+    CHECK_FALSE(op.idle());
+    drive(*on, [&] { return op.idle(); });
+    CHECK(op.results.size() == round);
+    CHECK(op.result() == 0);
+  }
+  CHECK(on->in_flight() == 0);
+}
+
+// U01
+TEST_CASE("a thousand operations go through a submission queue of four, in order") {
+  const auto on = make_ring(4, 16);
+  REQUIRE(on->features().submission_entries == 4);
+  std::vector<int> order;
+  struct ordered final : operation {
+    void prepare(io_uring_sqe& entry) noexcept override { ::io_uring_prep_nop(&entry); }
+    void complete(completion) noexcept override { order->push_back(number); }
+    std::vector<int>* order = nullptr;
+    int number = 0;
+  };
+  std::vector<std::unique_ptr<ordered>> all;
+  for (int i = 0; i < 1000; ++i) {
+    all.push_back(std::make_unique<ordered>());
+    all.back()->order = &order;
+    all.back()->number = i;
+    on->queue(*all.back());
+  }
+  drive(*on, [&] { return order.size() == 1000; });
+  for (int i = 0; i < 1000; ++i) REQUIRE(order[static_cast<std::size_t>(i)] == i);
+  CHECK_FALSE(on->has_queued());
+  CHECK(on->counters().submissions == 1000);
+}
+
+// U05: nothing is lost when completions outnumber the queue, and each goes to its own operation.
+TEST_CASE("an overflown completion queue loses nothing") {
+  const auto on = make_ring(64, 64);
+  const file_descriptor event = counter();
+  std::vector<std::unique_ptr<wait_readable>> all;
+  for (int i = 0; i < 1000; ++i) {
+    all.push_back(std::make_unique<wait_readable>(event.get()));
+    on->queue(*all.back());
+  }
+  while (on->has_queued()) {
+    REQUIRE_FALSE(on->enter(false, {}));
+    on->reap();
+  }
+  CHECK(on->in_flight() == 1000);
+  REQUIRE(::eventfd_write(event.get(), 1) == 0);
+  overflow(*on);
+  drive(*on, [&] { return on->in_flight() == 0; });
+  for (const auto& each : all) {
+    REQUIRE(each->results.size() == 1);
+    REQUIRE(each->result() == POLLIN);
+  }
+  CHECK(on->counters().overflows > 0);
+}
+
+// --- canceling ---
+
+TEST_CASE("an operation that is only queued is taken back and never reaches the kernel") {
+  const auto on = make_ring();
+  wait_readable op(counter().get());
+  on->queue(op);
+  on->cancel(op);
+  on->cancel(op);
+  CHECK(on->has_queued());
+  drive(*on, [&] { return op.idle(); });
+  CHECK(op.results.size() == 1);
+  CHECK(op.result() == -ECANCELED);
+  CHECK(on->counters().submissions == 0);
+}
+
+TEST_CASE("an operation in flight is canceled, with one last word") {
+  const auto on = make_ring();
+  const file_descriptor event = counter();
+  wait_readable op(event.get());
+  wait_readable other(event.get());
+  on->queue(op);
+  on->queue(other);
+  REQUIRE_FALSE(on->enter(false, {}));
+  on->reap();
+  REQUIRE(op.in_flight());
+  on->cancel(op);
+  on->cancel(op);
+  drive(*on, [&] { return op.idle(); });
+  CHECK(op.results.size() == 1);
+  CHECK(op.result() == -ECANCELED);
+  CHECK(other.in_flight());
+  on->cancel(other);
+  drive(*on, [&] { return other.idle(); });
+}
+
+TEST_CASE("a cancel that comes too late hits nobody, not even the next user of the slot") {
+  const auto on = make_ring();
+  const file_descriptor event = counter();
+  wait_readable first(event.get());
+  on->queue(first);
+  REQUIRE_FALSE(on->enter(false, {}));
+  on->reap();
+  on->cancel(first);  // on its way ...
+  REQUIRE(::eventfd_write(event.get(), 1) == 0);
+  drive(*on, [&] { return first.idle(); });
+  on->cancel(first);  // idle: nothing to cancel
+
+  const file_descriptor silent = counter();
+  wait_readable second(silent.get());
+  on->queue(second);
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE_FALSE(on->enter(false, {}));
+    on->reap();
+  }
+  CHECK(second.in_flight());  // it has the slot of the first
+  on->cancel(second);
+  drive(*on, [&] { return second.idle(); });
+  CHECK(second.result() == -ECANCELED);
+}
+
+TEST_CASE("more cancels than the submission queue holds all arrive") {
+  const auto on = make_ring(4, 64);
+  const file_descriptor event = counter();
+  std::vector<std::unique_ptr<wait_readable>> all;
+  for (int i = 0; i < 100; ++i) {
+    all.push_back(std::make_unique<wait_readable>(event.get()));
+    on->queue(*all.back());
+  }
+  while (on->has_queued()) {
+    REQUIRE_FALSE(on->enter(false, {}));
+    on->reap();
+  }
+  for (auto& each : all) on->cancel(*each);
+  drive(*on, [&] { return on->in_flight() == 0; });
+  for (const auto& each : all) REQUIRE(each->result() == -ECANCELED);
+}
+
+// --- quiet operations ---
+
+TEST_CASE("a quiet operation that succeeds is over with the enter that submits it, without a completion") {
+  const auto on = make_ring();
+  const file_descriptor event = counter(7);
+  quiet_read op(event.get());
+  on->queue(op);
+  REQUIRE_FALSE(on->enter(false, {}));
+  CHECK(::io_uring_cq_ready(&on->native()) == 0);
+  on->reap();
+  REQUIRE(op.results.size() == 1);
+  CHECK(op.result() == 0);
+  CHECK(op.value == 7);
+}
+
+TEST_CASE("a quiet operation that fails says why") {
+  const auto on = make_ring();
+  quiet_read bad(-1);
+  const file_descriptor event = counter(7);
+  quiet_read good(event.get());
+  on->queue(good);
+  on->queue(bad);
+  REQUIRE_FALSE(on->enter(false, {}));
+  on->reap();
+  REQUIRE(bad.results.size() == 1);
+  CHECK(bad.result() == -EBADF);
+  REQUIRE(good.results.size() == 1);
+  CHECK(good.result() == 0);
+}
+
+// The failure of a quiet operation can be among the completions that overflowed: until it has been seen, silence
+// does not mean success.
+TEST_CASE("a quiet failure is not taken for success when the completion queue is full") {
+  const auto on = make_ring(64, 64);
+  const file_descriptor event = counter();
+  std::vector<std::unique_ptr<wait_readable>> crowd;
+  for (int i = 0; i < 500; ++i) {
+    crowd.push_back(std::make_unique<wait_readable>(event.get()));
+    on->queue(*crowd.back());
+  }
+  while (on->has_queued()) {
+    REQUIRE_FALSE(on->enter(false, {}));
+    on->reap();
+  }
+  REQUIRE(::eventfd_write(event.get(), 1) == 0);
+  overflow(*on);
+  std::vector<std::unique_ptr<quiet_read>> bad;
+  for (int i = 0; i < 32; ++i) {
+    bad.push_back(std::make_unique<quiet_read>(-1));
+    on->queue(*bad.back());
+  }
+  drive(*on, [&] { return on->in_flight() == 0 && !on->has_queued(); });
+  for (const auto& each : bad) {
+    REQUIRE(each->results.size() == 1);
+    REQUIRE(each->result() == -EBADF);
+  }
+  for (const auto& each : crowd) REQUIRE(each->results.size() == 1);
+}
+
+// --- waiting ---
+
+TEST_CASE("a wait ends with its timeout, and with a completion") {
+  const auto on = make_ring();
+  const auto begin = std::chrono::steady_clock::now();
+  REQUIRE_FALSE(on->enter(true, 3ms));
+  CHECK(std::chrono::steady_clock::now() - begin >= 3ms);
+  CHECK(on->reap() == 0);
+
+  nothing op;
+  on->queue(op);
+  REQUIRE_FALSE(on->enter(true, {}));
+  on->reap();
+  CHECK(op.idle());
+}
+
+TEST_CASE("a timeout in the past does not wait, and one too long is no error") {
+  const auto on = make_ring();
+  REQUIRE_FALSE(on->enter(true, -1h));
+  nothing op;
+  on->queue(op);
+  REQUIRE_FALSE(on->enter(true, std::chrono::nanoseconds::max()));
+  on->reap();
+  CHECK(op.idle());
+}
+
+std::unique_ptr<ring> make_gathering_ring() {
+  auto made = or_throw(ring::create({.submission_entries = 8, .completion_entries = 64, .min_wait = true}));
+  const std::error_code error = made->enable();
+  REQUIRE_FALSE(error);
+  if (!made->features().min_wait) SKIP("this kernel has no min-wait (Linux 6.12): " << made->features().refused.at(0));
+  return made;
+}
+
+TEST_CASE("a wait that gathers takes what came meanwhile, and does not wait for more than that") {
+  const auto on = make_gathering_ring();
+  const file_descriptor first = counter();
+  const file_descriptor second = counter();
+  wait_readable one(first.get());
+  wait_readable two(second.get());
+  on->queue(one);
+  on->queue(two);
+  REQUIRE_FALSE(on->enter(false, {}));
+  const auto begin = std::chrono::steady_clock::now();
+  std::thread writer([&] {
+    ::eventfd_write(first.get(), 1);
+    std::this_thread::sleep_for(1ms);
+    ::eventfd_write(second.get(), 1);
+  });
+  // Two are fewer than it waits for: were they not enough in the end, this would sleep for an hour.
+  while (one.results.empty() || two.results.empty()) {
+    REQUIRE_FALSE(on->enter_and_gather({}, 100ms));
+    on->reap();
+    CHECK(std::chrono::steady_clock::now() - begin >= 100ms);
+  }
+  writer.join();
+  CHECK(one.result() == POLLIN);
+  CHECK(two.result() == POLLIN);
+}
+
+TEST_CASE("a wait that gathers wakes for the first completion when the time to gather is over") {
+  const auto on = make_gathering_ring();
+  const file_descriptor event = counter();
+  wait_readable op(event.get());
+  on->queue(op);
+  std::thread writer([&] {
+    std::this_thread::sleep_for(50ms);
+    ::eventfd_write(event.get(), 1);
+  });
+  const auto enters = on->counters().enters;
+  REQUIRE_FALSE(on->enter_and_gather({}, 1ms));  // submits, too
+  on->reap();
+  CHECK(op.idle());
+  CHECK(on->counters().enters - enters == 1);
+  writer.join();
+}
+
+TEST_CASE("a wait that gathers ends with its timeout, also with one shorter than the time to gather or past") {
+  const auto on = make_gathering_ring();
+  for (const std::chrono::nanoseconds timeout : {20ms, 2ms, 0ms, -5ms}) {
+    const auto begin = std::chrono::steady_clock::now();
+    REQUIRE_FALSE(on->enter_and_gather(timeout, 5ms));
+    CHECK(std::chrono::steady_clock::now() - begin >= timeout);
+    CHECK(on->reap() == 0);
+  }
+  nothing op;
+  on->queue(op);
+  REQUIRE_FALSE(on->enter_and_gather(1ms, 1s));
+  on->reap();
+  CHECK(op.idle());
+}
+
+TEST_CASE("more operations than the submission queue holds go through waits that gather") {
+  const auto on = make_gathering_ring();
+  std::vector<std::unique_ptr<nothing>> all;
+  for (int i = 0; i < 100; ++i) {
+    all.push_back(std::make_unique<nothing>());
+    on->queue(*all.back());
+  }
+  for (int enters = 0; on->in_flight() > 0 || on->has_queued(); ++enters) {
+    REQUIRE(enters < 1000);
+    REQUIRE_FALSE(on->enter_and_gather(1ms, 100us));
+    on->reap();
+  }
+  for (const auto& each : all) REQUIRE(each->results.size() == 1);
+}
+
+TEST_CASE("where the kernel cannot gather, a wait ends with the first completion") {
+  const auto on = make_ring();  // did not ask for it
+  REQUIRE_FALSE(on->features().min_wait);
+  nothing op;
+  on->queue(op);
+  REQUIRE_FALSE(on->enter_and_gather({}, 1s));
+  on->reap();
+  CHECK(op.idle());
+}
+
+TEST_CASE("the ring tells when there is work for an enter") {
+  const auto on = make_ring();
+  if (!(on->features().setup_flags & IORING_SETUP_TASKRUN_FLAG)) SKIP("this kernel does not tell");
+  CHECK_FALSE(on->has_work());
+  const file_descriptor event = counter();
+  wait_readable op(event.get());
+  on->queue(op);
+  REQUIRE_FALSE(on->enter(false, {}));
+  on->reap();
+  CHECK_FALSE(on->has_work());
+  REQUIRE(::eventfd_write(event.get(), 1) == 0);
+  CHECK(on->has_work());
+  drive(*on, [&] { return op.idle(); });
+  CHECK_FALSE(on->has_work());
+}
+
+TEST_CASE("the ring knows what it was given") {
+  const auto on = make_ring(128, 512);
+  CHECK(on->features().submission_entries == 128);
+  CHECK(on->features().completion_entries == 512);
+  CHECK(on->features().registered_fd);
+  CHECK((on->features().setup_flags & IORING_SETUP_CQSIZE) != 0);
+}
+
+}  // namespace

@@ -1,0 +1,115 @@
+// A stop request of another thread, at every step of what it stops.
+#include <array>
+#include <atomic>
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <thread>
+
+#include "uring6/uring6.hpp"
+
+using namespace std::chrono_literals;
+
+namespace uring6 {
+namespace {
+
+/// Runs `body(loop)` until another thread stops the loop, a little later each time.
+template <class Body>
+void stop_at_every_step(Body body) {
+  for (int delay = 0; delay < 300; ++delay) {
+    event_loop loop;
+    std::atomic<bool> started = false;
+    std::thread stopper([&] {
+      while (!started) std::this_thread::yield();
+      for (std::atomic<int> spin = 0; spin < delay * 20; ++spin) {
+      }
+      loop.stop();
+    });
+    auto whole = [&]() -> task<> {
+      started = true;
+      const std::stop_token token = co_await this_task::stop_token();
+      while (!token.stop_requested()) co_await body(loop);
+      // What starts after the stop ends at once.
+      co_await body(loop);
+    };
+    loop.run(whole());
+    stopper.join();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("stop from another thread: reaches children of a scope", "[threads]") {
+  auto child = []() -> task<> {
+    const auto slept = co_await sleep_for(1h);
+    CHECK_FALSE(slept.has_value());
+  };
+  stop_at_every_step([&](event_loop&) -> task<> {
+    scope children;
+    for (int i = 0; i < 4; ++i) children.spawn(child());
+    co_await children.join();
+  });
+}
+
+TEST_CASE("stop from another thread: reaches what when_any and when_all wait for", "[threads]") {
+  semaphore never(0);
+  stop_at_every_step([&](event_loop&) -> task<> {
+    const auto any = co_await when_any(sleep_for(10us), never.acquire(), sleep_for(1h));
+    CHECK(any.index <= 2);
+    const auto all = co_await when_all(sleep_for(10us), with_timeout(20us, never.acquire()));
+    CHECK_FALSE(std::get<1>(all).has_value());
+  });
+  CHECK(never.available() == 0);
+}
+
+TEST_CASE("stop from another thread: a value is received or stays in the channel", "[threads]") {
+  channel<int> numbers(2);
+  int sent = 0;
+  int received = 0;
+  auto sender = [&]() -> task<> {
+    int number = sent;
+    const auto gone = co_await numbers.send(std::move(number));
+    if (gone) ++sent;
+  };
+  stop_at_every_step([&](event_loop&) -> task<> {
+    scope senders;
+    senders.spawn(sender());
+    auto got = co_await with_timeout(10us, numbers.receive());
+    if (got && *got != received++) throw std::runtime_error("a value is missing");
+    co_await senders.join();
+  });
+  while (const auto left = numbers.try_receive()) CHECK(*left == received++);
+  CHECK(sent == received);
+  CHECK(sent > 0);
+}
+
+TEST_CASE("stop from another thread: reaches a read, and loses no datagram", "[threads]") {
+  packet_conn conn;
+  endpoint self;
+  std::uint8_t sent = 0;
+  std::uint8_t received = 0;
+  int total = 0;
+  stop_at_every_step([&](event_loop& loop) -> task<> {
+    if (!conn.is_open()) {  // the one before went with its loop
+      conn = or_throw(listen_packet(loop, "udp6", "[::1]:0"));
+      self = or_throw(conn.local_endpoint());
+      sent = received = 0;
+    }
+    std::array<std::byte, 1> buffer;
+    if (static_cast<std::uint8_t>(sent - received) < 64) {
+      buffer[0] = std::byte{sent};
+      const auto gone = co_await conn.write_to(buffer, self);
+      if (gone) ++sent;
+    }
+    const auto first = co_await when_any(conn.read_from(buffer), sleep_for(5us));
+    if (first.index != 0 || !std::get<0>(first.value)) co_return;
+    if (std::get<0>(first.value)->payload[0] != std::byte{received++})
+      throw std::runtime_error("a datagram is missing");
+    ++total;
+  });
+  CHECK(total > 0);
+}
+
+}  // namespace uring6

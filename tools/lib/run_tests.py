@@ -1,0 +1,250 @@
+"""Builds uring6 in several configurations, runs the tests of each and adds up the cases. Called by tools/test."""
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from outcome import Outcome, failure, of_program, of_tap, skip
+
+SOURCE = Path(__file__).resolve().parents[2]
+SECONDS_PER_SCRIPT = 600
+SANITIZER_SETTINGS = {
+    "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:second_deadlock_stack=1",
+}
+
+
+@dataclass
+class Configuration:
+    name: str
+    compiler: str  # "g++" or "clang++"
+    about: str
+    options: list[str]
+    patience: int = 1  # factor on the tests' time limits
+    cases: list[str] = field(default_factory=list)  # Catch2 arguments that choose cases; all when empty
+    suites: list[str] = field(default_factory=list)  # the only ones that are built and run; all when empty
+
+
+# What the benchmarks hold in tests concerns their harness; the other compilers run those.
+GCC = Configuration("gcc", "g++", "-O2", ["--buildtype=debugoptimized", "-Dbench=disabled"])
+SANITIZE = ["--buildtype=debug", "-Doptimization=1", "-Ddebug=false", "-Dbench=disabled", "-Dtools=disabled"]
+# The programs around the library (examples, the tool, Go's peers) run with both compilers at -O2 only: a full run
+# has half an hour.
+FLOORS = ["unit", "net", "fault"]
+MORE = [
+    Configuration("clang", "clang++", "-O2", ["--buildtype=debugoptimized", "-Ddebug=false"]),
+    Configuration("gcc-O0", "g++", "-O0", ["-Doptimization=0", "-Ddebug=false", "-Dbench=disabled", "-Dtools=disabled"],
+                  suites=FLOORS),
+    Configuration("sanitizers", "g++", "address, undefined", [*SANITIZE, "-Db_sanitize=address,undefined"], patience=4,
+                  suites=FLOORS),
+    Configuration("threads", "clang++", "thread sanitizer, the cases tagged [threads]",
+                  [*SANITIZE, "-Db_sanitize=thread", "-Db_lundef=false"], patience=8,
+                  cases=["--allow-running-no-tests", "[threads]"], suites=FLOORS),
+    # The targets fuzz for some seconds each when they are linked against libFuzzer (tests/fuzz/meson.build).
+    Configuration("fuzzers", "clang++", "libFuzzer, address, undefined",
+                  [*SANITIZE, "-Dfuzzing=true", "-Db_sanitize=address,undefined",
+                   "-Db_lundef=false"], suites=["fuzz"]),
+]
+
+# Scripts that tell by their exit status. The slow ones compile a lot and run with --all only.
+SCRIPTS = ["commands/counting.py", "parity/check.py", "commands/set_up.sh", "consumer/symbols.sh",
+           "consumer/pkg_config.sh"]
+SLOW_SCRIPTS = ["consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh"]
+
+
+class BuildFailed(Exception):
+    pass
+
+
+class Runner:
+    def __init__(self, dry_run):
+        self.dry_run = dry_run
+        self.total = Outcome()
+        self.compilers = {"g++": "g++", "clang++": newest_clang()}
+
+    # ---- the steps: each counts what it ran, and a failed one does not hide the next --------------------------
+
+    def test(self, configuration):
+        self.step(configuration, lambda build: self.run_meson_tests(configuration, build))
+
+    def run_scripts(self, name, scripts):
+        """The scripts look at what the first configuration built."""
+        def run(build):
+            outcome = Outcome()
+            for script in scripts:
+                outcome += self.run_script(script, build)
+            return outcome
+        self.step(GCC, run, name, "the library installed and used, the commands themselves")
+
+    def step(self, configuration, run, name="", about=""):
+        name = name or configuration.name
+        compiler = self.compilers[configuration.compiler] or (configuration.compiler if self.dry_run else None)
+        print(f"==> {name} ({about or f'{compiler}, {configuration.about}'})", flush=True)
+        started = time.monotonic()
+        try:
+            if compiler:
+                outcome = run(self.build(configuration))
+            else:
+                outcome = skip(name, f"found no {configuration.compiler} from version 16 on")
+            if not self.dry_run and outcome == Outcome():
+                outcome = failure(name, "there was nothing to run")
+        except BuildFailed as error:
+            outcome = failure(f"{name}: the build", str(error))
+        self.report(name, outcome, time.monotonic() - started)
+
+    # ---- their parts ------------------------------------------------------------------------------------------
+
+    def build(self, configuration):
+        build = Path("build") / f"test-{configuration.name}"
+        compiler = self.compilers[configuration.compiler]
+        options = ["-Dwerror=true", "--wrap-mode=nodownload", *configuration.options]
+        # Configured anew when the options in this file have changed, not on every run.
+        stamp = build / "configured-with"
+        wanted = shlex.join([compiler, *options])
+        if not stamp.exists() or stamp.read_text() != wanted:
+            wipe = ["--wipe"] if (build / "build.ninja").exists() else []
+            self.command(["meson", "setup", *wipe, build, *options], {"CXX": compiler})
+            if not self.dry_run:
+                stamp.write_text(wanted)
+        self.command(["ninja", "-C", build, *(Path(test["cmd"][0]).relative_to(SOURCE / build)
+                                              for test in chosen_tests(configuration, build) if configuration.suites)])
+        return build
+
+    def run_meson_tests(self, configuration, build):
+        tests = chosen_tests(configuration, build)
+        command = ["meson", "test", "-C", build, "--no-rebuild", "--timeout-multiplier", configuration.patience]
+        if configuration.cases:
+            command += ["--test-args", shlex.join(configuration.cases)]
+        command += [test["name"] for test in tests if configuration.cases or configuration.suites]
+        if self.dry_run:
+            self.command(command)
+            return Outcome()
+        if not tests:
+            return Outcome()
+        log = build / "meson-logs" / "testlog.json"
+        log.unlink(missing_ok=True)
+        result = subprocess.run([str(word) for word in command], env=os.environ | SANITIZER_SETTINGS,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if not log.exists():
+            return failure(f"{configuration.name}: meson test", result.stdout)
+        outcome = Outcome()
+        for line in log.read_text().splitlines():
+            outcome += of_log_entry(json.loads(line), tests)
+        return outcome
+
+    def run_script(self, script, build):
+        if self.dry_run:
+            self.command([f"tests/{script}"])
+            return Outcome()
+        with tempfile.TemporaryDirectory(prefix="uring6-") as scratch:
+            settings = {"SOURCE": str(SOURCE), "BUILD": str(SOURCE / build), "SCRATCH": scratch,
+                        "GXX": self.compilers["g++"], "CLANGXX": self.compilers["clang++"] or ""}
+            return run_program(script, [SOURCE / "tests" / script], settings)
+
+    def command(self, words, settings=None):
+        words = [str(word) for word in words]
+        settings = settings or {}
+        if self.dry_run:
+            print("  $ " + " ".join([*(f"{key}={value}" for key, value in settings.items()), shlex.join(words)]))
+            return
+        result = subprocess.run(words, env=os.environ | settings,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if result.returncode != 0:
+            raise BuildFailed("\n".join([f"$ {shlex.join(words)}", *result.stdout.splitlines()[-300:]]))
+
+    def report(self, name, outcome, seconds):
+        if self.dry_run:
+            return
+        self.total += outcome
+        for text in outcome.reports:
+            print(text)
+        cases_by_reason = {}
+        for case, reason in outcome.skips:
+            cases_by_reason.setdefault(reason, []).append(case)
+        for reason, cases in cases_by_reason.items():
+            print(f"    skipped, {reason}: {', '.join(cases)}")
+        print(f"    {name}: {outcome} ({seconds:.0f} s)", flush=True)
+
+
+def newest_clang():
+    """The newest clang++ from version 16 on, or None."""
+    for version in range(40, 15, -1):
+        if shutil.which(f"clang++-{version}"):
+            return f"clang++-{version}"
+    if shutil.which("clang++"):
+        version = subprocess.run(["clang++", "-dumpversion"], capture_output=True, text=True).stdout
+        if int(version.partition(".")[0] or 0) >= 16:
+            return "clang++"
+    return None
+
+
+def of_log_entry(entry, tests):
+    """The outcome of one line of Meson's testlog.json; tests is what Meson's introspection says of them."""
+    protocol = next((test["protocol"] for test in tests if entry["command"][:len(test["cmd"])] == test["cmd"]), "")
+    judge = of_tap if protocol == "tap" else of_program
+    return judge(entry["name"], entry["returncode"], entry["result"] == "TIMEOUT",
+                 entry.get("stdout") or "", entry.get("stderr") or "")
+
+
+def chosen_tests(configuration, build):
+    """What Meson's introspection says of them; nothing when a dry run left the directory unconfigured."""
+    path = build / "meson-info" / "intro-tests.json"
+    tests = json.loads(path.read_text()) if path.exists() else []
+    if configuration.suites:
+        wanted = {f"uring6:{suite}" for suite in configuration.suites}
+        tests = [test for test in tests if wanted & set(test["suite"])]
+    if configuration.cases:
+        tests = [test for test in tests if test["protocol"] == "tap"]
+    return tests
+
+
+def run_program(name, command, settings):
+    try:
+        result = subprocess.run([str(word) for word in command], env=os.environ | settings,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                                timeout=SECONDS_PER_SCRIPT)
+    except subprocess.TimeoutExpired as expired:
+        return of_program(name, None, True, (expired.stdout or b"").decode(errors="replace"), "")
+    return of_program(name, result.returncode, False, "\n".join(result.stdout.splitlines()[-200:]), "")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--only")
+    arguments = parser.parse_args()
+
+    os.chdir(SOURCE)
+    runner = Runner(arguments.dry_run)
+    steps = {"gcc": lambda: runner.test(GCC), "scripts": lambda: runner.run_scripts("scripts", SCRIPTS)}
+    if arguments.all or arguments.only:
+        steps["slow-scripts"] = lambda: runner.run_scripts("slow-scripts", SLOW_SCRIPTS)
+        for configuration in MORE:
+            steps[configuration.name] = lambda configuration=configuration: runner.test(configuration)
+    if arguments.only:
+        if arguments.only not in steps:
+            parser.error(f"there is no configuration {arguments.only}; there are {', '.join(steps)}")
+        steps = {arguments.only: steps[arguments.only]}
+    for step in steps.values():
+        step()
+
+    if not arguments.dry_run:
+        print(runner.total)
+    return 1 if runner.total.failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,29 @@
+// A subcommand: its options, and what it does.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <memory>
+
+#include "exit_status.hpp"
+#include "output.hpp"
+
+namespace uring6::tool {
+
+class command {
+ public:
+  command() = default;
+  command(const command&) = delete;
+  command& operator=(const command&) = delete;
+  virtual ~command() = default;
+
+  /// Its own options; --help and --json are everybody's.
+  virtual void add_options(CLI::App& app) = 0;
+
+  /// Throws failure for what keeps it from running.
+  virtual exit_status run(output& out) = 0;
+};
+
+std::unique_ptr<command> make_demo();
+std::unique_ptr<command> make_probe();
+
+}  // namespace uring6::tool

@@ -1,0 +1,94 @@
+// The books of a run: what was to be sent, what became of it, and what arrived.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "uring6/address.hpp"
+#include "uring6/control_message.hpp"
+#include "uring6/datagram.hpp"
+
+namespace uring6::tool {
+
+/// How a datagram looks to its receiver, or is to look.
+struct sighting {
+  endpoint source;
+  ip_address destination;
+  std::uint32_t interface_index = 0;
+  int hop_limit = 0;
+  int traffic_class = 0;
+  std::size_t length = 0;
+
+  friend bool operator==(const sighting&, const sighting&) = default;
+};
+
+/// What was received, with -1 (0 for the interface) for control information that did not come.
+sighting sighting_of(const datagram& got);
+
+/// Each field in which they differ, as "hop limit 64 instead of 255"; empty if none.
+std::string differences(const sighting& seen, const sighting& expected);
+
+/// A datagram that is looked at by itself.
+struct sample {
+  sighting expected;
+  bool sent = false;
+  std::optional<sighting> seen;
+  std::chrono::system_clock::time_point when;  ///< It was seen.
+
+  std::string wrong() const { return seen ? differences(*seen, expected) : std::string(); }
+  bool as_sent() const { return seen && *seen == expected; }
+};
+
+/// Many equal ones, which are counted.
+struct burst_account {
+  std::size_t wanted = 0;
+  sighting expected;
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;      ///< Different ones.
+  std::uint64_t duplicates = 0;    ///< Arrived once more.
+  std::uint64_t out_of_order = 0;  ///< Arrived after one that was sent later.
+  std::uint64_t altered = 0;       ///< Arrived, but not as sent.
+  std::string first_difference;
+  std::uint64_t system_calls = 0;
+  std::chrono::nanoseconds duration{0};
+  std::vector<bool> arrived;
+  std::uint32_t latest = 0;
+
+  std::uint64_t lost() const noexcept { return sent - std::min(sent, received); }
+  void enter(std::uint32_t sequence, const sighting& seen);
+
+  double datagrams_per_second() const noexcept;
+  double system_calls_per_datagram() const noexcept;
+};
+
+struct ledger {
+  std::uint64_t token = 0;
+  std::string multicast;          ///< The interface that is used.
+  std::string without_multicast;  ///< Why none is.
+  endpoint server;
+  std::vector<sample> samples;
+  burst_account burst;
+  std::uint64_t strangers = 0;                    ///< Datagrams to the server that are none of ours.
+  std::uint64_t kernel_drops = 0;                 ///< At the server, for want of room in its receive buffer.
+  std::map<std::string, std::uint64_t> not_sent;  ///< So many, by reason.
+  std::vector<std::string> failures;              ///< Whatever else went wrong.
+
+  std::uint64_t wanted() const noexcept { return samples.size() + burst.wanted; }
+  std::uint64_t sent() const noexcept;
+  std::uint64_t received() const noexcept;
+  /// Sent and not received.
+  std::uint64_t lost() const noexcept { return sent() - std::min(sent(), received()); }
+  std::uint64_t lost_by_kernel() const noexcept { return std::min(lost(), kernel_drops); }
+  std::uint64_t lost_unexplained() const noexcept { return lost() - lost_by_kernel(); }
+
+  /// Every datagram, and each of its control fields, arrived as sent, once.
+  bool all_as_sent() const;
+};
+
+}  // namespace uring6::tool

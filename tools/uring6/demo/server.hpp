@@ -1,0 +1,14 @@
+// The demo's server: reads whatever comes, enters it in the books, and answers who asks for it.
+#pragma once
+
+#include "demo/ledger.hpp"
+#include "output.hpp"
+#include "uring6/packet_conn.hpp"
+#include "uring6/task.hpp"
+
+namespace uring6::tool {
+
+/// Serves until `conn` is closed. Prints a line for each sample.
+task<> serve(packet_conn& conn, ledger& book, output& out);
+
+}  // namespace uring6::tool

@@ -1,0 +1,50 @@
+#include "output.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <system_error>
+
+#include "build_info.hpp"
+#include "exit_status.hpp"
+
+namespace uring6::tool {
+
+void output::write(std::string_view line) {
+  if (error_ != 0) return;
+  errno = 0;
+  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size() || std::fputc('\n', stdout) == EOF) {
+    error_ = errno;
+  }
+}
+
+void output::object(const nlohmann::ordered_json& fields) {
+  if (!json_) return;
+  nlohmann::ordered_json whole{{"schema", 1}, {"uring6", build_info::version}};
+  whole.update(fields);
+  // An interface's name need not be UTF-8.
+  write(whole.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+void output::flush() {
+  if (error_ == 0 && std::fflush(stdout) != 0) error_ = errno;
+  if (error_ != 0) {
+    throw failure(exit_status::system,
+                  "cannot write to standard output: " + std::system_category().message(error_));
+  }
+}
+
+void occupy_standard_descriptors() {
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(standard, F_GETFD) >= 0) continue;
+    // The lowest free one is this one. Opened the wrong way round, so that its use is an error and not a
+    // silence.
+    const int mode = standard == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (::open("/dev/null", mode) != standard) std::abort();
+  }
+}
+
+}  // namespace uring6::tool
