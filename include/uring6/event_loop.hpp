@@ -1,6 +1,7 @@
 // event_loop: one thread, one ring, any number of tasks.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
+#include "uring6/stats.hpp"
 #include "uring6/task.hpp"
 
 namespace uring6 {
@@ -45,18 +47,6 @@ struct loop_options {
   /// processor time, on network cards with NAPI; nothing on lo. 0: no polling. Without effect where the kernel refuses
   /// it (before Linux 6.9), as `probe` says. IORING_REGISTER_NAPI, preferring busy poll.
   std::chrono::microseconds busy_poll{0};
-};
-
-/// Counters since the loop was made. Cheap enough to be always on.
-struct loop_stats {
-  std::uint64_t enters = 0;       ///< System calls into the ring.
-  std::uint64_t submissions = 0;  ///< Operations handed to the kernel.
-  std::uint64_t completions = 0;  ///< Completions reaped.
-  std::uint64_t overflows = 0;    ///< Enters that found the completion queue overflown.
-  std::uint64_t turns = 0;        ///< Rounds of the loop.
-  std::uint64_t resumptions = 0;  ///< Coroutines resumed from the ready queue.
-  std::uint64_t spins = 0;        ///< Sleeps that spinning saved.
-  std::uint64_t idle_spins = 0;   ///< Spins in vain: the loop slept after them.
 };
 
 /// Runs tasks on the thread that calls `run`. A loop and everything made with it belong to that thread; only
@@ -129,7 +119,14 @@ class URING6_EXPORT event_loop {
   ///     }
   result<std::optional<std::chrono::steady_clock::time_point>> poll();
 
+  // --- what it has done, cheap enough to be always on ---
+
+  /// The loop's thread, as `pools`.
   loop_stats stats() const noexcept;
+
+  /// The pools of receive buffers that its conns share: that of short buffers, for conns that said how long their
+  /// datagrams can be, then that of buffers which hold any datagram, and trains.
+  std::array<pool_stats, 2> pools() const noexcept;
 
   /// The implementation, for the library's own rooms.
   const std::shared_ptr<detail::loop_core>& core() const noexcept { return core_; }

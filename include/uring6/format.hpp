@@ -20,6 +20,7 @@
 #include "uring6/icmp/format.hpp"
 #include "uring6/interface.hpp"
 #include "uring6/probe.hpp"
+#include "uring6/stats.hpp"
 
 namespace uring6::format_detail {
 
@@ -180,3 +181,26 @@ template <>
 struct fmt::formatter<uring6::interface>
     : uring6::format_detail::by_appending<uring6::interface,
                                           uring6::format_detail::write_text<uring6::interface>> {};
+
+/// Statistics: "{}" for the line of `to_string`, with the format specification of a string, "{:j}" for `to_json`.
+template <uring6::has_counters Stats>
+struct fmt::formatter<Stats, char> {
+  constexpr auto parse(fmt::format_parse_context& context) {
+    const auto begin = context.begin();
+    if (begin == context.end() || *begin != 'j') return text_.parse(context);
+    json_ = true;
+    const auto end = std::next(begin);
+    if (end != context.end() && *end != '}') throw fmt::format_error("invalid format specifier: j stands alone");
+    return end;
+  }
+
+  template <class Context>
+  auto format(const Stats& stats, Context& context) const {
+    const std::string text = json_ ? uring6::to_json(stats) : uring6::to_string(stats);
+    return text_.format(fmt::string_view(text.data(), text.size()), context);
+  }
+
+ private:
+  fmt::formatter<fmt::string_view> text_;
+  bool json_ = false;
+};

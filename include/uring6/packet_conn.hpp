@@ -17,31 +17,11 @@
 #include "uring6/export.hpp"
 #include "uring6/icmp/filter.hpp"
 #include "uring6/result.hpp"
+#include "uring6/stats.hpp"
 
 namespace uring6 {
 
 struct interface;
-
-/// Counters of a conn since it was opened.
-struct packet_stats {
-  std::uint64_t received_datagrams = 0;  ///< Handed to readers.
-  std::uint64_t received_bytes = 0;      ///< Payload of these.
-  std::uint64_t received_buffers = 0;    ///< Filled by the kernel; fewer than datagrams where trains came (UDP_GRO).
-  std::uint64_t received_trains = 0;     ///< Buffers with more than one datagram.
-  std::uint64_t rearms = 0;              ///< The read had ended and was armed again.
-  std::uint64_t out_of_buffers = 0;      ///< Of these, because the pool was empty (ENOBUFS): back-pressure, no loss.
-  std::uint64_t receive_errors = 0;      ///< Errors of the socket (ICMP) reported to readers.
-  std::uint64_t malformed = 0;           ///< Completions that made no sense.
-  std::uint64_t kernel_drops = 0;        ///< Thrown away by the kernel: the socket's buffer was full, a filter
-                                         ///< or a checksum refused them (SO_MEMINFO).
-  std::uint64_t sent_datagrams = 0;      ///< Taken by the kernel.
-  std::uint64_t sent_bytes = 0;          ///< Payload of these.
-  std::uint64_t sent_trains = 0;         ///< Sent as one (UDP_SEGMENT).
-  std::uint64_t refused_trains = 0;      ///< Sent again one by one because the route takes no trains.
-  std::uint64_t parked_sends = 0;        ///< Had to wait for room in the socket's buffer.
-  std::uint64_t failed_datagrams = 0;    ///< Not sent, with an error.
-  std::uint64_t failed_after_write = 0;  ///< Of these, after `write_to` had returned (coalesce_writes).
-};
 
 /// A socket for datagrams: UDP or raw IP, over IPv6 or dual stack. Made by `listen_packet` and `dial`.
 ///
@@ -235,6 +215,7 @@ class URING6_EXPORT packet_conn {
   /// Ends all operations and gives the descriptor to the caller, open; the conn is closed then.
   result<int> release();
 
+  /// On a closed conn what it was at the end; all 0 if moved from.
   packet_stats stats() const noexcept;
 
   /// For the library's own rooms.

@@ -14,6 +14,7 @@
 #include "uring6/event_loop.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
+#include "uring6/stats.hpp"
 #include "uring6/task.hpp"
 
 namespace uring6 {
@@ -52,12 +53,6 @@ struct tcp_options {
 
 /// Which half of a connection `shutdown` ends.
 enum class stream_half : std::uint8_t { read, write, both };
-
-/// Counters of a connection since it was opened.
-struct tcp_stats {
-  std::uint64_t received_bytes = 0;  ///< Handed to readers.
-  std::uint64_t sent_bytes = 0;      ///< Taken by the kernel; also of writes that ended with an error.
-};
 
 /// A TCP connection over IPv6 or, on a dual-stack socket, IPv4. Made by `accept` and `dial_tcp`.
 ///
@@ -130,6 +125,7 @@ class URING6_EXPORT tcp_conn {
   /// Ends all operations and gives the descriptor to the caller, open; the conn is closed then.
   result<int> release();
 
+  /// On a closed conn what it was at the end; all 0 if moved from.
   tcp_stats stats() const noexcept;
 
   /// For the library's own rooms.

@@ -25,6 +25,7 @@
 #include "uring6/scope.hpp"
 #include "uring6/semaphore.hpp"
 #include "uring6/signals.hpp"
+#include "uring6/stats.hpp"
 #include "uring6/stop.hpp"
 #include "uring6/task.hpp"
 #include "uring6/tcp.hpp"

@@ -73,4 +73,6 @@ result<std::optional<std::chrono::steady_clock::time_point>> event_loop::poll() 
 
 loop_stats event_loop::stats() const noexcept { return core_->stats(); }
 
+std::array<pool_stats, 2> event_loop::pools() const noexcept { return core_->pool_statistics(); }
+
 }  // namespace uring6

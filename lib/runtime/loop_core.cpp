@@ -139,7 +139,9 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
     }
     return busy;
   }
-  busy += inbox_.run();
+  const unsigned posts = inbox_.run();
+  posts_ += posts;
+  busy += posts;
   if (!timers_.empty()) busy += timers_.expire(clock::now());
   flush_outbound();
   for (const auto& pool : pools_) {
@@ -314,8 +316,17 @@ loop_stats loop_core::stats() const noexcept {
           .overflows = from.overflows,
           .turns = turns_,
           .resumptions = resumptions_,
+          .posts = posts_,
           .spins = spins_,
           .idle_spins = idle_spins_};
+}
+
+std::array<pool_stats, buffer_class_count> loop_core::pool_statistics() const noexcept {
+  std::array<pool_stats, buffer_class_count> all;
+  for (std::size_t each = 0; each < buffer_class_count; ++each) {
+    if (pools_[each]) all[each] = pools_[each]->stats();
+  }
+  return all;
 }
 
 }  // namespace uring6::detail

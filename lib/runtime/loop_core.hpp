@@ -105,12 +105,13 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   std::error_code check_owner() const noexcept;
   bool runs_here() const noexcept { return running_loop == this; }
 
+  loop_stats stats() const noexcept;
+  std::array<pool_stats, buffer_class_count> pool_statistics() const noexcept;
+
   // --- any thread ---
 
   /// Destroyed unrun if the loop has ended.
   void post(std::unique_ptr<inbox_message> message) noexcept;
-
-  loop_stats stats() const noexcept;
 
  private:
   explicit loop_core(const loop_options& options) : options_(options) {}
@@ -155,6 +156,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   unsigned strangers_ = 0;
   std::uint64_t turns_ = 0;
   std::uint64_t resumptions_ = 0;
+  std::uint64_t posts_ = 0;
   std::uint64_t spins_ = 0;
   std::uint64_t idle_spins_ = 0;
   unsigned spins_in_vain_ = 0;  // since the last one that found something

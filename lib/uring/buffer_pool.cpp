@@ -75,6 +75,7 @@ void buffer_pool::detach() noexcept {
 buffer& buffer_pool::received(std::uint16_t id) noexcept {
   buffer& what = buffers_[id];
   --available_;
+  ++filled_;
   unpoison(what.memory, size_);
   return what;
 }
@@ -123,7 +124,7 @@ bool buffer_pool::publish_now() noexcept {
 }
 
 void buffer_pool::wait_for_buffers(buffer_waiter& who) noexcept {
-  ++counters_.exhausted;
+  ++exhausted_;
   window_ = std::min(window_ * 2, buffers_.size());
   if (!who.linked()) waiters_.push_back(who);
 }
@@ -143,8 +144,18 @@ buffer* buffer_pool::move_out(buffer& what) noexcept {
   copy->cut_off = what.cut_off;
   copy->truncated = what.truncated;
   static_cast<received_head&>(*copy) = what;
-  ++counters_.moved_out;
+  ++moved_out_;
   return copy;
+}
+
+pool_stats buffer_pool::stats() const noexcept {
+  return {.buffers = buffers_.size(),
+          .buffer_size = size_,
+          .in_kernel = available_,
+          .in_use = buffers_.size() - available_ - free_.size(),
+          .filled = filled_,
+          .exhausted = exhausted_,
+          .moved_out = moved_out_};
 }
 
 }  // namespace uring6::detail

@@ -15,6 +15,7 @@
 #include "uring/ring.hpp"
 #include "uring6/detail/intrusive_list.hpp"
 #include "uring6/detail/received_head.hpp"
+#include "uring6/stats.hpp"
 
 namespace uring6::detail {
 
@@ -79,11 +80,6 @@ struct buffer_holder : list_hook {
   ~buffer_holder() { unlink(); }
 };
 
-struct pool_counters {
-  std::uint64_t exhausted = 0;  // reads that ended because no buffer was left (ENOBUFS)
-  std::uint64_t moved_out = 0;  // datagrams copied out of the pool because their reader was away
-};
-
 class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
  public:
   /// Registers a buffer ring of `count` (a power of two) buffers of `size` bytes under `group`.
@@ -128,7 +124,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// The ring ends: unregisters. Memory stays until the last buffer that is lent comes back.
   void detach() noexcept;
 
-  const pool_counters& counters() const noexcept { return counters_; }
+  pool_stats stats() const noexcept;
 
  private:
   buffer_pool(ring& ring, std::uint16_t group, std::size_t size) : ring_(&ring), group_(group), size_(size) {}
@@ -159,7 +155,9 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   intrusive_list<buffer_waiter> waiters_;
   intrusive_list<buffer_holder> holders_;
   bool dry_before_ = false;
-  pool_counters counters_;
+  std::uint64_t filled_ = 0;
+  std::uint64_t exhausted_ = 0;
+  std::uint64_t moved_out_ = 0;
 };
 
 }  // namespace uring6::detail

@@ -398,4 +398,43 @@ TEST_CASE("a reader that always finds data does not starve a coroutine that has 
   });
 }
 
+TEST_CASE("a pool counts its buffers: those that the kernel has, and those that are lent") {
+  event_loop loop(loop_options{.receive_buffers = 16});
+  for (const pool_stats& each : loop.pools()) CHECK(each.buffers == 0);  // made when a conn needs it
+  run(loop, [&]() -> task<> {
+    auto at = open_conn(loop, {.receive_offload = false, .longest_datagram = 100});
+    auto large = open_conn(loop);
+    plain_sender sender(name_of(at));
+    for (std::uint64_t i = 0; i < 5; ++i) sender.send(numbered(i));
+    std::size_t seen = 0;
+    {
+      std::vector<datagram_batch> lent(5);
+      while (seen < 5) {
+        const auto got = co_await at.receive(lent[seen]);
+        REQUIRE(got);
+        seen += *got;
+      }
+      const pool_stats small = loop.pools()[0];
+      CHECK(small.buffers == 16);
+      CHECK(small.buffer_size == 2048);
+      CHECK(small.filled == 5);
+      CHECK(small.in_use == 5);
+      CHECK(small.in_kernel <= 11);
+      CHECK(small.exhausted == 0);
+    }
+    const auto yielded = co_await sleep_for(0s);
+    REQUIRE(yielded);
+    CHECK(loop.pools()[0].in_use == 0);
+    CHECK(loop.pools()[0].filled == 5);
+    CHECK(loop.pools()[1].buffers == 0);
+
+    plain_sender(name_of(large)).send("to a conn that takes any datagram");
+    std::array<std::byte, 64> buffer;
+    const auto got = co_await large.read_from(buffer);
+    REQUIRE(got);
+    CHECK(loop.pools()[1].filled == 1);
+    CHECK(loop.pools()[1].buffer_size > 65'535);
+  });
+}
+
 }  // namespace

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 namespace {
 
 struct counters {
-  std::atomic<long> open{0}, clients{0}, late{0}, bytes{0};
+  std::atomic<std::uint64_t> open{0}, clients{0}, late{0}, bytes{0};
 };
 
 // A client that is silent, or takes nothing, for longer than this is shown the door.
@@ -31,8 +31,8 @@ u6::task<> echo(u6::tcp_conn client, counters& count) {
     if (!got || *got == 0) break;
     const auto sent = co_await client.write(std::span(buffer).first(*got));
     if (!sent) break;
-    count.bytes += static_cast<long>(*sent);
   }
+  count.bytes += client.stats().sent_bytes;
   --count.open;
 }
 
@@ -48,17 +48,16 @@ u6::task<> accept(u6::loop_group& group, std::size_t index, std::string address,
   }
 }
 
-u6::task<> print(const counters& count) {
+u6::task<> print(u6::event_loop& loop, std::size_t index, const counters& count) {
   u6::interval every(500ms);
-  do {
+  while (co_await every.tick()) {
+    fmt::print("loop {}: {}\n", index, loop.stats());
     fmt::print("open {} clients {} late {} bytes {}\n", count.open, count.clients, count.late, count.bytes);
     std::fflush(stdout);
-  } while (co_await every.tick());
+  }
 }
 
-u6::task<> until_signal(u6::signals& stops, const counters& count) {
-  co_await u6::when_any(stops.next(), print(count));
-}
+u6::task<> until_signal(u6::signals& stops) { (void)co_await stops.next(); }
 
 }  // namespace
 
@@ -67,9 +66,11 @@ int main(int, char** arguments) {
   u6::event_loop loop;
   u6::signals stops(loop, {SIGINT, SIGTERM});
   u6::loop_group group({.loops = 2});
-  for (std::size_t i = 0; i < group.size(); ++i)
+  for (std::size_t i = 0; i < group.size(); ++i) {
     group.listen_on(i, [&, i] { return accept(group, i, arguments[1], count); });
-  loop.run(until_signal(stops, count));
+    group.listen_on(i, [&, i] { return print(group[i], i, count); });
+  }
+  loop.run(until_signal(stops));
   const bool orderly = group.drain(5s);
   fmt::print("end: open {} clients {} late {} bytes {}\n", count.open, count.clients, count.late,
              count.bytes);

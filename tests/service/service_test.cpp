@@ -196,6 +196,7 @@ TEST_CASE("service: survives clients that come, stall, vanish and are killed, an
   CHECK(service.wait() == 0);
   const std::string said = service.output();
   CHECK(said.find("\nend: open 0 clients ") != said.npos);
+  for (const char* loop : {"\nloop 0: enters=", "\nloop 1: enters="}) CHECK(said.find(loop) != said.npos);
   if (shown_the_door > 0) CHECK(said.find("late 0 bytes", said.find("\nend:")) == said.npos);
   CHECK_FALSE(client::connect(where).has_value());
 }

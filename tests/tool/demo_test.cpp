@@ -76,6 +76,9 @@ TEST_CASE("uring6 demo: a line for each datagram, then the burst and the sum") {
   CHECK_THAT(end.output, ContainsSubstring("group ff01::114 on near0\n"));
   CHECK_THAT(end.output, ContainsSubstring("burst: 100000 of 100000 datagrams of 64 octets"));
   CHECK_THAT(end.output, ContainsSubstring("\n100015 sent, 100015 received, 0 lost\n"));
+  CHECK_THAT(end.output, ContainsSubstring("\nloop: enters="));
+  CHECK_THAT(end.output, ContainsSubstring("\nreceive pool: buffers="));
+  CHECK_THAT(end.output, ContainsSubstring("\nserver: received_datagrams=1000"));
   CHECK_THAT(end.output, EndsWith("\nevery datagram arrived as it was sent\n"));
 }
 
@@ -92,7 +95,8 @@ TEST_CASE("uring6 demo --json: all fields, nothing lost, fewer than 1 system cal
 
   CHECK(names_of(said) == std::vector<std::string>{"burst", "command", "datagrams", "failures", "lost",
                                                    "lost_because", "multicast", "not_sent", "ok", "received",
-                                                   "schema", "sent", "server", "strangers", "uring6"});
+                                                   "schema", "sent", "server", "statistics", "strangers",
+                                                   "uring6"});
   CHECK(said.at("schema") == 1);
   CHECK(said.at("uring6") == URING6_VERSION);
   CHECK(said.at("command") == "demo");
@@ -143,6 +147,15 @@ TEST_CASE("uring6 demo --json: all fields, nothing lost, fewer than 1 system cal
   CHECK(burst.at("datagrams_per_second") > 0.0);
   CHECK(burst.at("system_calls") > 0);
   CHECK(burst.at("system_calls_per_datagram").get<double>() * 8 < 1);
+
+  const json& counted = said.at("statistics");
+  CHECK(names_of(counted) == std::vector<std::string>{"loop", "receive_pool", "server"});
+  CHECK(counted.at("loop").size() == counters_of<loop_stats>.size());
+  CHECK(counted.at("loop").at("enters") >= burst.at("system_calls"));
+  CHECK(counted.at("receive_pool").at("filled") >= counted.at("server").at("received_buffers"));
+  CHECK(counted.at("server").at("received_datagrams") >= 100'015);
+  CHECK(counted.at("server").at("received_trains") > 0);
+  CHECK(counted.at("server").at("kernel_drops") == 0);
 }
 
 TEST_CASE("uring6 demo: where no interface can do multicast it says so, and the rest is shown") {

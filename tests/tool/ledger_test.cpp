@@ -77,10 +77,10 @@ TEST_CASE("ledger: what is missing, came twice, was not sent or failed spoils th
   short_burst.burst.wanted = short_burst.burst.sent = 5;
   CHECK_FALSE(short_burst.all_as_sent());
   CHECK(short_burst.lost() == 2);
-  short_burst.kernel_drops = 1;
+  short_burst.server_counters.kernel_drops = 1;
   CHECK(short_burst.lost_by_kernel() == 1);
   CHECK(short_burst.lost_unexplained() == 1);
-  short_burst.kernel_drops = 9;  // others' datagrams, too
+  short_burst.server_counters.kernel_drops = 9;  // others' datagrams, too
   CHECK(short_burst.lost_by_kernel() == 2);
 
   ledger twice = good();

@@ -98,7 +98,7 @@ TEST_CASE("who waits for buffers is told once enough of them are back") {
   CHECK(who.woken == 1);
   of.pool->publish();
   CHECK(who.woken == 1);
-  CHECK(of.pool->counters().exhausted == 1);
+  CHECK(of.pool->stats().exhausted == 1);
 }
 
 TEST_CASE("when nobody is left who could give more back, one buffer is enough") {
@@ -153,7 +153,7 @@ TEST_CASE("a backlog whose reader is away is moved out for one who starves, afte
   CHECK(away.asked == 1);
   CHECK(starving.woken == 1);
   CHECK(of.pool->available() == 4);
-  CHECK(of.pool->counters().moved_out == 4);
+  CHECK(of.pool->stats().moved_out == 4);
 
   std::uint16_t port = 0;
   for (buffer* each : away.held) {

@@ -226,6 +226,22 @@ TEST_CASE("a sleeping loop is woken by a post each time", "[threads]") {
   poster.join();
 }
 
+TEST_CASE("posts that were run are counted, and the turns and enters that they took", "[threads]") {
+  event_loop loop;
+  CHECK(loop.stats().posts == 0);
+  event last;
+  std::thread other([&] {
+    for (int i = 0; i < 100; ++i) loop.post([] {});
+    loop.post([&] { last.set(); });
+  });
+  const auto wait = [&]() -> task<> { (void)co_await last.wait(); };
+  loop.run(wait());
+  other.join();
+  CHECK(loop.stats().posts == 101);
+  CHECK(loop.stats().turns > 0);
+  CHECK(loop.stats().resumptions >= 1);
+}
+
 TEST_CASE("a post to a loop that ends unrun is destroyed", "[threads]") {
   auto watched = std::make_shared<int>(1);
   {

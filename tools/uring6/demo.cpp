@@ -173,9 +173,11 @@ task<> demonstration::run() {
   out_.flush();
 
   if (book_.burst.wanted > 0) co_await burst(receive_buffer_of(server));
-  book_.kernel_drops = server.stats().kernel_drops;
+  book_.server_counters = server.stats();
   or_throw(server.close());
   co_await background.join();
+  book_.pool = loop_.pools().back();
+  book_.loop = loop_.stats();
 }
 
 class demo_command final : public command {

@@ -13,6 +13,7 @@
 #include "uring6/address.hpp"
 #include "uring6/control_message.hpp"
 #include "uring6/datagram.hpp"
+#include "uring6/stats.hpp"
 
 namespace uring6::tool {
 
@@ -75,16 +76,20 @@ struct ledger {
   std::vector<sample> samples;
   burst_account burst;
   std::uint64_t strangers = 0;                    ///< Datagrams to the server that are none of ours.
-  std::uint64_t kernel_drops = 0;                 ///< At the server, for want of room in its receive buffer.
   std::map<std::string, std::uint64_t> not_sent;  ///< So many, by reason.
   std::vector<std::string> failures;              ///< Whatever else went wrong.
+
+  // What the library counted by the end.
+  loop_stats loop;
+  pool_stats pool;  ///< The server's.
+  packet_stats server_counters;
 
   std::uint64_t wanted() const noexcept { return samples.size() + burst.wanted; }
   std::uint64_t sent() const noexcept;
   std::uint64_t received() const noexcept;
   /// Sent and not received.
   std::uint64_t lost() const noexcept { return sent() - std::min(sent(), received()); }
-  std::uint64_t lost_by_kernel() const noexcept { return std::min(lost(), kernel_drops); }
+  std::uint64_t lost_by_kernel() const noexcept { return std::min(lost(), server_counters.kernel_drops); }
   std::uint64_t lost_unexplained() const noexcept { return lost() - lost_by_kernel(); }
 
   /// Every datagram, and each of its control fields, arrived as sent, once.

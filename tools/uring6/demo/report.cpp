@@ -108,6 +108,9 @@ void print_summary(const ledger& book, output& out) {
   for (const std::string& each : book.failures) out.line("failed: {}", each);
   if (book.strangers > 0) out.line("passed over: {} datagrams from elsewhere", book.strangers);
   if (!book.without_multicast.empty()) out.line("multicast was left out: {}", book.without_multicast);
+  out.line("loop: {}", book.loop);
+  out.line("receive pool: {}", book.pool);
+  out.line("server: {}", book.server_counters);
   out.line("{}", book.all_as_sent() ? "every datagram arrived as it was sent"
                                     : "not every datagram arrived as sent");
 }
@@ -135,7 +138,11 @@ nlohmann::ordered_json to_json(const ledger& book) {
       {"strangers", book.strangers},
       {"failures", book.failures},
       {"datagrams", samples},
-      {"burst", to_json(book.burst)}};
+      {"burst", to_json(book.burst)},
+      {"statistics",
+       {{"loop", json::parse(to_json(book.loop))},
+        {"receive_pool", json::parse(to_json(book.pool))},
+        {"server", json::parse(to_json(book.server_counters))}}}};
 }
 
 }  // namespace uring6::tool

@@ -1,0 +1,161 @@
+// The counters of loops, of their receive pools and of conns, and all of them as text and as JSON.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace uring6 {
+
+/// Counters of a loop since it was made.
+struct loop_stats {
+  std::uint64_t enters = 0;       ///< System calls into the ring.
+  std::uint64_t submissions = 0;  ///< Operations handed to the kernel.
+  std::uint64_t completions = 0;  ///< Completions reaped.
+  std::uint64_t overflows = 0;    ///< Enters that found the completion queue overflown.
+  std::uint64_t turns = 0;        ///< Rounds of the loop.
+  std::uint64_t resumptions = 0;  ///< Coroutines resumed from the ready queue.
+  std::uint64_t posts = 0;        ///< Calls of others (`post`, stop requests, wake-ups of tasks) that were carried out.
+  std::uint64_t spins = 0;        ///< Sleeps that spinning saved.
+  std::uint64_t idle_spins = 0;   ///< Spins in vain: the loop slept after them.
+};
+
+/// State and counters of a pool of receive buffers, since the first conn that uses it.
+struct pool_stats {
+  std::uint64_t buffers = 0;      ///< All there are; 0: no conn has needed the pool yet.
+  std::uint64_t buffer_size = 0;  ///< Octets of each.
+  std::uint64_t in_kernel = 0;    ///< Now: to be received into.
+  std::uint64_t in_use = 0;       ///< Now: filled, waiting for a reader or lent to one.
+  std::uint64_t filled = 0;       ///< Times that the kernel has filled one.
+  std::uint64_t exhausted = 0;    ///< Reads that ended because none was left (ENOBUFS): back-pressure, no loss.
+  std::uint64_t moved_out = 0;    ///< Datagrams copied out of the pool because their reader was away.
+};
+
+/// Counters of a packet_conn since it was opened.
+struct packet_stats {
+  std::uint64_t received_datagrams = 0;  ///< Handed to readers.
+  std::uint64_t received_bytes = 0;      ///< Payload of these.
+  std::uint64_t received_buffers = 0;    ///< Filled by the kernel; fewer than datagrams where trains came (UDP_GRO).
+  std::uint64_t received_trains = 0;     ///< Buffers with more than one datagram.
+  std::uint64_t rearms = 0;              ///< The read had ended and was armed again.
+  std::uint64_t out_of_buffers = 0;      ///< Of these, because the pool was empty (ENOBUFS): back-pressure, no loss.
+  std::uint64_t receive_errors = 0;      ///< Errors of the socket (ICMP) reported to readers.
+  std::uint64_t malformed = 0;           ///< Completions that made no sense.
+  std::uint64_t kernel_drops = 0;        ///< Thrown away by the kernel: the socket's buffer was full, a filter
+                                         ///< or a checksum refused them (SO_MEMINFO).
+  std::uint64_t sent_datagrams = 0;      ///< Taken by the kernel.
+  std::uint64_t sent_bytes = 0;          ///< Payload of these.
+  std::uint64_t sent_trains = 0;         ///< Sent as one (UDP_SEGMENT).
+  std::uint64_t refused_trains = 0;      ///< Sent again one by one because the route takes no trains.
+  std::uint64_t parked_sends = 0;        ///< Had to wait for room in the socket's buffer.
+  std::uint64_t failed_datagrams = 0;    ///< Not sent, with an error.
+  std::uint64_t failed_after_write = 0;  ///< Of these, after `write_to` had returned (coalesce_writes).
+};
+
+/// Counters of a TCP connection since it was opened.
+struct tcp_stats {
+  std::uint64_t received_bytes = 0;  ///< Handed to readers.
+  std::uint64_t sent_bytes = 0;      ///< Taken by the kernel; also of writes that ended with an error.
+};
+
+/// A counter by name.
+template <class Stats>
+struct named_counter {
+  std::string_view name;
+  std::uint64_t Stats::*value;
+};
+
+/// The counters of a kind of statistics, each by its name and in its order: the one list that text and JSON are made
+/// from. A program's own statistics get both by a specialization.
+template <class Stats>
+inline constexpr std::array<named_counter<Stats>, 0> counters_of{};
+
+template <>
+inline constexpr auto counters_of<loop_stats> = std::to_array<named_counter<loop_stats>>({
+    {"enters", &loop_stats::enters},
+    {"submissions", &loop_stats::submissions},
+    {"completions", &loop_stats::completions},
+    {"overflows", &loop_stats::overflows},
+    {"turns", &loop_stats::turns},
+    {"resumptions", &loop_stats::resumptions},
+    {"posts", &loop_stats::posts},
+    {"spins", &loop_stats::spins},
+    {"idle_spins", &loop_stats::idle_spins},
+});
+
+template <>
+inline constexpr auto counters_of<pool_stats> = std::to_array<named_counter<pool_stats>>({
+    {"buffers", &pool_stats::buffers},
+    {"buffer_size", &pool_stats::buffer_size},
+    {"in_kernel", &pool_stats::in_kernel},
+    {"in_use", &pool_stats::in_use},
+    {"filled", &pool_stats::filled},
+    {"exhausted", &pool_stats::exhausted},
+    {"moved_out", &pool_stats::moved_out},
+});
+
+template <>
+inline constexpr auto counters_of<packet_stats> = std::to_array<named_counter<packet_stats>>({
+    {"received_datagrams", &packet_stats::received_datagrams},
+    {"received_bytes", &packet_stats::received_bytes},
+    {"received_buffers", &packet_stats::received_buffers},
+    {"received_trains", &packet_stats::received_trains},
+    {"rearms", &packet_stats::rearms},
+    {"out_of_buffers", &packet_stats::out_of_buffers},
+    {"receive_errors", &packet_stats::receive_errors},
+    {"malformed", &packet_stats::malformed},
+    {"kernel_drops", &packet_stats::kernel_drops},
+    {"sent_datagrams", &packet_stats::sent_datagrams},
+    {"sent_bytes", &packet_stats::sent_bytes},
+    {"sent_trains", &packet_stats::sent_trains},
+    {"refused_trains", &packet_stats::refused_trains},
+    {"parked_sends", &packet_stats::parked_sends},
+    {"failed_datagrams", &packet_stats::failed_datagrams},
+    {"failed_after_write", &packet_stats::failed_after_write},
+});
+
+template <>
+inline constexpr auto counters_of<tcp_stats> = std::to_array<named_counter<tcp_stats>>({
+    {"received_bytes", &tcp_stats::received_bytes},
+    {"sent_bytes", &tcp_stats::sent_bytes},
+});
+
+/// Statistics whose counters are listed, all of them.
+template <class Stats>
+concept has_counters = std::is_class_v<Stats> && (counters_of<Stats>.size() > 0) &&
+                       sizeof(Stats) == counters_of<Stats>.size() * sizeof(std::uint64_t);
+
+static_assert(has_counters<loop_stats> && has_counters<pool_stats> && has_counters<packet_stats> && has_counters<tcp_stats>);
+
+/// Calls `visit(name, value)` for each counter, in the order of the list.
+template <has_counters Stats, class Visit>
+constexpr void for_each_counter(const Stats& stats, Visit&& visit) {
+  for (const auto& [name, value] : counters_of<Stats>) visit(name, stats.*value);
+}
+
+/// One line of all counters that are not 0: "enters=12 submissions=33"; "none" if all are.
+template <has_counters Stats>
+std::string to_string(const Stats& stats) {
+  std::string text;
+  for_each_counter(stats, [&text](std::string_view name, std::uint64_t value) {
+    if (value == 0) return;
+    if (!text.empty()) text += ' ';
+    text.append(name).append("=").append(std::to_string(value));
+  });
+  return text.empty() ? "none" : text;
+}
+
+/// An object of all counters, on one line: {"enters":12,"overflows":0}.
+template <has_counters Stats>
+std::string to_json(const Stats& stats) {
+  std::string text;
+  for_each_counter(stats, [&text](std::string_view name, std::uint64_t value) {
+    text.append(text.empty() ? "{\"" : ",\"").append(name).append("\":").append(std::to_string(value));
+  });
+  return text + '}';
+}
+
+}  // namespace uring6
