@@ -45,7 +45,8 @@ struct loop_group_options {
 class URING6_EXPORT loop_group {
  public:
   /// Starts the threads. Throws std::system_error: as event_loop's; EINVAL for a CPU that is not there or not
-  /// allowed; `errc::out_of_range` for an empty or negative CPU set.
+  /// allowed, be it one of several in its set, with the number of the CPU in the text; `errc::out_of_range` for an
+  /// empty set and for a number that no CPU can have.
   explicit loop_group(const loop_group_options& options = {});
   loop_group(const loop_group&) = delete;
   loop_group& operator=(const loop_group&) = delete;

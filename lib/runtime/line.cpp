@@ -30,6 +30,9 @@ void line::close() noexcept {
   }
 }
 
+// Takes the mutex also when there is nothing to leave: whoever has called this waiter may still be in the call, with
+// the mutex, and until he is out of it neither the line nor the loop may go. He reads nothing of the waiter once the
+// call is posted, and the waiter resumes only after that: `resume` needs no mutex.
 line_waiter::~line_waiter() {
   if (loop_) leave({});
 }

@@ -9,6 +9,7 @@
 #include <future>
 #include <mutex>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 #include "runtime/loop_core.hpp"
@@ -62,14 +63,30 @@ void check(const std::vector<std::vector<int>>& sets) {
   }
 }
 
-std::error_code pin_to(const std::vector<int>& cpus) noexcept {
+struct pinning {
+  std::error_code error;
+  int refused = -1;  // the first CPU that the thread cannot have
+};
+
+pinning pin_to(const std::vector<int>& cpus) noexcept {
   cpu_set_t set;
   CPU_ZERO(&set);
   for (const int cpu : cpus) CPU_SET(cpu, &set);
-  // The kernel drops silently what is not allowed, as long as anything is left.
-  if (const int code = ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set); code != 0)
-    return {code, std::system_category()};
+  const pthread_t self = ::pthread_self();
+  const int code = ::pthread_setaffinity_np(self, sizeof set, &set);
+  if (code != 0 && code != EINVAL) return {{code, std::system_category()}};
+  // The kernel drops silently what is not there or not allowed, as long as anything is left: EINVAL if nothing is.
+  CPU_ZERO(&set);
+  if (code == 0) ::pthread_getaffinity_np(self, sizeof set, &set);
+  for (const int cpu : cpus) {
+    if (!CPU_ISSET(cpu, &set)) return {{EINVAL, std::system_category()}, cpu};
+  }
   return {};
+}
+
+std::string refusal_of(const pinning& what) {
+  if (what.refused < 0) return "uring6::loop_group: sched_setaffinity";
+  return "uring6::loop_group: CPU " + std::to_string(what.refused) + " is not there or not allowed";
 }
 
 }  // namespace
@@ -82,13 +99,13 @@ loop_group::loop_group(const loop_group_options& options) : shared_(std::make_un
     members_.push_back(std::make_unique<member>(options.loop, sets[i % sets.size()]));
   try {
     for (const auto& each : members_) {
-      std::promise<std::error_code> started;
+      std::promise<pinning> started;
       auto ready = started.get_future();
       member& self = *each;
       self.thread = detail::start_quiet_thread([this, &self, &started, pin = options.pin] {
-        const std::error_code error = pin ? pin_to(self.cpus) : std::error_code();
-        started.set_value(error);
-        if (error) return;
+        const pinning pinned = pin ? pin_to(self.cpus) : pinning();
+        started.set_value(pinned);
+        if (pinned.error) return;
         try {
           self.loop.run(run_member(self));
         } catch (...) {
@@ -98,8 +115,8 @@ loop_group::loop_group(const loop_group_options& options) : shared_(std::make_un
         self.ended = true;
         shared_->one_ended.notify_all();
       });
-      if (const auto error = ready.get())
-        throw std::system_error(error, "uring6::loop_group: sched_setaffinity");
+      if (const pinning pinned = ready.get(); pinned.error)
+        throw std::system_error(pinned.error, refusal_of(pinned));
     }
   } catch (...) {
     request_stop();

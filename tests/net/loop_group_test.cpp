@@ -70,6 +70,26 @@ TEST_CASE("loop group: CPU sets that cannot be are refused, and no thread stays"
   CHECK_THROWS_AS(loop_group({.loops = 1, .loop = {.budget = 0}}), std::system_error);
 }
 
+// The kernel pins to what is left of a set and says nothing.
+TEST_CASE("loop group: a set of which only a part is there is refused by the name of what is not", "[threads]") {
+  constexpr int absent = CPU_SETSIZE - 1;
+  const int mine = my_cpus().front();
+  for (const std::vector<int>& set : {std::vector{mine, absent}, std::vector{absent, mine}, std::vector{absent}}) {
+    std::error_code how;
+    std::string text;
+    try {
+      const loop_group group({.cpus = {{mine}, set}});
+    } catch (const std::system_error& error) {
+      how = error.code();
+      text = error.what();
+    }
+    CHECK(how == std::errc::invalid_argument);
+    CHECK(text.find("CPU 1023 ") != text.npos);
+  }
+  // What nobody is pinned to need not be there.
+  CHECK_NOTHROW(loop_group({.cpus = {{mine, absent}}, .pin = false}));
+}
+
 TEST_CASE("loop group: tasks run on the loop that they were meant for, and are waited for", "[threads]") {
   constexpr std::size_t loops = 3;
   const std::size_t before = open_descriptors();

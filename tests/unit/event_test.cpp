@@ -1,7 +1,10 @@
 #include "uring6/event.hpp"
 
+#include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
+#include <memory>
+#include <optional>
 #include <thread>
 
 #include "uring6/event_loop.hpp"
@@ -78,6 +81,28 @@ TEST_CASE("event: another thread may set it", "[threads]") {
       CHECK(waited.has_value());
     };
     loop.run(body());
+    setter.join();
+  }
+}
+
+// ThreadSanitizer sees where a wait ends before the call that has ended it.
+TEST_CASE("event: may go when the wait has ended, although the thread that set it was still in set", "[threads]") {
+  for (int round = 0; round < 300; ++round) {
+    std::optional<event_loop> loop(std::in_place);
+    auto happened = std::make_unique<event>();
+    std::atomic<bool> waiting{false};
+    std::thread setter([&waiting, &at = *happened] {
+      while (!waiting) std::this_thread::yield();
+      at.set();
+    });
+    loop->post([&] { waiting = true; });  // after the first round of the body
+    const auto body = [&]() -> task<> {
+      const auto waited = co_await happened->wait();
+      happened.reset();
+      CHECK(waited.has_value());
+    };
+    loop->run(body());
+    loop.reset();  // the setter may be about to wake it
     setter.join();
   }
 }
