@@ -18,26 +18,30 @@ class inbox {
   inbox() = default;
   inbox(const inbox&) = delete;
   inbox& operator=(const inbox&) = delete;
-  ~inbox() { discard(take()); }
+  ~inbox() { close(); }
 
-  /// Returns true if the inbox was empty: then the loop may be asleep and must be woken.
+  /// False if the inbox is closed: the message is destroyed unrun.
   bool push(std::unique_ptr<inbox_message> message) noexcept {
-    inbox_message* node = message.release();
     inbox_message* head = head_.load(std::memory_order_relaxed);
     do {
-      node->next = head;
+      if (head == closed()) return false;
+      message->next = head;
       // Sequentially consistent, as the loop's look before it sleeps: one of the two sees the other.
-    } while (!head_.compare_exchange_weak(head, node, std::memory_order_seq_cst, std::memory_order_relaxed));
-    return head == nullptr;
+    } while (!head_.compare_exchange_weak(head, message.get(), std::memory_order_seq_cst, std::memory_order_relaxed));
+    message.release();
+    return true;
   }
+
+  /// Nothing is run any more: what has arrived and what arrives from now on is destroyed.
+  void close() noexcept { discard(take(closed())); }
 
   bool empty() const noexcept { return head_.load(std::memory_order_seq_cst) == nullptr; }
 
   /// Runs what has arrived, in the order of arrival.
   unsigned run() noexcept {
-    if (empty()) return 0;
+    if (empty() || head_.load(std::memory_order_relaxed) == closed()) return 0;
     unsigned count = 0;
-    for (inbox_message* at = take(); at; ++count) {
+    for (inbox_message* at = take(nullptr); at; ++count) {
       const std::unique_ptr<inbox_message> message(at);
       at = at->next;
       message->run();
@@ -46,9 +50,14 @@ class inbox {
   }
 
  private:
-  inbox_message* take() noexcept {
+  // No message's address: this object is there.
+  inbox_message* closed() noexcept { return reinterpret_cast<inbox_message*>(this); }
+
+  inbox_message* take(inbox_message* leave) noexcept {
     inbox_message* reversed = nullptr;
-    for (inbox_message* at = head_.exchange(nullptr, std::memory_order_acq_rel); at;) {
+    inbox_message* at = head_.exchange(leave, std::memory_order_acq_rel);
+    if (at == closed()) at = nullptr;
+    while (at) {
       inbox_message* next = at->next;
       at->next = reversed;
       reversed = at;

@@ -247,6 +247,7 @@ void loop_core::shut_down() noexcept {
   ended_ = true;
   {
     const adopted ending(*this);
+    inbox_.close();
     while (!residents_.empty()) residents_.pop_front().loop_ends();
     flush_outbound();
     ring_->cancel(wakeup_);
@@ -297,7 +298,7 @@ void loop_core::deliver(std::uint64_t key) noexcept {
 }
 
 void loop_core::post(std::unique_ptr<inbox_message> message) noexcept {
-  inbox_.push(std::move(message));
+  if (!inbox_.push(std::move(message))) return;
   switch (asleep_.exchange(sleeping::no, std::memory_order_seq_cst)) {
     case sleeping::no:
       return;

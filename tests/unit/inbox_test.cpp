@@ -25,7 +25,7 @@ TEST_CASE("messages run in the order of arrival and are gone after it") {
   inbox box;
   CHECK(box.empty());
   CHECK(box.push(std::make_unique<note>(log, 1, alive)));
-  CHECK_FALSE(box.push(std::make_unique<note>(log, 2, alive)));
+  CHECK(box.push(std::make_unique<note>(log, 2, alive)));
   CHECK_FALSE(box.empty());
   CHECK(box.run() == 2);
   CHECK(log == std::vector{1, 2});
@@ -45,6 +45,20 @@ TEST_CASE("messages that never ran are destroyed with the inbox") {
     CHECK(alive == 10);
   }
   CHECK(alive == 0);
+  CHECK(log.empty());
+}
+
+TEST_CASE("a closed inbox destroys what is in it, and what comes") {
+  std::vector<int> log;
+  int alive = 0;
+  inbox box;
+  box.push(std::make_unique<note>(log, 1, alive));
+  box.close();
+  CHECK(alive == 0);
+  CHECK_FALSE(box.push(std::make_unique<note>(log, 2, alive)));
+  CHECK(alive == 0);
+  CHECK(box.run() == 0);
+  box.close();
   CHECK(log.empty());
 }
 

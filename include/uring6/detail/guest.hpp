@@ -1,0 +1,85 @@
+// Work that is begun on a loop by somebody who is not of it: a sender of another library, on whichever thread.
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <memory>
+#include <stop_token>
+
+#include "uring6/detail/promise.hpp"
+#include "uring6/detail/waiting.hpp"
+#include "uring6/export.hpp"
+
+namespace uring6::detail {
+
+class guest;
+
+/// The coroutine that does the work. Its end is told to the guest, which destroys it in that call.
+class guest_promise final : public promise_base {
+ public:
+  std::coroutine_handle<guest_promise> get_return_object() noexcept {
+    return std::coroutine_handle<guest_promise>::from_promise(*this);
+  }
+  auto final_suspend() const noexcept {
+    struct at_end {
+      bool await_ready() const noexcept { return false; }
+      void await_suspend(std::coroutine_handle<guest_promise> ended) const noexcept { tell(ended); }
+      void await_resume() const noexcept {}
+    };
+    return at_end{};
+  }
+  void return_void() const noexcept {}
+  void unhandled_exception() noexcept { exception = std::current_exception(); }
+
+  std::exception_ptr exception;
+  guest* owner = nullptr;
+
+ private:
+  URING6_EXPORT static void tell(std::coroutine_handle<guest_promise> ended) noexcept;
+};
+
+struct guest_work {
+  using promise_type = guest_promise;
+  guest_work(std::coroutine_handle<guest_promise> at) noexcept : handle(at) {}  // NOLINT(google-explicit-constructor)
+  std::coroutine_handle<guest_promise> handle;
+};
+
+/// Exactly one of `finished` and `turned_away` is called after `enter`, as the last thing that is done with it: it may
+/// be destroyed in there.
+class URING6_EXPORT guest : resident {
+ public:
+  guest(const guest&) = delete;
+  guest& operator=(const guest&) = delete;
+
+ protected:
+  explicit guest(std::shared_ptr<loop_core> loop) noexcept;
+  ~guest();
+
+  /// Any thread. The work begins on the loop's thread: at once if that is this one, while it runs the loop. The token
+  /// lives as long as the guest.
+  void enter(const std::stop_token& stop) noexcept;
+
+  /// Makes the coroutine. An exception out of it is the work's.
+  virtual guest_work work() = 0;
+
+  /// It has ended, and with it its coroutine; on the loop's thread.
+  virtual void finished(std::exception_ptr failure) noexcept = 0;
+
+  /// The loop ended before it: what it waited for is canceled. On the thread that ends the loop; if the loop had ended
+  /// before it was to begin, on that which called `enter`.
+  virtual void turned_away() noexcept = 0;
+
+ private:
+  friend class guest_promise;
+  struct arrival;
+
+  void begin() noexcept;
+  void end() noexcept;
+  void loop_ends() noexcept final;
+
+  std::shared_ptr<loop_core> loop_;
+  const std::stop_token* stop_ = nullptr;
+  std::coroutine_handle<guest_promise> running_;
+};
+
+}  // namespace uring6::detail

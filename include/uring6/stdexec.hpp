@@ -1,0 +1,350 @@
+// Senders (P2300): uring6's operations and tasks as senders, and senders awaited by uring6's coroutines. Optional: empty
+// without <stdexec/execution.hpp> (github.com/NVIDIA/stdexec); URING6_HAS_STDEXEC says whether it is there.
+#pragma once
+
+#if __has_include(<stdexec/execution.hpp>)
+#define URING6_HAS_STDEXEC 1
+
+#include <concepts>
+#include <condition_variable>
+#include <coroutine>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexec/execution.hpp>
+#include <stop_token>
+#include <system_error>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "uring6/detail/awaitable.hpp"
+#include "uring6/detail/guest.hpp"
+#include "uring6/detail/is_result.hpp"
+#include "uring6/detail/promise.hpp"
+#include "uring6/detail/waiting.hpp"
+#include "uring6/event_loop.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+namespace detail {
+
+/// What is awaited, made when the operation begins: it need not be movable.
+template <class F>
+concept makes_awaitable = std::invocable<F&> && awaitable<std::invoke_result_t<F&>>;
+
+/// A movable awaitable (a task), kept until then.
+template <awaitable A>
+struct kept_awaitable {
+  A awaited;
+  decltype(auto) operator()() noexcept { return operand_of<A>(awaited); }
+};
+
+template <class T>
+struct value_signature {
+  using type = stdexec::set_value_t(T);
+};
+template <>
+struct value_signature<void> {
+  using type = stdexec::set_value_t();
+};
+
+template <makes_awaitable Make, class Receiver>
+class sender_operation final : guest {
+  using awaited = std::invoke_result_t<Make&>;
+  using token = stdexec::stop_token_of_t<stdexec::env_of_t<Receiver>>;
+
+  struct relay {
+    std::stop_source* to;
+    void operator()() const noexcept { to->request_stop(); }
+  };
+
+ public:
+  using operation_state_concept = stdexec::operation_state_t;
+
+  sender_operation(std::shared_ptr<loop_core> loop, Make make, Receiver receiver)
+      : guest(std::move(loop)), make_(std::move(make)), receiver_(std::move(receiver)) {}
+
+  void start() & noexcept {
+    auto asked = stdexec::get_stop_token(stdexec::get_env(receiver_));
+    if (asked.stop_possible()) {
+      stop_ = std::stop_source();
+      token_ = stop_.get_token();
+      link_.emplace(std::move(asked), relay{&stop_});
+    }
+    enter(token_);
+  }
+
+ private:
+  guest_work work() override { return run(*this); }
+
+  static guest_work run(sender_operation& self) {
+    if constexpr (std::is_void_v<await_result<awaited>>) {
+      co_await self.make_();
+      self.value_.emplace();
+    } else {
+      await_value<awaited> value = co_await self.make_();
+      self.value_.emplace(std::move(value));
+    }
+  }
+
+  void finished(std::exception_ptr failure) noexcept override {
+    link_.reset();
+    if (failure) return stdexec::set_error(std::move(receiver_), std::move(failure));
+    if constexpr (std::is_void_v<await_result<awaited>>) {
+      stdexec::set_value(std::move(receiver_));
+    } else {
+      if constexpr (is_result<await_value<awaited>>) {
+        const bool canceled = !*value_ && value_->error() == std::errc::operation_canceled;
+        if (canceled && stop_.stop_requested()) return stdexec::set_stopped(std::move(receiver_));
+      }
+      stdexec::set_value(std::move(receiver_), std::move(*value_));
+    }
+  }
+
+  void turned_away() noexcept override {
+    link_.reset();
+    stdexec::set_stopped(std::move(receiver_));
+  }
+
+  Make make_;
+  Receiver receiver_;
+  std::stop_source stop_{std::nostopstate};
+  std::stop_token token_;
+  std::optional<await_value<awaited>> value_;
+  std::optional<stdexec::stop_callback_for_t<token, relay>> link_;
+};
+
+template <makes_awaitable Make>
+class loop_sender {
+  using value = await_result<std::invoke_result_t<Make&>>;
+
+ public:
+  using sender_concept = stdexec::sender_t;
+  using completion_signatures = stdexec::completion_signatures<
+      typename value_signature<std::conditional_t<std::is_void_v<value>, void, std::remove_cvref_t<value>>>::type,
+      stdexec::set_error_t(std::exception_ptr), stdexec::set_stopped_t()>;
+
+  loop_sender(std::shared_ptr<loop_core> loop, Make make) : loop_(std::move(loop)), make_(std::move(make)) {}
+
+  template <stdexec::receiver Receiver>
+  sender_operation<Make, Receiver> connect(Receiver receiver) && {
+    return {std::move(loop_), std::move(make_), std::move(receiver)};
+  }
+  template <stdexec::receiver Receiver>
+    requires std::copy_constructible<Make>
+  sender_operation<Make, Receiver> connect(Receiver receiver) const& {
+    return {loop_, make_, std::move(receiver)};
+  }
+
+ private:
+  std::shared_ptr<loop_core> loop_;
+  Make make_;
+};
+
+// --- the other way ---
+
+/// The values of a completion: none, one, or several as a tuple.
+template <class... Values>
+struct sent {
+  using type = std::tuple<std::decay_t<Values>...>;
+};
+template <>
+struct sent<> {
+  using type = void;
+};
+template <class Value>
+struct sent<Value> {
+  using type = std::decay_t<Value>;
+};
+
+template <class... Completions>
+struct one_completion {
+  static_assert(sizeof...(Completions) == 1, "a sender that is awaited completes with values in one way");
+};
+template <class Completion>
+struct one_completion<Completion> {
+  using type = typename Completion::type;
+};
+template <>
+struct one_completion<> {
+  using type = void;  // errors or a stop only
+};
+
+template <class T>
+using as_result = std::conditional_t<is_result<T>, T, result<T>>;
+
+/// What the receiver of a sender gives it to look at: the stop token of who awaits.
+struct awaiting_env {
+  stdexec::inplace_stop_token token;
+  stdexec::inplace_stop_token query(stdexec::get_stop_token_t) const noexcept { return token; }
+};
+
+template <class Sender>
+class sender_awaiter final : ready_node, remote_target {
+  using value = typename stdexec::value_types_of_t<Sender, awaiting_env, sent, one_completion>::type;
+  using outcome = as_result<value>;
+
+  struct receiver {
+    using receiver_concept = stdexec::receiver_t;
+
+    template <class... Values>
+    void set_value(Values&&... values) noexcept {
+      try {
+        if constexpr (sizeof...(Values) > 1) {
+          at->outcome_.emplace(value(static_cast<Values&&>(values)...));
+        } else {
+          at->outcome_.emplace(static_cast<Values&&>(values)...);
+        }
+      } catch (...) {
+        at->failure_ = std::current_exception();
+      }
+      at->completed();
+    }
+    template <class Error>
+    void set_error(Error&& error) noexcept {
+      using kind = std::decay_t<Error>;
+      if constexpr (std::is_same_v<kind, std::error_code>) {
+        at->outcome_.emplace(fail(error));
+      } else if constexpr (std::is_same_v<kind, std::exception_ptr>) {
+        at->failure_ = static_cast<Error&&>(error);
+      } else {
+        at->failure_ = std::make_exception_ptr(static_cast<Error&&>(error));
+      }
+      at->completed();
+    }
+    void set_stopped() noexcept {
+      at->outcome_.emplace(fail(errc::canceled));
+      at->completed();
+    }
+    awaiting_env get_env() const noexcept { return {at->stop_.get_token()}; }
+
+    sender_awaiter* at;
+  };
+
+  struct relay {
+    stdexec::inplace_stop_source* to;
+    void operator()() const noexcept { to->request_stop(); }
+  };
+
+ public:
+  explicit sender_awaiter(Sender&& sender)
+      : operation_(stdexec::connect(static_cast<Sender&&>(sender), receiver{this})) {}
+  sender_awaiter(const sender_awaiter&) = delete;
+  sender_awaiter& operator=(const sender_awaiter&) = delete;
+  ~sender_awaiter() {
+    link_.reset();
+    if (!started_) return;
+    stop_.request_stop();
+    std::unique_lock lock(mutex_);
+    over_.wait(lock, [this] { return done_; });
+  }
+
+  bool await_ready() const noexcept { return false; }
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    loop_ = current_loop();
+    if (!loop_) {
+      outcome_.emplace(fail(errc::wrong_thread));
+      return false;
+    }
+    handle = waiting;
+    open(*loop_);
+    started_ = starting_ = true;
+    if (const std::stop_token& token = stop_token_of(waiting); token.stop_possible()) link_.emplace(token, relay{&stop_});
+    stdexec::start(operation_);
+    const std::scoped_lock lock(mutex_);
+    starting_ = false;
+    return !at_once_;
+  }
+
+  outcome await_resume() {
+    link_.reset();
+    {
+      // Whoever has completed it may still be inside of the call.
+      const std::scoped_lock lock(mutex_);
+      close();
+    }
+    if (failure_) std::rethrow_exception(std::move(failure_));
+    return std::move(*outcome_);
+  }
+
+ private:
+  // Any thread, once.
+  void completed() noexcept {
+    const std::scoped_lock lock(mutex_);
+    done_ = true;
+    if (current_loop() == loop_ && starting_) {
+      at_once_ = true;
+    } else if (is_open()) {
+      call();
+    }
+    over_.notify_all();
+  }
+  void called() noexcept override { make_ready(*loop_, *this); }
+  void loop_ends() noexcept override {
+    const std::scoped_lock lock(mutex_);
+    close();
+  }
+
+  loop_core* loop_ = nullptr;
+  std::mutex mutex_;
+  std::condition_variable over_;
+  bool started_ = false;
+  bool starting_ = false;  // the loop's thread only
+  bool at_once_ = false;   // likewise
+  bool done_ = false;
+  std::optional<outcome> outcome_;
+  std::exception_ptr failure_;
+  stdexec::inplace_stop_source stop_;
+  std::optional<std::stop_callback<relay>> link_;
+  stdexec::connect_result_t<Sender, receiver> operation_;
+};
+
+}  // namespace detail
+
+/// A sender of what `make()` gives to await: an operation of a conn, a timer, a task. It is called, and what it gives
+/// is awaited, on the loop's thread, whichever thread starts the sender; the receiver is completed there. The sender may
+/// be connected again where `make` can be copied.
+///
+///     auto reading = as_sender(loop, [&] { return pc.read_from(buffer); }) | stdexec::then([](result<datagram> got) { ... });
+///
+/// Completes exactly once: with the value, a result<T> as it is, so that what the network does is a value here, too; with
+/// an exception that was thrown as set_error(std::exception_ptr); with set_stopped if the receiver's stop token was
+/// triggered and the operation ended as canceled by that (a datagram that was there before is a value), or if the loop
+/// ends before it. A task that gives no result<T> must tell by its value that it was stopped.
+template <detail::makes_awaitable Make>
+auto as_sender(event_loop& loop, Make make) {
+  return detail::loop_sender<Make>(loop.core(), std::move(make));
+}
+
+/// The same of something that can be kept until the sender is started: a task.
+template <class A>
+  requires(detail::awaitable<A> && !std::is_lvalue_reference_v<A> && std::move_constructible<A>)
+auto as_sender(event_loop& loop, A&& awaited) {
+  return detail::loop_sender<detail::kept_awaitable<A>>(loop.core(), {std::move(awaited)});
+}
+
+/// Awaits a sender in a task of a running loop; the task goes on there, wherever the sender completes. The stop of the
+/// task is a stop request to the sender.
+///
+///     result<int> sum = co_await from_sender(stdexec::starts_on(pool, stdexec::just(1, 2)) | stdexec::then(std::plus()));
+///
+/// Returns result<T>: the value, the tuple of several values, or nothing; a result<T> as it is. set_stopped is
+/// `errc::canceled`, set_error of a std::error_code is that error; any other error is thrown. `errc::wrong_thread`
+/// outside of a loop. The sender must have one kind of value completion.
+///
+/// A task that is destroyed while it waits asks the sender to stop and blocks until it has completed: a sender that
+/// needs this thread to complete must be ended by a stop request instead.
+template <stdexec::sender Sender>
+[[nodiscard("co_await it")]] detail::sender_awaiter<Sender> from_sender(Sender&& sender) {
+  return detail::sender_awaiter<Sender>(static_cast<Sender&&>(sender));
+}
+
+}  // namespace uring6
+
+#else
+#define URING6_HAS_STDEXEC 0
+#endif
