@@ -12,15 +12,16 @@ namespace uring6 {
 
 /// Counters of a loop since it was made.
 struct loop_stats {
-  std::uint64_t enters = 0;       ///< System calls into the ring.
-  std::uint64_t submissions = 0;  ///< Operations handed to the kernel.
-  std::uint64_t completions = 0;  ///< Completions reaped.
-  std::uint64_t overflows = 0;    ///< Enters that found the completion queue overflown.
-  std::uint64_t turns = 0;        ///< Rounds of the loop.
-  std::uint64_t resumptions = 0;  ///< Coroutines resumed from the ready queue.
-  std::uint64_t posts = 0;        ///< Calls of others (`post`, stop requests, wake-ups of tasks) that were carried out.
-  std::uint64_t spins = 0;        ///< Sleeps that spinning saved.
-  std::uint64_t idle_spins = 0;   ///< Spins in vain: the loop slept after them.
+  std::uint64_t enters = 0;         ///< System calls into the ring.
+  std::uint64_t submissions = 0;    ///< Operations handed to the kernel.
+  std::uint64_t completions = 0;    ///< Completions reaped.
+  std::uint64_t overflows = 0;      ///< Enters that found the completion queue overflown.
+  std::uint64_t turns = 0;          ///< Rounds of the loop.
+  std::uint64_t resumptions = 0;    ///< Coroutines resumed from the ready queue.
+  std::uint64_t posts = 0;          ///< Calls of others (`post`, stop requests, wake-ups of tasks) that were carried out.
+  std::uint64_t ring_messages = 0;  ///< Other loops that it has woken by a message of the ring (IORING_OP_MSG_RING).
+  std::uint64_t spins = 0;          ///< Sleeps that spinning saved.
+  std::uint64_t idle_spins = 0;     ///< Spins in vain: the loop slept after them.
 };
 
 /// State and counters of a pool of receive buffers, since the first conn that uses it.
@@ -82,6 +83,7 @@ inline constexpr auto counters_of<loop_stats> = std::to_array<named_counter<loop
     {"turns", &loop_stats::turns},
     {"resumptions", &loop_stats::resumptions},
     {"posts", &loop_stats::posts},
+    {"ring_messages", &loop_stats::ring_messages},
     {"spins", &loop_stats::spins},
     {"idle_spins", &loop_stats::idle_spins},
 });

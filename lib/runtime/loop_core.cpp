@@ -297,13 +297,19 @@ void loop_core::deliver(std::uint64_t key) noexcept {
   if (slot.target && slot.generation == key >> 32) slot.target->called();
 }
 
+// On the thread of whoever posts. From another loop by a message of its ring to ours.
+void loop_core::end_sleep() noexcept {
+  if (running_loop && running_loop != this && running_loop->ring_->wake(*ring_)) return;
+  wakeup_.signal();
+}
+
 void loop_core::post(std::unique_ptr<inbox_message> message) noexcept {
   if (!inbox_.push(std::move(message))) return;
   switch (asleep_.exchange(sleeping::no, std::memory_order_seq_cst)) {
     case sleeping::no:
       return;
     case sleeping::in_ring:
-      return wakeup_.signal();
+      return end_sleep();
     case sleeping::in_host:
       return ring_->tell();
   }
@@ -318,6 +324,7 @@ loop_stats loop_core::stats() const noexcept {
           .turns = turns_,
           .resumptions = resumptions_,
           .posts = posts_,
+          .ring_messages = from.messages,
           .spins = spins_,
           .idle_spins = idle_spins_};
 }

@@ -133,6 +133,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   bool enter_and_reap(bool wait) noexcept;
   void flush_outbound() noexcept;
   std::error_code sleep() noexcept;
+  void end_sleep() noexcept;
   bool worth_spinning() noexcept;
   bool spin() noexcept;
 

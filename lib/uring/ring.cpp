@@ -14,8 +14,11 @@
 namespace uring6::detail {
 namespace {
 
-// user_data of entries whose completion says nothing to anybody (cancel requests). No slot has generation 0.
+// user_data of entries whose completion says nothing to anybody (cancel requests, messages that have come), and of
+// messages that were refused. No slot has generation 0.
 constexpr std::uint64_t nobody = 0;
+constexpr std::uint64_t message = 1;
+constexpr bool is_nobodys(std::uint64_t user_data) noexcept { return user_data >> 32 == 0; }
 
 __kernel_timespec to_timespec(std::chrono::nanoseconds duration) noexcept {
   const auto count = std::max<std::int64_t>(duration.count(), 0);
@@ -237,6 +240,33 @@ int ring::submit_and_gather(std::chrono::nanoseconds timeout, std::chrono::micro
                            reinterpret_cast<sigset_t*>(&argument), sizeof argument);
 }
 
+// Not with the next enter, which may be long in coming: who posts work may go on to do its own share of it.
+bool ring::wake(const ring& other) noexcept {
+  // What an enter has left in the submission queue is no business of this one.
+  if (!features_.messages || !enabled_ || forked() || ::io_uring_sq_ready(&ring_) > 0) return false;
+  ::io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
+  if (!entry) return false;
+  ::io_uring_prep_msg_ring(entry, other.ring_.ring_fd, 0, nobody, 0);
+  entry->user_data = message;
+  entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  ++counters_.enters;
+  if (::io_uring_submit(&ring_) != 1) {
+    // It stays in the queue: let it go with the next enter as nothing.
+    ::io_uring_prep_nop(entry);
+    entry->user_data = nobody;
+    return false;
+  }
+  // A message is carried out while it is submitted, so its refusal is there by now, unless it found no room.
+  if (overflown()) return false;
+  unsigned head = 0;
+  ::io_uring_cqe* each = nullptr;
+  io_uring_for_each_cqe(&ring_, head, each) {
+    if (each->user_data == message) return false;
+  }
+  ++counters_.messages;
+  return true;
+}
+
 std::error_code ring::entered(int code) noexcept {
   if (overflown()) ++counters_.overflows;
   switch (-code) {
@@ -253,7 +283,7 @@ std::error_code ring::entered(int code) noexcept {
 }
 
 void ring::deliver(const ::io_uring_cqe& entry) noexcept {
-  if (entry.user_data == nobody) return;
+  if (is_nobodys(entry.user_data)) return;
   const slot& owner = slots_[static_cast<std::uint32_t>(entry.user_data)];
   if (!owner.op || owner.generation != entry.user_data >> 32) return;  // disowned
   operation& op = *owner.op;

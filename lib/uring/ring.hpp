@@ -34,6 +34,7 @@ struct ring_features {
   unsigned submission_entries = 0;
   unsigned completion_entries = 0;
   bool registered_fd = false;
+  bool messages = false;   // rings can be woken by messages (IORING_OP_MSG_RING)
   bool min_wait = false;   // asked for, and the kernel has it
   bool busy_poll = false;  // the same
   std::vector<std::string> refused;
@@ -44,6 +45,7 @@ struct ring_counters {
   std::uint64_t submissions = 0;
   std::uint64_t completions = 0;
   std::uint64_t overflows = 0;
+  std::uint64_t messages = 0;
 };
 
 class ring {
@@ -99,6 +101,11 @@ class ring {
   /// sleeps on for the first one if there is none. Just an enter where `features().min_wait` is false.
   std::error_code enter_and_gather(std::optional<std::chrono::nanoseconds> timeout,
                                    std::chrono::microseconds gather) noexcept;
+
+  /// Ends the sleep of `other`, which another thread is in, by a message to it, at once: one system call, as a write to
+  /// an eventfd that `other` reads would be, but nothing is read there and armed again. False if the message did not go,
+  /// or may not have gone: then it is to be woken in another way. IORING_OP_MSG_RING
+  bool wake(const ring& other) noexcept;
 
   /// Delivers the completions that are there to their operations. Returns how many.
   unsigned reap() noexcept;

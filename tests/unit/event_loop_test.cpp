@@ -1,5 +1,6 @@
 #include "uring6/event_loop.hpp"
 
+#include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <chrono>
@@ -224,6 +225,67 @@ TEST_CASE("a sleeping loop is woken by a post each time", "[threads]") {
     }
   });
   poster.join();
+}
+
+TEST_CASE("loops that wake each other lose no post, whatever the size of their queues", "[threads]") {
+  constexpr int rounds = 2000;
+  struct player {
+    explicit player(const loop_options& options) : loop(options) {}
+    event_loop loop;
+    event over;
+    int hits = 0;
+  };
+  for (const unsigned entries : {4096U, 2U}) {
+    const loop_options options{.submission_entries = 2, .completion_entries = entries};
+    player one(options);
+    player two(options);
+    // Each hit is posted by the other's loop, which then sleeps.
+    struct game {
+      static void hit(player& here, player& there) {
+        if (++here.hits > rounds) {
+          here.over.set();
+          if (there.hits > rounds) return;
+        }
+        there.loop.post([&] { hit(there, here); });
+      }
+    };
+    const auto play = [](player& here) {
+      const auto wait = [&]() -> task<> { (void)co_await here.over.wait(); };
+      here.loop.run(wait());
+    };
+    one.loop.post([&] { game::hit(one, two); });
+    std::thread other([&] { play(two); });
+    play(one);
+    other.join();
+    CHECK(one.hits == rounds + 1);
+    CHECK(two.hits >= rounds);
+    const auto sent = one.loop.stats().ring_messages + two.loop.stats().ring_messages;
+    const bool can = one.loop.core()->ring().features().messages;
+    CHECK((sent > 0) == can);
+    CHECK(sent <= 2 * rounds + 2);
+  }
+}
+
+TEST_CASE("a loop is woken at once by one that goes on computing", "[threads]") {
+  event_loop here;
+  event_loop there;
+  event called;
+  std::atomic<bool> answered{false};
+  std::thread other([&] {
+    const auto wait = [&]() -> task<> {
+      (void)co_await called.wait();
+      answered = true;
+    };
+    there.run(wait());
+  });
+  const auto compute = [&]() -> task<> {
+    co_await yield();
+    there.post([&] { called.set(); });
+    while (!answered) std::this_thread::yield();
+  };
+  here.run(compute());
+  other.join();
+  CHECK(answered);
 }
 
 TEST_CASE("posts that were run are counted, and the turns and enters that they took", "[threads]") {

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <future>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -405,6 +406,61 @@ TEST_CASE("the ring tells when there is work for an enter") {
   CHECK(on->has_work());
   drive(*on, [&] { return op.idle(); });
   CHECK_FALSE(on->has_work());
+}
+
+// --- messages to other rings ---
+
+TEST_CASE("a ring that sleeps is woken by a message of another thread's ring", "[threads]") {
+  const auto from = make_ring();
+  if (!from->features().messages) SKIP("this kernel has no messages for rings with DEFER_TASKRUN");
+  std::promise<const ring*> ready;
+  std::promise<void> over;
+  std::thread sleeper([&] {
+    const auto to = make_ring();
+    ready.set_value(to.get());
+    for (int i = 0; i < 100; ++i) {
+      if (to->enter(true, {})) break;
+      i += static_cast<int>(to->reap()) - 1;
+    }
+    over.get_future().wait();  // its ring stays until nobody sends to it
+  });
+  const ring* to = ready.get_future().get();
+  for (int i = 0; i < 100; ++i) CHECK(from->wake(*to));
+  over.set_value();
+  sleeper.join();
+  CHECK(from->counters().messages == 100);
+  CHECK(from->reap() == 0);  // quiet
+}
+
+TEST_CASE("a message that the kernel refuses is told at once, and leaves nothing behind") {
+  const auto from = make_ring();
+  if (!from->features().messages) SKIP("this kernel has no messages for rings with DEFER_TASKRUN");
+  const auto disabled = or_throw(ring::create({8, 64}));
+  CHECK_FALSE(from->wake(*disabled));
+  CHECK(from->counters().messages == 0);
+  nothing op;
+  from->queue(op);
+  drive(*from, [&] { return op.idle(); });
+  CHECK(op.results.size() == 1);
+  CHECK_FALSE(disabled->enable());
+  CHECK(from->wake(*disabled));
+}
+
+TEST_CASE("messages that do not fit into the completion queue are not lost, nor is a sleep of the ring") {
+  const auto from = make_ring();
+  if (!from->features().messages) SKIP("this kernel has no messages for rings with DEFER_TASKRUN");
+  const auto to = make_ring(2, 2);
+  unsigned sent = 0;
+  for (int i = 0; i < 1000; ++i) sent += from->wake(*to) ? 1 : 0;
+  CHECK(sent == 1000);
+  unsigned seen = 0;
+  while (seen < sent) {
+    REQUIRE_FALSE(to->enter(true, 5s));
+    const unsigned now = to->reap();
+    REQUIRE(now > 0);
+    seen += now;
+  }
+  CHECK(seen == sent);
 }
 
 TEST_CASE("the ring knows what it was given") {
