@@ -369,6 +369,32 @@ TEST_CASE("a conn is not awaited in another loop, even of the same thread") {
   });
 }
 
+TEST_CASE("a conn is not awaited in the loop of another thread, and is none the worse for it", "[threads]") {
+  event_loop loop;
+  auto at = open_conn(loop);
+  const endpoint name = name_of(at);
+  run(loop, [&]() -> task<> { co_return; });  // the loop is this thread's now
+  std::thread([&] {
+    event_loop other;
+    run(other, [&]() -> task<> {
+      co_await expect_read_error(at, errc::wrong_thread);
+      const auto sent = co_await at.write_to(as_payload("x"), name);
+      CHECK(sent.error() == errc::wrong_thread);
+      datagram_batch batch;
+      const auto lent = co_await at.receive(batch);
+      CHECK(lent.error() == errc::wrong_thread);
+    });
+  }).join();
+  run(loop, [&]() -> task<> {
+    const auto sent = co_await at.write_to(as_payload("ours"), name);
+    CHECK(sent.has_value());
+    std::array<std::byte, 16> buffer;
+    const auto got = co_await at.read_from(buffer);
+    REQUIRE(got);
+    CHECK(as_text(got->payload) == "ours");
+  });
+}
+
 TEST_CASE("nothing leaves a descriptor behind: conns that were read, written, refused, released") {
   const auto work = [] {
     event_loop loop;

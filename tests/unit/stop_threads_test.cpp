@@ -1,4 +1,7 @@
 // A stop request of another thread, at every step of what it stops.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <array>
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
@@ -6,8 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
+#include "sys/file_descriptor.hpp"
 #include "uring6/uring6.hpp"
 
 using namespace std::chrono_literals;
@@ -126,6 +131,43 @@ TEST_CASE("stop from another thread: reaches a read, and loses no datagram", "[t
   };
   // A loop that was not stopped before its first datagram has shown that reads come through.
   stop_at_every_step(body, [&] { return conn.is_open() && of_this_loop > 0; });
+}
+
+TEST_CASE("stop from another thread: reaches an accept, a dial, and a stream's read and write", "[threads]") {
+  const auto expected = [](const auto& what) { return what || what.error() == errc::canceled; };
+  stop_at_every_step([&](event_loop& loop) -> task<> {
+    auto listener = or_throw(listen_tcp(loop, "tcp6", "[::1]:0"));
+    const std::string address = or_throw(listener.local_endpoint()).to_string();
+    auto both = co_await when_all(listener.accept(), dial_tcp(loop, "tcp6", address));
+    auto& [accepted, dialed] = both;
+    if (!expected(accepted) || !expected(dialed)) throw std::runtime_error("neither connected nor canceled");
+    if (!accepted || !dialed) co_return;
+    std::array<std::byte, 64> from{};
+    std::array<std::byte, 64> into{};
+    const auto moved = co_await when_all(accepted->write(from), dialed->read(into));
+    if (!expected(std::get<0>(moved)) || !expected(std::get<1>(moved))) throw std::runtime_error("neither moved nor canceled");
+    const auto silence = co_await with_timeout(20us, accepted->read(into));
+    if (silence) throw std::runtime_error("octets from nowhere");
+  });
+}
+
+TEST_CASE("stop from another thread: reaches a poll and a read of a pipe, an event and a lock", "[threads]") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const file_descriptor reading(ends[0]);
+  const file_descriptor writing(ends[1]);
+  event never;
+  async_mutex taken;
+  stop_at_every_step([&](event_loop&) -> task<> {
+    const auto held = co_await taken.lock();
+    if (!held) co_return;
+    std::array<std::byte, 8> buffer;
+    const auto got = co_await with_timeout(10us, read(reading.get(), buffer));
+    const auto seen = co_await with_timeout(10us, poll(reading.get(), poll_events::readable));
+    const auto set = co_await with_timeout(10us, never.wait());
+    const auto second = co_await with_timeout(10us, taken.lock());
+    if (got || seen || set || second) throw std::runtime_error("something from nothing");
+  });
 }
 
 }  // namespace uring6

@@ -1,0 +1,145 @@
+// fork without exec, in the middle of a running loop: the child is told, and can do the parent no harm.
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "support/conns.hpp"
+#include "support/coroutines.hpp"
+#include "support/forked.hpp"
+#include "support/plain_sender.hpp"
+#include "uring6/datagram_batch.hpp"
+#include "uring6/tcp.hpp"
+#include "uring6/timer.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using namespace std::chrono_literals;
+
+/// The error of a task that is driven by hand, outside of any loop, and must end at once.
+std::string ending_of(task<std::error_code> one) {
+  one.handle().resume();
+  if (!one.done()) return "it waits";
+  return one.handle().promise().take() == errc::forked ? "forked" : "another error";
+}
+
+template <class F>
+std::string error_of(F&& f) {
+  try {
+    return f() == errc::forked ? "forked" : "another error";
+  } catch (const std::system_error& error) {
+    return error.code() == errc::forked ? "forked" : error.what();
+  }
+}
+
+/// A conn with a read that is armed, a buffer that is lent, and a sleeper beside them; `child` runs in a child that is
+/// forked in the middle of it. All goes on afterwards.
+template <class Child>
+std::string in_the_middle(Child child) {
+  std::string said;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto at = open_conn(loop);
+    plain_sender sender(name_of(at));
+    datagram_batch lent;
+    sender.send(numbered(0));
+    const auto borrowed = co_await at.receive(lent);
+    REQUIRE(borrowed == std::size_t{1});
+    std::uint64_t received = 0;
+    beside reader(loop, [&]() -> task<> {
+      std::array<std::byte, 16> buffer;
+      for (;;) {
+        const auto got = co_await at.read_from(buffer);
+        if (!got) co_return;
+        CHECK(number_in(got->payload) == ++received);
+      }
+    });
+    beside sleeper(loop, []() -> task<> { (void)co_await sleep_for(5ms); });
+    sender.send(numbered(1));
+    while (received < 1) co_await yield();
+
+    said = in_child([&] { return child(loop, at, lent); });
+
+    for (std::uint64_t i = 2; i <= 50; ++i) sender.send(numbered(i));
+    while (received < 50) co_await yield();
+    CHECK(number_in(lent.begin()->payload) == 0);
+    co_await sleeper.join();
+    reader.request_stop();
+    co_await reader.join();
+    CHECK(at.stats().kernel_drops == 0);
+    CHECK(at.close().has_value());
+  });
+  return said;
+}
+
+TEST_CASE("fork: in the child the loop says so, whatever is asked of it") {
+  CHECK(in_the_middle([](event_loop& loop, packet_conn&, datagram_batch&) {
+          const auto nothing = []() -> task<std::error_code> { co_return std::error_code(); };
+          return error_of([&] { return loop.run(nothing()); });
+        }) == "forked");
+  CHECK(in_the_middle([](event_loop& loop, packet_conn&, datagram_batch&) {
+          return error_of([&] { return loop.poll().error(); });
+        }) == "forked");
+  CHECK(in_the_middle([](event_loop& loop, packet_conn&, datagram_batch&) {
+          return error_of([&] { return loop.descriptor().error(); });
+        }) == "forked");
+}
+
+TEST_CASE("fork: in the child reads and writes of the parent's conn say so") {
+  CHECK(in_the_middle([](event_loop&, packet_conn& at, datagram_batch&) {
+          std::array<std::byte, 16> buffer;
+          const auto read = [&]() -> task<std::error_code> {
+            const auto got = co_await at.read_from(buffer);
+            co_return got ? std::error_code() : got.error();
+          };
+          return ending_of(read());
+        }) == "forked");
+  CHECK(in_the_middle([](event_loop&, packet_conn& at, datagram_batch&) {
+          const endpoint self = name_of(at);
+          const auto write = [&]() -> task<std::error_code> {
+            const auto sent = co_await at.write_to(as_payload("x"), self);
+            co_return sent ? std::error_code() : sent.error();
+          };
+          return ending_of(write());
+        }) == "forked");
+}
+
+TEST_CASE("fork: the child may close the conn, give buffers back and destroy the loop; the parent's go on") {
+  CHECK(in_the_middle([](event_loop&, packet_conn& at, datagram_batch& lent) {
+          lent.clear();
+          return at.close().has_value() ? "closed" : "not closed";
+        }) == "closed");
+  CHECK(in_the_middle([](event_loop&, packet_conn& at, datagram_batch&) {
+          packet_conn(std::move(at));
+          return "gone";
+        }) == "gone");
+  CHECK(in_the_middle([](event_loop& loop, packet_conn&, datagram_batch&) {
+          std::optional<event_loop> gone(std::move(loop));
+          gone.reset();
+          return "gone";
+        }) == "gone");
+}
+
+TEST_CASE("fork: the child has loops of its own, also inside of the parent's task") {
+  CHECK(in_the_middle([](event_loop&, packet_conn& at, datagram_batch&) {
+          event_loop own;
+          std::string text;
+          run(own, [&]() -> task<> {
+            auto here = open_conn(own);
+            const endpoint self = name_of(here);
+            std::array<std::byte, 16> buffer;
+            const auto sent = co_await here.write_to(as_payload("of the child"), self);
+            const auto got = co_await here.read_from(buffer);
+            if (sent && got) text = as_text(got->payload);
+            // The parent's conn is no more this loop's than it was.
+            const auto foreign = co_await at.read_from(buffer);
+            if (foreign || foreign.error() != errc::wrong_thread) text = "read the parent's";
+          });
+          return text;
+        }) == "of the child");
+}
+
+}  // namespace
