@@ -41,6 +41,15 @@ struct packet_options {
   /// Writes complete as soon as they are copied, and leave together when the loop next enters the kernel. An error is
   /// then reported by the next write (which is not sent), by `flush`, and in the counters.
   bool coalesce_writes = false;
+  /// Octets from which a send (a datagram, or a train of them) goes without a copy: the device fetches the payload from
+  /// the caller's memory. 0: never. Worth while for trains of at least some 16 KiB on devices that gather and compute
+  /// checksums. Where the kernel copies nevertheless (loopback, veth, datagrams that it must fragment) it is asked once
+  /// in 1024 sends to that address only, and a kernel that cannot (before 6.2) never.
+  ///
+  /// A write then ends when the kernel has let go of the payload, which is up to the device and its queue. Neither a
+  /// stop request nor a deadline is faster than that (the write says that it was sent), and closing the conn or
+  /// destroying a coroutine that writes blocks for so long. UDP only. IORING_OP_SENDMSG_ZC
+  std::size_t zero_copy_from = 0;
 };
 
 /// Opens a conn that receives at `address`.
@@ -74,7 +83,7 @@ URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view
 /// ICMPv6, bound or connected as it is. The conn owns it and closes it; after an error it is still the caller's.
 ///
 /// Of `options` only those count that can be set on an open socket: receive_offload, send_offload, longest_datagram,
-/// coalesce_writes. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all its descriptors).
+/// coalesce_writes, zero_copy_from. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all its descriptors).
 ///
 /// Errors: EBADF, ENOTSOCK; address_family_not_supported for other than AF_INET6; wrong_protocol_type for a stream or a
 /// protocol that is no conn's. Go: net.FilePacketConn.

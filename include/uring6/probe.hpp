@@ -26,6 +26,8 @@ struct URING6_EXPORT probe_report {
   bool buffer_rings = false;           ///< The kernel takes receive buffers out of a ring (Linux 5.19).
   /// One armed read delivered several datagrams over ::1 (Linux 6.0); nothing: it could not be tried.
   std::optional<bool> multishot_receive;
+  /// The kernel knows how to send without a copy (Linux 6.1); whether a device does, sending tells. SENDMSG_ZC
+  bool zero_copy_send = false;
 
   // The network.
   bool ipv6 = false;            ///< IPv6 sockets can be opened.

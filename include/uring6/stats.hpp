@@ -54,6 +54,8 @@ struct packet_stats {
   std::uint64_t parked_sends = 0;        ///< Had to wait for room in the socket's buffer.
   std::uint64_t failed_datagrams = 0;    ///< Not sent, with an error.
   std::uint64_t failed_after_write = 0;  ///< Of these, after `write_to` had returned (coalesce_writes).
+  std::uint64_t zero_copy_sends = 0;     ///< Datagrams and trains sent by SENDMSG_ZC (zero_copy_from).
+  std::uint64_t copied_sends = 0;        ///< Of these, copied by the kernel after all (IORING_NOTIF_USAGE_ZC_COPIED).
 };
 
 /// Counters of a TCP connection since it was opened.
@@ -117,6 +119,8 @@ inline constexpr auto counters_of<packet_stats> = std::to_array<named_counter<pa
     {"parked_sends", &packet_stats::parked_sends},
     {"failed_datagrams", &packet_stats::failed_datagrams},
     {"failed_after_write", &packet_stats::failed_after_write},
+    {"zero_copy_sends", &packet_stats::zero_copy_sends},
+    {"copied_sends", &packet_stats::copied_sends},
 });
 
 template <>

@@ -58,6 +58,12 @@ detail::buffer_class class_for(const packet_options& options) {
   return small ? detail::buffer_class::small : detail::buffer_class::large;
 }
 
+/// Raw sockets cannot, and a kernel may not know how to.
+std::size_t zero_copy_from(event_loop& loop, const packet_network& net, const packet_options& options) {
+  const bool can = net.kind == packet_kind::udp && loop.core()->ring().features().zero_copy_send;
+  return can ? options.zero_copy_from : 0;
+}
+
 result<file_descriptor> open_socket_for(const packet_network& net) {
   switch (net.kind) {
     case packet_kind::udp:
@@ -99,6 +105,7 @@ result<packet_conn> open(event_loop& loop, const packet_network& net, packet_opt
           .send = {.coalesce = options.coalesce_writes,
                    .trains = options.send_offload,
                    .udp = net.kind == packet_kind::udp,
+                   .zero_copy_from = zero_copy_from(loop, net, options),
                    .peer = peer.value_or(endpoint{})}}));
 }
 
@@ -186,6 +193,7 @@ result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options&
           .send = {.coalesce = options.coalesce_writes,
                    .trains = options.send_offload && udp,
                    .udp = udp,
+                   .zero_copy_from = zero_copy_from(loop, *net, options),
                    .peer = peer.value_or(endpoint{})}}));
 }
 

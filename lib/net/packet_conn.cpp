@@ -237,7 +237,9 @@ packet_stats packet_conn::stats() const noexcept {
           .refused_trains = out.refused,
           .parked_sends = out.parked,
           .failed_datagrams = out.failed,
-          .failed_after_write = out.coalesced_failed};
+          .failed_after_write = out.coalesced_failed,
+          .zero_copy_sends = out.zero_copy,
+          .copied_sends = out.copied};
 }
 
 }  // namespace uring6

@@ -163,6 +163,7 @@ void look_at_ring(probe_report& report, const loop_options& options) {
   }
   report.ring = true;
   report.registered_descriptor = features.registered_fd;
+  report.zero_copy_send = features.zero_copy_send;
   if (!report.registered_descriptor) {
     report.degraded.push_back(
         "the kernel refused to register the ring's descriptor: each system call looks it up");

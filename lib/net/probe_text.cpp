@@ -38,6 +38,7 @@ std::string to_string(const probe_report& report) {
     line("  registered fd", yes_no(report.registered_descriptor));
     line("  buffer rings", yes_no(report.buffer_rings));
     line("  multishot read", report.multishot_receive ? yes_no(*report.multishot_receive) : "not tried");
+    line("  zero-copy send", yes_no(report.zero_copy_send));
   }
   line("IPv6", !report.ipv6 ? "no" : report.ipv6_loopback ? "yes" : "yes, but no ::1");
   line("trains sent", report.longest_train == 0

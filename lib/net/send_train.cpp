@@ -5,6 +5,7 @@
 
 #include "ipv6/cmsg.hpp"
 #include "net/sender.hpp"
+#include "uring/kernel_abi.hpp"
 
 namespace uring6::detail {
 
@@ -20,7 +21,7 @@ std::error_code send_train::begin(const endpoint& destination, const control_mes
   limit_ = limit;
   room_ = longest_payload(destination.address);
   segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = refused = 0;
-  complete_ = may_park = false;
+  complete_ = may_park = zero_copy = answered_ = copied_ = false;
   block = nullptr;
   return {};
 }
@@ -96,6 +97,16 @@ void send_train::append_payload(std::span<const std::byte> payload) noexcept {
   vectors_ = static_cast<std::size_t>(extend(vectors_ > 0 ? &pieces_[vectors_ - 1] : nullptr, payload) - pieces_.data()) + 1;
 }
 
+std::size_t send_train::pages() const noexcept {
+  constexpr std::uintptr_t page = 4096;  // or longer, and then there are fewer
+  std::size_t count = 0;
+  for (const iovec& each : std::span(pieces_).first(vectors_)) {
+    const auto offset = reinterpret_cast<std::uintptr_t>(each.iov_base) % page;
+    count += (offset + each.iov_len + page - 1) / page;
+  }
+  return count;
+}
+
 void send_train::prepare(io_uring_sqe& entry) noexcept {
   std::size_t control_length = control_length_;
   // Only where it says something: some paths get the checksum of a train of one wrong.
@@ -111,10 +122,27 @@ void send_train::prepare(io_uring_sqe& entry) noexcept {
              .msg_control = control_length ? control_bytes_.data() : nullptr,
              .msg_controllen = control_length,
              .msg_flags = 0};
+  if (zero_copy) {
+    // It never parks: there are kernels that lose the control message of one that is tried again (before 6.10).
+    answered_ = copied_ = false;
+    ::io_uring_prep_sendmsg_zc(&entry, fd, &header_, MSG_DONTWAIT);
+    entry.ioprio = kernel_abi::send_zc_report_usage;
+    return;
+  }
   ::io_uring_prep_sendmsg(&entry, fd, &header_, may_park ? 0 : MSG_DONTWAIT);
   if (!may_park) entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
-void send_train::complete(completion what) noexcept { owner->finished(*this, what.result); }
+void send_train::complete(completion what) noexcept {
+  if (what.more()) {
+    answered_ = true;
+    answer_ = what.result;
+    return;
+  }
+  if (what.flags & IORING_CQE_F_NOTIF) {
+    copied_ = static_cast<std::uint32_t>(what.result) & kernel_abi::notif_usage_zc_copied;
+  }
+  owner->finished(*this, zero_copy && answered_ ? answer_ : what.result);
+}
 
 }  // namespace uring6::detail

@@ -83,10 +83,22 @@ class send_train final : public operation, public train_hook {
 
   std::span<part> parts() noexcept { return {parts_.data(), parts_used_}; }
   std::size_t datagrams() const noexcept { return datagrams_; }
+  std::size_t bytes() const noexcept { return bytes_; }
   std::size_t segment() const noexcept { return segment_; }
   const endpoint& destination() const noexcept { return destination_; }
   const control_message& control() const noexcept { return control_; }
   bool addressed() const noexcept { return name_length_ != 0; }
+
+  /// At most so many pages of memory hold the payload.
+  std::size_t pages() const noexcept;
+
+  /// Over when the enter that submits it returns; only a failure costs a completion.
+  bool quiet() const noexcept { return !may_park && !zero_copy; }
+
+  // Of a send without a copy. It has two completions: the result, and the notification that the kernel has let go of
+  // the payload. It is over with the second one.
+  bool answered() const noexcept { return answered_; }  // the result has come
+  bool copied() const noexcept { return copied_; }      // the notification says that the kernel has copied after all
 
   void prepare(io_uring_sqe& entry) noexcept override;
   void complete(completion what) noexcept override;
@@ -95,6 +107,7 @@ class send_train final : public operation, public train_hook {
   int fd = -1;
   slab_block* block = nullptr;  // the slab memory that its payloads lie in
   bool may_park = false;        // it was refused once because the socket's buffer is full: now it waits for room
+  bool zero_copy = false;       // the kernel is asked to send the payload from where it lies
   std::size_t refused = 0;      // the length of the train's datagrams, if it was refused; and of those sent again
 
  private:
@@ -111,6 +124,9 @@ class send_train final : public operation, public train_hook {
   std::size_t control_length_ = 0;
   socklen_t name_length_ = 0;
   bool complete_ = false;  // a shorter one was the last
+  bool answered_ = false;
+  bool copied_ = false;
+  int answer_ = 0;
   endpoint destination_;
   control_message control_;
   sockaddr_in6 name_{};

@@ -16,6 +16,30 @@ constexpr std::size_t most_held = 64;  // trains of one conn, of the pool's 512
 // EIO: no checksum offload (before 6.11), IPsec. EINVAL, EMSGSIZE: a segment longer than the path takes whole.
 bool refuses_trains(int result) noexcept { return result == -EIO || result == -EINVAL || result == -EMSGSIZE; }
 
+// Nothing was sent, and a copy may go. Errors that the network has reported are not among them: they are told once.
+bool fails_without_copy(int result) noexcept {
+  switch (-result) {
+    case EAGAIN:      // waits for room, as a copy
+    case ENOMEM:
+    case ENOBUFS:     // RLIMIT_MEMLOCK, net.core.optmem_max
+    case EMSGSIZE:    // more pages than the kernel takes
+    case EFAULT:      // memory that cannot be pinned
+    case EINVAL:
+    case EIO:
+    case EACCES:
+    case EOPNOTSUPP:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The kernel does not know the operation or that it has to report (before 6.2), or a restriction forbids it: then there
+// is no notification. Or the socket cannot do it.
+bool is_unknown(const send_train& train, int result) noexcept {
+  return result == -EOPNOTSUPP || (!train.answered() && (result == -EINVAL || result == -EACCES));
+}
+
 }  // namespace
 
 // --- writers ---
@@ -206,8 +230,16 @@ void sender::hurry() noexcept {
 }
 
 void sender::depart(send_train& train) noexcept {
+  if (zero_copy_ && zero_copy_->takes(train)) [[unlikely]] {
+    train.zero_copy = true;
+    ++parked_;
+  }
+  launch(train);
+}
+
+void sender::launch(send_train& train) noexcept {
   // A quiet operation ends without a completion to wake up for: somebody may wait for it.
-  if (!train.may_park && (train.parts().front().owner || !departed_.empty())) loop_.expect_progress();
+  if (train.quiet() && (train.parts().front().owner || !departed_.empty())) loop_.expect_progress();
   flying_.push_back(train);
   loop_.ring().queue(train);
 }
@@ -332,12 +364,13 @@ bool sender::write_ahead(const outgoing& message, bool addressed, std::error_cod
 
 void sender::finished(send_train& train, int outcome) noexcept {
   static_cast<train_hook&>(train).unlink();
+  if (train.zero_copy && copy_instead(train, outcome)) return;
   const auto parts = train.parts();
   if (outcome == -EAGAIN && !train.may_park && !closing_) {
     ++counters_.parked;
     ++parked_;
     train.may_park = true;
-    depart(train);
+    launch(train);
     return;
   }
   if (train.may_park) --parked_;
@@ -364,6 +397,31 @@ void sender::finished(send_train& train, int outcome) noexcept {
   retire(train);
 }
 
+// A send without a copy is over. True: it goes again, the normal way. Else the outcome is one as of other sends.
+bool sender::copy_instead(send_train& train, int& outcome) noexcept {
+  train.zero_copy = false;
+  --parked_;
+  if (outcome >= 0) {
+    ++counters_.zero_copy;
+    if (!train.copied()) return false;
+    ++counters_.copied;
+    if (zero_copy_) zero_copy_->copied_towards(train.destination().address);
+    return false;
+  }
+  if (!fails_without_copy(outcome)) return false;
+  if (is_unknown(train, outcome)) zero_copy_.reset();
+  // Whoever gave up meanwhile need not wait for another try.
+  const auto parts = train.parts();
+  const auto given_up = [](const send_train::part& each) { return each.owner && each.owner->ended_; };
+  if (closing_ || std::ranges::any_of(parts, given_up)) {
+    outcome = -ECANCELED;
+    return false;
+  }
+  if (outcome == -EAGAIN) return false;
+  launch(train);
+  return true;
+}
+
 // Hands the parts of a train that did not go to fresh ones. False: no train is free, the rest must wait.
 bool sender::resend(send_train& old) noexcept {
   for (send_train::part& each : old.parts()) {
@@ -376,7 +434,7 @@ bool sender::resend(send_train& old) noexcept {
       fresh->block = old.block;
       if (old.block) ++old.block->trains;
       fresh->append(each.take_first(old.segment()));
-      depart(*fresh);
+      launch(*fresh);
     }
   }
   static_cast<train_hook&>(old).unlink();

@@ -3,10 +3,12 @@
 // single datagrams, once.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "net/send_pool.hpp"
+#include "net/zero_copy.hpp"
 #include "uring6/detail/packet_operations.hpp"
 
 namespace uring6::detail {
@@ -19,6 +21,8 @@ struct send_counters {
   std::uint64_t parked = 0;     // sends that had to wait for room in the socket's buffer
   std::uint64_t failed = 0;     // datagrams with an error
   std::uint64_t coalesced_failed = 0;  // of these, already reported as written (coalesce_writes)
+  std::uint64_t zero_copy = 0;         // sends that the kernel was to make without a copy, and made
+  std::uint64_t copied = 0;            // of these, those that it copied after all
 };
 
 class sender final : outbound {
@@ -27,11 +31,14 @@ class sender final : outbound {
     bool coalesce = false;                          // copy, complete at once, send at the end of the turn
     bool trains = true;                             // UDP with UDP_SEGMENT
     bool udp = true;                                // else raw IP or ICMP: no UDP header, and no IPv4
+    std::size_t zero_copy_from = 0;                 // octets of a send; 0: always copy
     endpoint peer{};                                // of a connected socket
   };
 
   sender(loop_core& loop, int fd, options what)
-      : loop_(loop), fd_(fd), options_(what), pool_(send_pool::of(loop)) {}
+      : loop_(loop), fd_(fd), options_(what), pool_(send_pool::of(loop)) {
+    if (what.zero_copy_from > 0) zero_copy_ = std::make_unique<zero_copy_choice>(what.zero_copy_from);
+  }
   sender(const sender&) = delete;
   sender& operator=(const sender&) = delete;
 
@@ -76,6 +83,8 @@ class sender final : outbound {
   bool resend(send_train& old) noexcept;
   void remember_refusal(const ip_address& route, std::size_t from) noexcept;
   void depart(send_train& train) noexcept;
+  void launch(send_train& train) noexcept;
+  bool copy_instead(send_train& train, int& outcome) noexcept;
   void retire(send_train& train) noexcept;
   void account(const send_train::part& part, std::error_code error) noexcept;
   void settle(write_waiter& writer) noexcept;
@@ -97,9 +106,11 @@ class sender final : outbound {
   send_train* open_ = nullptr;                           // the train that writes ahead join
   slab_block* block_ = nullptr;
   std::vector<refusal> refusing_;
+  std::unique_ptr<zero_copy_choice> zero_copy_;          // nullptr: everything is copied
   std::error_code late_error_;                           // the first of a write ahead since it was last asked for
   std::size_t held_ = 0;                                 // trains taken from the pool
-  std::size_t parked_ = 0;                               // of these, those that wait for room in the socket
+  std::size_t parked_ = 0;                               // of these, those that wait for room in the socket, or for
+                                                         // the kernel to let go of what it does not copy
   bool starved_ = false;                                 // waits until another sender gives something back
   bool closing_ = false;
   send_counters counters_;

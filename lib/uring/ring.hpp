@@ -37,6 +37,7 @@ struct ring_features {
   bool messages = false;   // rings can be woken by messages (IORING_OP_MSG_RING)
   bool min_wait = false;   // asked for, and the kernel has it
   bool busy_poll = false;  // the same
+  bool zero_copy_send = false;  // SENDMSG_ZC
   std::vector<std::string> refused;
 };
 

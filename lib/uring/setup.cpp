@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <thread>
 
 #include "uring/kernel_abi.hpp"
@@ -84,6 +85,13 @@ bool has_room_for_buffers(::io_uring& ring) {
   if (code == 0) ::io_uring_unregister_buf_ring(&ring, 0);
   ::munmap(page, size);
   return code != -ENOMEM;  // whatever else is wrong is told by whoever needs buffers
+}
+
+/// Nothing but a reason to try: what else a send without a copy needs is seen when it is sent.
+bool knows_zero_copy_send(::io_uring& ring) {
+  const std::unique_ptr<::io_uring_probe, void (*)(::io_uring_probe*)> known(::io_uring_get_probe_ring(&ring),
+                                                                             ::io_uring_free_probe);
+  return known && ::io_uring_opcode_supported(known.get(), IORING_OP_SENDMSG_ZC);
 }
 
 struct attempt {
@@ -183,6 +191,7 @@ result<void> set_up_ring(const ring_options& options, ::io_uring& ring, ring_fea
         features.messages = parameters.features & kernel_abi::feat_reg_reg_ring;
         features.submission_entries = parameters.sq_entries;
         features.completion_entries = parameters.cq_entries;
+        features.zero_copy_send = knows_zero_copy_send(ring);
         features.min_wait = options.min_wait && (parameters.features & kernel_abi::feat_min_timeout);
         if (options.min_wait && !features.min_wait) {
           features.refused.push_back(

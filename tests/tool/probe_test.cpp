@@ -42,7 +42,8 @@ TEST_CASE("uring6 probe: tells what the machine gives, as lines and as JSON") {
   CHECK(said.at("missing").empty());
   CHECK(names_of(said.at("io_uring")) == std::vector<std::string>{"buffer_rings", "completion_entries", "features",
                                                                   "multishot_receive", "registered_descriptor",
-                                                                  "ring", "setup_flags", "submission_entries"});
+                                                                  "ring", "setup_flags", "submission_entries",
+                                                                  "zero_copy_send"});
   CHECK(said.at("io_uring").at("ring") == true);
   CHECK(said.at("io_uring").at("multishot_receive") == true);
   CHECK(said.at("io_uring").at("submission_entries") == 256);

@@ -34,6 +34,7 @@ TEST_CASE("probe finds a ring that reads from ::1") {
   // Linux has both since 5.0; the floor is 6.1.
   CHECK((report.longest_train == 64 || report.longest_train == 128));
   CHECK(report.receive_trains);
+  CHECK(report.zero_copy_send);
 }
 
 TEST_CASE("probe names the running kernel") {
