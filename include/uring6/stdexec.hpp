@@ -1,5 +1,5 @@
-// Senders (P2300): uring6's operations and tasks as senders, and senders awaited by uring6's coroutines. Optional: empty
-// without <stdexec/execution.hpp> (github.com/NVIDIA/stdexec); URING6_HAS_STDEXEC says whether it is there.
+// Senders (P2300): uring6's operations and tasks as senders, and senders awaited by uring6's coroutines. Optional:
+// empty without <stdexec/execution.hpp> (github.com/NVIDIA/stdexec); URING6_HAS_STDEXEC says whether it is there.
 #pragma once
 
 #if __has_include(<stdexec/execution.hpp>)
@@ -253,7 +253,8 @@ class sender_awaiter final : ready_node, remote_target {
     handle = waiting;
     open(*loop_);
     started_ = starting_ = true;
-    if (const std::stop_token& token = stop_token_of(waiting); token.stop_possible()) link_.emplace(token, relay{&stop_});
+    const std::stop_token& token = stop_token_of(waiting);
+    if (token.stop_possible()) link_.emplace(token, relay{&stop_});
     stdexec::start(operation_);
     const std::scoped_lock lock(mutex_);
     starting_ = false;
@@ -306,15 +307,16 @@ class sender_awaiter final : ready_node, remote_target {
 }  // namespace detail
 
 /// A sender of what `make()` gives to await: an operation of a conn, a timer, a task. It is called, and what it gives
-/// is awaited, on the loop's thread, whichever thread starts the sender; the receiver is completed there. The sender may
-/// be connected again where `make` can be copied.
+/// is awaited, on the loop's thread, whichever thread starts the sender; the receiver is completed there. The sender
+/// may be connected again where `make` can be copied.
 ///
-///     auto reading = as_sender(loop, [&] { return pc.read_from(buffer); }) | stdexec::then([](result<datagram> got) { ... });
+///     auto reading = as_sender(loop, [&] { return pc.read_from(buffer); }) |
+///                    stdexec::then([](result<datagram> got) { ... });
 ///
-/// Completes exactly once: with the value, a result<T> as it is, so that what the network does is a value here, too; with
-/// an exception that was thrown as set_error(std::exception_ptr); with set_stopped if the receiver's stop token was
-/// triggered and the operation ended as canceled by that (a datagram that was there before is a value), or if the loop
-/// ends before it. A task that gives no result<T> must tell by its value that it was stopped.
+/// Completes exactly once: with the value, a result<T> as it is, so that what the network does is a value here, too;
+/// with an exception that was thrown as set_error(std::exception_ptr); with set_stopped if the receiver's stop token
+/// was triggered and the operation ended as canceled by that (a datagram that was there before is a value), or if the
+/// loop ends before it. A task that gives no result<T> must tell by its value that it was stopped.
 template <detail::makes_awaitable Make>
 auto as_sender(event_loop& loop, Make make) {
   return detail::loop_sender<Make>(loop.core(), std::move(make));
@@ -330,7 +332,8 @@ auto as_sender(event_loop& loop, A&& awaited) {
 /// Awaits a sender in a task of a running loop; the task goes on there, wherever the sender completes. The stop of the
 /// task is a stop request to the sender.
 ///
-///     result<int> sum = co_await from_sender(stdexec::starts_on(pool, stdexec::just(1, 2)) | stdexec::then(std::plus()));
+///     auto adding = stdexec::starts_on(pool, stdexec::just(1, 2)) | stdexec::then(std::plus());
+///     result<int> sum = co_await from_sender(std::move(adding));
 ///
 /// Returns result<T>: the value, the tuple of several values, or nothing; a result<T> as it is. set_stopped is
 /// `errc::canceled`, set_error of a std::error_code is that error; any other error is thrown. `errc::wrong_thread`

@@ -103,9 +103,9 @@ class ring {
   std::error_code enter_and_gather(std::optional<std::chrono::nanoseconds> timeout,
                                    std::chrono::microseconds gather) noexcept;
 
-  /// Ends the sleep of `other`, which another thread is in, by a message to it, at once: one system call, as a write to
-  /// an eventfd that `other` reads would be, but nothing is read there and armed again. False if the message did not go,
-  /// or may not have gone: then it is to be woken in another way. IORING_OP_MSG_RING
+  /// Ends the sleep of `other`, which another thread is in, by a message to it, at once: one system call, as a write
+  /// to an eventfd that `other` reads would be, but nothing is read there and armed again. False if the message did
+  /// not go, or may not have gone: then it is to be woken in another way. IORING_OP_MSG_RING
   bool wake(const ring& other) noexcept;
 
   /// Delivers the completions that are there to their operations. Returns how many.

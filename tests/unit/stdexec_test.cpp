@@ -86,7 +86,8 @@ TEST_CASE("stdexec: a task is a sender, and composes with others", "[threads]") 
   CHECK(std::get<0>(*got) == "slept2");
 }
 
-TEST_CASE("stdexec: operations of conns are senders that can be connected again; their results are values", "[threads]") {
+TEST_CASE("stdexec: operations of conns are senders, connected as often as one likes; their results are values",
+          "[threads]") {
   remote_loop there;
   std::optional<packet_conn> pc;
   REQUIRE(stdexec::sync_wait(as_sender(there.loop, [&]() -> task<> {
@@ -128,7 +129,8 @@ TEST_CASE("stdexec: an exception of the task is the sender's error", "[threads]"
   CHECK_THROWS_AS(stdexec::sync_wait(as_sender(there.loop, no_task)), std::logic_error);
 }
 
-TEST_CASE("stdexec: the receiver's stop ends the operation as stopped, also one that came before the start", "[threads]") {
+TEST_CASE("stdexec: the receiver's stop ends the operation as stopped, also one that came before the start",
+          "[threads]") {
   remote_loop there;
   for (const bool before : {true, false}) {
     completions seen;
@@ -157,7 +159,8 @@ TEST_CASE("stdexec: a stop that races with the end completes the receiver once",
   completions seen;
   for (int round = 1; round <= 500; ++round) {
     stdexec::inplace_stop_source stop;
-    auto operation = stdexec::connect(as_sender(there.loop, [round] { return sleep_for(std::chrono::microseconds(round % 50)); }),
+    const std::chrono::microseconds while_it_sleeps(round % 50);
+    auto operation = stdexec::connect(as_sender(there.loop, [=] { return sleep_for(while_it_sleeps); }),
                                       counting_receiver{&seen, stop.get_token()});
     stdexec::start(operation);
     stop.request_stop();
@@ -255,7 +258,8 @@ TEST_CASE("stdexec: a sender that completes on another thread brings the task ba
   run(loop, [&]() -> task<> {
     const auto here = std::this_thread::get_id();
     for (int i = 0; i < 300; ++i) {
-      auto there = stdexec::schedule(elsewhere.get_scheduler()) | stdexec::then([] { return std::this_thread::get_id(); });
+      auto there = stdexec::schedule(elsewhere.get_scheduler()) |
+                   stdexec::then([] { return std::this_thread::get_id(); });
       const auto where = co_await from_sender(std::move(there));
       REQUIRE(where);
       REQUIRE(*where == worker.get_id());

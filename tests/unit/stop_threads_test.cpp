@@ -145,7 +145,8 @@ TEST_CASE("stop from another thread: reaches an accept, a dial, and a stream's r
     std::array<std::byte, 64> from{};
     std::array<std::byte, 64> into{};
     const auto moved = co_await when_all(accepted->write(from), dialed->read(into));
-    if (!expected(std::get<0>(moved)) || !expected(std::get<1>(moved))) throw std::runtime_error("neither moved nor canceled");
+    const auto& [written, read] = moved;
+    if (!expected(written) || !expected(read)) throw std::runtime_error("neither moved nor canceled");
     const auto silence = co_await with_timeout(20us, accepted->read(into));
     if (silence) throw std::runtime_error("octets from nowhere");
   });
