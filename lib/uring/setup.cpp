@@ -186,8 +186,8 @@ result<void> set_up_ring(const ring_options& options, ::io_uring& ring, ring_fea
         ::io_uring_ring_dontfork(&ring);
         features.setup_flags = parameters.flags;
         features.kernel_features = parameters.features;
-        // Messages are older than this feature. But only since the same version are they handed to the task that a
-        // ring with DEFER_TASKRUN belongs to.
+        // Messages are older than this feature (Linux 6.3). How older kernels hand them to a ring with DEFER_TASKRUN
+        // has not been tried: there the eventfd does it.
         features.messages = parameters.features & kernel_abi::feat_reg_reg_ring;
         features.submission_entries = parameters.sq_entries;
         features.completion_entries = parameters.cq_entries;
