@@ -124,6 +124,14 @@ void limit_rate(std::uint32_t index, std::uint32_t rate) {
   ask(message, "tc qdisc replace tbf");
 }
 
+void drop_queue(std::uint32_t index) {
+  netlink_request<tcmsg> request(RTM_DELQDISC, NLM_F_ACK);
+  request->tcm_family = AF_UNSPEC;
+  request->tcm_ifindex = static_cast<int>(index);
+  request->tcm_parent = TC_H_ROOT;
+  ask(request.message(), "tc qdisc delete");
+}
+
 void write_sysctl(const std::string& path, const std::string& value) {
   const file_descriptor file = open_sysctl(path, O_WRONLY);
   if (::write(file.get(), value.data(), value.size()) < 0) {

@@ -41,6 +41,9 @@ void delete_address(std::uint32_t index, const ip_address& address, std::uint8_t
 /// What leaves by this link waits in a queue and goes at this rate, in octets a second. `tc qdisc replace ... tbf`
 void limit_rate(std::uint32_t index, std::uint32_t rate);
 
+/// Throws the queue away, with what waits in it; the link is as fast as it can again. `tc qdisc delete`
+void drop_queue(std::uint32_t index);
+
 /// Writes /proc/sys/`path`, such as "net/ipv6/mld_max_msf".
 void write_sysctl(const std::string& path, const std::string& value);
 
