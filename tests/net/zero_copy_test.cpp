@@ -548,6 +548,25 @@ TEST_CASE("a frame that goes while it writes without a copy waits until the kern
   CHECK(link.read_signal() == sent);
 }
 
+TEST_CASE("a train that a queue takes apart is held until its last datagram has left") {
+  queued_link link(5 * flows);
+  event_loop loop;
+  auto from = link.open(loop);
+  bytes all = counting(12 * 1201, 77);
+  const bytes sent = all;
+  run(loop, [&]() -> task<> {
+    auto batch = pieces_of(all, 1201, link.there);
+    const auto written = co_await from.write_batch(batch);
+    std::ranges::fill(all, std::byte{0});
+    CHECK(written == std::size_t{12});
+    CHECK(from.stats().sent_trains == 1);
+    CHECK(from.stats().zero_copy_sends == 1);
+  });
+  bytes arrived = link.read_signal();
+  while (arrived.size() < sent.size()) arrived = join({arrived, link.read()});
+  CHECK(arrived == sent);
+}
+
 TEST_CASE("a loop that goes while it writes without a copy waits until the kernel has let go") {
   queued_link link(flows);
   auto loop = std::make_unique<event_loop>();
