@@ -97,10 +97,12 @@ result<std::vector<endpoint>> detail::resolve_call::operator()() const {
   // The C interface would cut at the first zero, and look another name up.
   if (name.find('\0') != name.npos) return fail(resolve_errc::not_found);
   if (service.find('\0') != service.npos) return fail(resolve_errc::unknown_service);
-  // The C library says only "no such name" to a zone that does not exist.
-  if (name.find('%') != name.npos) {
-    if (const auto scoped = ip_address::parse(name); !scoped && scoped.error() == errc::unknown_zone)
-      return fail(scoped.error());
+  std::string host = name;
+  // The C library says only "no such name" to a zone that does not exist, and to one by a long alternative name.
+  if (const auto percent = name.find('%'); percent != name.npos) {
+    const auto scoped = ip_address::parse(name);
+    if (!scoped && scoped.error() == errc::unknown_zone) return fail(scoped.error());
+    if (scoped) host = name.substr(0, percent + 1) + std::to_string(scoped->zone());
   }
   addrinfo wanted{};
   wanted.ai_family = family_of(options);
@@ -108,7 +110,7 @@ result<std::vector<endpoint>> detail::resolve_call::operator()() const {
   addrinfo* first = nullptr;
   // Without a name or a service getaddrinfo wants the other one.
   const char* const port = service.empty() ? "0" : service.c_str();
-  const int code = ::getaddrinfo(name.empty() ? nullptr : name.c_str(), port, &wanted, &first);
+  const int code = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), port, &wanted, &first);
   if (code == EAI_SYSTEM) return fail_errno(errno);
   if (code != 0) return fail(std::error_code(code, resolve_category()));
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> all(first, ::freeaddrinfo);

@@ -6,6 +6,7 @@
 
 #include "ipv6/address_text.hpp"
 #include "sys/socket.hpp"
+#include "uring6/interface.hpp"
 
 namespace uring6 {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 static_assert(zone_name_size == IF_NAMESIZE);
 
 result<std::uint32_t> find_zone(std::string_view name) {
-  if (name.size() >= zone_name_size) return fail(errc::unknown_zone);
+  // Longer than a name can be: an alternative one, of which if_nametoindex knows the short ones only.
+  if (name.size() >= zone_name_size) return interface::by_name(name).map([](const interface& i) { return i.index; });
   std::array<char, zone_name_size> terminated{};
   name.copy(terminated.data(), terminated.size() - 1);
   const unsigned index = if_nametoindex(terminated.data());

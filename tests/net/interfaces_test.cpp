@@ -1,4 +1,9 @@
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -21,6 +26,20 @@
 #include "sys/membership.hpp"
 #include "sys/socket.hpp"
 #include "uring6/interface.hpp"
+#include "uring6/resolve.hpp"
+
+namespace {
+
+std::atomic<int> questions = 0;  // to the kernel, over netlink
+
+}  // namespace
+
+// In place of libmnl's: it counts.
+extern "C" ssize_t mnl_socket_sendto(const mnl_socket* socket, const void* request, std::size_t size) {
+  static const auto original = reinterpret_cast<decltype(&mnl_socket_sendto)>(::dlsym(RTLD_NEXT, "mnl_socket_sendto"));
+  ++questions;
+  return original(socket, request, size);
+}
 
 namespace {
 
@@ -217,6 +236,94 @@ TEST_CASE("an address is tentative until its uniqueness is proved, and duplicate
   CHECK(has_all(state("2001:db8::78"), address_flags::tentative));
   CHECK(eventually([&] { return !has_all(state("2001:db8::78"), address_flags::tentative); }));
   CHECK(eventually([&] { return has_all(state("2001:db8::77"), address_flags::duplicate); }));
+}
+
+TEST_CASE("the addresses of many interfaces are one question, and each is there once") {
+  const network_namespace space;
+  const auto inside = space.enter();
+  constexpr std::uint8_t pairs = 50;
+  const auto numbered = [](std::uint8_t n) {
+    return ip_address({0x20, 1, 0x0d, 0xb8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, n});
+  };
+  for (std::uint8_t n = 0; n < pairs; ++n) {
+    create_veth("near" + std::to_string(n), space, "far" + std::to_string(n));
+    add_address(or_throw(interface::by_name("near" + std::to_string(n))).index, numbered(n), 64);
+  }
+  int before = questions;
+  const std::vector<interface> links = or_throw(interface::all());
+  CHECK(questions - before == 1);
+  CHECK(links.size() == 1 + 2 * pairs);
+  before = questions;
+  const std::vector<interface_address> all = or_throw(interface::all_addresses());
+  CHECK(questions - before == 1);
+  for (std::uint8_t n = 0; n < pairs; ++n) {
+    const interface_address* found = find(all, numbered(n));
+    REQUIRE(found != nullptr);
+    const auto on = std::ranges::find(links, found->interface_index, &interface::index);
+    REQUIRE(on != links.end());
+    CHECK(on->name == "near" + std::to_string(n));
+  }
+  std::set<ip_address> distinct;
+  for (const interface_address& a : all) distinct.insert(a.address);
+  CHECK(distinct.size() == all.size());
+}
+
+TEST_CASE("an address that the kernel made for privacy is temporary, the one it was made from is not") {
+  const veth_pair cable;
+  const auto inside = cable.near.space.enter();
+  write_sysctl("net/ipv6/conf/near0/use_tempaddr", "2");
+  const ip_address public_one = address("2001:db8:5::1");
+  add_address(cable.near.link.index, public_one, 64, {.valid = 90'000, .preferred = 80'000, .make_temporary = true});
+  const std::vector<interface_address> all = or_throw(cable.near.link.addresses());
+  const interface_address* made_from = find(all, public_one);
+  REQUIRE(made_from != nullptr);
+  CHECK_FALSE(made_from->is(address_flags::temporary));
+  CHECK(std::ranges::count_if(all, [](const auto& a) { return a.is(address_flags::temporary); }) == 1);
+  const auto temporary = std::ranges::find_if(all, [](const auto& a) { return a.is(address_flags::temporary); });
+  REQUIRE(temporary != all.end());
+  CHECK(std::equal(public_one.bytes().begin(), public_one.bytes().begin() + 8, temporary->address.bytes().begin()));
+  CHECK_FALSE(temporary->is(address_flags::permanent));
+  CHECK(temporary->valid.has_value());
+}
+
+TEST_CASE("the link address of a tunnel is its IP address, and hidden") {
+  const network_namespace space;
+  const auto inside = space.enter();
+  const file_descriptor device(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+  if (!device) SKIP("no /dev/net/tun: " + std::system_category().message(errno));
+  ifreq request{};
+  std::strcpy(request.ifr_name, "tunnel0");
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  REQUIRE(::ioctl(device.get(), TUNSETIFF, &request) == 0);
+  CHECK(or_throw(interface::by_name("tunnel0")).hardware_address.size() == 6);
+  constexpr int ip6gre = 823;  // ARPHRD_IP6GRE
+  for (const unsigned long type : {ARPHRD_TUNNEL, ARPHRD_TUNNEL6, ARPHRD_SIT, ARPHRD_IPGRE, ip6gre}) {
+    INFO(type);
+    REQUIRE(::ioctl(device.get(), TUNSETLINK, type) == 0);
+    CHECK(or_throw(interface::by_name("tunnel0")).hardware_address.empty());
+  }
+  REQUIRE(::ioctl(device.get(), TUNSETLINK, static_cast<unsigned long>(ARPHRD_ETHER)) == 0);
+  CHECK(or_throw(interface::by_name("tunnel0")).hardware_address.size() == 6);
+}
+
+TEST_CASE("an alternative name finds its interface, as a name and as a zone, however long it is") {
+  const veth_pair cable;
+  const auto inside = cable.near.space.enter();
+  const std::uint32_t index = cable.near.link.index;
+  for (const std::size_t length : {1UL, 15UL, 16UL, 127UL}) {
+    const std::string name(length, 'x');
+    INFO(name);
+    const std::string text = "fe80::1%" + name;
+    CHECK(ip_address::parse(text).error() == errc::unknown_zone);
+    add_alternative_name(index, name);
+    CHECK(or_throw(interface::by_name(name)).index == index);
+    CHECK(ip_address::parse(text) == address("fe80::1").with_zone(index));
+    CHECK(endpoint::parse("[" + text + "]:9") == endpoint{address("fe80::1").with_zone(index), 9});
+    const std::vector<endpoint> resolved = or_throw(detail::resolve_call{text, "9", {}}());
+    CHECK(resolved == std::vector{endpoint{address("fe80::1").with_zone(index), 9}});
+  }
+  CHECK(ip_address::parse("fe80::1%" + std::string(128, 'x')).error() == errc::unknown_zone);
+  CHECK(address("fe80::1").with_zone(index).to_string() == "fe80::1%near0");
 }
 
 TEST_CASE("IPv4 addresses are listed v4-mapped") {

@@ -22,12 +22,13 @@ void ask(nlmsghdr* request, const char* what) {
 }
 
 void put_address(nlmsghdr* request, const ip_address& address) {
-  mnl_attr_put(request, IFA_LOCAL, address.bytes().size(), address.bytes().data());
+  const std::size_t skipped = address.is_v4_mapped() ? 12 : 0;
+  mnl_attr_put(request, IFA_LOCAL, address.bytes().size() - skipped, address.bytes().data() + skipped);
 }
 
 netlink_request<ifaddrmsg>& fill(netlink_request<ifaddrmsg>& request, std::uint32_t index,
                                  const ip_address& address, std::uint8_t prefix_length) {
-  request->ifa_family = AF_INET6;
+  request->ifa_family = address.is_v4_mapped() ? AF_INET : AF_INET6;
   request->ifa_prefixlen = prefix_length;
   request->ifa_index = index;
   put_address(request.message(), address);
@@ -50,10 +51,40 @@ void set_link(std::uint32_t index, link_state state) {
   ask(request.message(), "ip link set");
 }
 
+bool is_operational(std::uint32_t index) {
+  constexpr std::uint8_t operational = 6;  // IF_OPER_UP of linux/if.h, which does not go with net/if.h
+  netlink_request<ifinfomsg> request(RTM_GETLINK, NLM_F_ACK);
+  request->ifi_index = static_cast<int>(index);
+  bool up = false;
+  const result<void> done = netlink_ask(request.message(), [&](const nlmsghdr& answer) {
+    for_each_attribute<ifinfomsg>(answer, [&](std::uint16_t type, std::span<const std::byte> value) {
+      if (type == IFLA_OPERSTATE) up = attribute_as<std::uint8_t>(value) == operational;
+    });
+  });
+  if (!done) throw std::system_error(done.error(), "ip link show");
+  return up;
+}
+
 void delete_link(std::uint32_t index) {
   netlink_request<ifinfomsg> request(RTM_DELLINK, NLM_F_ACK);
   request->ifi_index = static_cast<int>(index);
   ask(request.message(), "ip link delete");
+}
+
+void set_mtu(std::uint32_t index, std::uint32_t mtu) {
+  netlink_request<ifinfomsg> request(RTM_NEWLINK, NLM_F_ACK);
+  request->ifi_index = static_cast<int>(index);
+  mnl_attr_put_u32(request.message(), IFLA_MTU, mtu);
+  ask(request.message(), "ip link set mtu");
+}
+
+void add_alternative_name(std::uint32_t index, const std::string& name) {
+  netlink_request<ifinfomsg> request(RTM_NEWLINKPROP, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND);
+  request->ifi_index = static_cast<int>(index);
+  nlattr* names = mnl_attr_nest_start(request.message(), IFLA_PROP_LIST | NLA_F_NESTED);
+  mnl_attr_put_strz(request.message(), IFLA_ALT_IFNAME, name.c_str());
+  mnl_attr_nest_end(request.message(), names);
+  ask(request.message(), "ip link property add altname");
 }
 
 void create_veth(const std::string& name, const network_namespace& far, const std::string& far_name,
@@ -81,7 +112,9 @@ void add_address(std::uint32_t index, const ip_address& address, std::uint8_t pr
   fill(request, index, address, prefix_length);
   const ifa_cacheinfo info{.ifa_prefered = options.preferred, .ifa_valid = options.valid};
   mnl_attr_put(request.message(), IFA_CACHEINFO, sizeof info, &info);
-  if (!options.prove_unique) mnl_attr_put_u32(request.message(), IFA_FLAGS, IFA_F_NODAD);
+  const std::uint32_t flags =
+      (options.prove_unique ? 0U : IFA_F_NODAD) | (options.make_temporary ? IFA_F_MANAGETEMPADDR : 0U);
+  mnl_attr_put_u32(request.message(), IFA_FLAGS, flags);
   ask(request.message(), "ip addr add");
 }
 

@@ -15,7 +15,14 @@ inline constexpr std::uint32_t loopback_index = 1;  // In every network namespac
 enum class link_state { down, up };
 
 void set_link(std::uint32_t index, link_state state);
+/// Whether the kernel has told everybody that the link is up and has its carrier: what it does then is under way.
+/// `ip -d link`, "state UP"
+bool is_operational(std::uint32_t index);
 void delete_link(std::uint32_t index);
+/// `ip link set mtu`. Below 1,280 the kernel takes IPv6 off the device.
+void set_mtu(std::uint32_t index, std::uint32_t mtu);
+/// `ip link property add altname`: up to 127 characters.
+void add_alternative_name(std::uint32_t index, const std::string& name);
 
 /// A pair of virtual Ethernet devices: `name` here, `far_name` in `far`. With `index` the near one gets that
 /// index, else the next free one.
@@ -28,8 +35,11 @@ struct address_options {
   std::uint32_t valid = 0xffffffff;
   std::uint32_t preferred = 0xffffffff;
   bool prove_unique = false;
+  /// The kernel makes a temporary address beside it, where net.ipv6.conf.*.use_tempaddr says so. `mngtmpaddr`
+  bool make_temporary = false;
 };
 
+/// The prefix length of a v4-mapped address is the one that IPv4 has.
 void add_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length,
                  address_options options = {});
 /// `ip route add destination/prefix_length via router dev index`

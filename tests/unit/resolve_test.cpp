@@ -7,6 +7,9 @@
 #include <string>
 
 #include "support/coroutines.hpp"
+#include "support/forked.hpp"
+#include "support/private_files.hpp"
+#include "support/user_namespace.hpp"
 #include "uring6/with_timeout.hpp"
 
 namespace {
@@ -47,6 +50,30 @@ TEST_CASE("resolve: the zone is kept, and one that does not exist is said", "[th
     REQUIRE_FALSE(unknown.has_value());
     CHECK(unknown.error() == errc::unknown_zone);
   });
+}
+
+// The C library takes no zone in the hosts file (its inet_pton knows none) and skips the line. That is said, and the
+// zone is never lost on the way: a name leads to an address with its zone, or to none.
+TEST_CASE("resolve: a line of the hosts file with a zone is no address, those beside it are") {
+  if (const std::string how = user_namespace_outcome(); how != "privileged" && how != "in a user namespace") {
+    SKIP("no mount namespace: " + how);
+  }
+  const std::string outcome = in_child([] {
+    use_hosts("fe80::1%lo scoped\nfe80::2 unscoped scoped-too\nfe80::3%lo scoped-too\n");
+    const auto ask = [](const char* name) {
+      const auto found = detail::resolve_call{name, "7", {}}();
+      if (!found) return found.error().message() + '\n';
+      std::string all;
+      for (const endpoint& each : *found) all += each.to_string() + ' ';
+      return all + '\n';
+    };
+    return ask("unscoped") + ask("scoped") + ask("scoped-too") + ask("fe80::1%lo");
+  });
+  CHECK(outcome ==
+        "[fe80::2]:7 \n"
+        "no such host name or service\n"
+        "[fe80::2]:7 \n"
+        "[fe80::1%lo]:7 \n");
 }
 
 TEST_CASE("resolve: a name gives each endpoint once, of the family asked for", "[threads]") {
