@@ -145,8 +145,30 @@ TEST_CASE("a membership needs an interface that exists and speaks IPv6") {
     CHECK(leave_source_specific_group(near.fd, index, specific, source).error() == errc::unknown_zone);
     CHECK(leave_group(near.fd, index, group).error() == errc::not_joined);
   }
+}
+
+TEST_CASE("an interface without addresses can be joined on, one whose MTU is too small for IPv6 cannot") {
+  const near_end near;
   write_sysctl("net/ipv6/conf/near0/disable_ipv6", "1");
-  CHECK(join_group(near.fd, near.index, group));  // It has an IPv6 part, only no addresses.
+  REQUIRE(join_group(near.fd, near.index, group));
+  REQUIRE(leave_group(near.fd, near.index, group));
+  set_mtu(near.index, 1279);  // Then the kernel takes its IPv6 part away.
+  CHECK(join_group(near.fd, near.index, group).error() == std::errc::invalid_argument);
+  CHECK(join_source_specific_group(near.fd, near.index, specific, source).error() == std::errc::invalid_argument);
+  CHECK(leave_group(near.fd, near.index, group).error() == errc::not_joined);
+  set_mtu(near.index, 1280);
+  CHECK(join_group(near.fd, near.index, group));
+}
+
+TEST_CASE("a membership is made while its interface is down") {
+  const near_end near;
+  set_link(near.index, link_state::down);
+  REQUIRE(join_group(near.fd, near.index, group));
+  REQUIRE(join_source_specific_group(near.fd, near.index, specific, source));
+  CHECK(near.users(group) == 1);
+  set_link(near.index, link_state::up);
+  CHECK(near.users(group) == 1);
+  CHECK(near.sources(specific) == std::vector{group_source{source, 1, 0}});
 }
 
 TEST_CASE("without an interface and without a route there is nowhere to join") {

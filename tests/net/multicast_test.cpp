@@ -6,8 +6,10 @@
 
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
+#include "support/eventually.hpp"
 #include "support/link_control.hpp"
 #include "support/veth_pair.hpp"
+#include "uring6/icmp.hpp"
 
 namespace {
 
@@ -150,6 +152,103 @@ TEST_CASE("a multicast address can be bound by several, and each member gets its
   });
 }
 
+TEST_CASE("a conn bound to a group hears that group only, though it is a member of others") {
+  two_hosts hosts;
+  run(hosts.loop, [&]() -> task<> {
+    const interface& link = hosts.cable.far.link;
+    const ip_address near_all = group("ff02::114");
+    const ip_address site = group("ff05::1");
+    const ip_address other = group("ff02::115");
+    auto at_link = hosts.listener("[ff02::114%far0]:7777", {});
+    auto at_site = hosts.listener("[ff05::1]:7777", {});
+    auto anywhere = hosts.listener();
+    CHECK(name_of(at_link) == endpoint{near_all.with_zone(link.index), 7777});
+    CHECK(name_of(at_site) == endpoint{site, 7777});
+    CHECK(name_of(anywhere) == endpoint{{}, 7777});
+
+    // The address alone makes nobody a member.
+    co_await hosts.send(near_all, "too early");
+    co_await hosts.send(site, "too early");
+    for (packet_conn* each : {&at_link, &at_site, &anywhere}) {
+      for (const ip_address& one : {near_all, site, other}) REQUIRE(each->join_group(link, one));
+    }
+    const auto send_all = [&]() -> task<> {
+      co_await hosts.send(other, "other group");
+      co_await hosts.send(site, "site");
+      co_await hosts.send(near_all, "link");
+      co_await hosts.send(hosts.cable.far.address, "unicast");
+    };
+    co_await send_all();
+    co_await send_all();
+    for (int i = 0; i < 2; ++i) {
+      co_await hosts.expect(at_link, "link");
+      co_await hosts.expect(at_site, "site");
+      co_await hosts.expect(anywhere, "other group");
+      co_await hosts.expect(anywhere, "site");
+      co_await hosts.expect(anywhere, "link");
+      co_await hosts.expect(anywhere, "unicast");
+    }
+    // What each has heard is all that there was for it: the next thing is this.
+    for (const ip_address& one : {near_all, site}) co_await hosts.send(one, "end");
+    co_await hosts.expect(at_link, "end");
+    co_await hosts.expect(at_site, "end");
+  });
+}
+
+TEST_CASE("a link-local group without a zone binds any address, and no group is joined by binding") {
+  two_hosts hosts;
+  auto at = hosts.listener("[ff02::114]:7777", {});
+  CHECK(name_of(at) == endpoint{{}, 7777});
+  auto bound = hosts.listener("[ff02::114%far0]:7777", {});
+  CHECK(bound.leave_group(hosts.cable.far.link, group("ff02::114")).error() == errc::not_joined);
+}
+
+TEST_CASE("a group is joined while its link is down, and heard as soon as it is up") {
+  two_hosts hosts;
+  run(hosts.loop, [&]() -> task<> {
+    const interface& link = hosts.cable.far.link;
+    const ip_address all = group("ff05::114");
+    auto at = hosts.listener();
+    hosts.cable.far.space.run([&] { set_link(link.index, link_state::down); });
+    REQUIRE(at.join_group(link, all));
+    REQUIRE(at.join_source_specific_group(link, group("ff35::114"), hosts.cable.near.address));
+    hosts.cable.far.space.run([&] { set_link(link.index, link_state::up); });
+    const auto running = [](const veth_end& end) {
+      return end.space.run([&] { return or_throw(interface::by_index(end.link.index)).is(interface_flags::running); });
+    };
+    REQUIRE(eventually([&] { return running(hosts.cable.near) && running(hosts.cable.far); }));
+    co_await hosts.send(all, "up");
+    co_await hosts.expect(at, "up");
+  });
+}
+
+TEST_CASE("another host's solicited-node group is joined, and its solicitations are heard") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const ip_address silent = group("2001:db8::abcd:4711");  // nobody's
+    auto at = cable.far.space.run([&] { return or_throw(listen_packet(loop, "ip6:ipv6-icmp", "::")); });
+    REQUIRE(at.set_control_message(control_flags::destination, true));
+    icmp_filter solicitations;
+    solicitations.set_all(true);
+    solicitations.accept(icmp_type::neighbor_solicitation);
+    REQUIRE(at.set_icmp_filter(solicitations));
+    auto asker = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    // Asked for before the join: not heard, else it would come first.
+    const auto before = co_await asker.write_to(as_payload("x"), {group("2001:db8::beef:4711"), 9});
+    REQUIRE(before);
+    REQUIRE(at.join_group(cable.far.link, silent.solicited_node()));
+    const auto sent = co_await asker.write_to(as_payload("x"), {silent, 9});
+    REQUIRE(sent);
+    std::array<std::byte, 128> buffer;
+    const auto got = co_await at.read_from(buffer);
+    REQUIRE(got);
+    CHECK(got->control.destination == silent.solicited_node());
+    const auto message = or_throw(icmp::parse(got->payload));
+    CHECK(std::get<icmp::neighbor_solicitation>(message.body).target == silent);
+  });
+}
+
 TEST_CASE("closing leaves the groups") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
@@ -209,8 +308,10 @@ TEST_CASE("multicast options read back what was set, and do what they say") {
 
     CHECK(or_throw(from.multicast_hop_limit()) == 1);
     for (const int bad : {256, -2, 1 << 20}) CHECK(from.set_multicast_hop_limit(bad).error() == errc::out_of_range);
-    REQUIRE(from.set_multicast_hop_limit(9));
-    CHECK(or_throw(from.multicast_hop_limit()) == 9);
+    for (const int hops : {0, 1, 255, 9}) {
+      REQUIRE(from.set_multicast_hop_limit(hops));
+      CHECK(or_throw(from.multicast_hop_limit()) == hops);
+    }
 
     auto member = hosts.listener();
     auto local = hosts.cable.near.space.run(

@@ -7,6 +7,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "support/bytes.hpp"
 #include "support/capabilities.hpp"
@@ -19,6 +20,7 @@
 #include "uring6/checksum.hpp"
 #include "uring6/header.hpp"
 #include "uring6/icmp.hpp"
+#include "uring6/interface.hpp"
 #include "uring6/timer.hpp"
 
 namespace {
@@ -218,6 +220,42 @@ TEST_CASE("a raw read ends with its stop, its deadline and its conn, and loses n
   });
 }
 
+// The kernel looks at the memberships of a raw socket only where the address that it is bound to does not decide.
+TEST_CASE("a raw conn bound to an address hears its groups and sources only, one bound to any hears the host's") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const auto open_far = [&](const std::string& address) {
+      return cable.far.space.run([&] { return or_throw(listen_packet(loop, "ip6:253", address)); });
+    };
+    auto bound = open_far(cable.far.address.to_string());
+    auto any = open_far("::");
+    auto other = open_far(cable.far.address.to_string());
+    auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "ip6:253", "::")); });
+    const ip_address group = or_throw(ip_address::parse("ff35::1234"));
+    REQUIRE(bound.join_source_specific_group(cable.far.link, group, cable.near.address));
+    std::array<std::byte, 16> buffer;
+    const auto send = [&](std::string_view text, const ip_address& source, const ip_address& to) -> task<> {
+      const control_message control{.interface_index = cable.near.link.index, .source = source};
+      const auto sent = co_await from.write_to(as_payload(text), control, {to, 0});
+      REQUIRE(sent);
+    };
+    const auto expect = [&](packet_conn& at, std::string_view text) -> task<> {
+      const auto got = co_await at.read_from(buffer);
+      REQUIRE(got);
+      CHECK(as_text(got->payload) == text);
+    };
+    co_await send("stranger", cable.near.link_local, group);
+    co_await send("friend", cable.near.address, group);
+    co_await send("unicast", cable.near.address, cable.far.address);
+    co_await expect(bound, "friend");
+    co_await expect(bound, "unicast");
+    co_await expect(any, "stranger");
+    co_await expect(any, "friend");
+    co_await expect(other, "unicast");
+  });
+}
+
 // --- the checksum ---
 
 TEST_CASE("the checksum offset of a conn is nothing, an even number, and nothing again") {
@@ -279,6 +317,61 @@ TEST_CASE("the kernel writes the checksum where it was told, and drops what arri
     }
     sent = co_await from.write_to(std::span(payload).first(6), to_loopback);
     CHECK(sent);
+  });
+}
+
+TEST_CASE("the checksum of a raw ICMPv6 conn can be left to the caller, or stand elsewhere") {
+  const network_namespace space;
+  event_loop loop;
+  const auto inside = space.enter();
+  run(loop, [&]() -> task<> {
+    auto from = open_raw(loop, "ip6:ipv6-icmp");
+    auto to = open_raw(loop, "ip6:ipv6-icmp");
+    auto careful = open_raw(loop, "ip6:ipv6-icmp");
+    REQUIRE(to.set_checksum({}));
+    std::array<std::byte, 64> buffer;
+    bytes message = from_hex("c8 00 beef 0000 0101");  // type 200, private
+    const auto send = [&]() -> task<> {
+      const auto sent = co_await from.write_to(message, to_loopback);
+      REQUIRE(sent);
+    };
+    const auto expect = [&](packet_conn& at) -> task<bytes> {
+      const auto got = co_await at.read_from(buffer);
+      REQUIRE(got);
+      co_return bytes(got->payload.begin(), got->payload.end());
+    };
+    const auto checked = [](const bytes& all) {
+      return upper_layer_checksum(all, ip_address::loopback(), ip_address::loopback(), ip_protocol::icmpv6) == 0;
+    };
+
+    // Off: it goes as it is, wrong. Only who does not look hears it.
+    REQUIRE(from.set_checksum({}));
+    CHECK(or_throw(from.checksum()) == std::nullopt);
+    co_await send();
+    auto heard = co_await expect(to);
+    CHECK(heard == message);
+
+    REQUIRE(from.set_checksum(4));
+    CHECK(or_throw(from.checksum()) == 4);
+    co_await send();
+    heard = co_await expect(to);
+    CHECK(checked(heard));
+    CHECK(to_hex(std::span(heard).first(4)) == "c800beef");
+    CHECK(to_hex(std::span(heard).subspan(4, 2)) != "0000");
+
+    REQUIRE(from.set_checksum(2));
+    message = from_hex("c8 01 0000 0000 0101");
+    co_await send();
+    heard = co_await expect(to);
+    CHECK(checked(heard));
+    CHECK(to_hex(std::span(heard).subspan(2, 2)) != "0000");
+
+    // What the careful one has not heard is the first, whose checksum is wrong wherever one looks.
+    heard = co_await expect(careful);
+    CHECK(to_hex(std::span(heard).first(2)) == "c800");
+    CHECK(checked(heard));
+    heard = co_await expect(careful);
+    CHECK(to_hex(std::span(heard).first(2)) == "c801");
   });
 }
 
@@ -387,6 +480,40 @@ TEST_CASE("a BPF program that is empty, wrong or locked out is refused with its 
   REQUIRE(at.close());
   CHECK(at.attach_bpf(bpf::program{bpf::ret_constant{0}}).error() == errc::closed);
   CHECK(at.detach_bpf().error() == errc::closed);
+}
+
+TEST_CASE("a BPF program for which there is no option memory left is refused, and the conn goes on") {
+  const network_namespace space;
+  event_loop loop;
+  const auto inside = space.enter();
+  run(loop, [&]() -> task<> {
+    auto at = open_conn(loop);
+    const interface lo = or_throw(interface::by_name("lo"));
+    // Memberships are of the same memory.
+    std::error_code refused;
+    std::vector<ip_address> joined;
+    while (!refused) {
+      const auto n = joined.size();
+      const ip_address group({0xff, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(n >> 16),
+                              static_cast<std::uint8_t>(n >> 8), static_cast<std::uint8_t>(n)});
+      if (const auto one = at.join_group(lo, group)) {
+        joined.push_back(group);
+      } else {
+        refused = one.error();
+      }
+    }
+    CHECK(refused == std::errc::not_enough_memory);
+    const bpf::program longest(4096, bpf::ret_constant{0});
+    CHECK(at.attach_bpf(longest).error() == std::errc::not_enough_memory);
+    const auto sent = co_await at.write_to(as_payload("not filtered"), name_of(at));
+    REQUIRE(sent);
+    std::array<std::byte, 16> buffer;
+    const auto got = co_await at.read_from(buffer);
+    REQUIRE(got);
+    CHECK(as_text(got->payload) == "not filtered");
+    for (const ip_address& each : joined) REQUIRE(at.leave_group(lo, each));
+    CHECK(at.attach_bpf(longest));
+  });
 }
 
 // --- what goes over the wire ---
