@@ -174,6 +174,34 @@ TEST_CASE("a payload that is too long, a destination too many, and one too few")
   });
 }
 
+TEST_CASE("an option and a write that fail alike give the same error") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const packet_options bound{.device = cable.near.link.name};
+    auto at = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0", bound)); });
+    const interface lo = or_throw(interface::by_name("lo"));
+    const control_message by_lo{.interface_index = lo.index};
+    const endpoint there{cable.far.address, 9};
+    const auto same = [&](const result<void>& set, const result<std::size_t>& sent) {
+      REQUIRE_FALSE(set);
+      REQUIRE_FALSE(sent);
+      CHECK(set.error() == sent.error());
+      CHECK(set.error().category() == sent.error().category());
+      CHECK(set.error().message() == sent.error().message());
+    };
+    auto sent = co_await at.write_to(as_payload("x"), by_lo, there);
+    same(at.set_multicast_interface(lo), sent);
+    check_refused(sent, std::errc::invalid_argument);
+    const control_message too_far{.hop_limit = 256};
+    sent = co_await at.write_to(as_payload("x"), too_far, there);
+    same(at.set_hop_limit(256), sent);
+    REQUIRE(at.close());
+    sent = co_await at.write_to(as_payload("x"), there);
+    same(at.set_hop_limit(1), sent);
+  });
+}
+
 TEST_CASE("a host without a route, and one without IPv6, say so") {
   const network_namespace empty;
   event_loop loop;

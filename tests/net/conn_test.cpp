@@ -64,6 +64,24 @@ TEST_CASE("the options of conn read back on TCP, UDP and raw sockets") {
   });
 }
 
+TEST_CASE("a change of the traffic class forgets the route, and its MTU, until something is sent") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto at = open_conn(loop);
+    auto dialed = dial(loop, name_of(at));
+    CHECK(or_throw(conn(dialed).path_mtu()) == 65'536);
+    REQUIRE(conn(dialed).set_traffic_class(0x28));
+    CHECK(conn(dialed).path_mtu().error() == std::errc::not_connected);
+    CHECK(dialed.path_mtu().error() == std::errc::not_connected);
+    const auto sent = co_await dialed.write(as_payload("x"));
+    REQUIRE(sent);
+    CHECK(or_throw(conn(dialed).path_mtu()) == 65'536);
+    // The same one is no change.
+    REQUIRE(conn(dialed).set_traffic_class(0x28));
+    CHECK(or_throw(conn(dialed).path_mtu()) == 65'536);
+  });
+}
+
 TEST_CASE("conn says what it is that is no socket of IPv6") {
   event_loop loop;
   auto udp = open_conn(loop);

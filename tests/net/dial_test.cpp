@@ -15,6 +15,7 @@
 #include "support/descriptors.hpp"
 #include "support/link_control.hpp"
 #include "support/veth_pair.hpp"
+#include "sys/socket_options.hpp"
 #include "uring6/tcp.hpp"
 #include "uring6/timer.hpp"
 #include "uring6/with_timeout.hpp"
@@ -85,6 +86,38 @@ TEST_CASE("a dial from a chosen address, over a link-local zone") {
     REQUIRE(accepted);
     CHECK(or_throw(accepted->peer_endpoint()).address == cable.near.link_local.with_zone(cable.far.link.index));
     CHECK(or_throw(here->peer_endpoint()) == there[0]);
+  });
+}
+
+TEST_CASE("a listener bound to a device hears by it only, and a dial bound to one leaves by it") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const auto inside = cable.near.space.enter();
+    const tcp_options by_cable{.device = "near0"};
+    const tcp_options by_loopback{.device = "lo"};
+    auto listener = or_throw(listen_tcp(loop, "tcp6", "[::]:0", by_cable));
+    const std::uint16_t port = or_throw(listener.local_endpoint()).port;
+    CHECK(or_throw(bound_device(listener.native_handle())) == "near0");
+
+    // By loopback there is nobody.
+    const std::array own{endpoint{ip_address::loopback(), port}};
+    auto here = co_await dial_tcp(loop, "tcp6", own, by_loopback);
+    REQUIRE_FALSE(here);
+    CHECK(here.error() == std::errc::connection_refused);
+
+    const std::array there{endpoint{cable.near.address, port}};
+    const tcp_options by_far{.device = "far0"};
+    {
+      const auto at_far = cable.far.space.enter();
+      here = co_await dial_tcp(loop, "tcp6", there, by_far);
+    }
+    REQUIRE(here);
+    CHECK(or_throw(bound_device(here->native_handle())) == "far0");
+    auto accepted = co_await listener.accept();
+    REQUIRE(accepted);
+    CHECK(or_throw(bound_device(accepted->native_handle())) == "near0");
+    CHECK(or_throw(accepted->peer_endpoint()).address == cable.far.address);
   });
 }
 

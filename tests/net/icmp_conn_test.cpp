@@ -1,8 +1,10 @@
 // packet_conn for ICMPv6 echo without a privilege ("icmp6"), the kernel's ping sockets.
 
+#include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <string>
+#include <vector>
 
 #include "support/bytes.hpp"
 #include "support/conns.hpp"
@@ -126,6 +128,37 @@ TEST_CASE("bad addresses of an ICMP conn") {
   CHECK(listen_packet(loop, "icmp6", "2001:db8::1").error() == std::errc::address_not_available);
   CHECK(dial_packet(loop, "icmp6", "127.0.0.1").error() == std::errc::invalid_argument);
   CHECK(listen_packet(loop, "icmp6", "fe80::1%nosuch0").error() == errc::unknown_zone);
+}
+
+TEST_CASE("an ICMP conn asks all nodes of its link, and hears those that answer") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    // As in Go's documentation: from a link-local address to ff02::1, both with their zone.
+    auto at = cable.near.space.run([&] {
+      permit_everybody();
+      return or_throw(listen_packet(loop, "icmp6", cable.near.link_local.to_string()));
+    });
+    REQUIRE(at.set_control_message(all_control, true));
+    CHECK(name_of(at).address == cable.near.link_local);
+    const bytes request = message(icmp::echo_request{.sequence = 1, .data = as_payload("HELLO-R-U-THERE")});
+    const auto sent = co_await at.write_to(request, {ip_address::all_nodes().with_zone(cable.near.link.index), 0});
+    REQUIRE(sent);
+    // This host is one of the nodes, too; neither answer is surely the first.
+    std::vector<ip_address> answered;
+    std::array<std::byte, 64> buffer;
+    for (int i = 0; i < 2; ++i) {
+      const auto got = co_await at.read_from(buffer);
+      REQUIRE(got);
+      answered.push_back(got->source.address);
+      CHECK(got->control.destination == cable.near.link_local.with_zone(0));
+      CHECK(got->control.interface_index == cable.near.link.index);
+      const auto reply = or_throw(icmp::parse(got->payload));
+      CHECK(as_text(std::get<icmp::echo_reply>(reply.body).data) == "HELLO-R-U-THERE");
+    }
+    CHECK(std::ranges::count(answered, cable.near.link_local) == 1);
+    CHECK(std::ranges::count(answered, cable.far.link_local.with_zone(cable.near.link.index)) == 1);
+  });
 }
 
 TEST_CASE("a dialed ICMP conn echoes link-local peers by their zone") {

@@ -52,6 +52,31 @@ TEST_CASE("a source that is not this host's is refused, unless the conn is free 
   });
 }
 
+TEST_CASE("a link-local source needs its interface, by number or as its zone") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    const endpoint there{cable.far.address, name_of(to).port};
+    const ip_address own = cable.near.link_local.with_zone(0);
+    const control_message alone{.source = own};
+    auto sent = co_await from.write_to(as_payload("x"), alone, there);
+    REQUIRE_FALSE(sent);
+    CHECK(sent.error() == std::errc::invalid_argument);
+    const control_message by_number{.interface_index = cable.near.link.index, .source = own};
+    const control_message by_zone{.source = cable.near.link_local};
+    std::array<std::byte, 16> buffer;
+    for (const control_message& good : {by_number, by_zone}) {
+      sent = co_await from.write_to(as_payload("x"), good, there);
+      REQUIRE(sent);
+      const auto got = co_await to.read_from(buffer);
+      REQUIRE(got);
+      CHECK(got->source.address == cable.near.link_local.with_zone(cable.far.link.index));
+    }
+  });
+}
+
 TEST_CASE("a tentative address is no source yet") {
   const veth_pair cable;
   event_loop loop;
