@@ -2,19 +2,22 @@
 // its memberships, captured at the other end of the cable.
 
 #include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cstdint>
+#include <iterator>
 #include <optional>
+#include <ostream>
 #include <span>
+#include <utility>
 #include <vector>
 
+#include "support/conns.hpp"
+#include "support/eventually.hpp"
+#include "support/link_control.hpp"
 #include "support/packet_capture.hpp"
 #include "support/veth_pair.hpp"
-#include "sys/membership.hpp"
-#include "sys/socket.hpp"
 
 namespace {
 
@@ -37,6 +40,11 @@ struct record {
   std::vector<ip_address> sources;
 
   friend bool operator==(const record&, const record&) = default;
+  friend std::ostream& operator<<(std::ostream& out, const record& r) {
+    out << static_cast<int>(r.type) << ' ' << r.group.to_string() << " {";
+    for (const ip_address& each : r.sources) out << ' ' << each.to_string();
+    return out << " }";
+  }
 };
 
 ip_address address_at(std::span<const std::uint8_t> bytes, std::size_t offset) {
@@ -73,105 +81,159 @@ std::vector<record> records_of(std::span<const std::uint8_t> packet) {
   return records;
 }
 
-// A socket at the near end, and an ear at the far end.
-struct reporter {
-  veth_pair cable;
-  packet_capture wire{cable.far};
-  network_namespace::visit inside = cable.near.space.enter();
-  std::uint32_t index = cable.near.link.index;
-  file_descriptor socket = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
-  int fd = socket.get();
-
-  // Whether a report with this record goes out. A change is reported twice, and along with other groups.
-  bool reports(const record& wanted) {
-    return wire
-        .find([&](const packet& p) { return is_report(p) && std::ranges::count(records_of(p), wanted) > 0; })
-        .has_value();
-  }
-
-  // The type of the next record on `group`.
-  std::optional<record_type> next_type(const ip_address& group) {
-    std::optional<record_type> type;
-    wire.find([&](const packet& p) {
-      if (!is_report(p)) return false;
-      const std::vector<record> records = records_of(p);
-      const auto at = std::ranges::find(records, group, &record::group);
-      if (at == records.end()) return false;
-      type = at->type;
-      return true;
-    });
-    return type;
-  }
-};
-
 const ip_address group = or_throw(ip_address::parse("ff05::1234"));
 const ip_address first = or_throw(ip_address::parse("2001:db8::77"));
 const ip_address second = or_throw(ip_address::parse("2001:db8::78"));
 
+// A conn at the near end, and an ear at the far end.
+struct reporter {
+  // A device that comes up, or finds its carrier, reports all its groups and repeats that within a second (RFC 3810,
+  // 6.1). This device does it once more, soon; then it is quiet.
+  reporter() {
+    set_link(link.index, link_state::down);
+    write_sysctl("net/ipv6/conf/near0/mldv2_unsolicited_report_interval", "1");
+    REQUIRE(marker.join_group(link, mark(0)));
+    set_link(link.index, link_state::up);
+    REQUIRE(eventually([&] { return is_operational(link.index); }));
+    while (!quiet_for_a_change()) {
+    }
+  }
+
+  packet_conn open() { return or_throw(listen_packet(loop, "udp6", "[::]:0")); }
+
+  // The records on `of` since the last call, in order, those that are repeated once. A change is reported as often as
+  // the robustness variable says (RFC 3810, 9.1: twice), along with those of other groups: when the one that is made
+  // here has been, all before it have been.
+  std::vector<record> told(const ip_address& of = group) {
+    std::vector<record> found;
+    for (const std::vector<record>& report : reports_of_a_change()) {
+      // All groups of the device: no change.
+      if (std::ranges::count(report, mark(0), &record::group) > 0) continue;
+      std::ranges::copy_if(report, std::back_inserter(found), [&](const record& each) { return each.group == of; });
+    }
+    const auto repeated = std::ranges::unique(found);
+    found.erase(repeated.begin(), repeated.end());
+    return found;
+  }
+
+  // Whether nothing but a change that is made here is reported until it has been.
+  bool quiet_for_a_change() {
+    return std::ranges::none_of(reports_of_a_change(), [](const std::vector<record>& report) {
+      return std::ranges::count(report, mark(0), &record::group) > 0;
+    });
+  }
+
+  // Joins one more group, and gives all reports up to that which says so for the second time.
+  std::vector<std::vector<record>> reports_of_a_change() {
+    const ip_address last = mark(++marks);
+    REQUIRE(marker.join_group(link, last));
+    std::vector<std::vector<record>> all;
+    int seen = 0;
+    const auto end = wire.find([&](const packet& p) {
+      if (!is_report(p)) return false;
+      all.push_back(records_of(p));
+      seen += std::ranges::count(all.back(), last, &record::group) > 0 ? 1 : 0;
+      return seen == 2;
+    });
+    REQUIRE(end);
+    return all;
+  }
+
+  static ip_address mark(int number) {
+    ip_address::bytes_type bytes = or_throw(ip_address::parse("ff05::aa00")).bytes();
+    bytes.back() = static_cast<std::uint8_t>(number);
+    return ip_address(bytes);
+  }
+
+  veth_pair cable;
+  packet_capture wire{cable.far};
+  network_namespace::visit inside = cable.near.space.enter();
+  interface link = cable.near.link;
+  event_loop loop;
+  packet_conn conn = open();
+  packet_conn marker = open();
+  int marks = 0;
+};
+
+std::vector<record> only(record_type type, std::vector<ip_address> sources = {}) {
+  return {record{type, group, std::move(sources)}};
+}
+
 TEST_CASE("a join is reported as a change to excluding nobody") {
   reporter near;
-  REQUIRE(join_group(near.fd, near.index, group));
-  CHECK(near.reports({record_type::to_exclude, group, {}}));
+  REQUIRE(near.conn.join_group(near.link, group));
+  CHECK(near.told() == only(record_type::to_exclude));
 }
 
 TEST_CASE("a leave is reported as a change to including nobody") {
   reporter near;
-  REQUIRE(join_group(near.fd, near.index, group));
-  REQUIRE(near.reports({record_type::to_exclude, group, {}}));
-  REQUIRE(leave_group(near.fd, near.index, group));
-  CHECK(near.reports({record_type::to_include, group, {}}));
+  REQUIRE(near.conn.join_group(near.link, group));
+  REQUIRE(near.told() == only(record_type::to_exclude));
+  REQUIRE(near.conn.leave_group(near.link, group));
+  CHECK(near.told() == only(record_type::to_include));
 }
 
 TEST_CASE("closing the socket is reported as a leave") {
   reporter near;
-  REQUIRE(join_group(near.fd, near.index, group));
-  REQUIRE(near.reports({record_type::to_exclude, group, {}}));
-  REQUIRE(near.socket.close());
-  CHECK(near.reports({record_type::to_include, group, {}}));
+  REQUIRE(near.conn.join_group(near.link, group));
+  REQUIRE(near.told() == only(record_type::to_exclude));
+  REQUIRE(near.conn.close());
+  CHECK(near.told() == only(record_type::to_include));
 }
 
 TEST_CASE("a source-specific join allows its source and never asks for others") {
   reporter near;
-  REQUIRE(join_source_specific_group(near.fd, near.index, group, first));
-  CHECK(near.next_type(group) == record_type::allow_new);
-  REQUIRE(join_source_specific_group(near.fd, near.index, group, second));
-  CHECK(near.reports({record_type::allow_new, group, {first, second}}));
+  REQUIRE(near.conn.join_source_specific_group(near.link, group, first));
+  CHECK(near.told() == only(record_type::allow_new, {first}));
+  REQUIRE(near.conn.join_source_specific_group(near.link, group, second));
+  CHECK(near.told() == only(record_type::allow_new, {second}));
 }
 
 TEST_CASE("leaving a source blocks it") {
   reporter near;
-  REQUIRE(join_source_specific_group(near.fd, near.index, group, first));
-  REQUIRE(join_source_specific_group(near.fd, near.index, group, second));
-  REQUIRE(leave_source_specific_group(near.fd, near.index, group, first));
-  CHECK(near.reports({record_type::block_old, group, {first}}));
-  REQUIRE(leave_source_specific_group(near.fd, near.index, group, second));
-  CHECK(near.reports({record_type::block_old, group, {second}}));
+  REQUIRE(near.conn.join_source_specific_group(near.link, group, first));
+  REQUIRE(near.conn.join_source_specific_group(near.link, group, second));
+  near.told();
+  REQUIRE(near.conn.leave_source_specific_group(near.link, group, first));
+  CHECK(near.told() == only(record_type::block_old, {first}));
+  REQUIRE(near.conn.leave_source_specific_group(near.link, group, second));
+  CHECK(near.told() == only(record_type::block_old, {second}));
 }
 
 TEST_CASE("excluding a source blocks it, and including it again allows it") {
   reporter near;
-  REQUIRE(join_group(near.fd, near.index, group));
-  REQUIRE(near.reports({record_type::to_exclude, group, {}}));
-  REQUIRE(exclude_source_specific_group(near.fd, near.index, group, first));
-  CHECK(near.reports({record_type::block_old, group, {first}}));
-  REQUIRE(include_source_specific_group(near.fd, near.index, group, first));
-  CHECK(near.reports({record_type::allow_new, group, {first}}));
+  REQUIRE(near.conn.join_group(near.link, group));
+  REQUIRE(near.told() == only(record_type::to_exclude));
+  REQUIRE(near.conn.exclude_source_specific_group(near.link, group, first));
+  CHECK(near.told() == only(record_type::block_old, {first}));
+  REQUIRE(near.conn.include_source_specific_group(near.link, group, first));
+  CHECK(near.told() == only(record_type::allow_new, {first}));
+}
+
+TEST_CASE("a conn that hears everybody and then one source only changes its own filter") {
+  reporter near;
+  REQUIRE(near.conn.join_group(near.link, group));
+  REQUIRE(near.told() == only(record_type::to_exclude));
+  REQUIRE(near.conn.join_source_specific_group(near.link, group, first));
+  CHECK(near.told() == only(record_type::to_include, {first}));
+  REQUIRE(near.conn.leave_source_specific_group(near.link, group, first));
+  CHECK(near.told() == only(record_type::block_old, {first}));
 }
 
 TEST_CASE("a second socket that hears everybody changes the filter of the host, and back") {
   reporter near;
-  REQUIRE(join_source_specific_group(near.fd, near.index, group, first));
-  REQUIRE(near.reports({record_type::allow_new, group, {first}}));
-  file_descriptor everybody = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
-  REQUIRE(join_group(everybody.get(), near.index, group));
-  CHECK(near.reports({record_type::to_exclude, group, {}}));
+  REQUIRE(near.conn.join_source_specific_group(near.link, group, first));
+  REQUIRE(near.told() == only(record_type::allow_new, {first}));
+  packet_conn everybody = near.open();
+  REQUIRE(everybody.join_group(near.link, group));
+  CHECK(near.told() == only(record_type::to_exclude));
   REQUIRE(everybody.close());
-  CHECK(near.reports({record_type::to_include, group, {first}}));
+  CHECK(near.told() == only(record_type::to_include, {first}));
 }
 
 TEST_CASE("a report goes to all routers of the link, one hop, with a router alert") {
   reporter near;
-  REQUIRE(join_group(near.fd, near.index, group));
+  REQUIRE(near.conn.join_group(near.link, group));
   const std::optional<packet> report = near.wire.find([](const packet& p) { return is_report(p); });
   REQUIRE(report);
   CHECK((*report)[7] == 1);
@@ -185,16 +247,10 @@ TEST_CASE("a report goes to all routers of the link, one hop, with a router aler
 TEST_CASE("a group of interface-local scope is reported to nobody") {
   reporter near;
   const ip_address local = or_throw(ip_address::parse("ff01::1234"));
-  REQUIRE(join_group(near.fd, near.index, local));
-  REQUIRE(join_group(near.fd, near.index, group));
-  bool told = false;
-  near.wire.find([&](const packet& p) {
-    if (!is_report(p)) return false;
-    const std::vector<record> records = records_of(p);
-    told = told || std::ranges::count(records, local, &record::group) > 0;
-    return std::ranges::count(records, group, &record::group) > 0;
-  });
-  CHECK_FALSE(told);
+  REQUIRE(near.conn.join_group(near.link, local));
+  CHECK(near.told(local).empty());
+  REQUIRE(near.conn.leave_group(near.link, local));
+  CHECK(near.told(local).empty());
 }
 
 }  // namespace
