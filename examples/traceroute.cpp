@@ -3,17 +3,21 @@
 //
 //     traceroute HOST      CAP_NET_RAW
 #include <fmt/core.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
-#include <optional>
+#include <string>
 #include <uring6/format.hpp>
 #include <uring6/header.hpp>
 #include <uring6/icmp.hpp>
 #include <uring6/icmp/format.hpp>
 #include <uring6/resolve.hpp>
+#include <uring6/run_blocking.hpp>
 #include <uring6/uring6.hpp>
 
 namespace u6 = uring6;
@@ -54,6 +58,19 @@ answer judge(const u6::icmp::message_body& body, const probe& sent) {
   return answer::none;
 }
 
+/// What the system calls this address: a name in parentheses, or nothing. It may ask a name server.
+struct name_of {
+  u6::ip_address address;
+
+  std::string operator()() const {
+    const sockaddr_in6 name = u6::endpoint{address, 0}.to_sockaddr();
+    std::array<char, NI_MAXHOST> text{};
+    const int failed = ::getnameinfo(reinterpret_cast<const sockaddr*>(&name), sizeof name, text.data(), text.size(),
+                                     nullptr, 0, NI_NAMEREQD);
+    return failed ? "" : fmt::format(" ({})", text.data());
+  }
+};
+
 u6::task<bool> trace(u6::packet_conn& pc, u6::ip_address to) {
   std::array<std::byte, 1500> buffer;
   probe sent{static_cast<std::uint16_t>(::getpid()), 0};
@@ -73,6 +90,10 @@ u6::task<bool> trace(u6::packet_conn& pc, u6::ip_address to) {
     u6::or_throw(pc.set_read_deadline(begin + std::chrono::seconds(3)));
     for (;;) {
       const auto got = co_await pc.read_from(buffer);
+      if (!got && got.error() != u6::errc::deadline_exceeded) {
+        fmt::print("{} {}\n", hops, got.error().message());
+        co_return false;
+      }
       if (!got) {
         fmt::print("{} *\n", hops);
         break;
@@ -81,8 +102,10 @@ u6::task<bool> trace(u6::packet_conn& pc, u6::ip_address to) {
       const answer said = message ? judge(message->body, sent) : answer::none;
       if (said == answer::none) continue;
       const std::chrono::duration<double, std::milli> took = steady_clock::now() - begin;
-      fmt::print("{} {} {:.3f} ms{}\n", hops, got->source.address, took.count(),
-                 said == answer::unreachable ? " unreachable" : "");
+      const name_of question{got->source.address};
+      const auto name = co_await u6::run_blocking(question);
+      fmt::print("{} {}{} {:.3f} ms{}\n\t{}\n", hops, got->source.address, name.value_or(""), took.count(),
+                 said == answer::unreachable ? " unreachable" : "", got->control);
       if (said != answer::on_the_way) co_return said == answer::arrived;
       break;
     }
@@ -107,8 +130,12 @@ u6::task<bool> run(u6::packet_conn& pc, std::string_view host) {
 
 int main(int argc, char** argv) {
   if (argc != 2) return EXIT_FAILURE;
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // each line when it is known
   u6::event_loop loop;
   auto pc = u6::or_throw(u6::listen_packet(loop, "ip6:ipv6-icmp", "::"));
+  u6::or_throw(pc.set_control_message(u6::control_flags::hop_limit | u6::control_flags::source |
+                                          u6::control_flags::destination | u6::control_flags::interface,
+                                      true));
   u6::icmp_filter filter;
   filter.set_all(true);
   for (const auto type : {u6::icmp_type::time_exceeded, u6::icmp_type::echo_reply,

@@ -2,13 +2,17 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <csignal>
-#include <optional>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,9 +20,12 @@
 #include "support/eventually.hpp"
 #include "support/link_control.hpp"
 #include "support/packet_capture.hpp"
+#include "support/private_files.hpp"
 #include "support/program.hpp"
 #include "support/veth_pair.hpp"
+#include "sys/membership.hpp"
 #include "sys/socket.hpp"
+#include "sys/socket_options.hpp"
 #include "uring6/checksum.hpp"
 #include "uring6/header.hpp"
 
@@ -41,32 +48,47 @@ bool has_joined(const interface& link, const ip_address& group) {
   return std::ranges::any_of(groups, [&](const auto& each) { return each.group.with_zone(0) == group; });
 }
 
+/// The lines of a program that a compiler needs.
+std::size_t lines_of_code(const char* path) {
+  std::ifstream source(path);
+  std::size_t count = 0;
+  for (std::string line; std::getline(source, line);) {
+    const std::size_t first = line.find_first_not_of(' ');
+    if (first != line.npos && line.substr(first, 2) != "//") ++count;
+  }
+  return count;
+}
+
+/// What a server says to who connects to it from the far end and waits for the end; it is there when that succeeds.
+std::string visit(const veth_end& from, const endpoint& server) {
+  const auto inside = from.space.enter();
+  file_descriptor client;
+  REQUIRE(eventually([&] {
+    client = or_throw(open_socket(AF_INET6, SOCK_STREAM));
+    return connect_socket(client.get(), server).has_value();
+  }));
+  std::string heard;
+  std::array<char, 64> buffer{};
+  for (ssize_t got = 1; got > 0;) {
+    got = ::recv(client.get(), buffer.data(), buffer.size(), 0);
+    if (got > 0) heard.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  return heard;
+}
+
+bool greets(const packet& p) {
+  const std::string_view all(reinterpret_cast<const char*>(p.data()), p.size());
+  return all.find("HELLO") != all.npos;
+}
+
 TEST_CASE("the TCP server marks its connections AF11") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
-  program server({EXAMPLE_MARK_TCP, "[::]:1024"});
+  program server({EXAMPLE_MARK_TCP});
   packet_capture wire(cable.far);
   for (int i = 0; i < 2; ++i) {
-    cable.far.space.run([&] {
-      file_descriptor client;
-      // The server is there when it can be connected to.
-      const bool there = eventually([&] {
-        client = or_throw(open_socket(AF_INET6, SOCK_STREAM));
-        return connect_socket(client.get(), {cable.near.address, 1024}).has_value();
-      });
-      REQUIRE(there);
-      std::string heard;
-      std::array<char, 64> buffer{};
-      for (ssize_t got = 1; got > 0;) {
-        got = ::recv(client.get(), buffer.data(), buffer.size(), 0);
-        if (got > 0) heard.append(buffer.data(), static_cast<std::size_t>(got));
-      }
-      CHECK(heard == "HELLO-R-U-THERE-ACK");
-    });
-    const auto seen = wire.find([](const packet& p) {
-      const std::string_view all(reinterpret_cast<const char*>(p.data()), p.size());
-      return p[6] == IPPROTO_TCP && all.find("HELLO") != all.npos;
-    });
+    CHECK(visit(cable.far, {cable.near.address, 1024}) == "HELLO-R-U-THERE-ACK");
+    const auto seen = wire.find(greets);
     REQUIRE(seen);
     const header fixed = or_throw(header::parse(std::as_bytes(std::span(*seen))));
     CHECK(fixed.traffic_class == 0x28);
@@ -74,6 +96,24 @@ TEST_CASE("the TCP server marks its connections AF11") {
   }
   end(server);
 }
+
+TEST_CASE("the TCP server marks the connections of IPv4 peers, too") {
+  const veth_pair cable;
+  const ip_address address = ip_address::v4_mapped({192, 0, 2, 1});
+  cable.far.space.run([&] { add_address(cable.far.link.index, ip_address::v4_mapped({192, 0, 2, 2}), 24); });
+  const auto inside = cable.near.space.enter();
+  add_address(cable.near.link.index, address, 24);
+  program server({EXAMPLE_MARK_TCP});
+  packet_capture wire(cable.far, ETH_P_IP);
+  CHECK(visit(cable.far, {address, 1024}) == "HELLO-R-U-THERE-ACK");
+  const auto seen = wire.find(greets);
+  REQUIRE(seen);
+  CHECK((*seen)[1] == 0x28);  // TOS
+  CHECK((*seen)[8] == 128);   // TTL
+  end(server);
+}
+
+TEST_CASE("the TCP server is fifteen lines") { CHECK(lines_of_code(EXAMPLE_MARK_TCP_SOURCE) <= 15); }
 
 /// What comes to a plain socket, within a minute.
 std::string receive(const file_descriptor& from, endpoint& source) {
@@ -129,6 +169,13 @@ TEST_CASE("the OSPF advertiser says hello to all routers of its link, again and 
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   packet_capture wire(cable.far);
+  // A router at the other end, which verifies the checksum (RFC 5340, A.3.1).
+  const file_descriptor router = cable.far.space.run([&] {
+    file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_RAW, 89));
+    or_throw(set_option(fd.get(), option::checksum, 12));
+    or_throw(join_group(fd.get(), cable.far.link.index, parse("ff02::5")));
+    return fd;
+  });
   program advertiser({EXAMPLE_OSPF_HELLO, cable.near.link.name, "1"});
   for (int i = 0; i < 2; ++i) {
     const auto seen = wire.find([](const packet& p) { return p[6] == 89; });
@@ -143,62 +190,117 @@ TEST_CASE("the OSPF advertiser says hello to all routers of its link, again and 
     REQUIRE(hello.size() == 40);
     CHECK(hello[0] == std::byte{3});
     CHECK(hello[1] == std::byte{1});
+    endpoint source;
+    const std::string heard = receive(router, source);
+    CHECK(source.address == cable.near.link_local.with_zone(cable.far.link.index));
+    CHECK(std::ranges::equal(std::as_bytes(std::span(heard)), hello));
     CHECK(upper_layer_checksum(hello, fixed.source, fixed.destination, ip_protocol::ospf) == 0);
   }
   CHECK(has_joined(cable.near.link, parse("ff02::5")));
   end(advertiser);
 }
 
-TEST_CASE("traceroute names the router and the host, and says what cannot be reached") {
-  // near - far, the router - beyond
-  const veth_pair cable;
-  const network_namespace beyond;
-  const ip_address host = parse("2001:db8:2::2");
-  const ip_address router_behind = parse("2001:db8:2::1");
-  cable.far.space.run([&] {
-    create_veth("behind0", beyond, "beyond0");
-    const auto link = or_throw(interface::by_name("behind0"));
-    set_link(link.index, link_state::up);
-    add_address(link.index, router_behind, 64);
-    write_sysctl("net/ipv6/conf/all/forwarding", "1");
-  });
-  beyond.run([&] {
-    const auto link = or_throw(interface::by_name("beyond0"));
-    set_link(link.index, link_state::up);
-    add_address(link.index, host, 64);
-    add_route(link.index, parse("2001:db8::"), 64, router_behind);
-  });
-  const auto inside = cable.near.space.enter();
-  add_route(cable.near.link.index, parse("2001:db8:2::"), 64, cable.far.address);
-  add_route(cable.near.link.index, parse("2001:db8:3::"), 64, cable.far.address);
+/// near - far, the router - beyond
+struct routed_network {
+  veth_pair cable;
+  network_namespace beyond;
+  ip_address host = parse("2001:db8:2::2");
+  network_namespace::visit inside = cable.near.space.enter();
 
-  const auto trace = [&](const std::string& to, int status) {
-    const program_end how = run_program({EXAMPLE_TRACEROUTE, to});
-    CHECK(how.exit_status == status);
-    CHECK(how.errors.empty());
-    std::vector<std::string> lines;
-    std::istringstream all(how.output);
-    for (std::string line; std::getline(all, line);) lines.push_back(line);
-    return lines;
-  };
-  // An interface that is just up may lose the first ones.
+  routed_network() {
+    const ip_address router_behind = parse("2001:db8:2::1");
+    cable.far.space.run([&] {
+      create_veth("behind0", beyond, "beyond0");
+      const auto link = or_throw(interface::by_name("behind0"));
+      set_link(link.index, link_state::up);
+      add_address(link.index, router_behind, 64);
+      write_sysctl("net/ipv6/conf/all/forwarding", "1");
+    });
+    beyond.run([&] {
+      const auto link = or_throw(interface::by_name("beyond0"));
+      set_link(link.index, link_state::up);
+      add_address(link.index, host, 64);
+      add_route(link.index, parse("2001:db8::"), 64, router_behind);
+    });
+    add_route(cable.near.link.index, parse("2001:db8:2::"), 64, cable.far.address);
+    add_route(cable.near.link.index, parse("2001:db8:3::"), 64, cable.far.address);
+    // An interface that is just up may lose the first packets.
+    const auto traced = [&] { return run_program({EXAMPLE_TRACEROUTE, host.to_string()}).output; };
+    const bool whole =
+        eventually([&] { return traced().find('*') == std::string::npos; }, std::chrono::seconds(30));
+    if (!whole) throw std::runtime_error("the network does not come up");
+  }
+
+  /// How traceroute is started: only these names are known.
+  static program_settings knowing_names() {
+    return {.prepare = [] { use_hosts("2001:db8::2 router.example\n2001:db8:2::2 host.example\n"); }};
+  }
+};
+
+std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
-  REQUIRE(eventually([&] {
-    lines = trace(host.to_string(), 0);
-    return lines.size() == 3;
-  }));
-  CHECK(lines[0] == "to 2001:db8:2::2");
-  CHECK(lines[1].starts_with("1 2001:db8::2 "));
-  CHECK(lines[1].ends_with(" ms"));
-  CHECK(lines[2].starts_with("2 2001:db8:2::2 "));
+  std::istringstream all(text);
+  for (std::string line; std::getline(all, line);) lines.push_back(line);
+  return lines;
+}
 
-  lines = trace(cable.far.address.to_string(), 0);
-  REQUIRE(lines.size() == 2);
-  CHECK(lines[1].starts_with("1 2001:db8::2 "));
+std::vector<std::string> trace(const std::string& to, int status) {
+  const program_end how = run_program({EXAMPLE_TRACEROUTE, to}, routed_network::knowing_names());
+  CHECK(how.exit_status == status);
+  CHECK(how.errors.empty());
+  return lines_of(how.output);
+}
+
+TEST_CASE("traceroute names the router and the host, and says what cannot be reached") {
+  const routed_network net;
+  const std::string index = std::to_string(net.cable.near.link.index);
+  const std::string to_us = " dst=2001:db8::1 ifindex=" + index;
+  std::vector<std::string> lines = trace("host.example", 0);
+  REQUIRE(lines.size() == 5);
+  CHECK(lines[0] == "to 2001:db8:2::2");
+  CHECK(lines[1].starts_with("1 2001:db8::2 (router.example) "));
+  CHECK(lines[1].ends_with(" ms"));
+  CHECK(lines[2] == "\thoplim=64 src=2001:db8::2" + to_us);
+  CHECK(lines[3].starts_with("2 2001:db8:2::2 (host.example) "));
+  CHECK(lines[4] == "\thoplim=63 src=2001:db8:2::2" + to_us);
+
+  lines = trace(net.cable.far.address.to_string(), 0);
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[1].starts_with("1 2001:db8::2 (router.example) "));
 
   lines = trace("2001:db8:3::1", 1);  // the router has no route
-  REQUIRE_FALSE(lines.empty());
-  CHECK(lines.back().ends_with(" unreachable"));
+  REQUIRE(lines.size() >= 3);
+  CHECK(lines[lines.size() - 2].ends_with(" unreachable"));
+
+  const program_end how = run_program({EXAMPLE_TRACEROUTE, "nobody.example"}, routed_network::knowing_names());
+  CHECK(how.exit_status == 1);
+  CHECK(how.errors.find("nobody.example: no such host name") != std::string::npos);
+}
+
+TEST_CASE("traceroute waits for the deadline of a router that is silent, says so and goes on") {
+  const routed_network net;
+  net.beyond.run([] { write_sysctl("net/ipv6/icmp/echo_ignore_all", "1"); });
+  program_settings settings = routed_network::knowing_names();
+  std::string said = "/tmp/uring6-trace-XXXXXX";
+  const file_descriptor file(::mkstemp(said.data()));
+  REQUIRE(file);
+  settings.output_file = said;
+  program running({EXAMPLE_TRACEROUTE, net.host.to_string()}, settings);
+  const auto lines = [&] {
+    std::ifstream in(said);
+    return lines_of({std::istreambuf_iterator<char>(in), {}});
+  };
+  REQUIRE(eventually([&] { return std::ranges::count(lines(), "2 *") == 1; }, std::chrono::seconds(30)));
+  net.beyond.run([] { write_sysctl("net/ipv6/icmp/echo_ignore_all", "0"); });
+  const program_end how = running.wait();
+  CHECK(how.exit_status == 0);
+  CHECK(how.errors.empty());
+  const std::vector<std::string> all = lines();
+  (void)::unlink(said.c_str());
+  REQUIRE(all.size() >= 6);
+  CHECK(all[1].starts_with("1 2001:db8::2 "));
+  CHECK(all[3] == "2 *");
+  CHECK(all[all.size() - 2].find(" 2001:db8:2::2 (host.example) ") != std::string::npos);
 }
 
 }  // namespace

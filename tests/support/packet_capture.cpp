@@ -1,7 +1,6 @@
 #include "support/packet_capture.hpp"
 
 #include <arpa/inet.h>
-#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -14,13 +13,13 @@
 
 namespace uring6::test {
 
-packet_capture::packet_capture(const veth_end& end) {
+packet_capture::packet_capture(const veth_end& end, std::uint16_t protocol) {
   const auto inside = end.space.enter();
   // Protocol 0 hears nothing; bind then chooses protocol and device together, so that nothing else slips in.
   fd_ = or_throw(open_socket(AF_PACKET, SOCK_DGRAM));
   sockaddr_ll where{};
   where.sll_family = AF_PACKET;
-  where.sll_protocol = htons(ETH_P_IPV6);
+  where.sll_protocol = htons(protocol);
   where.sll_ifindex = static_cast<int>(end.link.index);
   if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) != 0) {
     throw std::system_error(errno, std::system_category(), "bind(AF_PACKET)");

@@ -1,5 +1,7 @@
-// What really goes over the wire: IPv6 packets taken from an interface.
+// What really goes over the wire: packets taken from an interface.
 #pragma once
+
+#include <linux/if_ether.h>
 
 #include <chrono>
 #include <cstddef>
@@ -12,14 +14,14 @@
 
 namespace uring6::test {
 
-/// An IPv6 packet, from its fixed header on. A UDP checksum in it may be unfinished: between veth devices the
+/// A packet, from its IP header on. A UDP checksum in it may be unfinished: between veth devices the
 /// kernel leaves it to hardware that does not exist.
 using packet = std::vector<std::uint8_t>;
 
-/// Captures every IPv6 packet that arrives at one end of a cable, from its construction on. AF_PACKET
+/// Captures every packet of one protocol that arrives at one end of a cable, from its construction on. AF_PACKET
 class packet_capture {
  public:
-  explicit packet_capture(const veth_end& end);
+  explicit packet_capture(const veth_end& end, std::uint16_t protocol = ETH_P_IPV6);
 
   /// The next packet that `wanted` accepts; those before it are dropped. Nothing after `limit`, which is
   /// there to end a test that has failed.
