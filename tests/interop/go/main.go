@@ -1,11 +1,17 @@
-// A peer made of Go's net and golang.org/x/net/ipv6, for the interoperation tests. It says "ready PORT" when it can be
+// A peer made of Go's net and golang.org/x/net, for the interoperation tests. It says "ready PORT" when it can be
 // spoken to, then a line for each datagram.
 //
-//	peer receive NETWORK ADDRESS COUNT [GROUP INTERFACE [SOURCE]]     one ReadFrom each
-//	peer batch   NETWORK ADDRESS COUNT                                ReadBatch
-//	peer send    NETWORK DESTINATION [TCLASS,HOPLIMIT,SOURCE,INTERFACE]...    one WriteTo each; "-" is not given
-//	peer burst   NETWORK DESTINATION COUNT                            WriteBatch
-//	peer dial    ADDRESS                                              TCP: prints what it reads until the end
+//	peer receive   NETWORK ADDRESS STEP...           steps are taken in turn:
+//	    join,GROUP,INTERFACE[,SOURCE] exclude,GROUP,INTERFACE,SOURCE include,GROUP,INTERFACE,SOURCE
+//	    read,COUNT      says "ready PORT" and calls ReadFrom until so many are there
+//	    batch,COUNT     the same with ReadBatch
+//	peer send      NETWORK DESTINATION SPEC...       one WriteTo each: TCLASS,HOPLIMIT,SOURCE,INTERFACE; "-" is not given
+//	peer sendbatch NETWORK DESTINATION SPEC...       the same with WriteBatch
+//	peer receive4  ADDRESS COUNT                     an IPv4 peer: ipv4.PacketConn
+//	peer send4     DESTINATION TOS,TTL...
+//	peer dial      ADDRESS                           TCP: prints what it reads until the end
+//	peer visit     ADDRESS                           the same, without a word of its own
+//	peer trace     HOST                              the way to a host, a line for each router
 package main
 
 import (
@@ -18,8 +24,13 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 )
+
+// What is sent without a traffic class has this one, so that none is not 0.
+const ownTrafficClass = 0x77
 
 func check(err error) {
 	if err != nil {
@@ -39,9 +50,13 @@ func link(name string) *net.Interface {
 	return found
 }
 
+func isUDP(network string) bool { return strings.HasPrefix(network, "udp") }
+
+func isICMP(network string) bool { return network == "ip6:ipv6-icmp" }
+
 // resolve gives the address as the network wants it: with a port for UDP, without for raw IP.
 func resolve(network, address string) net.Addr {
-	if strings.HasPrefix(network, "udp") {
+	if isUDP(network) {
 		found, err := net.ResolveUDPAddr(network, address)
 		check(err)
 		return found
@@ -49,6 +64,13 @@ func resolve(network, address string) net.Addr {
 	found, err := net.ResolveIPAddr("ip6", address)
 	check(err)
 	return found
+}
+
+func ipOf(address net.Addr) net.IP {
+	if udp, ok := address.(*net.UDPAddr); ok {
+		return udp.IP
+	}
+	return address.(*net.IPAddr).IP
 }
 
 func listen(network, address string) (net.PacketConn, *ipv6.PacketConn) {
@@ -70,33 +92,21 @@ func ready(conn net.PacketConn) {
 
 // say skips what raw ICMPv6 hears of the neighbourhood.
 func say(network string, payload []byte, cm *ipv6.ControlMessage, from net.Addr) bool {
-	if strings.HasPrefix(network, "ip6:") && (len(payload) < 5 || payload[0] != 200) {
-		return false
+	text := string(payload)
+	if isICMP(network) {
+		if len(payload) < 5 || payload[0] != 200 {
+			return false
+		}
+		text = string(payload[4:])
+	} else if !isUDP(network) {
+		text = fmt.Sprintf("%x", payload)
 	}
-	if strings.HasPrefix(network, "ip6:") {
-		payload = payload[4:]
-	}
-	if cm == nil {
-		fmt.Printf("%s from %s\n", payload, from)
-	} else {
-		fmt.Printf("%s tclass=%d hoplim=%d src=%s dst=%s ifindex=%d from %s\n", payload, cm.TrafficClass, cm.HopLimit,
-			cm.Src, cm.Dst, cm.IfIndex, from)
-	}
+	fmt.Printf("%s tclass=%d hoplim=%d src=%s dst=%s ifindex=%d from %s\n", text, cm.TrafficClass, cm.HopLimit, cm.Src,
+		cm.Dst, cm.IfIndex, from)
 	return true
 }
 
-func receive(network, address string, count int, group []string) {
-	conn, p := listen(network, address)
-	defer conn.Close()
-	if len(group) >= 2 {
-		where := &net.UDPAddr{IP: net.ParseIP(group[0])}
-		if len(group) == 3 {
-			check(p.JoinSourceSpecificGroup(link(group[1]), where, &net.UDPAddr{IP: net.ParseIP(group[2])}))
-		} else {
-			check(p.JoinGroup(link(group[1]), where))
-		}
-	}
-	ready(conn)
+func read(network string, p *ipv6.PacketConn, count int) {
 	buffer := make([]byte, 2048)
 	for count > 0 {
 		n, cm, from, err := p.ReadFrom(buffer)
@@ -107,14 +117,12 @@ func receive(network, address string, count int, group []string) {
 	}
 }
 
-func batch(network, address string, count int) {
-	conn, p := listen(network, address)
-	defer conn.Close()
-	ready(conn)
+func readBatch(network string, p *ipv6.PacketConn, count int) {
 	messages := make([]ipv6.Message, 16)
 	for i := range messages {
 		messages[i].Buffers = [][]byte{make([]byte, 2048)}
-		messages[i].OOB = ipv6.NewControlMessage(ipv6.FlagTrafficClass | ipv6.FlagHopLimit | ipv6.FlagDst | ipv6.FlagInterface)
+		messages[i].OOB = ipv6.NewControlMessage(
+			ipv6.FlagTrafficClass | ipv6.FlagHopLimit | ipv6.FlagDst | ipv6.FlagInterface)
 	}
 	for count > 0 {
 		n, err := p.ReadBatch(messages, 0)
@@ -122,6 +130,7 @@ func batch(network, address string, count int) {
 		for _, m := range messages[:n] {
 			var cm ipv6.ControlMessage
 			check(cm.Parse(m.OOB[:m.NN]))
+			cm.Src = ipOf(m.Addr)
 			if say(network, m.Buffers[0][:m.N], &cm, m.Addr) {
 				count--
 			}
@@ -129,49 +138,81 @@ func batch(network, address string, count int) {
 	}
 }
 
+func receive(network, address string, steps []string) {
+	conn, p := listen(network, address)
+	defer conn.Close()
+	for _, step := range steps {
+		words := strings.Split(step, ",")
+		var group, source net.Addr
+		var where *net.Interface
+		if len(words) > 2 {
+			group, where = &net.UDPAddr{IP: net.ParseIP(words[1])}, link(words[2])
+		}
+		if len(words) > 3 {
+			source = &net.UDPAddr{IP: net.ParseIP(words[3])}
+		}
+		switch {
+		case words[0] == "join" && source == nil:
+			check(p.JoinGroup(where, group))
+		case words[0] == "join":
+			check(p.JoinSourceSpecificGroup(where, group, source))
+		case words[0] == "exclude":
+			check(p.ExcludeSourceSpecificGroup(where, group, source))
+		case words[0] == "include":
+			check(p.IncludeSourceSpecificGroup(where, group, source))
+		case words[0] == "read":
+			ready(conn)
+			read(network, p, number(words[1]))
+		case words[0] == "batch":
+			ready(conn)
+			readBatch(network, p, number(words[1]))
+		default:
+			log.Fatal("no step: ", step)
+		}
+	}
+}
+
 func text(network string, i int) []byte {
 	payload := []byte(fmt.Sprintf("go-%d", i))
-	if strings.HasPrefix(network, "ip6:") {
+	if isICMP(network) {
 		return append([]byte{200, 0, 0, 0}, payload...)
 	}
 	return payload
 }
 
-func send(network, destination string, specs []string) {
-	conn, p := listen(network, map[bool]string{true: "[::]:0", false: "::"}[strings.HasPrefix(network, "udp")])
-	defer conn.Close()
-	ready(conn)
-	to := resolve(network, destination)
-	for i, spec := range specs {
-		var cm ipv6.ControlMessage
-		for field, value := range strings.Split(spec, ",") {
-			switch {
-			case value == "-":
-			case field == 0:
-				cm.TrafficClass = number(value)
-			case field == 1:
-				cm.HopLimit = number(value)
-			case field == 2:
-				cm.Src = net.ParseIP(value)
-			case field == 3:
-				cm.IfIndex = link(value).Index
-			}
+func control(spec string) *ipv6.ControlMessage {
+	var cm ipv6.ControlMessage
+	for field, value := range strings.Split(spec, ",") {
+		switch {
+		case value == "-":
+		case field == 0:
+			cm.TrafficClass = number(value)
+		case field == 1:
+			cm.HopLimit = number(value)
+		case field == 2:
+			cm.Src = net.ParseIP(value)
+		case field == 3:
+			cm.IfIndex = link(value).Index
 		}
-		_, err := p.WriteTo(text(network, i), &cm, to)
-		check(err)
 	}
+	return &cm
 }
 
-func burst(network, destination string, count int) {
-	conn, p := listen(network, "[::]:0")
+func send(network, destination string, specs []string, batch bool) {
+	conn, p := listen(network, map[bool]string{true: "[::]:0", false: "::"}[isUDP(network)])
 	defer conn.Close()
+	check(p.SetTrafficClass(ownTrafficClass))
 	ready(conn)
-	cm := ipv6.ControlMessage{TrafficClass: 0x28, HopLimit: 9}
-	messages := make([]ipv6.Message, count)
-	for i := range messages {
-		messages[i].Buffers = [][]byte{text(network, i)}
-		messages[i].OOB = cm.Marshal()
-		messages[i].Addr = resolve(network, destination)
+	to := resolve(network, destination)
+	var messages []ipv6.Message
+	for i, spec := range specs {
+		if batch {
+			messages = append(messages, ipv6.Message{
+				Buffers: [][]byte{text(network, i)}, OOB: control(spec).Marshal(), Addr: to})
+			continue
+		}
+		_, err := p.WriteTo(text(network, i), control(spec), to)
+		check(err)
 	}
 	for len(messages) > 0 {
 		n, err := p.WriteBatch(messages, 0)
@@ -180,11 +221,41 @@ func burst(network, destination string, count int) {
 	}
 }
 
-func dial(address string) {
-	conn, err := net.DialTimeout("tcp6", address, time.Minute)
+func receive4(address string, count int) {
+	conn, err := net.ListenPacket("udp4", address)
+	check(err)
+	defer conn.Close()
+	check(conn.SetDeadline(time.Now().Add(time.Minute)))
+	p := ipv4.NewPacketConn(conn)
+	check(p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagSrc|ipv4.FlagDst|ipv4.FlagInterface, true))
+	ready(conn)
+	buffer := make([]byte, 2048)
+	for ; count > 0; count-- {
+		n, cm, from, err := p.ReadFrom(buffer)
+		check(err)
+		fmt.Printf("%s ttl=%d src=%s dst=%s ifindex=%d from %s\n", buffer[:n], cm.TTL, cm.Src, cm.Dst, cm.IfIndex, from)
+	}
+}
+
+func send4(destination string, specs []string) {
+	conn, err := net.Dial("udp4", destination)
+	check(err)
+	defer conn.Close()
+	fmt.Println("ready", conn.LocalAddr().(*net.UDPAddr).Port)
+	for i, spec := range specs {
+		words := strings.Split(spec, ",")
+		check(ipv4.NewConn(conn).SetTOS(number(words[0])))
+		check(ipv4.NewConn(conn).SetTTL(number(words[1])))
+		_, err := conn.Write(text("udp4", i))
+		check(err)
+	}
+}
+
+func dial(address, word string) {
+	conn, err := net.DialTimeout("tcp", address, time.Minute)
 	check(err)
 	check(conn.SetDeadline(time.Now().Add(time.Minute)))
-	_, err = conn.Write([]byte("hello from Go"))
+	_, err = conn.Write([]byte(word))
 	check(err)
 	check(conn.(*net.TCPConn).CloseWrite())
 	all, err := io.ReadAll(conn)
@@ -192,20 +263,56 @@ func dial(address string) {
 	fmt.Printf("%s\n", all)
 }
 
+// trace says which control messages came with the answers, and the names of who gave them.
+func trace(host string) {
+	to, err := net.ResolveIPAddr("ip6", host)
+	check(err)
+	conn, p := listen("ip6:ipv6-icmp", "::")
+	defer conn.Close()
+	var filter ipv6.ICMPFilter
+	filter.SetAll(true)
+	filter.Accept(ipv6.ICMPTypeTimeExceeded)
+	filter.Accept(ipv6.ICMPTypeEchoReply)
+	check(p.SetICMPFilter(&filter))
+	buffer := make([]byte, 1500)
+	for hops := 1; hops <= 64; hops++ {
+		request := icmp.Message{Type: ipv6.ICMPTypeEchoRequest, Body: &icmp.Echo{ID: os.Getpid() & 0xffff, Seq: hops}}
+		packet, err := request.Marshal(nil)
+		check(err)
+		_, err = p.WriteTo(packet, &ipv6.ControlMessage{HopLimit: hops}, to)
+		check(err)
+		n, cm, peer, err := p.ReadFrom(buffer)
+		check(err)
+		answer, err := icmp.ParseMessage(58, buffer[:n])
+		check(err)
+		names, _ := net.LookupAddr(peer.String())
+		fmt.Printf("%d %v %v %v\n", hops, peer, names, cm)
+		if answer.Type == ipv6.ICMPTypeEchoReply {
+			return
+		}
+	}
+}
+
 func main() {
 	log.SetFlags(0)
 	words := os.Args
 	switch {
 	case len(words) >= 5 && words[1] == "receive":
-		receive(words[2], words[3], number(words[4]), words[5:])
-	case len(words) == 5 && words[1] == "batch":
-		batch(words[2], words[3], number(words[4]))
+		receive(words[2], words[3], words[4:])
 	case len(words) >= 4 && words[1] == "send":
-		send(words[2], words[3], words[4:])
-	case len(words) == 5 && words[1] == "burst":
-		burst(words[2], words[3], number(words[4]))
+		send(words[2], words[3], words[4:], false)
+	case len(words) >= 4 && words[1] == "sendbatch":
+		send(words[2], words[3], words[4:], true)
+	case len(words) == 4 && words[1] == "receive4":
+		receive4(words[2], number(words[3]))
+	case len(words) >= 3 && words[1] == "send4":
+		send4(words[2], words[3:])
 	case len(words) == 3 && words[1] == "dial":
-		dial(words[2])
+		dial(words[2], "hello from Go")
+	case len(words) == 3 && words[1] == "visit":
+		dial(words[2], "")
+	case len(words) == 3 && words[1] == "trace":
+		trace(words[2])
 	default:
 		log.Fatal("usage: see the top of main.go")
 	}
