@@ -31,6 +31,20 @@ TEST_CASE("Go is greeted by the TCP server, over IPv6 and IPv4") {
   }
 }
 
+TEST_CASE("Go is answered by the multicast DNS responder, by the interface that it asked on") {
+  need_go();
+  neighbours net;
+  const std::string there = net.cable.far.link.name;
+  const std::string link_local = net.cable.near.link_local.with_zone(0).to_string();
+  const std::string asker = net.cable.far.link_local.with_zone(0).to_string();
+  const auto inside = net.cable.near.space.enter();
+  const program responder({EXAMPLE_MDNS_RESPONDER, net.cable.near.link.name, "host.local", "2001:db8::77"});
+  CHECK(net.start({"ask", there, "host.local."}).lines() ==
+        std::vector<std::string>{"host.local. is 2001:db8::77 dst=" + asker + " ifindex=" +
+                                 std::to_string(net.cable.far.link.index) + " from [" + link_local + "%" + there +
+                                 "]:5353"});
+}
+
 TEST_CASE("Go hears the hello of the OSPF advertiser, with its control message") {
   need_go();
   neighbours net;

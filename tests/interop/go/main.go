@@ -11,6 +11,7 @@
 //	peer send4     DESTINATION TOS,TTL...
 //	peer dial      ADDRESS                           TCP: prints what it reads until the end
 //	peer visit     ADDRESS                           the same, without a word of its own
+//	peer ask       INTERFACE NAME                    one-shot multicast DNS: prints the address in the answer
 //	peer trace     HOST                              the way to a host, a line for each router
 package main
 
@@ -24,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
@@ -263,6 +265,38 @@ func dial(address, word string) {
 	fmt.Printf("%s\n", all)
 }
 
+// ask goes on asking until somebody answers (RFC 6762, 5.1).
+func ask(where, name string) {
+	conn, p := listen("udp6", "[::]:0")
+	defer conn.Close()
+	check(p.SetMulticastInterface(link(where)))
+	question := dnsmessage.Question{
+		Name: dnsmessage.MustNewName(name), Type: dnsmessage.TypeAAAA, Class: dnsmessage.ClassINET}
+	query := dnsmessage.Message{Header: dnsmessage.Header{ID: 4711}, Questions: []dnsmessage.Question{question}}
+	packet, err := query.Pack()
+	check(err)
+	buffer := make([]byte, 1500)
+	for {
+		_, err = p.WriteTo(packet, nil, resolve("udp6", "[ff02::fb]:5353"))
+		check(err)
+		check(conn.SetReadDeadline(time.Now().Add(time.Second)))
+		n, cm, from, err := p.ReadFrom(buffer)
+		if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+			continue
+		}
+		check(err)
+		var answer dnsmessage.Message
+		check(answer.Unpack(buffer[:n]))
+		if answer.ID != query.ID || len(answer.Answers) != 1 {
+			log.Fatal("no answer: ", answer.GoString())
+		}
+		address := answer.Answers[0].Body.(*dnsmessage.AAAAResource).AAAA
+		fmt.Printf("%s is %s dst=%s ifindex=%d from %s\n", answer.Answers[0].Header.Name, net.IP(address[:]), cm.Dst,
+			cm.IfIndex, from)
+		return
+	}
+}
+
 // trace says which control messages came with the answers, and the names of who gave them.
 func trace(host string) {
 	to, err := net.ResolveIPAddr("ip6", host)
@@ -311,6 +345,8 @@ func main() {
 		dial(words[2], "hello from Go")
 	case len(words) == 3 && words[1] == "visit":
 		dial(words[2], "")
+	case len(words) == 4 && words[1] == "ask":
+		ask(words[2], words[3])
 	case len(words) == 3 && words[1] == "trace":
 		trace(words[2])
 	default:
