@@ -1,5 +1,5 @@
 // What a caller can get wrong: each an error code with a readable message, and the socket still works where there is
-// one (issue 2, item 7).
+// one.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>

@@ -1,4 +1,4 @@
-// Deadlines, close, and everything that goes away while something waits on it. L01, L02, L05, L06, U07.
+// Deadlines, close, and everything that goes away while something waits on it.
 
 #include <sys/socket.h>
 

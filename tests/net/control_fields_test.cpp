@@ -1,4 +1,4 @@
-// What is sent beside a datagram is what arrives beside it: R07, S06.
+// What is sent beside a datagram is what arrives beside it.
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -294,7 +294,6 @@ TEST_CASE("a conn connected to an IPv4 peer sends the control message that it is
   });
 }
 
-// R02
 TEST_CASE("a datagram too long for the path comes back as news of the path MTU, and reading goes on") {
   const veth_pair cable;
   event_loop loop;

@@ -1,4 +1,4 @@
-// One datagram after the other, whatever comes: R01, R03, R04, R08, I01, I05, U03, U05.
+// One datagram after the other, whatever comes.
 
 #include <fcntl.h>
 

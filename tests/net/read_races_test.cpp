@@ -1,4 +1,4 @@
-// Readers that go away at any moment: a datagram that has arrived is the next reader's. L04, L06, L07.
+// Readers that go away at any moment: a datagram that has arrived is the next reader's.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>

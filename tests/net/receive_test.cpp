@@ -1,4 +1,4 @@
-// read_batch, receive and trains: many datagrams at once, each as it was sent. R06, U08, U09.
+// read_batch, receive and trains: many datagrams at once, each as it was sent.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>

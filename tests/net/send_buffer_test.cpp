@@ -1,4 +1,4 @@
-// A socket whose send buffer is full: writers wait, and nobody else does. S08, S10.
+// A socket whose send buffer is full: writers wait, and nobody else does.
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-// Writing: each datagram its own result, runs as trains. S02, S03, S04, S05, S09.
+// Writing: each datagram its own result, runs as trains.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -209,7 +209,7 @@ TEST_CASE("a bad message in the middle of a batch does not harm the others") {
   });
 }
 
-// S04: since 6.14 the kernel refuses a train of datagrams longer than the MTU; each alone it fragments.
+// Since 6.14 the kernel refuses a train of datagrams longer than the MTU; each alone it fragments.
 TEST_CASE("a train that its route refuses is sent again one by one, once, and the route is remembered") {
   const veth_pair cable;
   event_loop loop;

@@ -91,7 +91,6 @@ TEST_CASE("an operation is told its result once, and can be queued again") {
   CHECK(on->in_flight() == 0);
 }
 
-// U01
 TEST_CASE("a thousand operations go through a submission queue of four, in order") {
   const auto on = make_ring(4, 16);
   REQUIRE(on->features().submission_entries == 4);
@@ -115,7 +114,7 @@ TEST_CASE("a thousand operations go through a submission queue of four, in order
   CHECK(on->counters().submissions == 1000);
 }
 
-// U05: nothing is lost when completions outnumber the queue, and each goes to its own operation.
+// Nothing is lost when completions outnumber the queue, and each goes to its own operation.
 TEST_CASE("an overflown completion queue loses nothing") {
   const auto on = make_ring(64, 64);
   const file_descriptor event = counter();
