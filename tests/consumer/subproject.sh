@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Another Meson project takes uring6 as a subproject: dependency('uring6') finds it, and neither tests nor tools nor
-# benchmarks come along. Static here, since pkg_config.sh has tried the shared library.
+# benchmarks come along. Built as no other test builds the library: at -O0, with the sanitizers of address and
+# undefined behaviour, by clang where there is one; both kinds of it, since pkg_config.sh has tried the shared one only.
 . "$SOURCE/tests/consumer/common.sh"
 
 parent=$SCRATCH/parent
@@ -12,11 +13,19 @@ project('parent', 'cpp', default_options: ['cpp_std=c++20'])
 executable('program', 'program.cpp', dependencies: dependency('uring6'))
 MESON
 
-CXX=$GXX meson setup "$parent/build" "$parent" --wrap-mode=nodownload --force-fallback-for=uring6 \
-  --default-library=static --optimization=0 || fail "the parent project does not configure"
+compiler=${CLANGXX:-$GXX}
+CXX=$compiler meson setup "$parent/build" "$parent" --wrap-mode=nodownload --force-fallback-for=uring6 \
+  --default-library=both --optimization=0 -Ddebug=false -Db_sanitize=address,undefined \
+  -During6:werror=true || fail "the parent project does not configure"
 [[ $(meson introspect --tests "$parent/build") == "[]" ]] || fail "the parent project got uring6's tests"
 extra=$(meson introspect --targets "$parent/build" | grep -oE '^ *"name": "[^"]*"|"name": "[^"]*"' |
   grep -vE '"(program|uring6|uring6-objects)"' || true)
 [[ -z $extra ]] || fail "the parent project got more than the library: $extra"
 ninja -C "$parent/build" || fail "the parent project does not build"
 "$parent/build/program"
+
+read -ra others <<<"$(pkg-config --cflags --libs fmt liburing libmnl)"
+"$compiler" -std=c++20 -fsanitize=address,undefined -I"$SOURCE/include" "$here/program.cpp" \
+  "$parent/build/subprojects/uring6/lib/liburing6.a" "${others[@]}" -o "$SCRATCH/static" ||
+  fail "a program does not link the static library"
+"$SCRATCH/static"
