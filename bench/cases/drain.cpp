@@ -83,7 +83,7 @@ class drain_contest : public contest {
   std::vector<entrant> entrants() const override {
     std::vector<entrant> all;
     if (shape_.trains) {
-      all = {{.subject = "raw gro"},
+      all = {{.subject = "raw gro", .vectors = {1, 4, 16}},
              {.subject = "raw multishot", .vectors = {16, 32, 64}},
              {.subject = "raw recvmmsg",
               .vectors = vectors,

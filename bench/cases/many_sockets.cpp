@@ -30,13 +30,13 @@ class crowd_lane : public lane {
       : feeder_(size),
         per_socket_(shape.per_socket),
         control_(shape.control),
-        connected_(shape.connected),
-        subject_(who.subject, "receive",
-                 {fmt::format("size={}", size), fmt::format("vector={}", vector),
-                  fmt::format("control={:d}", shape.control), fmt::format("sockets={}", shape.sockets),
-                  fmt::format("to={}", shape.connected ? std::to_string(feeder_.port()) : "")},
-                 cpus),
-        order_(subject_.ports()) {}
+        subject_(start(who, vector, shape, shape.sockets, cpus)),
+        order_(subject_.ports()) {
+    if (!shape.connected) return;
+    const subject_process alone = start(who, vector, shape, 1, cpus);
+    const std::uint64_t all = subject_.resident_bytes();
+    bytes_per_socket_ = (all - std::min(all, alone.resident_bytes())) / (shape.sockets - 1);
+  }
 
   window run(std::chrono::nanoseconds span) override {
     window w;
@@ -63,16 +63,23 @@ class crowd_lane : public lane {
 
   std::vector<const subject_process*> counted() const override { return {&subject_}; }
 
-  std::optional<std::uint64_t> bytes_per_socket() const override {
-    if (!connected_) return std::nullopt;
-    return subject_.bytes_per_socket();
-  }
+  std::optional<std::uint64_t> bytes_per_socket() const override { return bytes_per_socket_; }
 
  private:
+  subject_process start(const entrant& who, unsigned vector, const crowd_shape& shape, unsigned sockets,
+                        const std::vector<int>& cpus) const {
+    return subject_process(who.subject, "receive",
+                           {fmt::format("size={}", size), fmt::format("vector={}", vector),
+                            fmt::format("control={:d}", shape.control), fmt::format("sockets={}", sockets),
+                            fmt::format("to={}", shape.connected ? std::to_string(feeder_.port()) : "")},
+                           cpus);
+  }
+
   feeder feeder_;
   std::uint64_t per_socket_;
   bool control_;
-  bool connected_;
+  /// What each takes more: the loop and its pools are there for all of them.
+  std::optional<std::uint64_t> bytes_per_socket_;
   subject_process subject_;
   std::vector<std::uint16_t> order_;
   std::mt19937 random_{11};

@@ -19,8 +19,6 @@ struct board {
   alignas(64) std::atomic<std::uint64_t> consumed{0};
   /// Calls of malloc and its kin since the subject began.
   alignas(64) std::atomic<std::uint64_t> allocations{0};
-  /// Payloads that an echo server found damaged.
-  alignas(64) std::atomic<std::uint64_t> bad{0};
 };
 
 /// A board's memory, behind a descriptor that processes inherit.

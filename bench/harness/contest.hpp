@@ -44,7 +44,7 @@ struct entrant {
   /// Said beside its result.
   std::string note;
   /// For contests with several loads: its name, and the requests a second of an open loop, 0 for the closed
-  /// one.
+  /// one. Together with the case and the subject it names a result.
   std::string load;
   double rate = 0;
   /// Does not see control messages, even where the others do.

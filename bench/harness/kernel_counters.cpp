@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <linux/perf_event.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -59,12 +61,28 @@ processor_time processor_time_now() {
   return now;
 }
 
-std::optional<syscall_counter> syscall_counter::attach(const std::vector<pid_t>& processes) {
-  std::uint64_t tracepoint = 0;
+namespace {
+
+/// The number of raw_syscalls:sys_enter; 0 where it cannot be read.
+std::uint64_t entering_tracepoint() {
   for (const char* root : {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}) {
+    std::uint64_t number = 0;
     std::ifstream id(fmt::format("{}/events/raw_syscalls/sys_enter/id", root));
-    if (id >> tracepoint) break;
+    if (id >> number) return number;
   }
+  return 0;
+}
+
+}  // namespace
+
+void mount_tracepoints() {
+  if (entering_tracepoint() != 0) return;
+  if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
+  ::mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, nullptr);
+}
+
+std::optional<syscall_counter> syscall_counter::attach(const std::vector<pid_t>& processes) {
+  const std::uint64_t tracepoint = entering_tracepoint();
   if (tracepoint == 0) return std::nullopt;
   perf_event_attr wanted{};
   wanted.type = PERF_TYPE_TRACEPOINT;

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <thread>
 
+#include "harness/kernel_counters.hpp"
 #include "harness/report.hpp"
 #include "harness/runner.hpp"
 #include "harness/targets.hpp"
@@ -45,6 +46,7 @@ bool is_sound(const contest_report& report) {
 
 int run(const wishes& w) {
   raise_descriptor_limit();
+  mount_tracepoints();
   ::signal(SIGPIPE, SIG_IGN);  // a subject that ends is reported, not died of
   placement where;
   if (w.placement == "together" || std::thread::hardware_concurrency() < 2)
@@ -82,9 +84,14 @@ int run(const wishes& w) {
     if (const auto line = line_of(reports.back().around); !line.empty()) shown.say(line);
   }
   const auto verdicts = judge(reports);
+  const auto findings = judge_limits(reports);
   if (!verdicts.empty()) shown.say("\nratios of medians");
   for (const verdict& v : verdicts) shown.say(line_of(v));
-  if (!w.json_file.empty()) write_json(w.json_file, to_json(machine, elementary, how, reports, verdicts));
+  if (!findings.empty()) shown.say("\nlimits, by the result that comes nearest");
+  for (const finding& f : findings) shown.say(line_of(f));
+  if (!w.json_file.empty()) {
+    write_json(w.json_file, to_json(machine, elementary, how, reports, verdicts, findings));
+  }
   return std::all_of(reports.begin(), reports.end(), is_sound) ? 0 : 1;
 }
 

@@ -104,7 +104,7 @@ subject_process::subject_process(const std::string& subject, const std::string& 
   answers[1] = descriptor();  // or the end of the subject would not end the pipe
 
   const std::string ready = read_line(20s);
-  bytes_per_socket_ = value_of(ready, "bytes_per_socket");
+  resident_bytes_ = value_of(ready, "resident");
   const auto at = ready.find(" ports=");
   if (at == ready.npos) fail(fmt::format("unexpected first line '{}'", ready));
   std::istringstream ports(ready.substr(at + 7));

@@ -64,7 +64,8 @@ class subject_process {
   pid_t pid() const noexcept { return pid_; }
   board& shared() noexcept { return board_->words(); }
   const std::vector<std::uint16_t>& ports() const noexcept { return ports_; }
-  std::uint64_t bytes_per_socket() const noexcept { return bytes_per_socket_; }
+  /// Memory that its sockets took, with all that they share.
+  std::uint64_t resident_bytes() const noexcept { return resident_bytes_; }
   /// Commands told and answers given: two system calls each that are no work of the subject's.
   std::uint64_t commands() const noexcept { return commands_; }
 
@@ -80,7 +81,7 @@ class subject_process {
   std::string pending_;
   std::shared_ptr<board_memory> board_;
   std::vector<std::uint16_t> ports_;
-  std::uint64_t bytes_per_socket_ = 0;
+  std::uint64_t resident_bytes_ = 0;
   std::uint64_t commands_ = 0;
 };
 

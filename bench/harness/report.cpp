@@ -50,10 +50,6 @@ bool is_virtual_machine() {
   return false;
 }
 
-double per_datagram(std::uint64_t what, const window& sum) {
-  return sum.loss.received == 0 ? 0 : static_cast<double>(what) / static_cast<double>(sum.loss.received);
-}
-
 /// Of the processors' time; less is not worth a line.
 constexpr double noticeable_share = 0.01;
 
@@ -74,6 +70,7 @@ json to_json(const result& r) {
   json out{{"case", r.contest}, {"subject", r.who.subject}, {"unit", r.unit},     {"median", figure.median},
            {"low", figure.low}, {"high", figure.high},      {"windows", r.values}};
   if (!r.who.load.empty()) out["load"] = r.who.load;
+  if (r.who.rate > 0) out["rate"] = r.who.rate;
   if (!r.who.note.empty()) out["note"] = r.who.note;
   out["vector"] = r.vector;
   out["loss"] = {{"sent", loss.sent},
@@ -81,13 +78,13 @@ json to_json(const result& r) {
                  {"dropped", loss.dropped},
                  {"bad", loss.bad},
                  {"unexplained", loss.sent - loss.received - loss.dropped}};
-  out["allocations_per_datagram"] = per_datagram(r.sum.allocations, r.sum);
+  out["allocations_per_datagram"] = r.per_datagram(r.sum.allocations);
   out["syscalls_per_datagram"] = r.syscalls_per_datagram ? json(*r.syscalls_per_datagram) : json();
   out["segments_per_buffer"] =
       r.sum.buffers == 0 ? json()
                          : json(static_cast<double>(loss.received) / static_cast<double>(r.sum.buffers));
-  out["cpu_ns_per_datagram"] = {{"subject", per_datagram(r.sum.subject_cpu_ns, r.sum)},
-                                {"peer", per_datagram(r.sum.peer_cpu_ns, r.sum)}};
+  out["cpu_ns_per_datagram"] = {{"subject", r.per_datagram(r.sum.subject_cpu_ns)},
+                                {"peer", r.per_datagram(r.sum.peer_cpu_ns)}};
   if (r.sum.latencies != nullptr) out["percentiles"] = latencies_of(*r.sum.latencies);
   if (r.sum.lateness != nullptr) out["generator_lateness"] = latencies_of(*r.sum.lateness);
   if (r.bytes_per_socket) out["bytes_per_socket"] = *r.bytes_per_socket;
@@ -110,6 +107,11 @@ json to_json(const verdict& v) {
   return out;
 }
 
+json to_json(const finding& f) {
+  return {{"what", f.goal.what}, {"case", f.contest}, {"subject", f.subject}, {"load", f.load},
+          {"reached", f.reached}, {"at_most", f.goal.at_most}, {"met", f.met}};
+}
+
 }  // namespace
 
 json describe_machine() {
@@ -128,7 +130,8 @@ json describe_machine() {
 }
 
 json to_json(const json& machine, const calibration& c, const effort& how,
-             const std::vector<contest_report>& reports, const std::vector<verdict>& verdicts) {
+             const std::vector<contest_report>& reports, const std::vector<verdict>& verdicts,
+             const std::vector<finding>& findings) {
   json out{{"schema", 1}, {"machine", machine}};
   out["calibration"] = {{"null_syscall_ns", c.null_syscall_ns},
                         {"io_uring_enter_ns", c.enter_ns},
@@ -151,6 +154,8 @@ json to_json(const json& machine, const calibration& c, const effort& how,
   }
   out["targets"] = json::array();
   for (const verdict& v : verdicts) out["targets"].push_back(to_json(v));
+  out["limits"] = json::array();
+  for (const finding& f : findings) out["limits"].push_back(to_json(f));
   return out;
 }
 
@@ -162,7 +167,7 @@ std::string line_of(const result& r) {
   std::string line = fmt::format("  {:<34} {:>9.1f}  [{:.1f}, {:.1f}] {}", name, figure.median, figure.low,
                                  figure.high, r.unit);
   if (r.syscalls_per_datagram) line += fmt::format(", {:.3f} calls", *r.syscalls_per_datagram);
-  line += fmt::format(", {:.3g} allocations", per_datagram(r.sum.allocations, r.sum));
+  line += fmt::format(", {:.3g} allocations", r.per_datagram(r.sum.allocations));
   if (r.sum.latencies != nullptr) {
     line += fmt::format(", p99 {:.0f}, p99.9 {:.0f}", r.sum.latencies->quantile(0.99),
                         r.sum.latencies->quantile(0.999));
@@ -181,6 +186,11 @@ std::string line_of(const verdict& v) {
   if (v.goal.at_most_more)
     line += fmt::format("; {:.1f} ns more, at most {:.0f}", v.more, *v.goal.at_most_more);
   return line;
+}
+
+std::string line_of(const finding& f) {
+  return fmt::format("  {:<7} {:<16} {:<48} {:.4g}, at most {:.4g}", f.met ? "met" : "NOT MET", f.contest,
+                     fmt::format("{}, {}", f.goal.what, f.subject), f.reached, f.goal.at_most);
 }
 
 std::string line_of(const surroundings& around) {

@@ -14,13 +14,15 @@ namespace bench {
 /// The machine, its kernel and the tools this was built with.
 nlohmann::ordered_json describe_machine();
 
-/// Schema 1: machine, calibration, results, targets. A figure that was not taken is null.
+/// Schema 1: machine, calibration, results, targets, limits. A figure that was not taken is null.
 nlohmann::ordered_json to_json(const nlohmann::ordered_json& machine, const calibration&, const effort&,
-                               const std::vector<contest_report>&, const std::vector<verdict>&);
+                               const std::vector<contest_report>&, const std::vector<verdict>&,
+                               const std::vector<finding>&);
 
 /// One line of a case's table.
 std::string line_of(const result&);
 std::string line_of(const verdict&);
+std::string line_of(const finding&);
 std::string line_of(const calibration&);
 /// Empty if there is nothing to say.
 std::string line_of(const surroundings&);

@@ -31,6 +31,9 @@ struct result {
   std::string void_because;  ///< empty if the result counts
 
   estimate figure() const { return estimate_median(values); }
+  double per_datagram(std::uint64_t what) const {
+    return sum.loss.received == 0 ? 0 : static_cast<double>(what) / static_cast<double>(sum.loss.received);
+  }
 };
 
 /// What else went on meanwhile.

@@ -1,6 +1,22 @@
 #include "harness/targets.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace bench {
+namespace {
+
+bool counts(const result& r) {
+  return r.void_because.empty() && !r.values.empty();
+}
+
+/// The subject does not run out of work: a drain of 500 datagrams, or of one a socket, it does.
+bool is_saturated(const result& r) {
+  return std::ranges::any_of(std::array{"train-", "send-", "stream-", "echo-run", "two-loops"},
+                             [&](const char* family) { return r.contest.starts_with(family); });
+}
+
+}  // namespace
 
 const std::vector<target>& targets() {
   static const std::vector<target> all{
@@ -45,8 +61,7 @@ std::vector<verdict> judge(const std::vector<contest_report>& reports) {
     for (const contest_report& report : reports) {
       if (report.contest != contest) continue;
       for (const result& r : report.results) {
-        if (r.who.subject == subject && r.who.rate == 0 && r.void_because.empty() && !r.values.empty())
-          return &r;
+        if (r.who.subject == subject && r.who.rate == 0 && counts(r)) return &r;
       }
     }
     return nullptr;
@@ -68,6 +83,53 @@ std::vector<verdict> judge(const std::vector<contest_report>& reports) {
     verdicts.push_back(std::move(v));
   }
   return verdicts;
+}
+
+const std::vector<limit>& limits() {
+  // Counted over whole windows, in which a subject is told what to do and answers: less than one in a
+  // thousand datagrams is not the datagram's.
+  static const std::vector<limit> all{
+      {"allocations per datagram", 0.001, [](const result&) { return true; },
+       [](const result& r) { return std::optional(r.per_datagram(r.sum.allocations)); }},
+      // One in 32: so many a multishot read hands over before the kernel lets it wait. The rest begins and
+      // ends the work.
+      {"system calls per datagram, saturated", 0.032, is_saturated,
+       [](const result& r) { return r.syscalls_per_datagram; }},
+      // Of the server that writes ahead: to know what became of a write takes a call of its own. One that
+      // spins looks for the next request as often as it can.
+      {"system calls per round trip", 1.005,
+       [](const result& r) {
+         return r.contest == "echo-block" && r.who.rate == 0 && r.who.subject == "uring6 echo simple";
+       },
+       [](const result& r) { return r.syscalls_per_datagram; }},
+      {"bytes of user memory per idle socket", 1024, [](const result&) { return true; },
+       [](const result& r) {
+         return r.bytes_per_socket ? std::optional(static_cast<double>(*r.bytes_per_socket)) : std::nullopt;
+       }},
+  };
+  return all;
+}
+
+std::vector<finding> judge_limits(const std::vector<contest_report>& reports) {
+  std::vector<finding> findings;
+  for (const limit& goal : limits()) {
+    std::optional<finding> worst;
+    for (const contest_report& report : reports) {
+      for (const result& r : report.results) {
+        if (!counts(r) || !r.who.subject.starts_with("uring6 ") || !goal.concerns(r)) continue;
+        const auto reached = goal.figure(r);
+        if (!reached || (worst && *reached <= worst->reached)) continue;
+        worst = {.goal = goal,
+                 .contest = r.contest,
+                 .subject = r.who.subject,
+                 .load = r.who.load,
+                 .reached = *reached,
+                 .met = *reached <= goal.at_most};
+      }
+    }
+    if (worst) findings.push_back(std::move(*worst));
+  }
+  return findings;
 }
 
 }  // namespace bench

@@ -1,4 +1,5 @@
-// What uring6 must reach: each a ratio of two medians of one run.
+// What uring6 must reach: ratios of two medians of one run, and limits on what a datagram, a round trip or
+// a socket costs.
 #pragma once
 
 #include <string>
@@ -31,5 +32,28 @@ struct verdict {
 };
 
 std::vector<verdict> judge(const std::vector<contest_report>&);
+
+/// A limit on a figure of every one of uring6's results that it concerns.
+struct limit {
+  std::string what;
+  double at_most;
+  bool (*concerns)(const result&);
+  /// Nothing where it was not taken.
+  std::optional<double> (*figure)(const result&);
+};
+
+const std::vector<limit>& limits();
+
+/// A limit, judged by the result that is the worst. Absent if there is none.
+struct finding {
+  limit goal;
+  std::string contest;
+  std::string subject;
+  std::string load;
+  double reached = 0;
+  bool met = false;
+};
+
+std::vector<finding> judge_limits(const std::vector<contest_report>&);
 
 }  // namespace bench

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -82,15 +83,45 @@ class receiver : public uv_subject {
   std::uint64_t total_ = 0;
 };
 
+/// A single answer goes at once. Many go from a pool of requests: libuv sends those that have gathered while it
+/// read by one sendmmsg. Each holds its payload, since the receive buffer is filled again before they go.
 class echo : public receiver {
  public:
-  using receiver::receiver;
+  explicit echo(const settings& s) : receiver(s), gathers_(s.vector > 1) {}
 
  private:
+  struct reply {
+    uv_udp_send_t request;
+    std::array<std::byte, largest_payload> payload;
+  };
+
   void answer(const uv_buf_t& buffer, std::size_t size, const sockaddr* source) override {
-    const uv_buf_t reply = uv_buf_init(buffer.base, static_cast<unsigned>(size));
-    succeed(uv_udp_try_send(&socket_, &reply, 1, source), "uv_udp_try_send");
+    if (!gathers_) {
+      const uv_buf_t text = uv_buf_init(buffer.base, static_cast<unsigned>(size));
+      succeed(uv_udp_try_send(&socket_, &text, 1, source), "uv_udp_try_send");
+      return;
+    }
+    if (idle_.empty()) {
+      idle_.push_back(all_.emplace_back(std::make_unique<reply>()).get());
+      idle_.reserve(all_.capacity());
+    }
+    reply& mine = *idle_.back();
+    idle_.pop_back();
+    std::copy_n(reinterpret_cast<const std::byte*>(buffer.base), size, mine.payload.begin());
+    mine.request.data = this;
+    const uv_buf_t text =
+        uv_buf_init(reinterpret_cast<char*>(mine.payload.data()), static_cast<unsigned>(size));
+    succeed(uv_udp_send(&mine.request, &socket_, &text, 1, source, sent), "uv_udp_send");
   }
+
+  static void sent(uv_udp_send_t* request, int status) {
+    succeed(status, "sendmmsg");
+    static_cast<echo*>(request->data)->idle_.push_back(reinterpret_cast<reply*>(request));
+  }
+
+  bool gathers_;
+  std::vector<std::unique_ptr<reply>> all_;
+  std::vector<reply*> idle_;
 };
 
 class sender : public uv_subject {

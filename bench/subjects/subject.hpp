@@ -38,6 +38,9 @@ class subject {
   /// The ports it listens on, in the order of its sockets.
   virtual std::vector<std::uint16_t> ports() const = 0;
 
+  /// Whatever its readers need beside the sockets: not counted as the memory of idle ones.
+  virtual void start_readers() {}
+
   /// Works until `seen().datagrams` has reached `total`: received and checked, sent, or echoed.
   virtual void run_until(std::uint64_t total) = 0;
 

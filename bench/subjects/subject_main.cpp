@@ -5,7 +5,7 @@
 //   consume N CHUNK         receives them, telling the sender by the board; answers likewise
 //   serve                   works until the process is ended; no answer
 //
-// The first line out is "ready bytes_per_socket=… ports=…".
+// The first line out is "ready resident=… ports=…": the memory that its sockets took, in bytes.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -160,8 +160,9 @@ int run(int argc, char** argv) {
   count_allocations_in(shared.allocations);
   const std::uint64_t resident = resident_bytes();
   const auto contender = chosen->make(wanted);
-  fmt::print("ready bytes_per_socket={} ports={}\n", (resident_bytes() - resident) / wanted.sockets,
-             fmt::join(contender->ports(), ","));
+  const std::uint64_t taken = resident_bytes() - resident;
+  contender->start_readers();
+  fmt::print("ready resident={} ports={}\n", taken, fmt::join(contender->ports(), ","));
   std::fflush(stdout);
   session harness(*contender, shared);
   for (std::string line; std::getline(std::cin, line);) harness.obey(line);

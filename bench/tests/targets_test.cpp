@@ -1,5 +1,6 @@
 #include "harness/targets.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
 using namespace bench;
@@ -61,4 +62,55 @@ TEST_CASE("a_void_result_is_no_side_of_a_ratio") {
   auto theirs = measured("drain-64-cm", "go ReadFrom", 1000);
   theirs.void_because = "lost";
   CHECK(judge({report_of("drain-64-cm", {measured("drain-64-cm", "uring6 read_from", 1), theirs})}).empty());
+}
+
+TEST_CASE("a_limit_is_judged_by_uring6s_worst_result") {
+  auto good = measured("train-64", "uring6 receive", 10);
+  good.sum.loss.received = 100'000;
+  good.sum.allocations = 1;
+  good.syscalls_per_datagram = 0.01;
+  auto bad = measured("stream-64", "uring6 read_from", 10);
+  bad.sum.loss.received = 100'000;
+  bad.sum.allocations = 1'000;
+  bad.syscalls_per_datagram = 0.04;
+  auto peer = measured("stream-64", "go ReadFrom", 10);
+  peer.sum.loss.received = 10;
+  peer.sum.allocations = 100;
+  peer.syscalls_per_datagram = 1;
+  const auto finding_of = [](const std::vector<finding>& all, const std::string& what) {
+    const auto found =
+        std::ranges::find_if(all, [&](const finding& f) { return f.goal.what.starts_with(what); });
+    REQUIRE(found != all.end());
+    return *found;
+  };
+
+  const auto all = judge_limits({report_of("train-64", {good}), report_of("stream-64", {bad, peer})});
+  CHECK(all.size() == 2);  // no round trip was made, and no memory measured
+  CHECK(finding_of(all, "allocations").subject == "uring6 read_from");
+  CHECK(finding_of(all, "allocations").reached == 0.01);
+  CHECK_FALSE(finding_of(all, "allocations").met);
+  CHECK(finding_of(all, "system calls per datagram").contest == "stream-64");
+  CHECK_FALSE(finding_of(all, "system calls per datagram").met);
+
+  for (const finding& f : judge_limits({report_of("train-64", {good})})) CHECK(f.met);
+  bad.void_because = "lost";
+  for (const finding& f : judge_limits({report_of("stream-64", {bad})})) CHECK(f.met);
+}
+
+TEST_CASE("an_echo_costs_one_system_call_in_the_closed_loop_and_an_idle_socket_a_kibibyte") {
+  auto echo = measured("echo-block", "uring6 echo simple", 10);
+  echo.syscalls_per_datagram = 1.0;
+  auto open = echo;
+  open.who.rate = 20'000;
+  open.syscalls_per_datagram = 1.9;
+  auto idle = measured("sockets-10000", "uring6 receive", 10);
+  idle.bytes_per_socket = 1024;
+  const auto met = [](const std::vector<finding>& all) {
+    return std::ranges::all_of(all, [](const finding& f) { return f.met; });
+  };
+  CHECK(met(judge_limits({report_of("echo-block", {echo, open}), report_of("sockets-10000", {idle})})));
+  echo.syscalls_per_datagram = 1.01;
+  CHECK_FALSE(met(judge_limits({report_of("echo-block", {echo})})));
+  idle.bytes_per_socket = 1025;
+  CHECK_FALSE(met(judge_limits({report_of("sockets-10000", {idle})})));
 }

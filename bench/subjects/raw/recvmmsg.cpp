@@ -1,4 +1,4 @@
-// A vector of datagrams per recvmmsg; the harness looks for the best length.
+// A vector of datagrams, or of trains with UDP_GRO, per recvmmsg; the harness looks for the best length.
 #include <array>
 
 #include "subjects/raw/receive.hpp"
@@ -10,10 +10,15 @@ namespace {
 class recvmmsg_receiver : public socket_subject {
  public:
   explicit recvmmsg_receiver(const settings& s)
-      : socket_subject(s), parses_(s.control), slots_(s.vector), messages_(s.vector) {
+      : socket_subject(s),
+        parses_(s.control || s.gro),
+        stride_(s.gro ? longest_buffer : largest_payload),
+        payloads_(stride_ * s.vector),
+        slots_(s.vector),
+        messages_(s.vector) {
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       slot& mine = slots_[i];
-      mine.vector = {mine.payload.data(), mine.payload.size()};
+      mine.vector = {payloads_.data() + i * stride_, stride_};
       messages_[i].msg_hdr = {.msg_name = &mine.source,
                               .msg_namelen = 0,
                               .msg_iov = &mine.vector,
@@ -34,21 +39,30 @@ class recvmmsg_receiver : public socket_subject {
                                          MSG_WAITFORONE, nullptr),
                               "recvmmsg");
       for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-        if (parses_) seen_.controls += parse_control(messages_[i].msg_hdr).as_sent() ? 1 : 0;
-        seen_.take_train(slots_[i].payload.data(), messages_[i].msg_len, 0);
+        control got;
+        if (parses_) {
+          got = parse_control(messages_[i].msg_hdr);
+          seen_.controls += got.as_sent() ? 1 : 0;
+        }
+        seen_.take_train(payloads_.data() + i * stride_, messages_[i].msg_len,
+                         static_cast<std::size_t>(got.segment));
       }
     }
   }
 
  private:
   struct slot {
-    alignas(64) std::array<std::byte, largest_payload> payload;
     alignas(cmsghdr) std::array<std::byte, control_room> control;
     sockaddr_in6 source;
     iovec vector;
   };
 
+  /// Of a train; a multiple of the cache line, like largest_payload.
+  static constexpr std::size_t longest_buffer = 65'536;
+
   bool parses_;
+  std::size_t stride_;
+  std::vector<std::byte> payloads_;
   std::vector<slot> slots_;
   std::vector<mmsghdr> messages_;
 };

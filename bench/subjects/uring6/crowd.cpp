@@ -38,8 +38,11 @@ class crowd : public subject {
       conns_.push_back(uring6::or_throw(uring6::dial_packet(loop_, "udp6", peer)));
       if (s.control) uring6::or_throw(conns_.back().set_control_message(all_flags, true));
       widen_buffers(conns_.back().native_handle());
-      readers_.spawn(read(conns_.back()));
     }
+  }
+
+  void start_readers() override {
+    for (uring6::packet_conn& conn : conns_) readers_.spawn(read(conn));
     loop_.run(one_turn());  // all of them wait now, as they will between two datagrams
   }
 

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# The benchmark as a command: a first look at one case, its JSON, and what bench/report and bench/plot make of it.
+# BUILD is a release with the benchmarks.
+set -euo pipefail
+
+fail() {
+  echo "$*"
+  exit 1
+}
+
+export URING6_BENCH_BUILD=$BUILD
+cd "$SCRATCH"
+bench=$SOURCE/bench
+
+cases=$("$bench/run" --list) || fail "bench/run --list ends with $?"
+for name in drain-64-cm train-64 send-64-run echo-block echo-run sockets-10000 two-loops; do
+  grep -qx "$name" <<<"$cases" || fail "bench/run --list does not name $name"
+done
+status=0
+said=$("$bench/run" --case no-such-case 2>&1) || status=$?
+[[ $status == 2 && $said == *"no such case"* ]] || fail "a case that is not there: $status, $said"
+
+"$bench/run" --quick --case train-64 --case echo-block --subject "raw gro" --subject "raw echo" \
+  --subject "uring6 receive" --subject "uring6 echo" --json result.json >lines 2>&1 || fail "$(<lines)"
+for line in "^train-64$" "^  uring6 receive .* ns/datagram" "^  uring6 echo \(open, 20000/s\) .*p99 " \
+  "^ratios of medians$" "train-64 .*receive / raw GRO" "^limits, " "allocations per datagram, uring6 "; do
+  grep -qE "$line" lines || fail "no line matches $line in:"$'\n'"$(<lines)"
+done
+
+# Who may look at the kernel's tracepoints gets the system calls, too.
+export COUNTABLE=false
+if [[ -r /sys/kernel/tracing/events/raw_syscalls/sys_enter/id ]] ||
+  unshare --mount mount -t tracefs none /sys/kernel/tracing 2>/dev/null; then
+  COUNTABLE=true
+fi
+
+python3 - <<'PYTHON' || fail "result.json is not what bench/README.md says"
+import json
+import os
+
+report = json.load(open("result.json"))
+assert report["schema"] == 1
+assert list(report) == ["schema", "machine", "calibration", "effort", "results", "surroundings", "targets", "limits"], list(report)
+for key in "cpu", "processors", "virtual_machine", "kernel", "liburing", "compiler", "build_type", "placement":
+    assert key in report["machine"], key
+assert report["machine"]["build_type"] == "release"
+names = [(r["case"], r["subject"], r.get("load")) for r in report["results"]]
+assert len(set(names)) == len(names) == 6, names
+assert ("echo-block", "uring6 echo", "open, 20000/s") in names
+for r in report["results"]:
+    for key in ("unit", "median", "low", "high", "windows", "vector", "loss", "allocations_per_datagram",
+                "syscalls_per_datagram", "segments_per_buffer", "cpu_ns_per_datagram"):
+        assert key in r, (r["case"], r["subject"], key)
+    assert "void" not in r
+    assert os.environ["COUNTABLE"] == "false" or r["syscalls_per_datagram"] is not None
+    assert len(r["windows"]) == report["effort"]["windows"] and r["low"] <= r["median"] <= r["high"] and r["low"] > 0
+    assert r["loss"]["unexplained"] == 0 and r["loss"]["bad"] == 0
+    assert r["loss"]["sent"] == r["loss"]["received"] + r["loss"]["dropped"]
+    if r["case"] == "echo-block":
+        assert all(key in r["percentiles"] for key in ("p50", "p99", "p99.9")), r["percentiles"]
+        assert r["load"] == ("open, 20000/s" if r.get("rate") == 20000 else "closed")
+for judged in report["targets"] + report["limits"]:
+    assert isinstance(judged["met"], bool) and "at_most" in judged and judged["what"], judged
+
+# What the next lines have to show: a result that does not count.
+lost = dict(report["results"][0], void="17 sent, 16 received", subject="lost subject", windows=[])
+report["results"].append(lost)
+json.dump(report, open("with-void.json", "w"))
+PYTHON
+
+printf 'before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n' >page.md
+"$bench/report" with-void.json page.md || fail "bench/report ends with $?"
+for line in "^before$" "^after$" "^Measured on a " "^\| train-64 \| receive / raw GRO \| \*\*" \
+  "^\| echo-block \| uring6 echo, open, 20000/s \| .* / .* / " "^\| train-64 \| lost subject \| void: 17 sent" \
+  "^\| [^|]* \| allocations per datagram, uring6 "; do
+  grep -qE "$line" page.md || fail "bench/report: no line matches $line in:"$'\n'"$(<page.md)"
+done
+grep -q '^old$' page.md && fail "bench/report leaves the old table"
+echo "no markers" >other.md
+"$bench/report" result.json other.md 2>/dev/null && fail "bench/report takes a page without markers"
+
+if command -v gnuplot >/dev/null; then
+  "$bench/plot" with-void.json result.svg || fail "bench/plot ends with $?"
+  for text in "<svg" "train-64" "uring6 receive" "lost subject: void"; do
+    grep -q "$text" result.svg || fail "bench/plot: the picture does not hold $text"
+  done
+else
+  "$bench/plot" with-void.json result.svg 2>said && fail "bench/plot succeeds without gnuplot"
+  grep -q "gnuplot-nox" said || fail "bench/plot does not say what it needs: $(<said)"
+fi
