@@ -83,8 +83,8 @@ class receiver : public uv_subject {
   std::uint64_t total_ = 0;
 };
 
-/// A single answer goes at once. Many go from a pool of requests: libuv sends those that have gathered while it
-/// read by one sendmmsg. Each holds its payload, since the receive buffer is filled again before they go.
+/// A single answer goes at once. Many go from a pool of requests: libuv sends those that have gathered while
+/// it read by one sendmmsg. Each holds its payload, since the receive buffer is filled again before they go.
 class echo : public receiver {
  public:
   explicit echo(const settings& s) : receiver(s), gathers_(s.vector > 1) {}
