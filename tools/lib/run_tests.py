@@ -1,6 +1,7 @@
 """Builds uring6 in several configurations, runs the tests of each and adds up the cases. Called by tools/test."""
 
 import argparse
+import functools
 import json
 import os
 import shlex
@@ -32,33 +33,40 @@ class Configuration:
     patience: int = 1  # factor on the tests' time limits
     cases: list[str] = field(default_factory=list)  # Catch2 arguments that choose cases; all when empty
     suites: list[str] = field(default_factory=list)  # the only ones that are built and run; all when empty
+    everything: bool = False  # builds what no test runs, too
+    scripts: list[str] = field(default_factory=list)  # run at the end; they tell by their exit status
 
 
-# What the benchmarks hold in tests concerns their harness; the other compilers run those.
-GCC = Configuration("gcc", "g++", "-O2", ["--buildtype=debugoptimized", "-Dbench=disabled"])
-SANITIZE = ["--buildtype=debug", "-Doptimization=1", "-Ddebug=false", "-Dbench=disabled", "-Dtools=disabled"]
-# The programs around the library (examples, the tool, Go's peers) run with both compilers at -O2 only: a full run
-# has half an hour.
-FLOORS = ["unit", "net", "fault"]
+# A full run has half an hour on two processors, and building is nearly all of it. So no build has debug information
+# (what a sanitizer prints names its functions without it), and none builds again what another has shown: the tests of
+# the library's floors, which are most of the code, run at -O2 and sanitized; the programs around it (the command, the
+# examples, the README's) run at -O2 and -O0; tests/consumer/subproject.sh has clang build the library at -O0, sanitized.
+FLOORS = ["unit", "net", "fault", "service"]
+AROUND = ["tool", "examples", "readme", "interop", "service"]
+OPTIMIZED = ["--buildtype=debugoptimized", "-Ddebug=false"]
+# GCC's sanitizers take twice as long to compile at -O1 as here, and find no more there.
+UNOPTIMIZED = ["--buildtype=debug", "-Ddebug=false", "-Dbench=disabled"]
+# The harness of the benchmarks, and its tests, come with --all.
+GCC = Configuration("gcc", "g++", "-O2", [*OPTIMIZED, "-Dbench=disabled"])
+SCRIPTS = ["commands/counting.py", "parity/check.py", "commands/set_up.sh", "commands/usage.sh",
+           "commands/width.py", "consumer/symbols.sh", "consumer/pkg_config.sh"]
+SLOW_SCRIPTS = ["consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh"]
 MORE = [
-    Configuration("clang", "clang++", "-O2", ["--buildtype=debugoptimized", "-Ddebug=false"]),
-    Configuration("gcc-O0", "g++", "-O0", ["-Doptimization=0", "-Ddebug=false", "-Dbench=disabled", "-Dtools=disabled"],
-                  suites=FLOORS),
-    Configuration("sanitizers", "g++", "address, undefined", [*SANITIZE, "-Db_sanitize=address,undefined"], patience=4,
-                  suites=FLOORS),
+    Configuration("clang", "clang++", "-O2, with the benchmarks", OPTIMIZED, everything=True),
+    Configuration("release", "g++", "-O3 without assertions, with the benchmarks",
+                  ["--buildtype=release", "-Dtests=disabled"], everything=True,
+                  scripts=["commands/quickstart.sh", "commands/bench.sh"]),
+    Configuration("gcc-O0", "g++", "-O0, the programs around the library", UNOPTIMIZED, suites=AROUND),
+    Configuration("sanitizers", "g++", "-O0, address, undefined",
+                  [*UNOPTIMIZED, "-Dtools=disabled", "-Db_sanitize=address,undefined"], patience=4, suites=FLOORS),
     Configuration("threads", "clang++", "thread sanitizer, the cases tagged [threads]",
-                  [*SANITIZE, "-Db_sanitize=thread", "-Db_lundef=false"], patience=8,
+                  [*UNOPTIMIZED, "-Doptimization=1", "-Dtools=disabled", "-Db_sanitize=thread"], patience=8,
                   cases=["--allow-running-no-tests", "[threads]"], suites=FLOORS),
     # The targets fuzz for some seconds each when they are linked against libFuzzer (tests/fuzz/meson.build).
     Configuration("fuzzers", "clang++", "libFuzzer, address, undefined",
-                  [*SANITIZE, "-Dfuzzing=true", "-Db_sanitize=address,undefined",
-                   "-Db_lundef=false"], suites=["fuzz"]),
+                  [*UNOPTIMIZED, "-Doptimization=1", "-Dtools=disabled", "-Dfuzzing=true",
+                   "-Db_sanitize=address,undefined"], suites=["fuzz"]),
 ]
-
-# Scripts that tell by their exit status. The slow ones compile a lot and run with --all only.
-SCRIPTS = ["commands/counting.py", "parity/check.py", "commands/set_up.sh", "consumer/symbols.sh",
-           "consumer/pkg_config.sh"]
-SLOW_SCRIPTS = ["consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh"]
 
 
 class BuildFailed(Exception):
@@ -74,16 +82,16 @@ class Runner:
     # ---- the steps: each counts what it ran, and a failed one does not hide the next --------------------------
 
     def test(self, configuration):
-        self.step(configuration, lambda build: self.run_meson_tests(configuration, build))
-
-    def run_scripts(self, name, scripts):
-        """The scripts look at what the first configuration built."""
         def run(build):
-            outcome = Outcome()
-            for script in scripts:
-                outcome += self.run_script(script, build)
+            outcome = self.run_meson_tests(configuration, build)
+            outcome += self.run_scripts(configuration.scripts, build)
             return outcome
-        self.step(GCC, run, name, "the library installed and used, the commands themselves")
+        self.step(configuration, run)
+
+    def test_by_scripts(self, name, scripts):
+        """The scripts look at what the first configuration built."""
+        self.step(GCC, lambda build: self.run_scripts(scripts, build), name,
+                  "the library installed and used, the commands themselves")
 
     def step(self, configuration, run, name="", about=""):
         name = name or configuration.name
@@ -107,16 +115,16 @@ class Runner:
         build = Path("build") / f"test-{configuration.name}"
         compiler = self.compilers[configuration.compiler]
         options = ["-Dwerror=true", "--wrap-mode=nodownload", *configuration.options]
-        # Configured anew when the options in this file have changed, not on every run.
+        # Configured anew when the options in this file or the optional parts of the machine have changed, not on
+        # every run.
         stamp = build / "configured-with"
-        wanted = shlex.join([compiler, *options])
+        wanted = shlex.join([compiler, *options, *([] if self.dry_run else optional_parts())])
         if not stamp.exists() or stamp.read_text() != wanted:
             wipe = ["--wipe"] if (build / "build.ninja").exists() else []
             self.command(["meson", "setup", *wipe, build, *options], {"CXX": compiler})
             if not self.dry_run:
                 stamp.write_text(wanted)
-        self.command(["ninja", "-C", build, *(Path(test["cmd"][0]).relative_to(SOURCE / build)
-                                              for test in chosen_tests(configuration, build) if configuration.suites)])
+        self.command(["ninja", "-C", build, *needed_targets(configuration, build)])
         return build
 
     def run_meson_tests(self, configuration, build):
@@ -125,10 +133,9 @@ class Runner:
         if configuration.cases:
             command += ["--test-args", shlex.join(configuration.cases)]
         command += [test["name"] for test in tests if configuration.cases or configuration.suites]
-        if self.dry_run:
+        if self.dry_run and "-Dtests=disabled" not in configuration.options:
             self.command(command)
-            return Outcome()
-        if not tests:
+        if self.dry_run or not tests:
             return Outcome()
         log = build / "meson-logs" / "testlog.json"
         log.unlink(missing_ok=True)
@@ -139,6 +146,12 @@ class Runner:
         outcome = Outcome()
         for line in log.read_text().splitlines():
             outcome += of_log_entry(json.loads(line), tests)
+        return outcome
+
+    def run_scripts(self, scripts, build):
+        outcome = Outcome()
+        for script in scripts:
+            outcome += self.run_script(script, build)
         return outcome
 
     def run_script(self, script, build):
@@ -187,6 +200,26 @@ def newest_clang():
     return None
 
 
+@functools.cache
+def optional_parts():
+    """What tests and benchmarks take if it is there. It is looked for when a build is configured, and by
+    __has_include when it is compiled: neither notices when it comes later."""
+    def succeeds(*words, source="", **settings):
+        try:
+            return subprocess.run(words, input=source, text=True, env=os.environ | settings,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+        except FileNotFoundError:
+            return False
+
+    found = [header for header in ("asio.hpp", "stdexec/execution.hpp", "uv.h")
+             if succeeds("g++", "-E", "-x", "c++", "-", source=f"#if !__has_include(<{header}>)\n#error\n#endif\n")]
+    if succeeds("pkg-config", "--exists", "stdexec"):
+        found.append("stdexec.pc")
+    if succeeds("go", "list", "golang.org/x/net/ipv6", GO111MODULE="off", GOPATH="/usr/share/gocode", GOFLAGS=""):
+        found.append("golang.org/x/net")
+    return found
+
+
 def of_log_entry(entry, tests):
     """The outcome of one line of Meson's testlog.json; tests is what Meson's introspection says of them."""
     protocol = next((test["protocol"] for test in tests if entry["command"][:len(test["cmd"])] == test["cmd"]), "")
@@ -195,10 +228,24 @@ def of_log_entry(entry, tests):
                  entry.get("stdout") or "", entry.get("stderr") or "")
 
 
+def introspected(build, what):
+    """Nothing when a dry run left the directory unconfigured."""
+    path = build / "meson-info" / f"intro-{what}.json"
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def needed_targets(configuration, build):
+    """Ninja's names of what the chosen tests need, or none at all where everything is built."""
+    if configuration.everything:
+        return []
+    wanted = {target for test in chosen_tests(configuration, build) for target in test["depends"]}
+    return [str(Path(file).relative_to(SOURCE / build)) for target in introspected(build, "targets")
+            if target["id"] in wanted for file in target["filename"]]
+
+
 def chosen_tests(configuration, build):
-    """What Meson's introspection says of them; nothing when a dry run left the directory unconfigured."""
-    path = build / "meson-info" / "intro-tests.json"
-    tests = json.loads(path.read_text()) if path.exists() else []
+    """What Meson's introspection says of them."""
+    tests = introspected(build, "tests")
     if configuration.suites:
         wanted = {f"uring6:{suite}" for suite in configuration.suites}
         tests = [test for test in tests if wanted & set(test["suite"])]
@@ -226,9 +273,10 @@ def main():
 
     os.chdir(SOURCE)
     runner = Runner(arguments.dry_run)
-    steps = {"gcc": lambda: runner.test(GCC), "scripts": lambda: runner.run_scripts("scripts", SCRIPTS)}
+    steps = {"gcc": lambda: runner.test(GCC), 
+             "scripts": lambda: runner.test_by_scripts("scripts", SCRIPTS)}
     if arguments.all or arguments.only:
-        steps["slow-scripts"] = lambda: runner.run_scripts("slow-scripts", SLOW_SCRIPTS)
+        steps["slow-scripts"] = lambda: runner.test_by_scripts("slow-scripts", SLOW_SCRIPTS)
         for configuration in MORE:
             steps[configuration.name] = lambda configuration=configuration: runner.test(configuration)
     if arguments.only:

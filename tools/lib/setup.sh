@@ -188,17 +188,20 @@ set_up() {
 
 # Says what a shell can see of why io_uring may be missing. The command itself (uring6 demo) then tries the real thing.
 check_io_uring() {
-  local proc=${PROC:-/proc} release major minor disabled
-  release=$(<"$proc/sys/kernel/osrelease")
+  local kernel=${PROC:-/proc}/sys/kernel release major minor disabled=0 group=-1
+  release=$(<"$kernel/osrelease")
   IFS=.- read -r major minor _ <<<"$release"
   if ((major < 6 || (major == 6 && minor < 1))); then
     warn "kernel $release is older than 6.1, the oldest uring6 is made for: install a newer kernel" \
       "(Debian 12's own is 6.1)"
   fi
-  disabled=0
-  if [[ -r $proc/sys/kernel/io_uring_disabled ]]; then disabled=$(<"$proc/sys/kernel/io_uring_disabled"); fi
-  if ((disabled == 2 || (disabled == 1 && EUID != 0))); then
-    warn "kernel.io_uring_disabled is $disabled, so this user may not use io_uring. To allow it:" \
+  if [[ -r $kernel/io_uring_disabled ]]; then disabled=$(<"$kernel/io_uring_disabled"); fi
+  if [[ -r $kernel/io_uring_group ]]; then group=$(<"$kernel/io_uring_group"); fi
+  if ((disabled == 2)); then
+    warn "kernel.io_uring_disabled is 2, so nobody may use io_uring. To allow it:" \
       "sudo sysctl kernel.io_uring_disabled=0"
+  elif ((disabled == 1 && EUID != 0)) && [[ " $(id -G) " != *" $group "* ]]; then
+    warn "kernel.io_uring_disabled is 1, so only root and the group kernel.io_uring_group ($group) may use io_uring." \
+      "To allow it: sudo sysctl kernel.io_uring_disabled=0"
   fi
 }

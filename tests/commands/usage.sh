@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# tools/quickstart and tools/test as commands: their options, exit statuses and warnings, and that a dry run changes
+# nothing. A copy of tools/ is all that they get.
+set -euo pipefail
+. "$SOURCE/tests/commands/pretended_machine.sh"
+
+copy=$SCRATCH/copy
+mkdir "$copy"
+cp -r "$SOURCE/tools" "$copy/tools"
+export PROC=$SCRATCH/proc
+
+kernel() { # RELEASE [DISABLED [GROUP]]: what /proc says of it; nothing where the kernel knows nothing of it
+  rm -rf "$PROC"
+  mkdir -p "$PROC/sys/kernel"
+  echo "$1" >"$PROC/sys/kernel/osrelease"
+  if [[ -n ${2:-} ]]; then echo "$2" >"$PROC/sys/kernel/io_uring_disabled"; fi
+  if [[ -n ${3:-} ]]; then echo "$3" >"$PROC/sys/kernel/io_uring_group"; fi
+}
+
+ends_with() { # STATUS COMMAND...: sets said
+  local wanted=$1 status=0
+  shift
+  said=$("$@" 2>&1) || status=$?
+  ((status == wanted)) && return
+  echo "$*: ends with $status instead of $wanted and says:"
+  echo "$said"
+  failures=$((failures + 1))
+}
+
+kernel 6.1.0-28-amd64 0
+machine debian 12
+for command in "$copy/tools/quickstart" "$copy/tools/test"; do
+  ends_with 0 "$command" --help
+  check "--help" "$said" "^usage: tools/${command##*/} "
+  ends_with 0 "$command" -h
+  ends_with 2 "$command" --no-such-option
+  check "a wrong option" "$said" "^usage: tools/${command##*/} "
+
+  ends_with 0 "$command" --dry-run
+  check "a dry run" "$said" "apt-get .* install .* g\+\+ .* libcatch2-dev"
+  check "a dry run" "$said" '^  \$ .*meson setup build/'
+  check "a dry run" "$said" '^  \$ ninja -C build/'
+  check_not "a dry run" "$said" "^warning: "
+  ends_with 0 "$command" --dry-run --no-install
+  check_not "a dry run without installing" "$said" "apt-get"
+done
+ends_with 2 "$copy/tools/test" --only
+ends_with 2 "$copy/tools/test" --no-install --only no-such-part
+check "a part that is not there" "$said" "no configuration no-such-part; there are gcc, scripts, slow-scripts, clang, "
+ends_with 0 "$copy/tools/test" --dry-run --all
+for part in gcc scripts slow-scripts clang release gcc-O0 sanitizers threads fuzzers; do
+  check "all of it" "$said" "^==> $part \("
+  check "the usage names each part" "$(<"$copy/tools/test")" "[ ,]$part\b"
+done
+check_not "dry runs change nothing" "$(<"$CALLS")$(ls "$APT_DIR/sources.list.d")" .
+check_not "dry runs change nothing" "$(diff -r "$SOURCE/tools" "$copy/tools" | grep -v pycache; ls "$copy")" "^tools.|^[^t]"
+
+machine fedora 42
+for command in "$copy/tools/quickstart" "$copy/tools/test"; do
+  ends_with 3 "$command"
+  check "an unknown distribution" "$said" "run this command again with --no-install"
+done
+
+# ---- what is said of io_uring ----------------------------------------------------------------------------------------
+
+warnings() { # [GROUP]: what a user who is not root is told, in that group
+  local as=()
+  if ((EUID == 0)); then
+    as=(setpriv --reuid 65534 --regid 65534)
+    if [[ -n ${1:-} ]]; then as+=(--groups "$1"); else as+=(--clear-groups); fi
+  fi
+  "${as[@]}" bash -c 'cd / && . "$1"/setup.sh && check_io_uring' - "$SCRATCH/copy/tools/lib" 2>&1
+}
+chmod -R go+rX "$SCRATCH"
+
+kernel 5.10.0-8-amd64
+check "an old kernel" "$(warnings)" "^warning: kernel 5.10.0-8-amd64 is older than 6.1"
+kernel 6.0.12
+check "an old kernel" "$(warnings)" "^warning: kernel 6.0.12 is older"
+for release in 6.1.0-28-amd64 6.12 7.0.0; do
+  kernel $release 0
+  check_not "kernel $release" "$(warnings)" .
+done
+kernel 6.12.1 2
+check "io_uring for nobody" "$(warnings)" "^warning: kernel.io_uring_disabled is 2, so nobody .* sysctl"
+kernel 6.12.1 1 4242
+if ((EUID == 0)); then
+  check "io_uring for a group" "$(warnings 100)" "^warning: kernel.io_uring_disabled is 1, .*\(4242\)"
+  check_not "io_uring for a member" "$(warnings 4242)" .
+  check_not "io_uring for root" "$(. "$copy/tools/lib/setup.sh" && check_io_uring 2>&1)" .
+else
+  check "io_uring for a group" "$(warnings)" "^warning: kernel.io_uring_disabled is 1, .*\(4242\)"
+fi
+
+exit "$((failures > 0))"
