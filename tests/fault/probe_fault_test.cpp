@@ -1,5 +1,4 @@
 // What probe() says on machines that lack something: each made in a child process or a namespace.
-#include <linux/capability.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -8,6 +7,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cerrno>
 
+#include "support/capabilities.hpp"
 #include "support/forked.hpp"
 #include "support/link_control.hpp"
 #include "support/network_namespace.hpp"
@@ -99,9 +99,7 @@ TEST_CASE("privileges that are dropped are seen") {
   if (const probe_report before = probe(); !before.net_raw || !before.net_admin)
     SKIP("there is no privilege to drop: " + test::user_namespace_outcome());
   const std::string after = test::in_child([] {
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};
-    if (::syscall(SYS_capset, &header, none.data()) != 0) return std::string("capset failed");
+    test::drop_capabilities();
     const probe_report report = probe();
     return std::string(report.net_raw || report.net_admin ? "privileged" : "ordinary");
   });

@@ -8,36 +8,19 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <stdexcept>
-#include <system_error>
 
-#include "sys/file_descriptor.hpp"
+#include "support/pipe.hpp"
 
 namespace uring6::test {
 namespace {
-
-void require(bool succeeded, const char* what) {
-  if (!succeeded) throw std::system_error(errno, std::system_category(), what);
-}
 
 void write_all(int fd, const std::string& text) {
   for (std::size_t sent = 0; sent < text.size();) {
     const ssize_t now = ::write(fd, text.data() + sent, text.size() - sent);
     require(now >= 0, "write");
     sent += static_cast<std::size_t>(now);
-  }
-}
-
-std::string read_all(int fd) {
-  std::string text;
-  std::array<char, 4096> part{};
-  for (;;) {
-    const ssize_t now = ::read(fd, part.data(), part.size());
-    require(now >= 0, "read");
-    if (now == 0) return text;
-    text.append(part.data(), static_cast<std::size_t>(now));
   }
 }
 
@@ -56,16 +39,13 @@ std::string read_all(int fd) {
 }  // namespace
 
 std::string in_child(const std::function<std::string()>& work) {
-  std::array<int, 2> ends{};
-  require(::pipe(ends.data()) == 0, "pipe");
-  file_descriptor from_child(ends[0]);
-  file_descriptor to_parent(ends[1]);
+  pipe_ends ends = make_pipe();
   const pid_t child = ::fork();
   require(child >= 0, "fork");
-  if (child == 0) run_in_child(work, to_parent.get());
+  if (child == 0) run_in_child(work, ends.write.get());
 
-  (void)to_parent.close();
-  const std::string said = read_all(from_child.get());
+  (void)ends.write.close();
+  const std::string said = read_all(ends.read);
   int status = 0;
   require(::waitpid(child, &status, 0) == child, "waitpid");
   if (!WIFEXITED(status))

@@ -7,33 +7,18 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <system_error>
 #include <utility>
+
+#include "support/pipe.hpp"
 
 namespace uring6::test {
 namespace {
 
 constexpr std::chrono::seconds patience{60};
-
-void require(bool succeeded, const char* what) {
-  if (!succeeded) throw std::system_error(errno, std::system_category(), what);
-}
-
-struct channel_ends {
-  file_descriptor read;
-  file_descriptor write;
-};
-
-channel_ends make_channel() {
-  std::array<int, 2> ends{};
-  require(::pipe2(ends.data(), O_CLOEXEC) == 0, "pipe2");
-  return {file_descriptor(ends[0]), file_descriptor(ends[1])};
-}
 
 void redirect_output(const program_settings& settings, int channel) {
   if (settings.output_closed) {
@@ -65,20 +50,11 @@ void redirect_output(const program_settings& settings, int channel) {
   ::_exit(127);
 }
 
-/// False at the end of the stream.
-bool read_some(int fd, std::string& text) {
-  std::array<char, 65536> part{};
-  const ssize_t now = ::read(fd, part.data(), part.size());
-  require(now >= 0, "read");
-  text.append(part.data(), static_cast<std::size_t>(now));
-  return now > 0;
-}
-
 }  // namespace
 
 program::program(const std::vector<std::string>& words, const program_settings& settings) {
-  channel_ends output = make_channel();
-  channel_ends errors = make_channel();
+  pipe_ends output = make_pipe();
+  pipe_ends errors = make_pipe();
   child_ = ::fork();
   require(child_ >= 0, "fork");
   if (child_ == 0) become(words, settings, output.write.get(), errors.write.get());
@@ -100,6 +76,7 @@ program_end program::wait() {
   program_end end;
   const auto limit = std::chrono::steady_clock::now() + patience;
   std::array<pollfd, 2> streams{{{output_.get(), POLLIN, 0}, {errors_.get(), POLLIN, 0}}};
+  const std::array<const file_descriptor*, 2> sources{&output_, &errors_};
   const std::array<std::string*, 2> texts{&end.output, &end.errors};
   while (streams[0].fd >= 0 || streams[1].fd >= 0) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(limit - std::chrono::steady_clock::now());
@@ -110,7 +87,7 @@ program_end program::wait() {
     }
     require(::poll(streams.data(), streams.size(), static_cast<int>(left.count())) >= 0, "poll");
     for (std::size_t i = 0; i < streams.size(); ++i) {
-      if (streams[i].revents != 0 && !read_some(streams[i].fd, *texts[i])) streams[i].fd = -1;
+      if (streams[i].revents != 0 && !read_some(*sources[i], *texts[i])) streams[i].fd = -1;
     }
   }
   int status = 0;

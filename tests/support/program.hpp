@@ -38,6 +38,7 @@ class program {
   program& operator=(const program&) = delete;
   ~program();
 
+  pid_t id() const noexcept { return child_; }
   void send_signal(int signal);
 
   /// Reads what it says until it ends. One that has not ended after a minute is killed. Once.

@@ -11,16 +11,13 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <system_error>
 #include <thread>
 #include <utility>
 
+#include "support/pipe.hpp"
+
 namespace uring6::test {
 namespace {
-
-void require(bool succeeded, const char* what) {
-  if (!succeeded) throw std::system_error(errno, std::system_category(), what);
-}
 
 // The filter sees no memory, so it asks here; the caller is a thread of the same process, and waits.
 void answer_all(int listener, const setup_judge& judge) {

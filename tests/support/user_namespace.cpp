@@ -11,8 +11,11 @@
 #include <catch2/reporters/catch_reporter_event_listener.hpp>
 #include <catch2/reporters/catch_reporter_registrars.hpp>
 #include <cerrno>
+#include <exception>
+#include <string>
 #include <system_error>
 
+#include "support/forked.hpp"
 #include "support/link_control.hpp"
 #include "sys/file_descriptor.hpp"
 
@@ -42,10 +45,7 @@ void enter_user_namespace() {
   const uid_t user = ::geteuid();
   const gid_t group = ::getegid();
   if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) {
-    throw std::system_error(
-        errno, std::system_category(),
-        "unshare(CLONE_NEWUSER) (see the sysctls user.max_user_namespaces, "
-        "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)");
+    throw std::system_error(errno, std::system_category(), "unshare(CLONE_NEWUSER)");
   }
   write_file("/proc/self/setgroups", "deny");
   write_file("/proc/self/uid_map", "0 " + std::to_string(user) + " 1");
@@ -64,10 +64,17 @@ class at_start : public Catch::EventListenerBase {
       return;
     }
     try {
+      // Where the namespace is given and its privileges are not (AppArmor), there is no way back out of it.
+      in_child([] {
+        enter_user_namespace();
+        return std::string();
+      });
       enter_user_namespace();
       outcome = "in a user namespace";
-    } catch (const std::system_error& error) {
-      outcome = error.what();
+    } catch (const std::exception& error) {
+      outcome = std::string("no user namespace, ") + error.what() +
+                " (see the sysctls user.max_user_namespaces, kernel.unprivileged_userns_clone, "
+                "kernel.apparmor_restrict_unprivileged_userns)";
     }
   }
 };
