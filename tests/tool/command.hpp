@@ -1,7 +1,6 @@
 // The command uring6 with arguments, as a shell starts it.
 #pragma once
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -11,22 +10,13 @@
 
 namespace uring6::test {
 
-inline program_end uring6_command(std::vector<std::string> arguments, const program_settings& settings = {}) {
-  arguments.insert(arguments.begin(), URING6_COMMAND);
-  return run_program(arguments, settings);
-}
+program_end uring6_command(std::vector<std::string> arguments, const program_settings& settings = {});
 
 /// The whole text as one JSON value; throws if it is none.
-inline nlohmann::json as_json(const std::string& text) {
-  return nlohmann::json::parse(text);
-}
+nlohmann::json as_json(const std::string& text);
 
-inline std::vector<std::string> names_of(const nlohmann::json& object) {
-  std::vector<std::string> names;
-  for (const auto& [name, value] : object.items()) names.push_back(name);
-  std::ranges::sort(names);
-  return names;
-}
+/// Of an object's fields, sorted.
+std::vector<std::string> names_of(const nlohmann::json& object);
 
 /// One line that tells the user what is wrong.
 inline bool is_one_line(std::string_view text) {

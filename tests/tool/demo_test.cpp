@@ -1,4 +1,12 @@
 // uring6 demo: every datagram and each of its control fields, on ::1 and to a group, as lines and as JSON.
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <chrono>
@@ -10,9 +18,12 @@
 #include <tuple>
 #include <vector>
 
+#include "support/eventually.hpp"
 #include "support/link_control.hpp"
 #include "support/network_namespace.hpp"
+#include "support/program.hpp"
 #include "support/veth_pair.hpp"
+#include "sys/file_descriptor.hpp"
 #include "tool/command.hpp"
 #include "uring6/format.hpp"
 
@@ -47,6 +58,31 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
+/// A line that the whole expression matches.
+bool has_line(const std::string& text, const std::string& expression) {
+  const std::regex form(expression);
+  return std::ranges::any_of(lines_of(text), [&](const std::string& line) { return std::regex_match(line, form); });
+}
+
+std::string burst_line(const std::string& received, const std::string& wanted, const std::string& length) {
+  return "burst: " + received + " of " + wanted + " datagrams of " + length +
+         R"( octets in \d+\.\d{3} s: \d+ datagrams/s, \d+\.\d{4} system calls per datagram)";
+}
+
+/// The socket of a process that is bound to the unspecified address: the demo's server.
+file_descriptor server_of(pid_t process) {
+  const file_descriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+  REQUIRE(handle.get() >= 0);
+  for (int number = 3; number < 100; ++number) {
+    file_descriptor copy(static_cast<int>(::syscall(SYS_pidfd_getfd, handle.get(), number, 0)));
+    sockaddr_in6 local{};
+    socklen_t length = sizeof local;
+    if (copy.get() < 0 || ::getsockname(copy.get(), reinterpret_cast<sockaddr*>(&local), &length) != 0) continue;
+    if (local.sin6_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&local.sin6_addr) && local.sin6_port != 0) return copy;
+  }
+  return file_descriptor();
+}
+
 std::int64_t now_ns() {
   const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch).count();
@@ -74,7 +110,7 @@ TEST_CASE("uring6 demo: a line for each datagram, then the burst and the sum") {
   }
   CHECK(seen == expected_samples(true));
   CHECK_THAT(end.output, ContainsSubstring("group ff01::114 on near0\n"));
-  CHECK_THAT(end.output, ContainsSubstring("burst: 100000 of 100000 datagrams of 64 octets"));
+  CHECK(has_line(end.output, burst_line("100000", "100000", "64")));
   CHECK_THAT(end.output, ContainsSubstring("\n100015 sent, 100015 received, 0 lost\n"));
   CHECK_THAT(end.output, ContainsSubstring("\nloop: enters="));
   CHECK_THAT(end.output, ContainsSubstring("\nreceive pool: buffers="));
@@ -114,13 +150,14 @@ TEST_CASE("uring6 demo --json: all fields, nothing lost, fewer than 1 system cal
   std::multiset<shown> seen;
   std::map<std::string, int> sources;
   for (const json& each : said.at("datagrams")) {
-    CHECK(names_of(each) == std::vector<std::string>{"as_sent", "destination", "dscp", "ecn", "hop_limit",
+    CHECK(names_of(each) == std::vector<std::string>{"as_sent", "destination", "dscp", "duplicates", "ecn", "hop_limit",
                                                      "interface", "interface_index", "length", "received", "sent",
                                                      "source", "time_ns", "traffic_class"});
     const int traffic_class = each.at("traffic_class");
     seen.emplace(each.at("destination"), each.at("hop_limit"), each.at("dscp"), each.at("ecn"));
     ++sources[each.at("source")];
     CHECK(each.at("as_sent") == true);
+    CHECK(each.at("duplicates") == 0);
     CHECK(each.at("sent") == true);
     CHECK(each.at("received") == true);
     CHECK(each.at("dscp") == traffic_class >> 2);
@@ -229,6 +266,33 @@ TEST_CASE("uring6 demo: ends with 1 and counts what was lost when datagrams do n
   CHECK(said.at("lost") == 1);
   CHECK(said.at("lost_because") == json{{"receive_buffer_full", 0}, {"unexplained", 1}});
   CHECK(said.at("burst").at("lost") == 1);
+}
+
+TEST_CASE("uring6 demo: says of a receiver that is no longer reached what was lost, and why") {
+  const network_namespace space;
+  const auto inside = space.enter();
+  // Longer than the test: it ends when the burst's questions stay without an answer.
+  program demo({URING6_COMMAND, "demo", "--count", "100000000", "--length", "1000"});
+  file_descriptor server;
+  REQUIRE(eventually([&] { return (server = server_of(demo.id())).get() >= 0; }));
+  // From now on the kernel drops what is longer than a sample.
+  std::array<sock_filter, 4> program_text{{
+      BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 500, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+  }};
+  const sock_fprog filter{.len = program_text.size(), .filter = program_text.data()};
+  REQUIRE(::setsockopt(server.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0);
+  const program_end end = demo.wait();
+  INFO(end.output);
+  CHECK(end.exit_status == 1);
+  CHECK(end.errors.empty());
+  CHECK(has_line(end.output, burst_line(R"(\d+)", "100000000", "1000")));
+  CHECK(has_line(end.output, R"(\d+ sent, \d+ received, [1-9]\d* lost)"));
+  CHECK(has_line(end.output, R"(lost: [1-9]\d* because the server's receive buffer was full, 0 unexplained)"));
+  CHECK(has_line(end.output, R"(failed: the burst ended after \d+ datagrams: .+)"));
+  CHECK_THAT(end.output, EndsWith("\nnot every datagram arrived as sent\n"));
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ sighting some() {
 /// One sample and a burst of three, all of which arrived as sent.
 ledger good() {
   ledger book;
-  book.samples.push_back({.expected = some(), .sent = true, .seen = some(), .when = {}});
+  book.samples.push_back({.expected = some(), .sent = true});
+  book.samples[0].enter(some(), {});
   book.burst.wanted = 3;
   book.burst.sent = 3;
   book.burst.expected = some();
@@ -31,7 +32,6 @@ ledger good() {
 TEST_CASE("ledger: all is well when each datagram arrived once, as sent") {
   const ledger book = good();
   CHECK(book.all_as_sent());
-  CHECK(book.wanted() == 4);
   CHECK(book.sent() == 4);
   CHECK(book.received() == 4);
   CHECK(book.lost() == 0);
@@ -82,6 +82,20 @@ TEST_CASE("ledger: what is missing, came twice, was not sent or failed spoils th
   CHECK(short_burst.lost_unexplained() == 1);
   short_burst.server_counters.kernel_drops = 9;  // others' datagrams, too
   CHECK(short_burst.lost_by_kernel() == 2);
+
+  ledger short_train = good();
+  short_train.burst.wanted = short_train.burst.sent = 130;
+  short_train.burst.longest_train = 64;
+  short_train.server_counters.kernel_drops = 1;
+  CHECK(short_train.lost_by_kernel() == 64);
+  CHECK(short_train.lost_unexplained() == 63);
+
+  ledger sample_twice = good();
+  sample_twice.samples[0].enter(some(), {});
+  CHECK(sample_twice.samples[0].duplicates == 1);
+  CHECK(sample_twice.samples[0].wrong() == "arrived 2 times");
+  CHECK_FALSE(sample_twice.all_as_sent());
+  CHECK(sample_twice.received() == 4);
 
   ledger twice = good();
   twice.burst.enter(1, some());

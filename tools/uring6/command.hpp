@@ -1,11 +1,14 @@
 // A subcommand: its options, and what it does.
 #pragma once
 
-#include <CLI/App.hpp>
 #include <memory>
 
 #include "exit_status.hpp"
 #include "output.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace uring6::tool {
 

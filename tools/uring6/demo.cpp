@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
+#include <CLI/App.hpp>
 #include <charconv>
 #include <random>
 
@@ -158,6 +159,7 @@ task<> demonstration::burst(std::size_t receive_buffer) {
 task<> demonstration::run() {
   std::random_device random;
   book_.token = std::uint64_t{random()} << 32 | random();
+  book_.group = group;
   loopback_ = loopback_interface();
   choose_site();
   plan();
@@ -201,7 +203,6 @@ class demo_command final : public command {
     demonstration demo(loop, options_, out);
     loop.run(demo.run());
     print_summary(demo.book(), out);
-    out.object(to_json(demo.book()));
     return demo.book().all_as_sent() ? exit_status::ok : exit_status::goal_failed;
   }
 

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <sstream>
 #include <system_error>
 #include <vector>
@@ -25,17 +26,15 @@ struct entry {
 constexpr entry entries[] = {
     {"demo",
      "A server and its clients in one event loop: datagrams over ::1 and to a multicast group, each with "
-     "traffic "
-     "class and hop limit of its own, then a burst. Says what was lost and why.",
+     "traffic class and hop limit of its own, then a burst. Says what was lost and why.",
      "uring6 demo --json --count 1000000", &make_demo},
     {"probe", "What this machine gives to uring6, what it refuses, why, and what to do about it.",
      "uring6 probe", &make_probe},
 };
 
 constexpr const char* statuses =
-    "Exit status: 0 all is well; 1 it ran, and something did not arrive as sent; 2 wrong usage; 3 the "
-    "machine lacks\n"
-    "something (uring6 probe says what); 4 a system error.";
+    "Exit status: 0 all is well; 1 it ran, and something did not arrive as sent; 2 wrong usage; 3 the\n"
+    "machine lacks something (uring6 probe says what); 4 a system error.";
 
 /// What the command line asks for.
 struct wishes {
@@ -64,12 +63,7 @@ class complaint {
     if (json_) {
       try {
         output out(true);
-        out.object(
-            {{"command", command_.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(command_)},
-             {"error",
-              {{"kind", to_string(status)},
-               {"exit_status", static_cast<int>(status)},
-               {"message", message}}}});
+        out.error(command_, status, message);
         out.flush();
         return status;
       } catch (const failure&) {

@@ -6,10 +6,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "build_info.hpp"
-#include "exit_status.hpp"
 
 namespace uring6::tool {
 
@@ -27,6 +27,13 @@ void output::object(const nlohmann::ordered_json& fields) {
   whole.update(fields);
   // An interface's name need not be UTF-8.
   write(whole.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+void output::error(const std::string& command, exit_status status, const std::string& message) {
+  using json = nlohmann::ordered_json;
+  object({{"command", command.empty() ? json() : json(command)},
+          {"error",
+           {{"kind", to_string(status)}, {"exit_status", static_cast<int>(status)}, {"message", message}}}});
 }
 
 void output::flush() {

@@ -3,17 +3,18 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <string_view>
 #include <utility>
+
+#include "exit_status.hpp"
 
 namespace uring6::tool {
 
 class output {
  public:
   explicit output(bool json) noexcept : json_(json) {}
-
-  bool is_json() const noexcept { return json_; }
 
   /// A line of the text form; in JSON mode nothing.
   template <class... Arguments>
@@ -23,6 +24,9 @@ class output {
 
   /// The object of the JSON form, with "schema" and the version; in text mode nothing.
   void object(const nlohmann::ordered_json& fields);
+
+  /// The object that tells an error, in place of the result; `command` is empty where none was chosen.
+  void error(const std::string& command, exit_status status, const std::string& message);
 
   /// What was written so far is to be seen now. Throws failure (system) if any of it could not be written: a
   /// full disk, a closed descriptor.

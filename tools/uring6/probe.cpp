@@ -1,6 +1,8 @@
 // uring6 probe: is this machine ready, and if not, why not.
 #include "uring6/probe.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "command.hpp"
 #include "uring6/format.hpp"
 

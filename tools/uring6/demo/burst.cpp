@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "demo/client.hpp"
 #include "demo/message.hpp"
@@ -32,6 +31,7 @@ burst_sender::burst_sender(event_loop& loop, packet_conn& conn, endpoint server,
       book_(book),
       batch_(batch_size(receive_buffer, book.burst.expected.length)),
       payloads_(batch_.size() * book.burst.expected.length) {
+  book_.burst.longest_train = batch_.size();
   const std::size_t length = book_.burst.expected.length;
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     batch_[i].payload = std::span(payloads_).subspan(i * length, length);
@@ -59,7 +59,6 @@ task<> burst_sender::run() {
   if (heard) heard = co_await wait_for_answers(next_);
   book_.burst.duration = std::chrono::steady_clock::now() - begin;
   book_.burst.system_calls = loop_.stats().enters - calls_before;
-  if (heard) co_await ask_for_drops();
 }
 
 void burst_sender::fill(std::size_t count) {
@@ -89,14 +88,6 @@ task<bool> burst_sender::wait_for_answers(std::size_t until) {
     }
   }
   co_return true;
-}
-
-// The kernel tells the number of drops with the next datagram that it does not drop.
-task<> burst_sender::ask_for_drops() {
-  std::array<std::byte, shortest_payload> question;
-  write_message({book_.token, message::kind::question, static_cast<std::uint32_t>(next_), 1}, question);
-  const auto sent = co_await conn_.write_to(question, server_);
-  if (sent) co_await next_answer(conn_, book_.token);
 }
 
 }  // namespace uring6::tool

@@ -25,7 +25,6 @@ class burst_sender {
  private:
   void fill(std::size_t count);
   task<bool> wait_for_answers(std::size_t until);
-  task<> ask_for_drops();
 
   event_loop& loop_;
   packet_conn& conn_;

@@ -34,6 +34,24 @@ std::string differences(const sighting& seen, const sighting& expected) {
   return text;
 }
 
+void sample::enter(const sighting& now_seen, std::chrono::system_clock::time_point now) {
+  if (seen) {
+    ++duplicates;
+    return;
+  }
+  seen = now_seen;
+  when = now;
+}
+
+std::string sample::wrong() const {
+  if (!seen) return {};
+  std::string text = differences(*seen, expected);
+  if (duplicates > 0) {
+    fmt::format_to(std::back_inserter(text), "{}arrived {} times", text.empty() ? "" : ", ", duplicates + 1);
+  }
+  return text;
+}
+
 void burst_account::enter(std::uint32_t sequence, const sighting& seen) {
   arrived.resize(wanted);
   if (sequence >= wanted) {

@@ -41,15 +41,19 @@ struct sample {
   bool sent = false;
   std::optional<sighting> seen;
   std::chrono::system_clock::time_point when;  ///< It was seen.
+  std::uint64_t duplicates = 0;                ///< Seen once more.
 
-  std::string wrong() const { return seen ? differences(*seen, expected) : std::string(); }
-  bool as_sent() const { return seen && *seen == expected; }
+  void enter(const sighting& now_seen, std::chrono::system_clock::time_point now);
+  /// What is not as sent; empty if all is.
+  std::string wrong() const;
+  bool as_sent() const { return seen && wrong().empty(); }
 };
 
 /// Many equal ones, which are counted.
 struct burst_account {
   std::size_t wanted = 0;
   sighting expected;
+  std::size_t longest_train = 1;  ///< So many of them are one to the kernel, at most.
   std::uint64_t sent = 0;
   std::uint64_t received = 0;      ///< Different ones.
   std::uint64_t duplicates = 0;    ///< Arrived once more.
@@ -70,6 +74,7 @@ struct burst_account {
 
 struct ledger {
   std::uint64_t token = 0;
+  ip_address group;
   std::string multicast;          ///< The interface that is used.
   std::string without_multicast;  ///< Why none is.
   endpoint server;
@@ -84,12 +89,14 @@ struct ledger {
   pool_stats pool;  ///< The server's.
   packet_stats server_counters;
 
-  std::uint64_t wanted() const noexcept { return samples.size() + burst.wanted; }
   std::uint64_t sent() const noexcept;
   std::uint64_t received() const noexcept;
   /// Sent and not received.
   std::uint64_t lost() const noexcept { return sent() - std::min(sent(), received()); }
-  std::uint64_t lost_by_kernel() const noexcept { return std::min(lost(), server_counters.kernel_drops); }
+  /// Of these: what the kernel's count of drops explains. It counts a train as one.
+  std::uint64_t lost_by_kernel() const noexcept {
+    return std::min<std::uint64_t>(lost(), server_counters.kernel_drops * burst.longest_train);
+  }
   std::uint64_t lost_unexplained() const noexcept { return lost() - lost_by_kernel(); }
 
   /// Every datagram, and each of its control fields, arrived as sent, once.

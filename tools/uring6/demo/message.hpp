@@ -11,11 +11,11 @@
 namespace uring6::tool {
 
 struct message {
-  enum class kind : std::uint32_t { sample, burst, question, answer };
+  enum class kind : std::uint32_t { sample, burst, answer };
 
   std::uint64_t token;  ///< Of this run: the server's port is open to strangers.
   kind what;
-  std::uint32_t sequence;  ///< In its kind; that of an answer is its question's.
+  std::uint32_t sequence;  ///< In its kind; that of an answer is its asker's.
   std::uint64_t wants_answer;
 };
 static_assert(std::has_unique_object_representations_v<message>);

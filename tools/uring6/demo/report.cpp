@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <ctime>
+#include <nlohmann/json.hpp>
 
 #include "uring6/format.hpp"
 #include "uring6/interface.hpp"
@@ -58,7 +59,8 @@ json to_json(const sample& what) {
                      {"traffic_class", seen.traffic_class},
                      {"dscp", seen.traffic_class >> 2},
                      {"ecn", seen.traffic_class & 3},
-                     {"length", seen.length}});
+                     {"length", seen.length},
+                     {"duplicates", what.duplicates}});
   if (!what.as_sent()) fields["wrong"] = what.wrong();
   return fields;
 }
@@ -78,47 +80,10 @@ json to_json(const burst_account& burst) {
           {"system_calls_per_datagram", burst.system_calls_per_datagram()}};
 }
 
-}  // namespace
-
-void print_heading(const ledger& book, output& out) {
-  out.line("server at {}, {}", book.server,
-           book.multicast.empty() ? "no multicast" : "group ff01::114 on " + book.multicast);
-  out.line("");
-  out.line("{:<15}  {:<36}  {:<10}  {:<10} {:>4} {:>5} {:>4} {:>7}", "time", "source", "to", "interface",
-           "hops", "dscp", "ecn", "length");
-}
-
-void print_sample(const sample& what, output& out) {
-  const sighting& seen = *what.seen;
-  const std::string wrong = what.wrong();
-  out.line("{}  {:<36}  {:<10}  {:<10} {:>4} {:>5} {:>4} {:>7}{}{}", time_of_day(what.when), seen.source,
-           seen.destination, interface_name(seen.interface_index), seen.hop_limit, seen.traffic_class >> 2,
-           seen.traffic_class & 3, seen.length, wrong.empty() ? "" : "  WRONG: ", wrong);
-}
-
-void print_summary(const ledger& book, output& out) {
-  out.line("");
-  if (book.burst.wanted > 0) print_burst(book.burst, out);
-  out.line("{} sent, {} received, {} lost", book.sent(), book.received(), book.lost());
-  if (book.lost() > 0) {
-    out.line("lost: {} because the server's receive buffer was full, {} unexplained", book.lost_by_kernel(),
-             book.lost_unexplained());
-  }
-  for (const auto& [reason, count] : book.not_sent) out.line("not sent: {}: {}", count, reason);
-  for (const std::string& each : book.failures) out.line("failed: {}", each);
-  if (book.strangers > 0) out.line("passed over: {} datagrams from elsewhere", book.strangers);
-  if (!book.without_multicast.empty()) out.line("multicast was left out: {}", book.without_multicast);
-  out.line("loop: {}", book.loop);
-  out.line("receive pool: {}", book.pool);
-  out.line("server: {}", book.server_counters);
-  out.line("{}", book.all_as_sent() ? "every datagram arrived as it was sent"
-                                    : "not every datagram arrived as sent");
-}
-
-nlohmann::ordered_json to_json(const ledger& book) {
+json to_json(const ledger& book) {
   json samples = json::array();
   for (const sample& each : book.samples) samples.push_back(to_json(each));
-  json multicast{{"group", "ff01::114"}, {"interface", nullptr}};
+  json multicast{{"group", book.group.to_string()}, {"interface", nullptr}};
   if (book.multicast.empty()) {
     multicast["left_out_because"] = book.without_multicast;
   } else {
@@ -143,6 +108,45 @@ nlohmann::ordered_json to_json(const ledger& book) {
        {{"loop", json::parse(to_json(book.loop))},
         {"receive_pool", json::parse(to_json(book.pool))},
         {"server", json::parse(to_json(book.server_counters))}}}};
+}
+
+}  // namespace
+
+void print_heading(const ledger& book, output& out) {
+  const bool shows_multicast = !book.multicast.empty();
+  out.line("server at {}, {}", book.server,
+           shows_multicast ? fmt::format("group {} on {}", book.group, book.multicast) : "no multicast");
+  out.line("");
+  out.line("{:<15}  {:<36}  {:<10}  {:<10} {:>4} {:>5} {:>4} {:>7}", "time", "source", "to", "interface",
+           "hops", "dscp", "ecn", "length");
+}
+
+void print_sample(const sample& what, output& out) {
+  const sighting& seen = *what.seen;
+  const std::string wrong = what.wrong();
+  out.line("{}  {:<36}  {:<10}  {:<10} {:>4} {:>5} {:>4} {:>7}{}{}", time_of_day(what.when), seen.source,
+           seen.destination, interface_name(seen.interface_index), seen.hop_limit, seen.traffic_class >> 2,
+           seen.traffic_class & 3, seen.length, wrong.empty() ? "" : "  WRONG: ", wrong);
+}
+
+void print_summary(const ledger& book, output& out) {
+  out.object(to_json(book));
+  out.line("");
+  if (book.burst.wanted > 0) print_burst(book.burst, out);
+  out.line("{} sent, {} received, {} lost", book.sent(), book.received(), book.lost());
+  if (book.lost() > 0) {
+    out.line("lost: {} because the server's receive buffer was full, {} unexplained", book.lost_by_kernel(),
+             book.lost_unexplained());
+  }
+  for (const auto& [reason, count] : book.not_sent) out.line("not sent: {}: {}", count, reason);
+  for (const std::string& each : book.failures) out.line("failed: {}", each);
+  if (book.strangers > 0) out.line("passed over: {} datagrams from elsewhere", book.strangers);
+  if (!book.without_multicast.empty()) out.line("multicast was left out: {}", book.without_multicast);
+  out.line("loop: {}", book.loop);
+  out.line("receive pool: {}", book.pool);
+  out.line("server: {}", book.server_counters);
+  out.line("{}", book.all_as_sent() ? "every datagram arrived as it was sent"
+                                    : "not every datagram arrived as sent");
 }
 
 }  // namespace uring6::tool

@@ -1,8 +1,6 @@
 // What the demo shows of its books: lines as it goes, and the summary as text or JSON.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include "demo/ledger.hpp"
 #include "output.hpp"
 
@@ -10,8 +8,7 @@ namespace uring6::tool {
 
 void print_heading(const ledger& book, output& out);
 void print_sample(const sample& what, output& out);
+/// The end: lines, or the JSON object.
 void print_summary(const ledger& book, output& out);
-
-nlohmann::ordered_json to_json(const ledger& book);
 
 }  // namespace uring6::tool

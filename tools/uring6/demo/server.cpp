@@ -17,8 +17,7 @@ void enter(const message& said, const datagram& got, ledger& book, output& out) 
     book.burst.enter(said.sequence, seen);
   } else if (said.what == message::kind::sample && said.sequence < book.samples.size()) {
     sample& known = book.samples[said.sequence];
-    known.seen = seen;
-    known.when = std::chrono::system_clock::now();
+    known.enter(seen, std::chrono::system_clock::now());
     print_sample(known, out);
   }
 }
