@@ -1,6 +1,7 @@
 // The sample service among clients that come, stall, vanish and are killed; 60 seconds of them with
 // URING6_LONG=1.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
@@ -143,11 +144,24 @@ endpoint free_port() {
   return or_throw(local_endpoint(fd.get()));
 }
 
+/// Sockets that listen at a port, in /proc/net/tcp6: "sl: address:PORT address:port STATE …".
+int listeners_at(std::uint16_t port) {
+  std::ifstream table("/proc/net/tcp6");
+  const std::string wanted = fmt::format(":{:04X}", port);
+  int count = 0;
+  for (std::string number, local, remote, state, rest;
+       table >> number >> local >> remote >> state && std::getline(table, rest);) {
+    if (local.ends_with(wanted) && state == "0A") ++count;
+  }
+  return count;
+}
+
 TEST_CASE("service: survives clients that come, stall, vanish and are killed, and ends in order") {
   const endpoint where = free_port();
   running_service service(where);
   REQUIRE(eventually([&] { return client::connect(where).has_value(); }));
   // Both of its listeners, which share the port; the first client has gone.
+  REQUIRE(eventually([&] { return listeners_at(where.port) == 2; }));
   std::size_t before = 0;
   REQUIRE(eventually([&] { return std::exchange(before, service.descriptors()) == service.descriptors(); }));
 
