@@ -79,8 +79,8 @@ std::error_code stream_socket::check_thread() const noexcept {
 }
 
 void stream_socket::start(stream_operation& op, const std::stop_token& token) {
-  op.listen(*loop_, token);
   line_of(op).push_back(op);
+  op.listen(*loop_, token);  // in line before: a stop that is requested meanwhile ends what waits
   if (first(op)) go(op);
 }
 

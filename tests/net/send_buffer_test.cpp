@@ -12,6 +12,7 @@
 #include "support/coroutines.hpp"
 #include "support/link_control.hpp"
 #include "support/plain_sender.hpp"
+#include "support/stop_race.hpp"
 #include "support/veth_pair.hpp"
 #include "uring6/timer.hpp"
 
@@ -115,6 +116,24 @@ TEST_CASE("a parked write can be stopped, times out, and is woken by close") {
     co_await waiting->join();
     REQUIRE(outcome);
     CHECK(outcome->error() == errc::closed);
+  });
+}
+
+TEST_CASE("a parked write hears of another thread's stop, whenever it comes", "[threads]") {
+  slow_link link(1);
+  run(link.loop, [&]() -> task<> {
+    std::unique_ptr<beside> waiting;
+    std::optional<result<std::size_t>> outcome;
+    co_await link.fill(waiting, outcome);
+    int canceled = 0;
+    auto write = [&]() -> task<> {
+      const auto sent = co_await link.from.write_to(link.payload, link.there);
+      if (!sent && sent.error() == errc::canceled) ++canceled;
+    };
+    co_await stop_about_its_beginning(3'000, write);
+    CHECK(canceled > 2'900);  // the link takes a datagram now and then
+    waiting->request_stop();
+    co_await waiting->join();
   });
 }
 

@@ -20,6 +20,7 @@
 #include "support/descriptors.hpp"
 #include "support/eventually.hpp"
 #include "sys/socket.hpp"
+#include "uring6/scope.hpp"
 #include "uring6/tcp.hpp"
 #include "uring6/timer.hpp"
 #include "uring6/when_any.hpp"
@@ -713,6 +714,38 @@ TEST_CASE("bad words, addresses and options of TCP are errors") {
     const auto accepted = co_await none.accept();
     CHECK(accepted.error() == errc::closed);
   });
+}
+
+// The read's place among those who listen for a stop may need memory: after the look at the token, and before it hears.
+TEST_CASE("a stop that comes in the middle of a read's beginning ends it") {
+  event_loop loop;
+  int met = 0;
+  run(loop, [&]() -> task<> {
+    auto both = co_await connect(loop);
+    const auto reader = [&](scope& all) -> task<> {
+      const auto request = [](void* what) { static_cast<scope*>(what)->request_stop(); };
+      std::array<std::byte, 8> buffer;
+      if (!at_next_allocation(request, &all)) all.request_stop();
+      const auto got = co_await both.here.read(buffer);
+      CHECK_FALSE(got);
+    };
+    const auto sleeper = []() -> task<> { (void)co_await sleep_for(1h); };
+    scope listeners;  // one more each time: at last there is no place left
+    for (int i = 0; i < 20; ++i) {
+      scope all;
+      all.spawn(reader(all));
+      co_await yield();
+      (void)at_next_allocation(nullptr, nullptr);
+      if (all.stop_requested()) ++met;
+      all.request_stop();
+      co_await all.join();
+      listeners.spawn(sleeper());
+      co_await yield();
+    }
+    listeners.request_stop();
+    co_await listeners.join();
+  });
+  CHECK(met > 0);
 }
 
 TEST_CASE("a TCP conn of another loop is not awaited on") {

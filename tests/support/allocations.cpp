@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 // ThreadSanitizer brings operators of its own, which clang links in beside these: there, nothing is counted.
 #if defined(__has_feature)
@@ -18,12 +19,16 @@ namespace {
 std::atomic<std::size_t> count{0};
 std::atomic<std::size_t> held{0};
 
+thread_local void (*call_next)(void*) = nullptr;
+thread_local void* call_with = nullptr;
+
 }  // namespace
 
 #ifndef URING6_OPERATORS_ARE_TAKEN
 namespace {
 
 void* note(void* memory) noexcept {
+  if (call_next) std::exchange(call_next, nullptr)(call_with);
   count.fetch_add(1, std::memory_order_relaxed);
   held.fetch_add(::malloc_usable_size(memory), std::memory_order_relaxed);
   return memory;
@@ -65,5 +70,15 @@ namespace uring6::test {
 
 std::size_t allocations() noexcept { return count.load(std::memory_order_relaxed); }
 std::size_t allocated_octets() noexcept { return held.load(std::memory_order_relaxed); }
+
+bool at_next_allocation(void (*call)(void*), void* what) noexcept {
+  call_next = call;
+  call_with = what;
+#ifdef URING6_OPERATORS_ARE_TAKEN
+  return false;
+#else
+  return true;
+#endif
+}
 
 }  // namespace uring6::test

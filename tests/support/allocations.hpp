@@ -20,4 +20,8 @@ class allocation_count {
   std::size_t before_ = allocations();
 };
 
+/// `call(what)` is made once, from inside of the next operator new of this thread: a moment that no other test can
+/// choose. False where it cannot be done (ThreadSanitizer has operators of its own). nullptr: not any more.
+bool at_next_allocation(void (*call)(void*), void* what) noexcept;
+
 }  // namespace uring6::test

@@ -1,18 +1,24 @@
 // A stop request of another thread, at every step of what it stops.
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "support/coroutines.hpp"
+#include "support/stop_race.hpp"
 #include "sys/file_descriptor.hpp"
+#include "sys/socket.hpp"
 #include "uring6/uring6.hpp"
 
 using namespace std::chrono_literals;
@@ -168,6 +174,138 @@ TEST_CASE("stop from another thread: reaches a poll and a read of a pipe, an eve
     const auto set = co_await with_timeout(10us, never.wait());
     const auto second = co_await with_timeout(10us, taken.lock());
     if (got || seen || set || second) throw std::runtime_error("something from nothing");
+  });
+}
+
+// --- operations by themselves, stopped about when they begin ---
+
+namespace {
+
+/// For what nobody but the stop ends.
+template <class Outcome>
+void expect_canceled(const Outcome& outcome) {
+  if (outcome || outcome.error() != errc::canceled) throw std::runtime_error("not canceled");
+}
+
+/// For what may end by itself.
+template <class Outcome>
+void expect_value_or_canceled(const Outcome& outcome) {
+  if (!outcome && outcome.error() != errc::canceled) throw std::runtime_error(outcome.error().message());
+}
+
+/// A listening socket that accepts nobody: once its queue is full, who connects waits.
+file_descriptor open_full_listener() {
+  file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_STREAM));
+  or_throw(bind_socket(fd.get(), {ip_address::loopback(), 0}));
+  or_throw(listen_socket(fd.get(), 0));
+  return fd;
+}
+
+}  // namespace
+
+TEST_CASE("stop from another thread: a read and a write of a stream hear of it, whenever it comes", "[threads]") {
+  event_loop loop;
+  test::run(loop, [&]() -> task<> {
+    auto listener = or_throw(listen_tcp(loop, "tcp6", "[::1]:0"));
+    const std::string address = or_throw(listener.local_endpoint()).to_string();
+    auto dialing = co_await dial_tcp(loop, "tcp6", address);
+    auto accepting = co_await listener.accept();
+    tcp_conn dialed = or_throw(std::move(dialing));
+    tcp_conn accepted = or_throw(std::move(accepting));
+    std::array<std::byte, 64> octets{};
+    auto read = [&]() -> task<> {
+      const auto got = co_await dialed.read(octets);
+      expect_canceled(got);
+    };
+    co_await test::stop_about_its_beginning(20'000, read);
+
+    // Nobody reads at the other end: soon they all wait.
+    const std::vector<std::byte> much(1024 * 1024);
+    auto write = [&]() -> task<> {
+      const auto sent = co_await accepted.write(much);
+      expect_value_or_canceled(sent);
+    };
+    co_await test::stop_about_its_beginning(5'000, write);
+  });
+}
+
+TEST_CASE("stop from another thread: an accept and a dial hear of it, whenever it comes", "[threads]") {
+  event_loop loop;
+  test::run(loop, [&]() -> task<> {
+    auto listener = or_throw(listen_tcp(loop, "tcp6", "[::1]:0"));
+    auto accept = [&]() -> task<> {
+      const auto got = co_await listener.accept();
+      expect_canceled(got);
+    };
+    co_await test::stop_about_its_beginning(5'000, accept);
+
+    const file_descriptor full = open_full_listener();
+    const std::string address = or_throw(local_endpoint(full.get())).to_string();
+    auto dial = [&]() -> task<> {
+      const auto got = co_await dial_tcp(loop, "tcp6", address);
+      expect_value_or_canceled(got);
+    };
+    co_await test::stop_about_its_beginning(2'000, dial);
+  });
+}
+
+TEST_CASE("stop from another thread: a send on a full channel and a join hear of it, whenever it comes",
+          "[threads]") {
+  event_loop loop;
+  test::run(loop, [&]() -> task<> {
+    channel<int> full(1);
+    REQUIRE(full.try_send(1));
+    auto send = [&]() -> task<> {
+      const int value = 2;
+      const auto sent = co_await full.send(value);
+      expect_canceled(sent);
+    };
+    co_await test::stop_about_its_beginning(5'000, send);
+    CHECK(full.size() == 1);
+
+    auto sleeper = []() -> task<> {
+      const auto slept = co_await sleep_for(1h);
+      expect_canceled(slept);
+    };
+    auto join = [&]() -> task<> {
+      scope children;
+      children.spawn(sleeper());
+      co_await children.join();
+    };
+    co_await test::stop_about_its_beginning(5'000, join);
+  });
+}
+
+TEST_CASE("stop from another thread: a blocking call and a resolver's question hear of it, whenever it comes",
+          "[threads]") {
+  event_loop loop;
+  test::run(loop, [&]() -> task<> {
+    auto call = []() -> task<> {
+      const auto until_stopped = [](const std::stop_token& token) {
+        while (!token.stop_requested()) std::this_thread::yield();
+      };
+      const auto called = co_await run_blocking(until_stopped);
+      expect_canceled(called);
+    };
+    co_await test::stop_about_its_beginning(2'000, call);
+
+    auto ask = []() -> task<> {
+      const auto found = co_await resolve("::1", "80");
+      expect_value_or_canceled(found);
+    };
+    co_await test::stop_about_its_beginning(2'000, ask);
+  });
+}
+
+TEST_CASE("stop from another thread: a wait for a signal hears of it, whenever it comes", "[threads]") {
+  event_loop loop;
+  test::run(loop, [&]() -> task<> {
+    signals never(loop, {SIGUSR2});
+    auto wait = [&]() -> task<> {
+      const auto got = co_await never.next();
+      expect_canceled(got);
+    };
+    co_await test::stop_about_its_beginning(5'000, wait);
   });
 }
 
