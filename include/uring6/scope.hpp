@@ -69,9 +69,9 @@ class URING6_EXPORT scope final : detail::child_owner {
   scope& operator=(const scope&) = delete;
 
   /// A scope that running code leaves without a join, although tasks were spawned, ends the program with a
-  /// message that names the place of a spawn: it is a mistake that no test should miss. While an exception
-  /// unwinds, with the coroutine's own frame, and outside of the loop, the tasks are dropped where they wait:
-  /// their operations are canceled and waited for, and all that they own is destroyed.
+  /// message that names the place of the spawn of one that still runs: it is a mistake that no test should miss. While
+  /// an exception unwinds, with the coroutine's own frame, outside of the loop and at the loop's end, the tasks are
+  /// dropped where they wait: their operations are canceled and waited for, and all that they own is destroyed.
   ~scope();
 
   /// Starts `child` in the loop's next round. Also from a child, also while `join` waits. In a scope that has
@@ -112,7 +112,7 @@ class URING6_EXPORT scope final : detail::child_owner {
   void adopt(detail::child child, const std::source_location& where);
   void ended(detail::child_promise& which) noexcept override;
   void bury() noexcept;
-  void check_joined() const noexcept;
+  void check_joined() noexcept;
 
   std::shared_ptr<detail::loop_core> loop_;
   std::stop_source stop_;

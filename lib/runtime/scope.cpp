@@ -32,14 +32,15 @@ scope::~scope() {
   --dropping;
 }
 
-void scope::check_joined() const noexcept {
+void scope::check_joined() noexcept {
   const bool left_by_running_code =
-      detail::current_loop() && dropping == 0 && std::uncaught_exceptions() == 0;
+      loop_->runs_here() && !loop_->ended() && dropping == 0 && std::uncaught_exceptions() == 0;
   if (!left_by_running_code) return;
+  const std::source_location& where = children_.empty() ? where_ : children_.front().where;
   fmt::print(stderr,
              "uring6: a scope was left without co_await join(); {} of its tasks still run. {}:{}: spawned "
              "here, in {}\n",
-             running_, where_.file_name(), where_.line(), where_.function_name());
+             running_, where.file_name(), where.line(), where.function_name());
   std::fflush(stderr);
   std::terminate();
 }
@@ -60,6 +61,7 @@ void scope::adopt(detail::child child, const std::source_location& where) {
   where_ = where;
   unjoined_ = true;
   ++running_;
+  if (joiner_) static_cast<detail::ready_node&>(*joiner_).unlink();  // it may have been on its way already
   loop_->make_ready(promise);
 }
 

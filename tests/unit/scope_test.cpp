@@ -189,6 +189,26 @@ TEST_CASE("scope: a child may spawn while join waits") {
   CHECK(order == std::vector{1, 2, 3});
 }
 
+TEST_CASE("scope: a child that is spawned when join is about to return is waited for, too") {
+  event_loop loop;
+  std::vector<int> order;
+  auto body = [&]() -> task<> {
+    scope children;
+    // Posts run after what was ready: the last child has ended, the joiner has not been resumed.
+    auto last = [&]() -> task<> {
+      loop.post([&] { children.spawn(sleep_then_note(order, 2, 1ms)); });
+      order.push_back(1);
+      co_return;
+    };
+    children.spawn(last());
+    co_await children.join();
+    CHECK(children.running() == 0);
+    order.push_back(3);
+  };
+  loop.run(body());
+  CHECK(order == std::vector{1, 2, 3});
+}
+
 TEST_CASE("scope: children that spawn each other in a chain do not grow the stack") {
   event_loop loop;
   int left = 200'000;
@@ -255,6 +275,24 @@ TEST_CASE("scope: left without a join, it ends the program and names the place o
   CHECK_THAT(words, Catch::Matchers::ContainsSubstring(spawned_at));
 }
 
+TEST_CASE("scope: left without a join, it names a task that still runs, not one that has ended") {
+  const std::string words = test::last_words([] {
+    event_loop loop;
+    int stopped = 0;
+    std::vector<int> order;
+    auto body = [&]() -> task<> {
+      scope children;
+      children.spawn(sleep_until_stopped(stopped));
+      children.spawn(note(order, 1));
+      [[maybe_unused]] const auto slept = co_await sleep_for(1ms);
+    };
+    loop.run(body());
+  });
+  const std::string spawned_at = "scope_test.cpp:" + std::to_string(__LINE__ - 6);
+  CHECK_THAT(words, Catch::Matchers::ContainsSubstring("1 of its tasks still run"));
+  CHECK_THAT(words, Catch::Matchers::ContainsSubstring(spawned_at));
+}
+
 TEST_CASE("scope: an exception that no join has seen ends the program, too") {
   const std::string words = test::last_words([] {
     event_loop loop;
@@ -282,6 +320,26 @@ TEST_CASE("scope: outside of a coroutine it drops its children, before the loop 
     CHECK(counted::alive == 0);
     CHECK(stopped == 0);
   }
+}
+
+TEST_CASE("scope: that of a loop is outside of it in the coroutine of another, and drops its children") {
+  event_loop outer;
+  event_loop inner;
+  int stopped = 0;
+  auto brief = []() -> task<> { [[maybe_unused]] const auto slept = co_await sleep_for(1ms); };
+  auto body = [&]() -> task<> {
+    scope children(inner);
+    auto nested = [&]() -> task<> {
+      children.spawn(sleep_until_stopped(stopped));
+      co_await brief();
+    };
+    inner.run(nested());
+    CHECK(counted::alive == 1);
+    co_return;
+  };
+  outer.run(body());
+  CHECK(counted::alive == 0);
+  CHECK(stopped == 0);
 }
 
 TEST_CASE("scope: a child that is dropped drops its own children") {
