@@ -26,6 +26,7 @@ guest::~guest() {
 
 void guest::enter(const std::stop_token& stop) noexcept {
   stop_ = &stop;
+  if (!loop_) return turned_away();  // a loop that was moved from
   if (loop_->runs_here()) return begin();
   auto message = std::unique_ptr<inbox_message>(new (std::nothrow) arrival(*this));
   if (!message) return turned_away();
@@ -43,6 +44,7 @@ void guest::begin() noexcept {
   }
   loop_->add(*this);
   running_.promise().owner = this;
+  running_.promise().handle = running_;
   running_.promise().inherit_stop(*stop_);
   running_.resume();
 }
@@ -51,8 +53,9 @@ void guest_promise::tell(std::coroutine_handle<guest_promise> ended) noexcept { 
 
 void guest::end() noexcept {
   resident::unlink();
-  std::exception_ptr failure = std::move(running_.promise().exception);
-  std::exchange(running_, nullptr).destroy();
+  guest_promise& promise = std::exchange(running_, nullptr).promise();
+  std::exception_ptr failure = std::move(promise.exception);
+  loop_->bury(promise);
   finished(std::move(failure));
 }
 

@@ -131,6 +131,7 @@ bool loop_core::at_rest() const noexcept {
 unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& error) {
   ++turns_;
   budget_left_ = options_.budget;
+  destroy_buried();
   unsigned busy = run_ready(done);
   if (done && *done) {
     // What the last task wrote must still go out.
@@ -185,6 +186,10 @@ unsigned loop_core::run_ready(const bool* done) {
   }
   resumptions_ += count;
   return count;
+}
+
+void loop_core::destroy_buried() noexcept {
+  while (!buried_.empty()) buried_.pop_front().handle.destroy();
 }
 
 void loop_core::flush_outbound() noexcept {
@@ -255,6 +260,7 @@ void loop_core::shut_down() noexcept {
     for (const target_slot& slot : targets_) {
       if (slot.target) slot.target->loop_ends();
     }
+    destroy_buried();
   }
   timers_.clear();
   for (const auto& pool : pools_) {

@@ -62,6 +62,9 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
 
   void make_ready(ready_node& node) noexcept { ready_.push_back(node); }
 
+  /// A frame at its end, which must not be destroyed by what it runs: it goes with the next turn, or with the loop.
+  void bury(ready_node& frame) noexcept { buried_.push_back(frame); }
+
   /// A completion without suspension costs one of the turn's budget; false when it is used up: then the
   /// coroutine goes through the ready queue, so that the others and the kernel get their turn.
   bool spend() noexcept {
@@ -128,6 +131,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
 
   std::error_code begin() noexcept;
   unsigned run_ready(const bool* done);
+  void destroy_buried() noexcept;
   unsigned turn(const bool* done, bool may_sleep, std::error_code& error);
   bool at_rest() const noexcept;
   bool enter_and_reap(bool wait) noexcept;
@@ -140,6 +144,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   loop_options options_;
   std::unique_ptr<detail::ring> ring_;
   intrusive_list<ready_node> ready_;
+  intrusive_list<ready_node> buried_;
   intrusive_list<outbound> outbound_;
   intrusive_list<resident> residents_;
   timer_heap timers_;

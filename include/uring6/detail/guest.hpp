@@ -14,8 +14,9 @@ namespace uring6::detail {
 
 class guest;
 
-/// The coroutine that does the work. Its end is told to the guest, which destroys it in that call.
-class guest_promise final : public promise_base {
+/// The coroutine that does the work. Its end is told to the guest; its frame, which is in that call, goes a little later,
+/// when the guest may be gone: its parameters must not need it.
+class guest_promise final : public promise_base, public ready_node {
  public:
   std::coroutine_handle<guest_promise> get_return_object() noexcept {
     return std::coroutine_handle<guest_promise>::from_promise(*this);
@@ -62,7 +63,7 @@ class URING6_EXPORT guest : resident {
   /// Makes the coroutine. An exception out of it is the work's.
   virtual guest_work work() = 0;
 
-  /// It has ended, and with it its coroutine; on the loop's thread.
+  /// It has ended, with all its variables; on the loop's thread.
   virtual void finished(std::exception_ptr failure) noexcept = 0;
 
   /// The loop ended before it: what it waited for is canceled. On the thread that ends the loop; if the loop had ended
