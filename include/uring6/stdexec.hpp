@@ -245,12 +245,12 @@ class sender_awaiter final : ready_node, remote_target {
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    begin_wait(waiting);
     loop_ = current_loop();
     if (!loop_) {
       outcome_.emplace(fail(errc::wrong_thread));
       return false;
     }
-    handle = waiting;
     open(*loop_);
     started_ = starting_ = true;
     const std::stop_token& token = stop_token_of(waiting);

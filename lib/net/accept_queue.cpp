@@ -42,10 +42,10 @@ accept_operation::~accept_operation() {
 }
 
 bool accept_operation::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
+  begin_wait(waiting);
   error_ = queue_ ? queue_->check() : make_error_code(errc::closed);
   if (!error_ && token.stop_requested()) error_ = errc::canceled;
   if (error_ || queue_->at_hand()) return false;
-  handle = waiting;
   queue_->wait(*this, token);
   return true;
 }

@@ -54,6 +54,7 @@ dial_race::~dial_race() {
 }
 
 bool dial_race::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
+  begin_wait(waiting);
   if (!ended_) {
     if (const auto error = loop_->ended() ? make_error_code(errc::closed) : loop_->check_owner()) ended_ = error;
   }
@@ -61,7 +62,6 @@ bool dial_race::suspend(std::coroutine_handle<> waiting, const std::stop_token& 
   if (ended_) return false;
   start_next();
   if (finished()) return false;
-  handle = waiting;
   waiting_ = true;
   loop_->add(loop_end_);
   listen(*loop_, token);

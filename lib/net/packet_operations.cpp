@@ -120,9 +120,10 @@ write_waiter::~write_waiter() {
 }
 
 bool write_waiter::suspend(std::coroutine_handle<> writer, const std::stop_token& token) {
+  begin_wait(writer);
   if (socket_ && socket_->may_write() && !token.stop_requested()) [[likely]] {
     if (addressed_ != socket_->connected() || messages_.empty()) [[likely]] {
-      return socket_->writing().wait(*this, writer, token);
+      return socket_->writing().wait(*this, token);
     }
     ended_ = make_error_code(addressed_ ? std::errc::already_connected : std::errc::destination_address_required);
     return false;

@@ -44,13 +44,12 @@ bool is_unknown(const send_train& train, int result) noexcept {
 
 // --- writers ---
 
-bool sender::wait(write_waiter& writer, std::coroutine_handle<> handle, const std::stop_token& token) {
+bool sender::wait(write_waiter& writer, const std::stop_token& token) {
   if (writer.flushes_) {
     if (!has_unsent()) {
       writer.ended_ = take_error();
       return false;
     }
-    writer.handle = handle;
     departed_.push_back(writer);
     writer.listen(loop_, token);
     hurry();
@@ -66,12 +65,10 @@ bool sender::wait(write_waiter& writer, std::coroutine_handle<> handle, const st
     if (writers_.empty() && fill_slab(writer)) {
       hurry();
       if (loop_.spend()) return false;
-      writer.handle = handle;
       make_ready(loop_, writer);
       return true;
     }
   }
-  writer.handle = handle;
   writers_.push_back(writer);
   writer.listen(loop_, token);
   hurry();

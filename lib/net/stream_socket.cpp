@@ -23,13 +23,13 @@ stream_operation::~stream_operation() {
 }
 
 bool stream_operation::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
+  begin_wait(waiting);
   if (const auto error = socket_ ? socket_->check(*this) : make_error_code(errc::closed)) {
     error_ = error;
   } else if (token.stop_requested()) {
     error_ = errc::canceled;
   }
   if (error_ || size_ == 0) return false;
-  handle = waiting;
   socket_->start(*this, token);
   return true;
 }

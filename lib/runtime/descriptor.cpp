@@ -24,11 +24,11 @@ descriptor_operation::~descriptor_operation() {
 }
 
 bool descriptor_operation::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
+  begin_wait(waiting);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
   if (token.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
-  handle = waiting;
   loop_->add(loop_end_);
   loop_->stranger_begins();
   loop_->ring().queue(*this);

@@ -38,11 +38,11 @@ line_waiter::~line_waiter() {
 }
 
 bool line_waiter::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
+  begin_wait(waiting);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
   if (token.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
-  handle = waiting;
   {
     const std::scoped_lock lock(line_.mutex_);
     if (line_.take()) {

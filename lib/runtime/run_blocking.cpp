@@ -24,11 +24,11 @@ blocking_wait::~blocking_wait() {
 }
 
 bool blocking_wait::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
+  begin_wait(waiting);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
   if (token.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
-  handle = waiting;
   remote_waker::open(*loop_);
   job_->waiter_ = this;
   if ((error_ = thread_pool::shared().submit(job_))) {

@@ -95,8 +95,8 @@ join_operation::~join_operation() {
 
 bool join_operation::suspend(std::coroutine_handle<> joining, const std::stop_token& token) {
   if (scope_->joiner_) throw std::logic_error("uring6: a scope was joined twice at the same time");
+  begin_wait(joining);
   if (scope_->running_ == 0) return false;
-  handle = joining;
   scope_->joiner_ = this;
   if (token.stop_possible()) scope_->from_joiner_.emplace(token, scope::relay{scope_});
   return true;

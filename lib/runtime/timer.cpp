@@ -5,11 +5,11 @@
 namespace uring6::detail {
 
 bool sleep_operation::suspend(std::coroutine_handle<> sleeper, const std::stop_token& token) {
+  begin_wait(sleeper);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
   if (token.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
-  handle = sleeper;
   arm(*loop_, until_);
   listen(*loop_, token);
   return true;

@@ -1,5 +1,7 @@
 #include "uring6/detail/waiting.hpp"
 
+#include <stdexcept>
+
 #include "runtime/loop_core.hpp"
 
 namespace uring6::detail {
@@ -15,6 +17,10 @@ struct remote_call final : inbox_message {
 };
 
 }  // namespace
+
+void ready_node::throw_awaited_twice() {
+  throw std::logic_error("uring6: awaited an operation that has been awaited already");
+}
 
 void make_ready(loop_core& loop, ready_node& node) noexcept {
   loop.make_ready(node);

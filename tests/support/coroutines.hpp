@@ -133,6 +133,17 @@ inline auto yield() {
   return turn();
 }
 
+/// Whether an operation that was awaited, `operation`, refuses to be awaited again, as a task does.
+template <class Operation>
+task<bool> refuses_a_second_await(Operation& operation) {
+  try {
+    (void)co_await operation;
+  } catch (const std::logic_error&) {
+    co_return true;
+  }
+  co_return false;
+}
+
 /// Gives the others their turns until `condition()`; each turn enters the kernel, so that what has arrived is seen.
 template <std::predicate Condition>
 task<> until(Condition condition) {

@@ -23,6 +23,16 @@ using clock = std::chrono::steady_clock;
 struct ready_node : list_hook {
   std::coroutine_handle<> handle;
   ~ready_node() { unlink(); }
+
+  /// An operation is awaited: once, because what it was to do is done then, and its outcome has been taken. Throws
+  /// std::logic_error, as a task does.
+  void begin_wait(std::coroutine_handle<> waiting) {
+    if (handle) [[unlikely]] throw_awaited_twice();
+    handle = waiting;
+  }
+
+ private:
+  [[noreturn]] URING6_EXPORT static void throw_awaited_twice();
 };
 
 /// The loop that the calling thread runs, or nullptr.
