@@ -51,9 +51,11 @@ struct loop_options {
 
 /// Runs tasks on the thread that calls `run`. A loop and everything made with it belong to that thread; only
 /// `post`, `stop` and std::stop_source reach it from others. Made on one thread, it may be run on another, as
-/// long as it is always the same one; destroy it there, or when that thread has ended.
+/// long as it is always the same one; destroy it there, or when that thread has ended (on another one while it lives,
+/// the program ends with a message that says so).
 ///
-/// Conns may outlive their loop: they are closed then. The child of a fork must not use the loop.
+/// Conns may outlive their loop: they are closed then. The child of a fork must not use the loop. One that was moved
+/// from answers `errc::closed`, and drops what is posted to it.
 class URING6_EXPORT event_loop {
  public:
   /// Throws std::system_error whose text says what is missing (kernel, sysctl, seccomp or memlock) and what to
@@ -121,7 +123,7 @@ class URING6_EXPORT event_loop {
 
   // --- what it has done, cheap enough to be always on ---
 
-  /// The loop's thread, as `pools`.
+  /// The loop's thread, as `pools`: all 0 on another one.
   loop_stats stats() const noexcept;
 
   /// The pools of receive buffers that its conns share: that of short buffers, for conns that said how long their

@@ -69,9 +69,10 @@ struct packet_options {
 /// "[::]:77", which chooses the identifier. A multicast address shares the port with other listeners and hears that
 /// group only (one of link-local scope without a zone binds any address); join the group to hear it.
 ///
-/// The conn belongs to `loop` and must be used on its thread. Errors: `errc::unknown_network`, `errc::bad_address`,
-/// `errc::missing_port`, `errc::unknown_zone`, EINVAL for an IPv4 address where there is no UDP, EADDRINUSE,
-/// EADDRNOTAVAIL, EACCES (a port below 1024), … Go: net.ListenPacket.
+/// The conn belongs to `loop` and must be opened and used on its thread (on any, until the loop is first run). Errors:
+/// `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`, `errc::unknown_zone`,
+/// EINVAL for an IPv4 address where there is no UDP, EADDRINUSE, EADDRNOTAVAIL, EACCES (a port below 1024), … Go:
+/// net.ListenPacket.
 URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network, std::string_view address,
                                                 const packet_options& options = {});
 

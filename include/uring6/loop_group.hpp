@@ -40,6 +40,8 @@ struct loop_group_options {
 ///     ... wait for SIGTERM ...
 ///     group.drain(5s);
 ///
+/// Each loop is its thread's from the start: conns are opened there, by the tasks that use them.
+///
 /// An exception out of a task stops the whole group, and comes out of `drain`. The threads block all signals.
 /// All of it may be called by any thread, but by one at a time where it says so.
 class URING6_EXPORT loop_group {
@@ -68,7 +70,8 @@ class URING6_EXPORT loop_group {
   }
 
   /// Calls `make()` on a loop's thread and runs the task that it gives until it ends or the group is stopped.
-  /// `make` (a lambda with its captures) is kept as long as the task. Dropped unrun if the group has ended.
+  /// `make` (a lambda with its captures) is kept as long as the task. Dropped unrun if the group has ended, and if it
+  /// drains and that loop has no task left: give work to a draining group from tasks that run on the same loop.
   template <std::invocable F>
   void spawn_on(std::size_t index, F make) {
     start(index, kind::work, std::move(make));

@@ -25,9 +25,14 @@ struct interface;
 
 /// A socket for datagrams: UDP or raw IP, over IPv6 or dual stack. Made by `listen_packet` and `dial`.
 ///
-/// All operations and options belong to the thread that runs the conn's loop; `errc::wrong_thread` where it can be
-/// told. The conn must outlive the operations that wait on it, or be closed first; destroying it closes it. A
-/// moved-from or closed conn answers everything with `errc::closed`.
+/// All operations and options belong to the thread that runs the conn's loop: on another they are
+/// `errc::wrong_thread`. Only `is_open`, `native_handle` and the endpoints may be asked for by any thread, while nobody
+/// closes the conn.
+///
+/// The conn must outlive the operations that wait on it, or be closed first; destroying it, or assigning another one to
+/// it, closes it. Doing that on another thread, while the loop's still lives, ends the program with a message that says
+/// so: the kernel may still write to memory that would be gone. A moved-from or closed conn answers everything with
+/// `errc::closed`.
 ///
 /// What an awaited operation can end with, besides what it says itself: `errc::closed`, `errc::canceled` (a stop was
 /// requested), `errc::deadline_exceeded`, and the kernel's errno.
@@ -215,7 +220,7 @@ class URING6_EXPORT packet_conn {
   /// Ends all operations and gives the descriptor to the caller, open; the conn is closed then.
   result<int> release();
 
-  /// On a closed conn what it was at the end; all 0 if moved from.
+  /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's.
   packet_stats stats() const noexcept;
 
   /// For the library's own rooms.

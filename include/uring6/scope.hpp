@@ -76,7 +76,7 @@ class URING6_EXPORT scope final : detail::child_owner {
 
   /// Starts `child` in the loop's next round. Also from a child, also while `join` waits. In a scope that has
   /// been stopped, the child runs and finds the stop requested. Throws std::logic_error outside of a loop, on
-  /// another loop's thread, and for a task that has been moved from.
+  /// another thread than the loop's, inside of another loop, and for a task that has been moved from.
   template <class T>
   void spawn(task<T> child, std::source_location where = std::source_location::current()) {
     adopt(child.done() ? detail::child() : run(std::move(child)), where);

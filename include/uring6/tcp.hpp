@@ -56,8 +56,10 @@ enum class stream_half : std::uint8_t { read, write, both };
 
 /// A TCP connection over IPv6 or, on a dual-stack socket, IPv4. Made by `accept` and `dial_tcp`.
 ///
-/// All of it belongs to the thread that runs the conn's loop. The conn must outlive the operations that wait on it, or
-/// be closed first; destroying it closes it. A moved-from or closed conn answers everything with `errc::closed`.
+/// All of it belongs to the thread that runs the conn's loop, and its end as that of a packet_conn does: on another
+/// thread operations and options are `errc::wrong_thread`, and destroying it there ends the program. The conn must
+/// outlive the operations that wait on it, or be closed first; destroying it closes it. A moved-from or closed conn
+/// answers everything with `errc::closed`.
 ///
 /// What an awaited operation can end with, besides what it says itself: `errc::closed`, `errc::canceled` (a stop was
 /// requested), `errc::deadline_exceeded`, `errc::wrong_thread`, and the kernel's errno (ECONNRESET, ETIMEDOUT, …).
@@ -125,7 +127,7 @@ class URING6_EXPORT tcp_conn {
   /// Ends all operations and gives the descriptor to the caller, open; the conn is closed then.
   result<int> release();
 
-  /// On a closed conn what it was at the end; all 0 if moved from.
+  /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's.
   tcp_stats stats() const noexcept;
 
   /// For the library's own rooms.
@@ -179,8 +181,8 @@ class URING6_EXPORT tcp_listener {
 ///
 /// `network`: "tcp6" (IPv6 only) or "tcp" (dual stack: IPv4 peers appear as v4-mapped addresses). `address`: "[::1]:80",
 /// "[fe80::1%eth0]:80", "[::]:0" (the kernel chooses the port), ":80" for any address. The port may be taken as soon as
-/// the listener before it has gone (SO_REUSEADDR). Errors: `errc::unknown_network`, `errc::bad_address`,
-/// `errc::missing_port`, `errc::unknown_zone`, EADDRINUSE, EADDRNOTAVAIL, EACCES, … Go: net.Listen.
+/// the listener before it has gone (SO_REUSEADDR). Errors: `errc::wrong_thread`, `errc::unknown_network`,
+/// `errc::bad_address`, `errc::missing_port`, `errc::unknown_zone`, EADDRINUSE, EADDRNOTAVAIL, EACCES, … Go: net.Listen.
 URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std::string_view address,
                                               const tcp_options& options = {});
 

@@ -167,6 +167,7 @@ void accept_queue::fail_waiting(std::error_code why) noexcept {
 
 void accept_queue::close() noexcept {
   if (closed()) return;
+  loop_->must_end_here("a listener");
   resident::unlink();
   deadline_.disarm();
   fail_waiting(errc::closed);

@@ -90,6 +90,7 @@ result<endpoint> parse_end(const packet_network& net, std::string_view text) {
 template <class Attach>
 result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options,
                          std::optional<endpoint> peer, Attach&& attach) {
+  if (const auto error = detail::check_thread(loop)) return fail(error);
   options.receive_offload = options.receive_offload && net.kind == packet_kind::udp;
   options.send_offload = options.send_offload && net.kind == packet_kind::udp;
   auto fd = open_socket_for(net);
@@ -173,6 +174,7 @@ result<void> make_blocking(int fd) noexcept {
 }  // namespace
 
 result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options) {
+  if (const auto error = detail::check_thread(loop)) return fail(error);
   const auto net = network_of(fd);
   if (!net) return fail(net.error());
   const bool udp = net->kind == packet_kind::udp;

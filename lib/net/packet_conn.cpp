@@ -21,13 +21,13 @@ bool packet_conn::is_open() const noexcept { return inside_ && !inside_->closed(
 bool packet_conn::connected() const noexcept { return inside_ && inside_->connected(); }
 int packet_conn::native_handle() const noexcept { return is_open() ? inside_->fd() : -1; }
 
-result<int> packet_conn::descriptor() const {
-  if (!is_open()) return fail(errc::closed);
-  return inside_->fd();
-}
-
 std::error_code packet_conn::check_thread() const noexcept {
   return inside_ ? inside_->check_thread() : make_error_code(errc::closed);
+}
+
+result<int> packet_conn::descriptor() const {
+  if (const auto error = check_thread()) return fail(error);
+  return inside_->fd();
 }
 
 namespace {
@@ -196,12 +196,12 @@ result<void> packet_conn::set_write_deadline(std::optional<time_point> when) {
 }
 
 result<endpoint> packet_conn::local_endpoint() const {
-  return descriptor().and_then([](int fd) { return uring6::local_endpoint(fd); });
+  if (!is_open()) return fail(errc::closed);
+  return uring6::local_endpoint(inside_->fd());
 }
 result<endpoint> packet_conn::peer_endpoint() const {
-  const auto fd = descriptor();
-  if (!fd) return fail(fd.error());
-  const auto peer = uring6::peer_endpoint(*fd);
+  if (!is_open()) return fail(errc::closed);
+  const auto peer = uring6::peer_endpoint(inside_->fd());
   // The kernel knows a peer by its port, which raw IP has not.
   if (!peer && inside_->connected()) return inside_->peer();
   return peer;
@@ -219,7 +219,7 @@ result<int> packet_conn::release() {
 }
 
 packet_stats packet_conn::stats() const noexcept {
-  if (!inside_) return {};
+  if (!inside_ || inside_->busy_elsewhere()) return {};
   const detail::receive_counters& in = inside_->reading().counters();
   const detail::send_counters& out = inside_->writing().counters();
   return {.received_datagrams = in.datagrams,

@@ -38,6 +38,7 @@ void packet_socket::end_operations() noexcept {
 
 void packet_socket::close() noexcept {
   if (closed()) return;
+  loop_->must_end_here("a conn");
   end_operations();
   fd_ = file_descriptor();
 }

@@ -176,6 +176,7 @@ void stream_socket::end_operations() noexcept {
 
 void stream_socket::close() noexcept {
   if (closed()) return;
+  loop_->must_end_here("a conn");
   end_operations();
   fd_ = file_descriptor();
 }

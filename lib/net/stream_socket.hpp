@@ -41,6 +41,9 @@ class stream_socket final : public resident {
   /// May it be changed from here? closed, or the wrong thread. In the child of a fork it may: to be closed.
   std::error_code check_thread() const noexcept;
 
+  /// Is its state another thread's, which may be changing it?
+  bool busy_elsewhere() const noexcept { return !closed() && loop_->busy_elsewhere(); }
+
   void close() noexcept;
   int release() noexcept;
 

@@ -26,12 +26,12 @@ tcp_conn::~tcp_conn() = default;
 bool tcp_conn::is_open() const noexcept { return inside_ && !inside_->closed(); }
 int tcp_conn::native_handle() const noexcept { return is_open() ? inside_->fd() : -1; }
 
-result<int> tcp_conn::descriptor() const {
-  if (!is_open()) return fail(errc::closed);
-  return inside_->fd();
-}
 std::error_code tcp_conn::check_thread() const noexcept {
   return inside_ ? inside_->check_thread() : make_error_code(errc::closed);
+}
+result<int> tcp_conn::descriptor() const {
+  if (const auto error = check_thread()) return fail(error);
+  return inside_->fd();
 }
 
 result<void> tcp_conn::shutdown(stream_half which) {
@@ -82,7 +82,8 @@ result<void> tcp_conn::set_probes(const std::optional<keep_alive>& when) {
 }
 
 result<endpoint> tcp_conn::local_endpoint() const {
-  return descriptor().and_then([](int fd) { return uring6::local_endpoint(fd); });
+  if (!is_open()) return fail(errc::closed);
+  return uring6::local_endpoint(inside_->fd());
 }
 result<endpoint> tcp_conn::peer_endpoint() const {
   if (!is_open()) return fail(errc::closed);
@@ -91,7 +92,7 @@ result<endpoint> tcp_conn::peer_endpoint() const {
 }
 
 tcp_stats tcp_conn::stats() const noexcept {
-  if (!inside_) return {};
+  if (!inside_ || inside_->busy_elsewhere()) return {};
   return {.received_bytes = inside_->received(), .sent_bytes = inside_->sent()};
 }
 
@@ -140,6 +141,7 @@ result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std:
   if (!only_v6) return fail(only_v6.error());
   const auto local = endpoint::parse(address);
   if (!local) return fail(local.error());
+  if (const auto error = detail::check_thread(loop)) return fail(error);
   auto fd = detail::open_tcp_socket(*only_v6, options);
   if (!fd) return fail(fd.error());
   const auto listening = set_option(fd->get(), option::reuse_address, 1)

@@ -6,6 +6,11 @@
 #include "uring/setup.hpp"
 
 namespace uring6 {
+
+std::error_code detail::check_thread(const event_loop& loop) noexcept {
+  return loop.core() ? loop.core()->check_thread() : make_error_code(errc::closed);
+}
+
 namespace {
 
 struct posted_call final : detail::inbox_message {
@@ -71,8 +76,14 @@ result<int> event_loop::descriptor() { return core_->ring().notify(); }
 
 result<std::optional<std::chrono::steady_clock::time_point>> event_loop::poll() { return core_->poll(); }
 
-loop_stats event_loop::stats() const noexcept { return core_->stats(); }
+loop_stats event_loop::stats() const noexcept {
+  if (!core_ || core_->busy_elsewhere()) return {};
+  return core_->stats();
+}
 
-std::array<pool_stats, 2> event_loop::pools() const noexcept { return core_->pool_statistics(); }
+std::array<pool_stats, 2> event_loop::pools() const noexcept {
+  if (!core_ || core_->busy_elsewhere()) return {};
+  return core_->pool_statistics();
+}
 
 }  // namespace uring6

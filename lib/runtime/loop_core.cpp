@@ -1,8 +1,11 @@
 #include "runtime/loop_core.hpp"
 
+#include <fmt/core.h>
 #include <pthread.h>
 
 #include <bit>
+#include <cstdio>
+#include <exception>
 
 namespace uring6::detail {
 namespace {
@@ -81,6 +84,15 @@ std::error_code loop_core::check_owner() const noexcept {
   if (runs_here()) return {};
   if (running_loop) return errc::wrong_thread;
   return check_thread();
+}
+
+void loop_core::end_program(const char* what) noexcept {
+  fmt::print(stderr,
+             "uring6: {} was destroyed on another thread than its loop's, which still lives: do it there "
+             "(event_loop::post), or when that thread has ended\n",
+             what);
+  std::fflush(stderr);
+  std::terminate();
 }
 
 std::error_code loop_core::begin() noexcept {
@@ -241,14 +253,18 @@ bool loop_core::spin() noexcept {
 bool loop_core::enter_and_reap(bool wait) noexcept {
   std::error_code refused = ring_->enable();
   if (!refused) refused = ring_->enter(wait, {});
-  // The child of a fork, or a thread that outlived the loop's own, with which the kernel has ended everything.
-  if (refused) ring_->disown();
+  if (refused) {
+    must_end_here("a task");
+    // The child of a fork, or a thread that outlived the loop's own, with which the kernel has ended everything.
+    ring_->disown();
+  }
   ring_->reap();
   return !refused;
 }
 
 void loop_core::shut_down() noexcept {
   if (ended_) return;
+  must_end_here("a loop");
   ended_ = true;
   {
     const adopted ending(*this);

@@ -101,6 +101,18 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void strike_off(std::uint64_t key) noexcept;
   void deliver(std::uint64_t key) noexcept;
 
+  /// Makes the calling thread the loop's, as a run would. Errors: wrong_thread, forked, those of the kernel.
+  std::error_code claim() noexcept { return ring_->enable(); }
+
+  /// Does it belong to another thread, which still lives?
+  bool busy_elsewhere() const noexcept { return ring_->busy_elsewhere(); }
+
+  /// Before `what` (a conn, ...) ends here: ends the program if this loop belongs to another thread that still lives.
+  /// What the kernel holds could not be called back, and it would write to memory that is somebody else's by then.
+  void must_end_here(const char* what) const noexcept {
+    if (busy_elsewhere()) [[unlikely]] end_program(what);
+  }
+
   /// Is the calling thread (and process) the one that may use this loop? Errors: wrong_thread, forked.
   std::error_code check_thread() const noexcept;
 
@@ -129,6 +141,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
     std::uint32_t generation = 1;
   };
 
+  [[noreturn]] static void end_program(const char* what) noexcept;
   std::error_code begin() noexcept;
   unsigned run_ready(const bool* done);
   void destroy_buried() noexcept;
@@ -168,5 +181,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   unsigned spins_in_vain_ = 0;  // since the last one that found something
   unsigned waits_not_spun_ = 0;
 };
+
+/// May something be made for the loop here? wrong_thread, forked; closed if it has been moved from.
+std::error_code check_thread(const event_loop& loop) noexcept;
 
 }  // namespace uring6::detail

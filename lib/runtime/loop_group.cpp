@@ -104,6 +104,7 @@ loop_group::loop_group(const loop_group_options& options) : shared_(std::make_un
       member& self = *each;
       self.thread = detail::start_quiet_thread([this, &self, &started, pin = options.pin] {
         const pinning pinned = pin ? pin_to(self.cpus) : pinning();
+        (void)self.loop.core()->claim();  // before anybody else can use the loop; the run says what is wrong
         started.set_value(pinned);
         if (pinned.error) return;
         try {
@@ -111,6 +112,7 @@ loop_group::loop_group(const loop_group_options& options) : shared_(std::make_un
         } catch (...) {
           fail(std::current_exception());
         }
+        self.loop.core()->shut_down();  // here, where the kernel obeys; what comes later is dropped at once
         const std::scoped_lock lock(shared_->mutex);
         self.ended = true;
         shared_->one_ended.notify_all();

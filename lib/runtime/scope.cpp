@@ -52,6 +52,8 @@ void scope::adopt(detail::child child, const std::source_location& where) {
   if (!loop_) throw std::logic_error("uring6: spawned a task outside of a running loop");
   if (here && here != loop_.get())
     throw std::logic_error("uring6: spawned a task from the thread of another loop");
+  if (!here && loop_->check_thread())
+    throw std::logic_error("uring6: spawned a task from another thread than its loop's");
 
   detail::child_promise& promise = child.promise();
   promise.set_owner(*this, token_);

@@ -50,7 +50,7 @@ ring::~ring() {
 
 std::error_code ring::enable() noexcept {
   if (forked()) return errc::forked;
-  if (enabled_) return mine() ? std::error_code{} : make_error_code(errc::wrong_thread);
+  if (submitter_.made()) return mine() ? std::error_code{} : make_error_code(errc::wrong_thread);
   if (ring_.flags & IORING_SETUP_R_DISABLED) {
     // The function for it is missing from liburing 2.3's shared library.
     const auto fd = static_cast<unsigned>(ring_.ring_fd);
@@ -59,8 +59,7 @@ std::error_code ring::enable() noexcept {
   }
   if (busy_poll_.count() > 0) register_busy_poll();
   features_.registered_fd = ::io_uring_register_ring_fd(&ring_) == 1;
-  submitter_ = std::this_thread::get_id();
-  enabled_ = true;
+  submitter_.make();
   return {};
 }
 
@@ -243,7 +242,7 @@ int ring::submit_and_gather(std::chrono::nanoseconds timeout, std::chrono::micro
 // Not with the next enter, which may be long in coming: who posts work may go on to do its own share of it.
 bool ring::wake(const ring& other) noexcept {
   // What an enter has left in the submission queue is no business of this one.
-  if (!features_.messages || !enabled_ || forked() || ::io_uring_sq_ready(&ring_) > 0) return false;
+  if (!features_.messages || !submitter_.made() || forked() || ::io_uring_sq_ready(&ring_) > 0) return false;
   ::io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
   if (!entry) return false;
   ::io_uring_prep_msg_ring(entry, other.ring_.ring_fd, 0, nobody, 0);

@@ -10,11 +10,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "sys/file_descriptor.hpp"
 #include "uring/fork_guard.hpp"
+#include "uring/thread_claim.hpp"
 #include "uring6/detail/operation.hpp"
 #include "uring6/result.hpp"
 
@@ -62,8 +62,10 @@ class ring {
   std::error_code enable() noexcept;
 
   /// May the calling thread use the ring: is it the one that submits, or can it still become that?
-  bool mine() const noexcept { return !enabled_ || submitter_ == std::this_thread::get_id(); }
+  bool mine() const noexcept { return !submitter_.made() || submitter_.is_mine(); }
   bool forked() const noexcept { return fork_guard_.forked(); }
+  /// Does it submit from another thread, for which the kernel still works?
+  bool busy_elsewhere() const noexcept { return !forked() && submitter_.held_elsewhere(); }
 
   /// The operation goes to the kernel with the next enter. It must be idle.
   void queue(operation& op) noexcept;
@@ -142,9 +144,8 @@ class ring {
   bool set_up_ = false;
   file_descriptor news_;
   fork_guard fork_guard_;
-  bool enabled_ = false;
   std::chrono::microseconds busy_poll_{0};
-  std::thread::id submitter_;
+  thread_claim submitter_;
   std::size_t in_flight_ = 0;
   std::vector<slot> slots_;
   std::vector<std::uint32_t> free_slots_;

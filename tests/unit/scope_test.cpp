@@ -7,6 +7,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/counted.hpp"
@@ -373,6 +374,18 @@ TEST_CASE("scope: a task that was moved from, and one outside of a loop, are ref
   task<> kept = std::move(moved);
   CHECK_THROWS_AS(here.spawn(std::move(moved)), std::logic_error);
   CHECK(here.running() == 0);
+}
+
+TEST_CASE("scope: a spawn from another thread than the loop's is refused", "[threads]") {
+  event_loop loop;
+  scope children(loop);
+  std::vector<int> order;
+  children.spawn(note(order, 1));  // it has no thread yet
+  auto body = []() -> task<> { [[maybe_unused]] const auto slept = co_await sleep_for(1ms); };
+  std::thread([&] { loop.run(body()); }).join();
+  CHECK(order == std::vector{1});
+  CHECK_THROWS_AS(children.spawn(note(order, 2)), std::logic_error);
+  CHECK(children.running() == 0);
 }
 
 TEST_CASE("scope: two joins at the same time are refused") {

@@ -15,7 +15,7 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/plain_sender.hpp"
-#include "uring6/event.hpp"
+#include "support/remote_loop.hpp"
 #include "uring6/stop.hpp"
 #include "uring6/timer.hpp"
 #include "uring6/when_any.hpp"
@@ -26,24 +26,6 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
-
-/// A loop that runs on a thread of its own until this goes.
-class remote_loop {
- public:
-  remote_loop() : thread_([this] { loop.run(until_finished()); }) {}
-  ~remote_loop() {
-    finished_.set();
-    thread_.join();
-  }
-  event_loop loop;
-
-  std::thread::id thread() const { return thread_.get_id(); }
-
- private:
-  task<> until_finished() { (void)co_await finished_.wait(); }
-  event finished_;
-  std::thread thread_;
-};
 
 /// How often it was completed, and how the last time.
 struct completions {
