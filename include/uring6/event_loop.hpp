@@ -73,7 +73,7 @@ class URING6_EXPORT event_loop {
 
   /// Runs `main` and everything it spawns, until it has ended; gives its value or rethrows its exception.
   /// Throws std::system_error if the loop cannot run here: `errc::wrong_thread`, `errc::forked`,
-  /// resource_deadlock_would_occur inside of itself.
+  /// resource_deadlock_would_occur inside of itself, `errc::closed` if it was moved from.
   template <class T>
   T run(task<T> main) {
     bool done = false;

@@ -50,7 +50,7 @@ dial_race::dial_race(std::shared_ptr<loop_core> loop, result<std::vector<endpoin
 dial_race::~dial_race() {
   forget();
   give_up(errc::canceled, true);
-  loop_->drain_until([this] { return in_flight_ == 0; });
+  if (in_flight_ > 0) loop_->drain_until([this] { return in_flight_ == 0; });
 }
 
 bool dial_race::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {

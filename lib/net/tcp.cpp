@@ -175,6 +175,7 @@ detail::dial_operation dial(event_loop& loop, std::string_view network, result<s
                             const tcp_options& options) {
   const auto only_v6 = parse_network(network);
   if (!only_v6) addresses = fail(only_v6.error());
+  if (!loop.core()) addresses = fail(errc::closed);
   return detail::dial_operation(
       std::make_unique<detail::dial_race>(loop.core(), std::move(addresses), only_v6.value_or(true), options));
 }

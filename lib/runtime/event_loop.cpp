@@ -59,6 +59,7 @@ event_loop::~event_loop() {
 }
 
 void event_loop::drive(std::coroutine_handle<> handle, detail::promise_base& promise, const bool& done) {
+  if (!core_) throw std::system_error(errc::closed, "event_loop::run");
   promise.inherit_stop(token_);
   detail::ready_node root;
   root.handle = handle;
@@ -69,12 +70,19 @@ void event_loop::drive(std::coroutine_handle<> handle, detail::promise_base& pro
 void event_loop::stop() noexcept { stop_.request_stop(); }
 
 void event_loop::post_call(void (*call)(void*), void (*drop)(void*), void* state) {
-  core_->post(std::make_unique<posted_call>(call, drop, state));
+  auto message = std::make_unique<posted_call>(call, drop, state);
+  if (core_) core_->post(std::move(message));
 }
 
-result<int> event_loop::descriptor() { return core_->ring().notify(); }
+result<int> event_loop::descriptor() {
+  if (!core_) return fail(errc::closed);
+  return core_->ring().notify();
+}
 
-result<std::optional<std::chrono::steady_clock::time_point>> event_loop::poll() { return core_->poll(); }
+result<std::optional<std::chrono::steady_clock::time_point>> event_loop::poll() {
+  if (!core_) return fail(errc::closed);
+  return core_->poll();
+}
 
 loop_stats event_loop::stats() const noexcept {
   if (!core_ || core_->busy_elsewhere()) return {};

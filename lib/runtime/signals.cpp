@@ -131,6 +131,7 @@ task<result<signal_event>> next_of(std::shared_ptr<signal_source> from) {
 }  // namespace detail
 
 result<signals> signals::open(event_loop& loop, std::span<const int> numbers) {
+  if (!loop.core()) return fail(errc::closed);
   if (numbers.empty()) return fail(std::errc::invalid_argument);
   sigset_t set;
   ::sigemptyset(&set);
