@@ -1,4 +1,4 @@
-// Many of them, for long: ten million rounds with URING6_LONG=1.
+// Many of them, for long: ten million rounds with `tools/test --long`.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
@@ -42,7 +42,7 @@ TEST_CASE("scale: a scope of 100,000 sleepers starts and stops") {
 
 // The timer is due at about the time of the datagram: each wins often. What was sent is counted, and
 // numbered.
-TEST_CASE("scale: when_any of a read and a timer loses no datagram") {
+TEST_CASE("scale: when_any of a read and a timer loses no datagram", "[long]") {
   const std::uint64_t rounds = long_run() ? 10'000'000 : 30'000;
   event_loop loop;
   packet_conn pc = open_conn(loop);

@@ -1,5 +1,5 @@
 // The sample service among clients that come, stall, vanish and are killed; 60 seconds of them with
-// URING6_LONG=1.
+// `tools/test --long`.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -156,7 +156,8 @@ int listeners_at(std::uint16_t port) {
   return count;
 }
 
-TEST_CASE("service: survives clients that come, stall, vanish and are killed, and ends in order") {
+TEST_CASE("service: survives clients that come, stall, vanish and are killed, and ends in order",
+          "[threads][long]") {
   const endpoint where = free_port();
   running_service service(where);
   REQUIRE(eventually([&] { return client::connect(where).has_value(); }));

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from outcome import Outcome, failure, of_program, of_tap, skip
@@ -35,6 +35,7 @@ class Configuration:
     suites: list[str] = field(default_factory=list)  # the only ones that are built and run; all when empty
     everything: bool = False  # builds what no test runs, too
     scripts: list[str] = field(default_factory=list)  # run at the end; they tell by their exit status
+    settings: dict[str, str] = field(default_factory=dict)  # of the tests' environment
 
 
 # A full run has half an hour on two processors, and building is nearly all of it. So no build has debug information
@@ -67,6 +68,10 @@ MORE = [
                   [*UNOPTIMIZED, "-Doptimization=1", "-Dtools=disabled", "-Dfuzzing=true",
                    "-Db_sanitize=address,undefined"], suites=["fuzz"]),
 ]
+
+# What can be made to run as long as a release asks for, built as the first configuration is.
+LONG = replace(GCC, about="the cases tagged [long], at full length", patience=15, cases=["[long]"],
+               suites=["net", "service"], settings={"URING6_LONG": "1"})
 
 
 class BuildFailed(Exception):
@@ -134,12 +139,12 @@ class Runner:
             command += ["--test-args", shlex.join(configuration.cases)]
         command += [test["name"] for test in tests if configuration.cases or configuration.suites]
         if self.dry_run and "-Dtests=disabled" not in configuration.options:
-            self.command(command)
+            self.command(command, configuration.settings)
         if self.dry_run or not tests:
             return Outcome()
         log = build / "meson-logs" / "testlog.json"
         log.unlink(missing_ok=True)
-        result = subprocess.run([str(word) for word in command], env=os.environ | SANITIZER_SETTINGS,
+        result = subprocess.run([str(word) for word in command], env=os.environ | SANITIZER_SETTINGS | configuration.settings,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if not log.exists():
             return failure(f"{configuration.name}: meson test", result.stdout)
@@ -267,6 +272,7 @@ def run_program(name, command, settings):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--long", action="store_true")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--only")
     arguments = parser.parse_args()
@@ -283,6 +289,8 @@ def main():
         if arguments.only not in steps:
             parser.error(f"there is no configuration {arguments.only}; there are {', '.join(steps)}")
         steps = {arguments.only: steps[arguments.only]}
+    if arguments.long:
+        steps = {"long": lambda: runner.test(LONG)}
     for step in steps.values():
         step()
 
