@@ -193,7 +193,7 @@ TEST_CASE("IPv4 and IPv6 addresses race on one dual-stack dial") {
   });
 }
 
-TEST_CASE("a host is dialed by its name, by whichever of its addresses answers") {
+TEST_CASE("a host is dialed by its name, by whichever of its addresses answers", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto listener = or_throw(listen_tcp(loop, "tcp", "127.0.0.1:0"));
