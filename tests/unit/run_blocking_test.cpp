@@ -169,7 +169,12 @@ TEST_CASE("run_blocking: a stop that races with the end has one outcome", "[thre
   run(loop, [&]() -> task<> {
     for (int i = 0; i < 1'000; ++i) {
       beside waiting(loop, [&]() -> task<> {
-        const auto got = co_await run_blocking([] { return 1; });
+        const auto work = [last = i % 100 * 20] {
+          for (std::atomic<int> spin = 0; spin < last; ++spin) {
+          }
+          return 1;
+        };
+        const auto got = co_await run_blocking(work);
         if (got) {
           ++values;
         } else {
