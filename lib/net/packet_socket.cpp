@@ -81,6 +81,7 @@ result<void> packet_socket::set_control(control_flags flags, bool on) noexcept {
     enabled_ = (enabled_ & ~each.asks) | (wanted & each.asks);
   }
   enabled_ = wanted;
+  sender_.tell_of_path_mtu(has_any(enabled_, control_flags::path_mtu) ? &receiver_ : nullptr);
   return {};
 }
 

@@ -109,6 +109,11 @@ void receiver::failed(std::error_code error) noexcept {
   wake(first);
 }
 
+void receiver::look_again() noexcept {
+  if (!in_flight() || std::exchange(pausing_, true)) return;
+  loop_.ring().cancel(*this);
+}
+
 void receiver::buffers_are_back() noexcept {
   if (!waiting_.empty()) arm();
 }

@@ -88,6 +88,10 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   /// Lends all that has arrived, but for what is kept for others.
   std::size_t lend(datagram_batch& batch) noexcept;
 
+  /// The kernel keeps something for the next read that is armed (the news of a path MTU), which wakes none that is
+  /// armed already: that one ends, and is armed again when somebody reads.
+  void look_again() noexcept;
+
   /// An error of the socket that came while nobody waited, once, unless datagrams came before it.
   error_slot take_error_before_data() noexcept {
     if (backlog_size_ > 0 || !waiting_.empty()) return {};

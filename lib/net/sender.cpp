@@ -361,6 +361,7 @@ bool sender::write_ahead(const outgoing& message, bool addressed, std::error_cod
 
 void sender::finished(send_train& train, int outcome) noexcept {
   static_cast<train_hook&>(train).unlink();
+  if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->look_again();
   if (train.zero_copy && copy_instead(train, outcome)) return;
   const auto parts = train.parts();
   if (outcome == -EAGAIN && !train.may_park && !closing_) {

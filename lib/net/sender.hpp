@@ -60,6 +60,9 @@ class sender final : outbound {
 
   void finished(send_train& train, int result) noexcept;
 
+  /// Who looks for the news of the path MTU that the kernel keeps when a datagram was too long; nullptr: nobody.
+  void tell_of_path_mtu(receiver* reader) noexcept { path_mtu_reader_ = reader; }
+
   const send_counters& counters() const noexcept { return counters_; }
 
  private:
@@ -107,6 +110,7 @@ class sender final : outbound {
   slab_block* block_ = nullptr;
   std::vector<refusal> refusing_;
   std::unique_ptr<zero_copy_choice> zero_copy_;          // nullptr: everything is copied
+  receiver* path_mtu_reader_ = nullptr;
   std::error_code late_error_;                           // the first of a write ahead since it was last asked for
   std::size_t held_ = 0;                                 // trains taken from the pool
   std::size_t parked_ = 0;                               // of these, those that wait for room in the socket, or for

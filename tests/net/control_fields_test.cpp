@@ -330,4 +330,65 @@ TEST_CASE("a datagram too long for the path comes back as news of the path MTU, 
   });
 }
 
+TEST_CASE("news of the path MTU reaches the reader that waits, and the conn that has read before") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    REQUIRE(from.set_dont_fragment(true));
+    REQUIRE(from.set_control_message(control_flags::path_mtu, true));
+    const endpoint there{cable.far.address, name_of(to).port};
+    const endpoint back{cable.near.address, name_of(from).port};
+    const std::vector<std::byte> longer(1500);
+    std::array<std::byte, 64> buffer;
+
+    std::optional<std::uint32_t> heard;
+    const auto read_once = [&]() -> task<> {
+      const auto news = co_await from.read_from(buffer);
+      REQUIRE(news);
+      CHECK(news->payload.empty());
+      heard = news->control.path_mtu;
+    };
+    beside reader(loop, read_once);
+    co_await yield();
+    co_await yield();
+    auto refused = co_await from.write_to(longer, there);
+    CHECK(refused.error() == std::errc::message_size);
+    const bool ended = co_await reader.join();
+    REQUIRE(ended);
+    CHECK(heard == 1500U);
+
+    // The read that brought this datagram is still armed, and nobody waits.
+    (void)co_await exchange(to, from, {}, back, buffer);
+    refused = co_await from.write_to(longer, there);
+    CHECK(refused.error() == std::errc::message_size);
+    auto news = co_await from.read_from(buffer);
+    REQUIRE(news);
+    CHECK(news->control.path_mtu == 1500U);
+
+    // What arrived before is not lost, and both are told.
+    const auto sent = co_await to.write_to(as_payload("before"), back);
+    REQUIRE(sent);
+    refused = co_await from.write_to(longer, there);
+    CHECK(refused.error() == std::errc::message_size);
+    int events = 0;
+    int datagrams = 0;
+    for (int i = 0; i < 2; ++i) {
+      news = co_await from.read_from(buffer);
+      REQUIRE(news);
+      (news->control.path_mtu ? events : datagrams) += 1;
+    }
+    CHECK(events == 1);
+    CHECK(datagrams == 1);
+
+    // Whoever has not asked is not told, and reads on.
+    REQUIRE(from.set_control_message(control_flags::path_mtu, false));
+    refused = co_await from.write_to(longer, there);
+    CHECK(refused.error() == std::errc::message_size);
+    const auto got = co_await exchange(to, from, {}, back, buffer);
+    CHECK_FALSE(got.control.path_mtu);
+  });
+}
+
 }  // namespace
