@@ -24,7 +24,7 @@ struct packet_options {
   /// Hear and send by this interface only. SO_BINDTODEVICE.
   std::string device{};
   /// Size of the kernel's receive buffer, octets; 0: the system's. Beyond net.core.rmem_max with privilege only;
-  /// what was granted is what `SO_RCVBUF` then reads. A small datagram takes about 800 octets of it.
+  /// `packet_conn::receive_buffer` tells what was granted. A small datagram takes about 800 octets of it.
   std::size_t receive_buffer = 4 * 1024 * 1024;
   /// Size of the kernel's send buffer, octets; 0: the system's.
   std::size_t send_buffer = 0;

@@ -171,6 +171,20 @@ class URING6_EXPORT packet_conn {
   /// Conn.PathMTU, which PacketConn lacks.
   result<std::uint32_t> path_mtu() const;
 
+  // --- the kernel's buffers ---
+
+  /// How much may wait in the kernel to be read, and to be sent, octets as they are asked for: the kernel takes twice
+  /// as much memory, and counts its own bookkeeping (some 800 octets for a small datagram) into it. SO_RCVBUF,
+  /// SO_SNDBUF.
+  result<std::size_t> receive_buffer() const;
+  result<std::size_t> send_buffer() const;
+
+  /// Asks for another size, octets, and returns what was granted: at most net.core.rmem_max (wmem_max) without
+  /// CAP_NET_ADMIN, and never less than the kernel needs. `errc::out_of_range` from 1 GiB on. SO_RCVBUFFORCE,
+  /// SO_SNDBUFFORCE. Go: SetReadBuffer, SetWriteBuffer, which do not say what was granted.
+  result<std::size_t> set_receive_buffer(std::size_t octets);
+  result<std::size_t> set_send_buffer(std::size_t octets);
+
   // --- raw IP and ICMPv6 (RFC 3542, sections 3.1 and 3.2) ---
 
   /// Where in the payload the kernel writes and verifies the checksum, octets; nothing: nowhere. Raw IP only, ENOPROTOOPT

@@ -116,6 +116,14 @@ class URING6_EXPORT tcp_conn {
   result<std::optional<keep_alive>> probes() const;
   result<void> set_probes(const std::optional<keep_alive>& when);
 
+  /// How much may wait in the kernel to be read, and to be sent, octets as they are asked for: the kernel takes twice
+  /// as much memory. Until one is set, the kernel adapts it to the connection. SO_RCVBUF, SO_SNDBUF.
+  result<std::size_t> receive_buffer() const;
+  result<std::size_t> send_buffer() const;
+  /// As of packet_conn: asks for another size, and returns what was granted. Go: SetReadBuffer, SetWriteBuffer.
+  result<std::size_t> set_receive_buffer(std::size_t octets);
+  result<std::size_t> set_send_buffer(std::size_t octets);
+
   /// This end. Go: LocalAddr.
   result<endpoint> local_endpoint() const;
   /// The other end, also when it is gone; v4-mapped if it speaks IPv4. Go: RemoteAddr.

@@ -135,6 +135,23 @@ result<std::uint32_t> packet_conn::path_mtu() const {
   return descriptor().and_then([](int fd) { return uring6::path_mtu(fd); });
 }
 
+// --- the kernel's buffers ---
+
+result<std::size_t> packet_conn::receive_buffer() const {
+  return descriptor().and_then([](int fd) { return get_option(fd, option::receive_buffer); });
+}
+result<std::size_t> packet_conn::send_buffer() const {
+  return descriptor().and_then([](int fd) { return get_option(fd, option::send_buffer); });
+}
+result<std::size_t> packet_conn::set_receive_buffer(std::size_t octets) {
+  return descriptor().and_then(
+      [=](int fd) { return uring6::set_receive_buffer(fd, static_cast<std::int64_t>(octets)); });
+}
+result<std::size_t> packet_conn::set_send_buffer(std::size_t octets) {
+  return descriptor().and_then(
+      [=](int fd) { return uring6::set_send_buffer(fd, static_cast<std::int64_t>(octets)); });
+}
+
 // --- raw IP and ICMPv6 ---
 
 result<std::optional<int>> packet_conn::checksum() const {

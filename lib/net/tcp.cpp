@@ -81,6 +81,21 @@ result<void> tcp_conn::set_probes(const std::optional<keep_alive>& when) {
   return descriptor().and_then([&](int fd) { return detail::set_keep_alive(fd, when); });
 }
 
+result<std::size_t> tcp_conn::receive_buffer() const {
+  return descriptor().and_then([](int fd) { return get_option(fd, option::receive_buffer); });
+}
+result<std::size_t> tcp_conn::send_buffer() const {
+  return descriptor().and_then([](int fd) { return get_option(fd, option::send_buffer); });
+}
+result<std::size_t> tcp_conn::set_receive_buffer(std::size_t octets) {
+  return descriptor().and_then(
+      [=](int fd) { return uring6::set_receive_buffer(fd, static_cast<std::int64_t>(octets)); });
+}
+result<std::size_t> tcp_conn::set_send_buffer(std::size_t octets) {
+  return descriptor().and_then(
+      [=](int fd) { return uring6::set_send_buffer(fd, static_cast<std::int64_t>(octets)); });
+}
+
 result<endpoint> tcp_conn::local_endpoint() const {
   if (!is_open()) return fail(errc::closed);
   return uring6::local_endpoint(inside_->fd());
