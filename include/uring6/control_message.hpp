@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -25,6 +26,7 @@ enum class control_flags : std::uint32_t {
   destination = 8,    ///< IPV6_RECVPKTINFO
   interface = 16,     ///< IPV6_RECVPKTINFO, which it shares with `destination`
   path_mtu = 32,      ///< IPV6_RECVPATHMTU
+  timestamp = 64,     ///< SO_TIMESTAMPNS_NEW, and the kernel stamps what comes in. Not in Go.
 };
 
 constexpr control_flags operator|(control_flags a, control_flags b) noexcept {
@@ -70,6 +72,9 @@ struct URING6_EXPORT control_message {
   /// To send: the first router. Linux has no such control message (it refuses IPV6_NEXTHOP); `encode` says
   /// `std::errc::not_supported`.
   std::optional<ip_address> next_hop;
+  /// Receive only: when the kernel got it from the device, by the system's clock; one for all datagrams of a train.
+  /// SCM_TIMESTAMPNS.
+  std::optional<std::chrono::sys_time<std::chrono::nanoseconds>> received_at;
 
   /// The differentiated services code point, 0 to 63 (RFC 2474), of a traffic class that is in range.
   constexpr std::optional<int> dscp() const noexcept {
@@ -135,6 +140,7 @@ constexpr std::size_t control_space(control_flags flags) noexcept {
     total += control_space(sizeof(in6_pktinfo));
   }
   if (has_any(flags, control_flags::path_mtu)) total += control_space(sizeof(ip6_mtuinfo));
+  if (has_any(flags, control_flags::timestamp)) total += control_space(2 * sizeof(std::int64_t));
   return total;
 }
 
@@ -156,9 +162,9 @@ inline constexpr std::size_t max_encoded_size =
 
 /// Writes the control bytes (`msg_control`) that send a datagram with `message`; allocates nothing.
 ///
-/// `traffic_class`, `hop_limit`, `source` and `interface_index` are sent; `destination` and `path_mtu` are
-/// for receiving and are passed over. A source with a zone and no `interface_index` leaves by its zone. To an
-/// IPv4 peer they become IP_TOS, IP_TTL and IP_PKTINFO.
+/// `traffic_class`, `hop_limit`, `source` and `interface_index` are sent; `destination`, `path_mtu` and
+/// `received_at` are for receiving and are passed over. A source with a zone and no `interface_index` leaves by
+/// its zone. To an IPv4 peer they become IP_TOS, IP_TTL and IP_PKTINFO.
 ///
 /// Returns the number of bytes written, 0 if nothing is given (`msg_controllen` then is 0).
 /// Errors: `errc::out_of_range` for a traffic class or hop limit outside 0 to 255 (a hop limit of 0 to an

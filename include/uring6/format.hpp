@@ -54,13 +54,14 @@ inline void write_endpoint(const endpoint& end, fmt::memory_buffer& out) {
 
 inline void write_flags(control_flags flags, fmt::memory_buffer& out) {
   using named_flag = std::pair<control_flags, std::string_view>;
-  constexpr std::array<named_flag, 6> names{{
+  constexpr std::array<named_flag, 7> names{{
       {control_flags::traffic_class, "traffic_class"},
       {control_flags::hop_limit, "hop_limit"},
       {control_flags::source, "source"},
       {control_flags::destination, "destination"},
       {control_flags::interface, "interface"},
       {control_flags::path_mtu, "path_mtu"},
+      {control_flags::timestamp, "timestamp"},
   }};
   const auto separate = [&out] {
     if (out.size() != 0) out.push_back('|');
@@ -110,13 +111,19 @@ inline void write_control_message(const control_message& message, fmt::memory_bu
   field("ifindex={}", message.interface_index);
   field("nexthop={}", message.next_hop);
   field("mtu={}", message.path_mtu);
+  if (message.received_at) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(*message.received_at);
+    if (out.size() != 0) out.push_back(' ');
+    fmt::format_to(std::back_inserter(out), "time={}.{:09}", seconds.time_since_epoch().count(),
+                   (*message.received_at - seconds).count());
+  }
   if (out.size() == 0) fmt::format_to(std::back_inserter(out), "none");
 }
 
 }  // namespace uring6::format_detail
 
-/// The fields that are given, in Go's order: "tclass=0x28 hoplim=64 src=::1 dst=ff01::114 ifindex=2"; "none"
-/// if none is.
+/// The fields that are given, in Go's order: "tclass=0x28 hoplim=64 src=::1 dst=ff01::114 ifindex=2", and the time of
+/// arrival in seconds since 1970: "time=1700000000.000000001"; "none" if none is.
 template <>
 struct fmt::formatter<uring6::control_message>
     : uring6::format_detail::by_appending<uring6::control_message,

@@ -2,11 +2,13 @@
 // Nothing here trusts a length: the CMSG_ macros do, and liburing's have run past the end.
 #pragma once
 
+#include <linux/time_types.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <bit>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -125,6 +127,15 @@ inline void set_interface(std::optional<std::uint32_t>& field, std::uint32_t ind
   if (index != 0 && index <= std::numeric_limits<std::int32_t>::max()) field = index;
 }
 
+inline void set_time(std::optional<std::chrono::sys_time<std::chrono::nanoseconds>>& field,
+                     const cmsg_view& view) noexcept {
+  constexpr std::int64_t second = 1'000'000'000;
+  __kernel_timespec at;
+  if (!view.read(at) || at.tv_sec < 0 || at.tv_sec >= std::numeric_limits<std::int64_t>::max() / second) return;
+  if (at.tv_nsec < 0 || at.tv_nsec >= second) return;
+  field.emplace(std::chrono::nanoseconds(at.tv_sec * second + at.tv_nsec));
+}
+
 inline ip_address address_of(const in6_addr& address) noexcept {
   return ip_address(std::bit_cast<ip_address::bytes_type>(address));
 }
@@ -138,6 +149,7 @@ inline void clear(control_message& message) noexcept {
   message.source.reset();
   message.destination.reset();
   message.next_hop.reset();
+  message.received_at.reset();
 }
 
 inline void decode_one(const cmsg_view& view, control_message& message, received_extras& extras) noexcept {
@@ -166,6 +178,10 @@ inline void decode_one(const cmsg_view& view, control_message& message, received
         set_interface(message.interface_index, info.ip6m_addr.sin6_scope_id);
         message.path_mtu = info.ip6m_mtu;
       }
+      break;
+    case key(SOL_SOCKET, SO_TIMESTAMPNS_NEW):
+    case key(SOL_SOCKET, SO_TIMESTAMPNS_OLD):  // short where its seconds have 32 bits
+      set_time(message.received_at, view);
       break;
     case key(IPPROTO_IP, IP_TOS):
       // The kernel delivers one byte here, where IPV6_TCLASS is an int.

@@ -67,6 +67,7 @@ result<void> packet_socket::set_control(control_flags flags, bool on) noexcept {
       {control_flags::traffic_class, option::receive_traffic_class, option::receive_v4_traffic_class},
       {control_flags::hop_limit, option::receive_hop_limit, option::receive_v4_hop_limit},
       {control_flags::destination | control_flags::interface, option::receive_packet_info, {}},
+      {control_flags::timestamp, option::receive_timestamp, {}},
       {control_flags::path_mtu, option::receive_path_mtu, {}},
   };
   const control_flags wanted = on ? enabled_ | flags : enabled_ & ~flags;

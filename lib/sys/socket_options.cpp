@@ -40,6 +40,7 @@ struct options {
       {receive_traffic_class, "IPV6_RECVTCLASS", IPPROTO_IPV6, IPV6_RECVTCLASS, integer, 0, 1},
       {receive_hop_limit, "IPV6_RECVHOPLIMIT", IPPROTO_IPV6, IPV6_RECVHOPLIMIT, integer, 0, 1},
       {receive_path_mtu, "IPV6_RECVPATHMTU", IPPROTO_IPV6, IPV6_RECVPATHMTU, integer, 0, 1},
+      {receive_timestamp, "SO_TIMESTAMPNS_NEW", SOL_SOCKET, SO_TIMESTAMPNS_NEW, integer, 0, 1},
       {receive_v4_packet_info, "IP_PKTINFO", IPPROTO_IP, IP_PKTINFO, integer, 0, 1},
       {receive_v4_traffic_class, "IP_RECVTOS", IPPROTO_IP, IP_RECVTOS, integer, 0, 1},
       {receive_v4_hop_limit, "IP_RECVTTL", IPPROTO_IP, IP_RECVTTL, integer, 0, 1},

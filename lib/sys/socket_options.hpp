@@ -36,6 +36,7 @@ enum class option : std::uint8_t {
   receive_traffic_class,     // IPV6_RECVTCLASS
   receive_hop_limit,         // IPV6_RECVHOPLIMIT
   receive_path_mtu,          // IPV6_RECVPATHMTU
+  receive_timestamp,         // SO_TIMESTAMPNS_NEW
   receive_v4_packet_info,    // IP_PKTINFO
   receive_v4_traffic_class,  // IP_RECVTOS
   receive_v4_hop_limit,      // IP_RECVTTL

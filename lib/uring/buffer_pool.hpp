@@ -35,6 +35,7 @@ inline constexpr std::size_t name = 32;
 inline constexpr std::size_t control = 272;
 inline constexpr std::size_t payload = header + name + control;
 static_assert(header == 16 && payload % 64 == 0);
+static_assert(control >= control_space(~control_flags::none) + control_space(sizeof(int)), "UDP_GRO comes beside");
 
 inline constexpr std::size_t longest_datagram = 65'535;
 inline constexpr std::size_t large = 66'048;

@@ -20,7 +20,8 @@ uring6::received_control dirty() {
                    .path_mtu = 4,
                    .source = address,
                    .destination = address,
-                   .next_hop = address};
+                   .next_hop = address,
+                   .received_at = std::chrono::sys_time<std::chrono::nanoseconds>(std::chrono::nanoseconds(6))};
   stale.gro_segment_size = 5;
   return stale;
 }
@@ -48,6 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check(message.hop_limit.value_or(0) >= 0 && message.hop_limit.value_or(0) <= 255, "hop limit");
   check(message.interface_index.value_or(1) - 1 < 0x7fffffff, "an interface index is positive");
   check(!message.source && !message.next_hop, "these never arrive in control bytes");
+  check(!message.received_at || message.received_at->time_since_epoch().count() >= 0, "a time since the epoch");
   check(!message.destination || message.destination->zone() == 0, "a destination has no zone");
   check_resend(message);
 

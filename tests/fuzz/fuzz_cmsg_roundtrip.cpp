@@ -32,6 +32,7 @@ control_message take_message(uring6::fuzz::input& in) {
   if (given & 16) message.source = take_address(in, kinds);
   if (given & 32) message.destination = take_address(in, kinds >> 4);
   if (given & 64) message.next_hop = take_address(in, kinds >> 6);
+  if (given & 128) message.received_at.emplace(std::chrono::nanoseconds(in.take<std::int64_t>()));
   return message;
 }
 
@@ -56,7 +57,7 @@ void check_read_back(const control_message& sent, std::span<const std::byte> wri
   check(read.has_value(), "what was encoded is well-formed");
   check(read->traffic_class == sent.traffic_class, "traffic class");
   check(read->hop_limit == sent.hop_limit, "hop limit");
-  check(!read->path_mtu && !read->source && !read->next_hop, "nothing else");
+  check(!read->path_mtu && !read->source && !read->next_hop && !read->received_at, "nothing else");
   const std::uint32_t zone = sent.source ? sent.source->zone() : 0;
   check(read->interface_index.value_or(0) == sent.interface_index.value_or(zone), "interface");
   if (peer == peer_family::ipv6 && sent.source) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <chrono>
 #include <ctime>
 #include <limits>
 
@@ -24,15 +25,15 @@ struct extent {
   std::size_t end;
 };
 
-enum received_index : std::size_t { gro, destination, hop_limit, traffic_class };
+enum received_index : std::size_t { arrival, gro, destination, hop_limit, traffic_class };
 
 // Everything that the kernel puts beside a datagram, in its order; what the decoder knows stands in `known`.
 struct received_set {
   bytes all;
-  std::array<extent, 4> known{};
+  std::array<extent, 5> known{};
 
   received_set() {
-    append(all, SOL_SOCKET, SO_TIMESTAMPNS, timespec{1, 2});
+    add(arrival, SOL_SOCKET, SO_TIMESTAMPNS_NEW, timespec{1, 2});
     append(all, SOL_SOCKET, SO_TIMESTAMPING, std::array<timespec, 3>{});
     append(all, SOL_SOCKET, SO_RXQ_OVFL, std::uint32_t{7});
     add(gro, IPPROTO_UDP, UDP_GRO, 1200);
@@ -56,8 +57,12 @@ TEST_CASE("reads_all_that_the_kernel_delivers") {
   CHECK(set.all.size() == 328);
   received_control read;
   CHECK(decode_received(set.all, read));
-  CHECK(read.message ==
-        control_message{.traffic_class = 0x28, .hop_limit = 64, .interface_index = 3, .destination = group});
+  const std::chrono::sys_time<std::chrono::nanoseconds> arrived(std::chrono::nanoseconds(1'000'000'002));
+  CHECK(read.message == control_message{.traffic_class = 0x28,
+                                        .hop_limit = 64,
+                                        .interface_index = 3,
+                                        .destination = group,
+                                        .received_at = arrived});
   CHECK(read.gro_segment_size == 1200);
   CHECK(decode(set.all) == read.message);
 }
@@ -75,6 +80,7 @@ TEST_CASE("reads_at_any_alignment") {
 void check_prefix(const received_set& set, std::size_t size, const received_control& read) {
   const auto whole = [&](received_index which) { return set.known[which].end <= size; };
   CAPTURE(size);
+  CHECK(read.message.received_at.has_value() == whole(arrival));
   CHECK((read.gro_segment_size != 0) == whole(gro));
   CHECK(read.message.destination.has_value() == whole(destination));
   CHECK(read.message.interface_index.has_value() == whole(destination));
@@ -175,7 +181,8 @@ TEST_CASE("a_reused_result_keeps_nothing_of_the_packet_before") {
                   .path_mtu = 4,
                   .source = here,
                   .destination = here,
-                  .next_hop = here};
+                  .next_hop = here,
+                  .received_at = std::chrono::sys_time<std::chrono::nanoseconds>(std::chrono::nanoseconds(6))};
   read.gro_segment_size = 5;
   CHECK(decode_received({}, read));
   CHECK(read.message == control_message{});

@@ -3,6 +3,7 @@
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <chrono>
 #include <limits>
 #include <type_traits>
 
@@ -56,6 +57,7 @@ TEST_CASE("an_empty_message_has_no_bytes") {
 
 TEST_CASE("receive_only_fields_are_not_sent") {
   CHECK(encode({.path_mtu = 1280, .destination = group}, {}) == 0U);
+  CHECK(encode({.received_at = std::chrono::sys_time<std::chrono::nanoseconds>()}, {}) == 0U);
 }
 
 TEST_CASE("writes_the_kernels_layout") {
@@ -245,6 +247,29 @@ TEST_CASE("a_path_mtu_event_names_its_destination") {
   CHECK(decode(control) == control_message{.interface_index = 3, .path_mtu = 1280, .destination = here});
 }
 
+TEST_CASE("a_timestamp_is_the_time_since_1970_in_nanoseconds") {
+  using namespace std::chrono;
+  const int type = GENERATE(SO_TIMESTAMPNS_NEW, SO_TIMESTAMPNS_OLD);
+  const auto at = [&](std::int64_t seconds, std::int64_t rest) {
+    bytes control;
+    append(control, SOL_SOCKET, type, std::array{seconds, rest});
+    return decode(control).value().received_at;
+  };
+  CHECK(at(1'700'000'000, 999'999'999) == sys_time<nanoseconds>(nanoseconds(1'700'000'000'999'999'999)));
+  CHECK(at(0, 0) == sys_time<nanoseconds>());
+  CHECK(at(9'223'372'035, 999'999'999) == sys_time<nanoseconds>(nanoseconds(9'223'372'035'999'999'999)));
+  // What no clock shows.
+  CHECK_FALSE(at(-1, 0));
+  CHECK_FALSE(at(1, -1));
+  CHECK_FALSE(at(1, 1'000'000'000));
+  CHECK_FALSE(at(9'223'372'036, 0));
+  CHECK_FALSE(at(std::numeric_limits<std::int64_t>::max(), 0));
+
+  bytes cut;
+  append(cut, SOL_SOCKET, type, std::array<std::int64_t, 2>{1, 1}, sizeof(cmsghdr) + 15);
+  CHECK(decode(cut) == control_message{});
+}
+
 TEST_CASE("a_reply_comes_from_the_address_that_was_asked") {
   const control_message question{.traffic_class = 0x28,
                                  .hop_limit = 63,
@@ -252,7 +277,8 @@ TEST_CASE("a_reply_comes_from_the_address_that_was_asked") {
                                  .path_mtu = 1280,
                                  .source = here,
                                  .destination = v4_here,
-                                 .next_hop = here};
+                                 .next_hop = here,
+                                 .received_at = std::chrono::sys_time<std::chrono::nanoseconds>()};
   CHECK(question.reply() == control_message{.interface_index = 3, .source = v4_here});
   CHECK(control_message{}.reply() == control_message{});
 }
@@ -316,9 +342,10 @@ TEST_CASE("control_space_is_what_the_macros_say") {
   STATIC_CHECK(control_space(control_flags::destination) == CMSG_SPACE(sizeof(in6_pktinfo)));
   STATIC_CHECK(control_space(interface) == CMSG_SPACE(sizeof(in6_pktinfo)));
   STATIC_CHECK(control_space(interface | control_flags::destination) == CMSG_SPACE(sizeof(in6_pktinfo)));
+  STATIC_CHECK(control_space(control_flags::timestamp) == CMSG_SPACE(sizeof(timespec)));
   STATIC_CHECK(control_space(path_mtu) == CMSG_SPACE(sizeof(ip6_mtuinfo)));
   STATIC_CHECK(control_space(~none) == 2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo)) +
-                                           CMSG_SPACE(sizeof(ip6_mtuinfo)));
+                                           CMSG_SPACE(sizeof(ip6_mtuinfo)) + CMSG_SPACE(sizeof(timespec)));
   for (std::size_t size = 0; size < 64; ++size) CHECK(control_space(size) == CMSG_SPACE(size));
 }
 

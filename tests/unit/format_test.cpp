@@ -25,12 +25,14 @@ TEST_CASE("formats_control_flags_by_name") {
   CHECK(fmt::format("{}", control_flags::hop_limit) == "hop_limit");
   constexpr control_flags all = control_flags::traffic_class | control_flags::hop_limit |
                                 control_flags::source | control_flags::destination |
-                                control_flags::interface | control_flags::path_mtu;
-  CHECK(fmt::format("{}", all) == "traffic_class|hop_limit|source|destination|interface|path_mtu");
+                                control_flags::interface | control_flags::path_mtu |
+                                control_flags::timestamp;
+  CHECK(fmt::format("{}", all) == "traffic_class|hop_limit|source|destination|interface|path_mtu|timestamp");
   CHECK(fmt::format("{}", control_flags::source | static_cast<control_flags>(0x300)) == "source|0x300");
 }
 
 TEST_CASE("formats_the_fields_of_a_control_message_that_are_given") {
+  using namespace std::chrono;
   control_message message;
   CHECK(fmt::format("{}", message) == "none");
   message.hop_limit = 0;
@@ -41,9 +43,10 @@ TEST_CASE("formats_the_fields_of_a_control_message_that_are_given") {
              .path_mtu = 1280,
              .source = ip_address::loopback(),
              .destination = ip_address::all_nodes(),
-             .next_hop = ip_address::all_routers()};
+             .next_hop = ip_address::all_routers(),
+             .received_at = sys_time<nanoseconds>(nanoseconds(1'700'000'000'000'000'042))};
   CHECK(fmt::format("{}", message) ==
-        "tclass=0x28 hoplim=64 src=::1 dst=ff02::1 ifindex=2 nexthop=ff02::2 mtu=1280");
+        "tclass=0x28 hoplim=64 src=::1 dst=ff02::1 ifindex=2 nexthop=ff02::2 mtu=1280 time=1700000000.000000042");
 }
 
 TEST_CASE("values_take_the_width_and_alignment_of_a_string") {
