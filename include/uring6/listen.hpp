@@ -29,8 +29,9 @@ struct packet_options {
   /// Size of the kernel's send buffer, octets; 0: the system's.
   std::size_t send_buffer = 0;
   /// Deliver multicast only for groups that this conn has joined, not for all that the host has. IPV6_MULTICAST_ALL
-  /// off. The kernel heeds neither this nor sources on raw conns bound to any address; bound to one of the host's, a
-  /// raw conn hears what is sent to that and what it has joined.
+  /// and, for the IPv4 groups of a dual-stack conn, IP_MULTICAST_ALL off. The kernel heeds neither this nor sources on
+  /// raw conns bound to any address; bound to one of the host's, a raw conn hears what is sent to that and what it has
+  /// joined.
   bool joined_groups_only = true;
   /// Let the kernel hand over runs of equal datagrams as one; the conn takes them apart again. UDP_GRO.
   bool receive_offload = true;

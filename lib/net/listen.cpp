@@ -44,6 +44,8 @@ std::error_code apply(int fd, const packet_network& net, const packet_options& o
       .then(options.freebind, on(option::freebind))
       .then(!options.device.empty(), [&] { return set_bound_device(fd, options.device); })
       .then(options.joined_groups_only, on(option::multicast_all, 0))
+      // Off at first on an IPv6 socket, other than on one of IPv4.
+      .then(net.dual_stack, on(option::v4_multicast_all, options.joined_groups_only ? 0 : 1))
       .then(udp && options.receive_offload, on(option::udp_receive_offload))
       .then(options.receive_buffer > 0,
             [&] { return set_receive_buffer(fd, static_cast<std::int64_t>(options.receive_buffer)); })

@@ -36,6 +36,7 @@ struct options {
       {v4_traffic_class, "IP_TOS", IPPROTO_IP, IP_TOS, integer, 0, 255},
       {v4_hop_limit, "IP_TTL", IPPROTO_IP, IP_TTL, integer, -1, 255},
       {multicast_all, "IPV6_MULTICAST_ALL", IPPROTO_IPV6, IPV6_MULTICAST_ALL, integer, 0, 1},
+      {v4_multicast_all, "IP_MULTICAST_ALL", IPPROTO_IP, IP_MULTICAST_ALL, integer, 0, 1},
       {receive_packet_info, "IPV6_RECVPKTINFO", IPPROTO_IPV6, IPV6_RECVPKTINFO, integer, 0, 1},
       {receive_traffic_class, "IPV6_RECVTCLASS", IPPROTO_IPV6, IPV6_RECVTCLASS, integer, 0, 1},
       {receive_hop_limit, "IPV6_RECVHOPLIMIT", IPPROTO_IPV6, IPV6_RECVHOPLIMIT, integer, 0, 1},

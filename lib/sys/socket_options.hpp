@@ -32,6 +32,7 @@ enum class option : std::uint8_t {
   v4_hop_limit,         // IP_TTL
   // What is received.
   multicast_all,             // IPV6_MULTICAST_ALL
+  v4_multicast_all,          // IP_MULTICAST_ALL
   receive_packet_info,       // IPV6_RECVPKTINFO
   receive_traffic_class,     // IPV6_RECVTCLASS
   receive_hop_limit,         // IPV6_RECVHOPLIMIT

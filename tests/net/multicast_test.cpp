@@ -1,6 +1,10 @@
 // Groups on the wire: who is a member hears, who is not does not. M01, M03, M04, M17.
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <array>
+#include <bit>
 #include <catch2/catch_test_macros.hpp>
 #include <string>
 
@@ -9,6 +13,7 @@
 #include "support/eventually.hpp"
 #include "support/link_control.hpp"
 #include "support/veth_pair.hpp"
+#include "sys/socket.hpp"
 #include "uring6/icmp.hpp"
 
 namespace {
@@ -98,6 +103,50 @@ TEST_CASE("a conn hears the groups that it joined itself, not those of its neigh
     // Had the first one heard the second group, it would be waiting now, before this.
     co_await hosts.send(group("ff02::1:1"), "three");
     co_await hosts.expect(first, "three");
+  });
+}
+
+TEST_CASE("a dual-stack conn hears no IPv4 group that only others have joined, unless it wants to") {
+  const network_namespace space;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const auto inside = space.enter();
+    write_sysctl("net/ipv4/conf/lo/route_localnet", "1");  // multicast from 127.0.0.1, too
+    const std::array<std::uint8_t, 4> all{239, 1, 1, 4};
+    const ip_mreqn membership{std::bit_cast<in_addr>(all), {}, static_cast<int>(loopback_index)};
+    const auto join = [&](int fd) {
+      return ::setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof membership) == 0;
+    };
+    const file_descriptor member = or_throw(open_socket(AF_INET, SOCK_DGRAM));
+    REQUIRE(join(member.get()));
+
+    auto plain = or_throw(listen_packet(loop, "udp", "[::]:0"));
+    auto curious = or_throw(listen_packet(loop, "udp", "[::]:0", {.joined_groups_only = false}));
+    auto sender = or_throw(listen_packet(loop, "udp", "127.0.0.1:0"));
+    control_message by_loopback;
+    by_loopback.interface_index = loopback_index;
+    std::array<std::byte, 64> buffer;
+    const auto send_both = [&](packet_conn& to) -> task<> {
+      const std::uint16_t port = or_throw(to.local_endpoint()).port;
+      auto sent = co_await sender.write_to(as_payload("group"), by_loopback, {ip_address::v4_mapped(all), port});
+      REQUIRE(sent);
+      sent = co_await sender.write_to(as_payload("host"), {ip_address::v4_mapped({127, 0, 0, 1}), port});
+      REQUIRE(sent);
+    };
+    co_await send_both(curious);
+    auto got = co_await curious.read_from(buffer);
+    REQUIRE(got);
+    CHECK(as_text(got->payload) == "group");
+    co_await send_both(plain);
+    got = co_await plain.read_from(buffer);
+    REQUIRE(got);
+    CHECK(as_text(got->payload) == "host");
+    // It is no other group than one that it has joined itself.
+    REQUIRE(join(plain.native_handle()));
+    co_await send_both(plain);
+    got = co_await plain.read_from(buffer);
+    REQUIRE(got);
+    CHECK(as_text(got->payload) == "group");
   });
 }
 

@@ -65,6 +65,7 @@ std::vector<round_trip> round_trips() {
       {kind::udp6, option::v4_traffic_class, {0, 0x28, 255}},
       {kind::udp6, option::v4_hop_limit, {1, 64, 255}},
       {kind::udp6, option::multicast_all, {0, 1}},
+      {kind::udp6, option::v4_multicast_all, {0, 1}},
       {kind::udp6, option::receive_timestamp, off_and_on},
       {kind::udp6, option::receive_packet_info, off_and_on},
       {kind::udp6, option::receive_traffic_class, off_and_on},
