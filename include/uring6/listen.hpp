@@ -1,4 +1,4 @@
-// Opening conns: listen_packet and dial, with Go's network words.
+// Opening conns: listen_packet and dial_packet, with Go's network words.
 #pragma once
 
 #include <cstddef>

@@ -23,7 +23,7 @@ namespace uring6 {
 
 struct interface;
 
-/// A socket for datagrams: UDP or raw IP, over IPv6 or dual stack. Made by `listen_packet` and `dial`.
+/// A socket for datagrams: UDP or raw IP, over IPv6 or dual stack. Made by `listen_packet` and `dial_packet`.
 ///
 /// All operations and options belong to the thread that runs the conn's loop: on another they are
 /// `errc::wrong_thread`. Only `is_open`, `native_handle` and the endpoints may be asked for by any thread, while nobody

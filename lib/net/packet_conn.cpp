@@ -160,8 +160,11 @@ result<std::optional<int>> packet_conn::checksum() const {
       .map([](int offset) { return offset < 0 ? std::optional<int>() : std::optional<int>(offset); });
 }
 result<void> packet_conn::set_checksum(std::optional<int> offset) {
-  if (offset && *offset < 0) return fail(errc::out_of_range);
-  return descriptor().and_then([=](int fd) { return set_option(fd, option::checksum, offset.value_or(-1)); });
+  return descriptor().and_then([=](int fd) -> result<void> {
+    // The kernel's word for "nowhere".
+    if (offset && *offset < 0) return fail(errc::out_of_range);
+    return set_option(fd, option::checksum, offset.value_or(-1));
+  });
 }
 
 result<uring6::icmp_filter> packet_conn::icmp_filter() const {
@@ -188,6 +191,7 @@ result<void> packet_conn::attach_bpf(std::span<const bpf::raw_instruction> progr
   return set_option(*fd, option::attach_filter, std::span<const sock_filter>(given));
 }
 result<void> packet_conn::attach_bpf(std::span<const bpf::instruction> program) {
+  if (const auto fd = descriptor(); !fd) return fail(fd.error());
   const auto assembled = bpf::assemble(program);
   if (!assembled) return fail(assembled.error());
   return attach_bpf(std::span<const bpf::raw_instruction>(*assembled));

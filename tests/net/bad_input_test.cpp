@@ -28,10 +28,19 @@ void check_refused(const result<T>& got, Expected expected) {
 
 TEST_CASE("a network word that is none") {
   event_loop loop;
-  for (const char* word : {"", "udp4", "UDP6", "udp66", "tcp6x", "udp6 ", "unix"}) {
+  for (const char* word : {"", "udp4", "UDP6", "udp66", "tcp6", "tcp6x", "udp6 ", "icmp", "unix"}) {
     check_refused(listen_packet(loop, word, "[::1]:0"), errc::unknown_network);
     check_refused(dial_packet(loop, word, "[::1]:9"), errc::unknown_network);
   }
+  // Its sentence has every word that is one, and where.
+  const std::string expected = make_error_code(errc::unknown_network).message();
+  const auto begins = [&](const char* text) { return expected.find(text); };
+  for (const char* word : {"udp", "udp6", "icmp6", "ip6:"}) {
+    CHECK(begins(word) > begins("packets:"));
+    CHECK(begins(word) < begins("streams:"));
+  }
+  CHECK(begins("tcp6") > begins("streams:"));
+  CHECK(begins("tcp6") != std::string::npos);
 }
 
 TEST_CASE("an address that is none, has no port, or names a zone that is none") {

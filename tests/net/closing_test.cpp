@@ -140,6 +140,12 @@ TEST_CASE("close wakes everyone who waits, and all later operations say closed")
     CHECK(at.set_control_message(all_control, true).error() == errc::closed);
     CHECK(at.join_group(ip_address::all_nodes()).error() == errc::closed);
     CHECK(at.set_hop_limit(1).error() == errc::closed);
+    // Whatever else is wrong.
+    CHECK(at.set_hop_limit(1000).error() == errc::closed);
+    CHECK(at.set_checksum(-1).error() == errc::closed);
+    const std::array<bpf::instruction, 1> wrong{bpf::load_scratch{.slot = 99}};
+    CHECK(at.attach_bpf(wrong).error() == errc::closed);
+    CHECK(at.attach_bpf(std::span<const bpf::raw_instruction>{}).error() == errc::closed);
     CHECK(at.local_endpoint().error() == errc::closed);
     CHECK(at.release().error() == errc::closed);
     (void)at.stats();
