@@ -21,6 +21,9 @@ struct packet_options {
   bool reuse_address = false;
   /// Bind to an address that this host does not have (yet). IPV6_FREEBIND.
   bool freebind = false;
+  /// To dial from, with the port (0: any); none: the kernel chooses. Without effect on `listen_packet`. Go:
+  /// Dialer.LocalAddr.
+  std::optional<endpoint> local{};
   /// Hear and send by this interface only. SO_BINDTODEVICE.
   std::string device{};
   /// Size of the kernel's receive buffer, octets; 0: the system's. Beyond net.core.rmem_max with privilege only;
@@ -78,7 +81,8 @@ URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_vi
                                                 const packet_options& options = {});
 
 /// Opens a conn that talks to `address` only: `write` needs no destination, and errors that the peer's host reports
-/// (ICMP) are seen. Network words and errors as of `listen_packet`; ENETUNREACH. Go: net.Dial.
+/// (ICMP) are seen. `address` has an address and no name: `resolve` finds those of a name, which takes time. Network
+/// words and errors as of `listen_packet`; ENETUNREACH. Go: net.Dial, net.DialUDP.
 URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network, std::string_view address,
                                               const packet_options& options = {});
 

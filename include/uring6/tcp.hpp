@@ -178,6 +178,11 @@ class URING6_EXPORT tcp_listener {
   /// The descriptor, still the listener's; -1 when closed.
   int native_handle() const noexcept;
 
+  /// Ends all waits with `errc::closed` and gives the descriptor to the caller, open: connections wait in it for its
+  /// next owner. Those that the kernel had accepted ahead are still this listener's: `accept` gives them, and then ends
+  /// with `errc::closed`. Go: TCPListener.File.
+  result<int> release();
+
   /// For the library's own rooms.
   explicit tcp_listener(std::unique_ptr<detail::accept_queue> inside) noexcept;
 
@@ -193,6 +198,18 @@ class URING6_EXPORT tcp_listener {
 /// `errc::bad_address`, `errc::missing_port`, `errc::unknown_zone`, EADDRINUSE, EADDRNOTAVAIL, EACCES, … Go: net.Listen.
 URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std::string_view address,
                                               const tcp_options& options = {});
+
+/// Takes a listening socket over that somebody else has opened (socket activation, `release`), of TCP and AF_INET6. The
+/// listener owns it and closes it; after an error it is still the caller's. The socket is made blocking, as io_uring
+/// wants it (O_NONBLOCK is shared by all its descriptors).
+///
+/// Errors: EBADF, ENOTSOCK; address_family_not_supported for other than AF_INET6; wrong_protocol_type for other than
+/// TCP; `std::errc::invalid_argument` if it does not listen. Go: net.FileListener.
+URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd);
+
+/// Takes a connection over that somebody else has made or accepted, also a conn of another loop (`tcp_conn::release`),
+/// in the same way. Errors: as of `adopt_listener`, ENOTCONN. Go: net.FileConn.
+URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, int fd);
 
 /// Connects to `address`. Network words, addresses and errors as of `listen_tcp`; ECONNREFUSED, ENETUNREACH, ETIMEDOUT,
 /// … Stopping it (`with_timeout(5s, dial_tcp(…))`) gives it up. Go: net.Dialer.

@@ -78,7 +78,8 @@ accept_queue::accept_queue(std::shared_ptr<loop_core> loop, file_descriptor fd)
 }
 
 std::error_code accept_queue::check() const noexcept {
-  if (closed()) return errc::closed;
+  // What was accepted before the descriptor went to another owner is still handed out.
+  if (closed() && here() == served_) return errc::closed;
   if (deadline_.passed()) return errc::deadline_exceeded;
   return loop_->check_owner();
 }
@@ -165,21 +166,31 @@ void accept_queue::fail_waiting(std::error_code why) noexcept {
   }
 }
 
-void accept_queue::close() noexcept {
-  if (closed()) return;
-  loop_->must_end_here("a listener");
-  resident::unlink();
+// What the kernel accepts while it is being ended is there, too.
+void accept_queue::end_accepting() noexcept {
   deadline_.disarm();
   fail_waiting(errc::closed);
+  loop_->ring().cancel(*this);
+  loop_->drain_until([this] { return idle(); });
+}
+
+void accept_queue::close() noexcept {
+  if (!closed()) loop_->must_end_here("a listener");
+  resident::unlink();
   while (!promised_.empty()) {
     accept_operation& who = promised_.front();
     who.error_ = errc::closed;
     resumed(who);  // it stays in the ready queue
   }
-  loop_->ring().cancel(*this);
-  loop_->drain_until([this] { return idle(); });
+  if (!closed()) end_accepting();
   while (here() > 0) (void)take();
   fd_ = file_descriptor();
+}
+
+int accept_queue::release() noexcept {
+  if (closed()) return -1;
+  end_accepting();
+  return fd_.release();
 }
 
 }  // namespace uring6::detail

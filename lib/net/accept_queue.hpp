@@ -38,6 +38,9 @@ class accept_queue final : public resident, operation {
   void set_deadline(std::optional<clock::time_point> when) { deadline_.set(*loop_, when); }
   void close() noexcept;
 
+  /// Leaves the descriptor open, to the caller. Connections that were accepted ahead stay to be taken.
+  int release() noexcept;
+
  private:
   // Connections that are accepted before anybody asks; the others wait in the kernel's queue.
   static constexpr std::size_t most_ahead = 64;
@@ -47,6 +50,7 @@ class accept_queue final : public resident, operation {
   void complete(completion what) noexcept override;
   void loop_ends() noexcept override { close(); }
   void arm() noexcept;
+  void end_accepting() noexcept;
   void notify() noexcept;
   void fail_waiting(std::error_code why) noexcept;
   void deadline_passed() noexcept { fail_waiting(errc::deadline_exceeded); }

@@ -136,7 +136,10 @@ result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word,
   if (!net) return fail(net.error());
   const auto peer = parse_end(*net, address);
   if (!peer) return fail(peer.error());
-  return open(loop, *net, options, *peer, [&](int fd) { return connect_socket(fd, *peer); });
+  return open(loop, *net, options, *peer, [&](int fd) {
+    const auto bound = options.local ? bind_socket(fd, *options.local) : result<void>();
+    return bound ? connect_socket(fd, *peer) : bound;
+  });
 }
 
 namespace {
@@ -165,12 +168,6 @@ result<packet_network> network_of(int fd) {
     return fail(std::errc::wrong_protocol_type);
   }
   return net;
-}
-
-result<void> make_blocking(int fd) noexcept {
-  const int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0 || ((flags & O_NONBLOCK) && ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)) return fail_errno(errno);
-  return {};
 }
 
 }  // namespace

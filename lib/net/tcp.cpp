@@ -139,6 +139,12 @@ result<void> tcp_listener::close() {
   return {};
 }
 
+result<int> tcp_listener::release() {
+  if (!inside_) return fail(errc::closed);
+  if (const auto error = inside_->check_thread()) return fail(error);
+  return inside_->release();
+}
+
 namespace {
 
 /// Whether it is IPv6 only.
@@ -164,6 +170,27 @@ result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std:
                              .and_then([&] { return listen_socket(fd->get(), options.backlog); });
   if (!listening) return fail(listening.error());
   return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), std::move(*fd)));
+}
+
+// --- sockets that somebody else has opened ---
+
+result<tcp_listener> adopt_listener(event_loop& loop, int fd) {
+  if (const auto error = detail::check_thread(loop)) return fail(error);
+  if (const auto is_tcp = detail::check_tcp_socket(fd); !is_tcp) return fail(is_tcp.error());
+  const auto listens = get_option(fd, option::socket_listens);
+  if (!listens) return fail(listens.error());
+  if (*listens == 0) return fail(std::errc::invalid_argument);
+  if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
+  return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), file_descriptor(fd)));
+}
+
+result<tcp_conn> adopt_tcp(event_loop& loop, int fd) {
+  if (const auto error = detail::check_thread(loop)) return fail(error);
+  if (const auto is_tcp = detail::check_tcp_socket(fd); !is_tcp) return fail(is_tcp.error());
+  const auto peer = peer_endpoint(fd);
+  if (!peer) return fail(peer.error());
+  if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
+  return tcp_conn(std::make_unique<detail::stream_socket>(loop.core(), file_descriptor(fd), *peer));
 }
 
 // --- dialing ---

@@ -21,6 +21,16 @@ result<file_descriptor> open_tcp_socket(bool only_v6, const tcp_options& options
   return opened;
 }
 
+result<void> check_tcp_socket(int fd) {
+  const auto family = get_option(fd, option::socket_domain);
+  if (!family) return fail(family.error());
+  if (*family != AF_INET6) return fail(std::errc::address_family_not_supported);
+  const auto protocol = get_option(fd, option::socket_protocol);
+  if (!protocol) return fail(protocol.error());
+  if (*protocol != IPPROTO_TCP) return fail(std::errc::wrong_protocol_type);
+  return {};
+}
+
 result<void> set_keep_alive(int fd, const std::optional<keep_alive>& when) {
   if (!when) return set_option(fd, option::keep_alive, 0);
   return set_option(fd, option::keep_alive_idle, when->idle.count())

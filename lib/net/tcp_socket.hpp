@@ -11,6 +11,10 @@ namespace uring6::detail {
 /// An AF_INET6 stream socket with these options; neither bound nor connected.
 result<file_descriptor> open_tcp_socket(bool only_v6, const tcp_options& options);
 
+/// Whether somebody else's descriptor is one of TCP over IPv6. EBADF, ENOTSOCK, address_family_not_supported,
+/// wrong_protocol_type.
+result<void> check_tcp_socket(int fd);
+
 result<void> set_keep_alive(int fd, const std::optional<keep_alive>& when);
 result<std::optional<keep_alive>> get_keep_alive(int fd);
 

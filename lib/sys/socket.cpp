@@ -1,6 +1,7 @@
 #include "sys/socket.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/sock_diag.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -66,6 +67,12 @@ result<file_descriptor> open_socket(int family, int type, int protocol) noexcept
   const int fd = ::socket(family, type | SOCK_CLOEXEC, protocol);
   if (fd < 0) return fail_errno(errno);
   return file_descriptor(fd);
+}
+
+result<void> make_blocking(int fd) noexcept {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ((flags & O_NONBLOCK) && ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)) return fail_errno(errno);
+  return {};
 }
 
 result<void> bind_socket(int fd, const endpoint& local) noexcept {

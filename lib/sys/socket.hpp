@@ -14,6 +14,9 @@ namespace uring6 {
 /// CAP_NET_RAW, EPROTONOSUPPORT, EMFILE, ...).
 result<file_descriptor> open_socket(int family, int type, int protocol = 0) noexcept;
 
+/// Makes a socket block that somebody else has opened. All its descriptors share that.
+result<void> make_blocking(int fd) noexcept;
+
 /// Binds an AF_INET6 socket. A zone that does not exist is `errc::unknown_zone`; EADDRINUSE, EADDRNOTAVAIL,
 /// EACCES and EINVAL (a link-local address without zone, bound already) as the kernel says them.
 result<void> bind_socket(int fd, const endpoint& local) noexcept;

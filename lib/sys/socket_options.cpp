@@ -71,6 +71,7 @@ struct options {
       {socket_domain, "SO_DOMAIN", SOL_SOCKET, SO_DOMAIN, integer, 0, none},
       {socket_type, "SO_TYPE", SOL_SOCKET, SO_TYPE, integer, 0, none},
       {socket_protocol, "SO_PROTOCOL", SOL_SOCKET, SO_PROTOCOL, integer, 0, none},
+      {socket_listens, "SO_ACCEPTCONN", SOL_SOCKET, SO_ACCEPTCONN, integer, 0, none},
       {pending_error, "SO_ERROR", SOL_SOCKET, SO_ERROR, integer, 0, none},
   };
 };

@@ -71,6 +71,7 @@ enum class option : std::uint8_t {
   socket_domain,    // SO_DOMAIN
   socket_type,      // SO_TYPE
   socket_protocol,  // SO_PROTOCOL
+  socket_listens,   // SO_ACCEPTCONN
   pending_error,    // SO_ERROR
 };
 

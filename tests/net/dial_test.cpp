@@ -16,6 +16,7 @@
 #include "support/link_control.hpp"
 #include "support/veth_pair.hpp"
 #include "sys/socket_options.hpp"
+#include "uring6/resolve.hpp"
 #include "uring6/tcp.hpp"
 #include "uring6/timer.hpp"
 #include "uring6/with_timeout.hpp"
@@ -240,6 +241,59 @@ TEST_CASE("a dial that waits ends with a stop, a timeout, its destruction or its
     CHECK(ends.size() == 1);
   }
   CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("packets are dialed from the address and port that were chosen") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const auto inside = cable.near.space.enter();
+    const ip_address& mine = cable.near.address;
+    auto to = open_conn(loop);
+    const std::string there = name_of(to).to_string();
+    std::array<std::byte, 16> buffer;
+    auto from = or_throw(dial_packet(loop, "udp6", there, {.local = endpoint{mine, 4711}}));
+    CHECK(from.local_endpoint() == endpoint{mine, 4711});
+    const auto sent = co_await from.write(as_payload("from"));
+    REQUIRE(sent);
+    const auto got = co_await to.read_from(buffer);
+    REQUIRE(got);
+    CHECK(got->source == endpoint{mine, 4711});
+    // The answers come back to it.
+    const auto answered = co_await to.write_to(as_payload("back"), got->source);
+    REQUIRE(answered);
+    const auto answer = co_await from.read_from(buffer);
+    REQUIRE(answer);
+    CHECK(answer->source == name_of(to));
+
+    // Any port; any address.
+    const auto any_port = or_throw(dial_packet(loop, "udp6", there, {.local = endpoint{mine, 0}}));
+    CHECK(or_throw(any_port.local_endpoint()).address == mine);
+    CHECK(or_throw(any_port.local_endpoint()).port != 0);
+    const auto any_address = or_throw(dial_packet(loop, "udp", there, {.local = endpoint{ip_address::any(), 4712}}));
+    CHECK(any_address.local_endpoint() == endpoint{ip_address::loopback(), 4712});
+    auto raw = or_throw(dial_packet(loop, "ip6:253", "::1", {.local = endpoint{mine, 0}}));
+    CHECK(or_throw(raw.local_endpoint()).address == mine);
+
+    const auto refused = [&](const endpoint& local) {
+      return dial_packet(loop, "udp6", there, {.local = local}).error();
+    };
+    CHECK(refused({mine, 4711}) == std::errc::address_in_use);
+    CHECK(refused({or_throw(ip_address::parse("2001:db8::6")), 0}) == std::errc::address_not_available);
+    CHECK(refused({or_throw(ip_address::parse("fe80::1%4711")), 0}) == errc::unknown_zone);
+  });
+}
+
+TEST_CASE("packets are dialed to a name once it is resolved") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    CHECK(dial_packet(loop, "udp6", "localhost:9").error() == errc::bad_address);
+    const auto found = co_await resolve("localhost", "9");
+    REQUIRE(found);
+    const auto dialed = dial_packet(loop, "udp", found->front().to_string());
+    REQUIRE(dialed);
+    CHECK(dialed->peer_endpoint() == found->front());
+  });
 }
 
 }  // namespace
