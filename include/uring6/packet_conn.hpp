@@ -14,6 +14,7 @@
 #include "uring6/datagram.hpp"
 #include "uring6/datagram_batch.hpp"
 #include "uring6/detail/packet_operations.hpp"
+#include "uring6/error_report.hpp"
 #include "uring6/export.hpp"
 #include "uring6/icmp/filter.hpp"
 #include "uring6/result.hpp"
@@ -170,6 +171,22 @@ class URING6_EXPORT packet_conn {
   /// The MTU of the path to the peer of a connected conn, octets; ENOTCONN of another. IPV6_PATHMTU. Go:
   /// Conn.PathMTU, which PacketConn lacks.
   result<std::uint32_t> path_mtu() const;
+
+  // --- errors that the network reports (RFC 4443, section 3) ---
+
+  /// Whether the kernel keeps a report of each error that the network, or this host, finds with what was sent, also on
+  /// a conn that is not connected. Off at first; switching it off throws the reports away. On a dual-stack conn also
+  /// of IPv4 peers. It costs: the error still ends a read or a write, once, as on a connected conn (a write that it
+  /// ends was not sent); a device that drops what it is to send then says so (ENOBUFS); and reports that nobody takes
+  /// keep buffer memory, and the kernel looks in vain with each wake-up. IPV6_RECVERR, IP_RECVERR.
+  result<bool> error_reports() const;
+  result<void> set_error_reports(bool on);
+
+  /// Takes as many reports as there are, one for each element, oldest first. Returns how many, 0 if there are none: it
+  /// does not wait. The time to ask is when a read or write has ended with an error of the network; a coroutine that
+  /// does neither can wait for `poll(native_handle(), poll_events::error)`, to be stopped before the conn is closed. No
+  /// elements: `std::errc::invalid_argument`. MSG_ERRQUEUE. Go: missing (golang/go#47926).
+  result<std::size_t> read_errors(std::span<error_report> reports);
 
   // --- the kernel's buffers ---
 

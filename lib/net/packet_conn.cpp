@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "net/packet_socket.hpp"
+#include "sys/error_queue.hpp"
 #include "sys/membership.hpp"
 #include "sys/socket.hpp"
 #include "sys/socket_options.hpp"
@@ -133,6 +134,28 @@ result<void> packet_conn::set_dont_fragment(bool on) {
 
 result<std::uint32_t> packet_conn::path_mtu() const {
   return descriptor().and_then([](int fd) { return uring6::path_mtu(fd); });
+}
+
+// --- errors that the network reports ---
+
+result<bool> packet_conn::error_reports() const {
+  return as_bool(descriptor().and_then([](int fd) { return get_option(fd, option::receive_errors); }));
+}
+result<void> packet_conn::set_error_reports(bool on) {
+  if (const auto error = check_thread()) return fail(error);
+  return inside_->set_error_reports(on);
+}
+result<std::size_t> packet_conn::read_errors(std::span<error_report> reports) {
+  if (const auto error = check_thread()) return fail(error);
+  if (reports.empty()) return fail(std::errc::invalid_argument);
+  std::size_t count = 0;
+  for (error_report& each : reports) {
+    const auto read = read_error(inside_->fd(), each);
+    if (!read && count == 0) return fail(read.error());
+    if (!read || !*read) break;
+    ++count;
+  }
+  return count;
 }
 
 // --- the kernel's buffers ---

@@ -86,6 +86,11 @@ result<void> packet_socket::set_control(control_flags flags, bool on) noexcept {
   return {};
 }
 
+result<void> packet_socket::set_error_reports(bool on) noexcept {
+  const auto set = set_option(fd(), option::receive_errors, on);
+  return set && options_.dual_stack ? set_option(fd(), option::receive_v4_errors, on) : set;
+}
+
 void packet_socket::set_read_deadline(std::optional<clock::time_point> when) { read_deadline_.set(when); }
 void packet_socket::set_write_deadline(std::optional<clock::time_point> when) { write_deadline_.set(when); }
 

@@ -58,6 +58,9 @@ class packet_socket final : public resident {
   /// Asks the kernel for these control messages, of IPv6 and, on a dual-stack socket, of IPv4 peers.
   result<void> set_control(control_flags flags, bool on) noexcept;
 
+  /// Asks it to keep reports of errors, of both families on a dual-stack socket.
+  result<void> set_error_reports(bool on) noexcept;
+
  private:
   class deadline final : public timer_node {
    public:

@@ -38,9 +38,11 @@ enum class option : std::uint8_t {
   receive_hop_limit,         // IPV6_RECVHOPLIMIT
   receive_path_mtu,          // IPV6_RECVPATHMTU
   receive_timestamp,         // SO_TIMESTAMPNS_NEW
+  receive_errors,            // IPV6_RECVERR
   receive_v4_packet_info,    // IP_PKTINFO
   receive_v4_traffic_class,  // IP_RECVTOS
   receive_v4_hop_limit,      // IP_RECVTTL
+  receive_v4_errors,         // IP_RECVERR
   // Where the socket stands.
   only_v6,            // IPV6_V6ONLY
   freebind,           // IPV6_FREEBIND

@@ -67,6 +67,8 @@ std::vector<round_trip> round_trips() {
       {kind::udp6, option::multicast_all, {0, 1}},
       {kind::udp6, option::v4_multicast_all, {0, 1}},
       {kind::udp6, option::receive_timestamp, off_and_on},
+      {kind::udp6, option::receive_errors, off_and_on},
+      {kind::udp6, option::receive_v4_errors, off_and_on},
       {kind::udp6, option::receive_packet_info, off_and_on},
       {kind::udp6, option::receive_traffic_class, off_and_on},
       {kind::udp6, option::receive_hop_limit, off_and_on},
