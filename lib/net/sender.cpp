@@ -6,6 +6,7 @@
 
 #include "net/packet_socket.hpp"
 #include "net/segment_limit.hpp"
+#include "sys/socket.hpp"
 
 namespace uring6::detail {
 namespace {
@@ -38,6 +39,12 @@ bool fails_without_copy(int result) noexcept {
 // is no notification. Or the socket cannot do it.
 bool is_unknown(const send_train& train, int result) noexcept {
   return result == -EOPNOTSUPP || (!train.answered() && (result == -EINVAL || result == -EACCES));
+}
+
+// Addresses that stand for another host in each zone. Of others the kernel does not look at the zone.
+bool has_zones(const ip_address& address) noexcept {
+  const auto scope = address.scope();
+  return scope ? *scope <= multicast_scope::link_local : address.is_link_local() && !address.is_v4_mapped();
 }
 
 }  // namespace
@@ -204,6 +211,10 @@ std::error_code sender::refusal_of(const outgoing& message, const endpoint& to) 
   if (message.payload.size() > (options_.udp ? longest_payload(to.address) : longest_packet)) return errc::too_long;
   // The kernel would look for a route to ::ffff:0:0/96.
   if (!options_.udp && to.address.is_v4_mapped()) return make_error_code(std::errc::invalid_argument);
+  // The kernel would send it without a look at the zone.
+  if (to.address.zone() != 0 && !has_zones(to.address)) [[unlikely]] {
+    if (const auto known = check_zone(fd_, to.address.zone()); !known) return known.error();
+  }
   return {};
 }
 
@@ -388,11 +399,19 @@ void sender::finished(send_train& train, int outcome) noexcept {
     hurry();
     return;
   }
-  const std::error_code error = outcome < 0 ? std::error_code(-outcome, std::system_category()) : std::error_code{};
+  const std::error_code error = outcome < 0 ? reason_of(outcome, train.destination()) : std::error_code{};
   if (!error && train.datagrams() > 1) ++counters_.trains;
   if (!error && train.refused > 0) remember_refusal(train.destination().address, train.refused);
   for (const send_train::part& each : parts) account(each, error);
   retire(train);
+}
+
+// All that the kernel says of a zone that there is not: it has no route there.
+std::error_code sender::reason_of(int outcome, const endpoint& to) const noexcept {
+  if (outcome == -ENETUNREACH && to.address.zone() != 0) {
+    if (const auto known = check_zone(fd_, to.address.zone()); !known) return known.error();
+  }
+  return {-outcome, std::system_category()};
 }
 
 // A send without a copy is over. True: it goes again, the normal way. Else the outcome is one as of other sends.

@@ -94,6 +94,7 @@ class sender final : outbound {
   send_train* take_train() noexcept;
   send_train* take_fair_share() noexcept;
   void give_back(send_train& train) noexcept;
+  std::error_code reason_of(int outcome, const endpoint& to) const noexcept;
   std::error_code refusal_of(const outgoing& message, const endpoint& to) const noexcept;
   std::error_code start(send_train& train, const endpoint& to, const outgoing& message, bool addressed) noexcept;
   std::size_t limit_towards(const ip_address& to, std::size_t length) const noexcept;

@@ -96,6 +96,54 @@ TEST_CASE("a tentative address is no source yet") {
   });
 }
 
+TEST_CASE("a destination in a zone that there is not is refused, whatever its scope, and the others go") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    constexpr std::uint32_t nowhere = 4711;
+    auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    const std::uint16_t port = name_of(to).port;
+    const ip_address there = cable.far.link_local.with_zone(cable.near.link.index);
+    for (const bool ahead : {false, true}) {
+      const packet_options options{.coalesce_writes = ahead};
+      auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0", options)); });
+      const auto write = [&](const ip_address& address) -> task<result<void>> {
+        const auto sent = co_await from.write_to(as_payload("x"), {address, port});
+        if (!sent) co_return fail(sent.error());
+        const auto flushed = co_await from.flush();
+        co_return flushed;
+      };
+      for (const char* text : {"fe80::1", "ff02::1", "ff01::1", "ff05::1", "::1", "2001:db8::2"}) {
+        INFO(text);
+        const auto sent = co_await write(or_throw(ip_address::parse(text)).with_zone(nowhere));
+        CHECK(sent.error() == errc::unknown_zone);
+      }
+      // A zone that there is, and no way to go.
+      auto sent = co_await write(or_throw(ip_address::parse("fe80::1")).with_zone(loopback_index));
+      CHECK(sent.error() == std::errc::network_unreachable);
+      sent = co_await write(there);
+      CHECK(sent);
+    }
+
+    auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    std::array<outgoing, 3> batch;
+    for (auto& each : batch) each = {as_payload("batch"), {}, {there, port}, {}};
+    batch[0].destination.address = cable.far.address.with_zone(nowhere);
+    batch[1].destination.address = there.with_zone(nowhere);
+    const auto sent = co_await from.write_batch(batch);
+    CHECK(sent == 1U);
+    CHECK(batch[0].error == errc::unknown_zone);
+    CHECK(batch[1].error == errc::unknown_zone);
+    CHECK_FALSE(batch[2].error);
+    std::array<std::byte, 16> buffer;
+    for (const char* expected : {"x", "x", "batch"}) {
+      const auto got = co_await to.read_from(buffer);
+      REQUIRE(got);
+      CHECK(as_text(got->payload) == expected);
+    }
+  });
+}
+
 TEST_CASE("asking for nothing, or of a closed conn, changes no control message") {
   event_loop loop;
   auto at = open_conn(loop);
