@@ -55,6 +55,13 @@ enum class read_flags : std::uint8_t {
   dont_wait = 1,
 };
 
+/// How `write_batch` writes.
+enum class write_flags : std::uint8_t {
+  none = 0,
+  /// Does not wait for room in the socket: EAGAIN for each message that there is none for. MSG_DONTWAIT.
+  dont_wait = 1,
+};
+
 /// The longest payload of a UDP datagram over IPv6 without jumbograms (RFC 8200, RFC 768).
 inline constexpr std::size_t max_udp_payload = 65'527;
 

@@ -101,9 +101,14 @@ class URING6_EXPORT packet_conn {
   /// Sends all the messages; consecutive ones of equal length, destination and control message leave as one train.
   /// Each message's `error` tells what became of it; one that is refused keeps none of the others back. Returns how
   /// many were sent; if none was, the first error. Any number will do, 0 too, and nothing is allocated. The messages
-  /// and their payloads must stay until then. Go: WriteBatch, which ends at the first refusal and after 1024.
-  [[nodiscard("co_await it")]] detail::write_batch_operation write_batch(std::span<outgoing> messages) noexcept {
-    return {socket(), messages, !connected()};
+  /// and their payloads must stay until then.
+  ///
+  /// With `write_flags::dont_wait` a message for which the socket has no room ends with
+  /// `std::errc::resource_unavailable_try_again`; those behind it are tried, too. Go: WriteBatch, which ends at the
+  /// first refusal and after 1024.
+  [[nodiscard("co_await it")]] detail::write_batch_operation write_batch(
+      std::span<outgoing> messages, write_flags flags = write_flags::none) noexcept {
+    return {socket(), messages, !connected(), flags == write_flags::dont_wait};
   }
 
   /// Waits until all that was written ahead (`coalesce_writes`) has been taken by the kernel; an error if a datagram

@@ -280,10 +280,19 @@ void sender::flush() noexcept {
   } else {
     build_trains();
   }
+  refuse_impatient();
   // The next one in need was told of what came back only if nobody stood before it.
   if (!starved_ && pool_->has_train()) {
     if (outbound* const other = pool_->next_waiting()) loop_.flush_before_enter(*other);
   }
+}
+
+// Nothing more goes until the socket drains: whoever would not wait for that is told.
+void sender::refuse_impatient() noexcept {
+  if (held_ < most_held || held_ > parked_) return;
+  writers_.for_each([this](write_waiter& each) {
+    if (each.impatient_) withdraw(each, make_error_code(std::errc::resource_unavailable_try_again));
+  });
 }
 
 void sender::build_trains() noexcept {
@@ -370,28 +379,36 @@ bool sender::write_ahead(const outgoing& message, bool addressed, std::error_cod
 
 // --- what the kernel said ---
 
+bool sender::is_impatient(const send_train::part& part) noexcept { return part.owner && part.owner->impatient_; }
+
 void sender::finished(send_train& train, int outcome) noexcept {
   static_cast<train_hook&>(train).unlink();
   if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->look_again();
   if (train.zero_copy && copy_instead(train, outcome)) return;
   const auto parts = train.parts();
-  if (outcome == -EAGAIN && !train.may_park && !closing_) {
+  const bool full = outcome == -EAGAIN && !train.may_park && !closing_;
+  const bool leaves_some = full && std::ranges::any_of(parts, is_impatient);
+  if (full && !leaves_some) {
     ++counters_.parked;
     ++parked_;
     train.may_park = true;
     launch(train);
+    refuse_impatient();
     return;
   }
   if (train.may_park) --parked_;
   const bool refused = train.datagrams() > 1 && refuses_trains(outcome);
-  if (outcome == -ECANCELED || refused) {
-    // Whoever gave up gets its error; the others' datagrams go again, after a refusal one by one.
+  if (outcome == -ECANCELED || refused || leaves_some) {
+    // Whoever gave up, or would not wait, gets its error; the others' datagrams go again, after a refusal one by one.
     if (refused) ++counters_.refused;
     // Without checksum offload no train goes at all; else a shorter one may.
     train.refused = !refused ? 0 : outcome == -EIO ? 1 : train.segment();
     for (send_train::part& each : parts) {
       if (each.owner && each.owner->ended_) {
         account(each, each.owner->ended_.code());
+        each = {};
+      } else if (leaves_some && is_impatient(each)) {
+        account(each, make_error_code(std::errc::resource_unavailable_try_again));
         each = {};
       }
     }

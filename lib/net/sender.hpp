@@ -82,6 +82,7 @@ class sender final : outbound {
   }
   bool fill_slab(write_waiter& writer) noexcept;
   bool write_ahead(const outgoing& message, bool addressed, std::error_code& error) noexcept;
+  void refuse_impatient() noexcept;
   void build_trains() noexcept;
   bool resend(send_train& old) noexcept;
   void remember_refusal(const ip_address& route, std::size_t from) noexcept;
@@ -94,6 +95,7 @@ class sender final : outbound {
   send_train* take_train() noexcept;
   send_train* take_fair_share() noexcept;
   void give_back(send_train& train) noexcept;
+  static bool is_impatient(const send_train::part& part) noexcept;
   std::error_code reason_of(int outcome, const endpoint& to) const noexcept;
   std::error_code refusal_of(const outgoing& message, const endpoint& to) const noexcept;
   std::error_code start(send_train& train, const endpoint& to, const outgoing& message, bool addressed) noexcept;

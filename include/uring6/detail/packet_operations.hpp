@@ -150,8 +150,8 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
   }
 
  protected:
-  write_waiter(packet_socket* socket, std::span<outgoing> messages, bool addressed) noexcept
-      : socket_(socket), messages_(messages), addressed_(addressed) {}
+  write_waiter(packet_socket* socket, std::span<outgoing> messages, bool addressed, bool impatient = false) noexcept
+      : socket_(socket), messages_(messages), addressed_(addressed), impatient_(impatient) {}
   /// One that only waits until all others' datagrams have gone.
   explicit write_waiter(packet_socket* socket) noexcept : socket_(socket), addressed_(false), flushes_(true) {}
   ~write_waiter();
@@ -178,6 +178,7 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
   std::size_t in_flight_ = 0;  // messages in trains
   bool addressed_;             // each message has a destination of its own
   bool flushes_ = false;
+  bool impatient_ = false;     // what would have to wait for room in the socket is not sent
 };
 
 class URING6_EXPORT write_operation final : public write_waiter {
@@ -202,8 +203,8 @@ class URING6_EXPORT flush_operation final : public write_waiter {
 
 class URING6_EXPORT write_batch_operation final : public write_waiter {
  public:
-  write_batch_operation(packet_socket* socket, std::span<outgoing> messages, bool addressed) noexcept
-      : write_waiter(socket, messages, addressed) {}
+  write_batch_operation(packet_socket* socket, std::span<outgoing> messages, bool addressed, bool impatient) noexcept
+      : write_waiter(socket, messages, addressed, impatient) {}
   result<std::size_t> await_resume() noexcept;
 };
 
