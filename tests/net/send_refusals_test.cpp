@@ -1,5 +1,7 @@
 // What the kernel refuses of a control message to be sent, and what makes it take it (RFC 3542, 6).
 
+#include <sys/socket.h>
+
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 
@@ -93,6 +95,23 @@ TEST_CASE("a tentative address is no source yet") {
     const auto sent = co_await from.write_to(as_payload("x"), control, to);
     REQUIRE_FALSE(sent);
     CHECK(sent.error() == std::errc::invalid_argument);
+  });
+}
+
+TEST_CASE("a broadcast to IPv4 hosts is refused until the option is set by hand") {
+  const network_namespace space;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const auto inside = space.enter();
+    auto from = or_throw(listen_packet(loop, "udp", "[::]:0"));
+    const control_message by_loopback{.interface_index = loopback_index};
+    const endpoint everybody{ip_address::v4_mapped({255, 255, 255, 255}), 9};
+    auto sent = co_await from.write_to(as_payload("x"), by_loopback, everybody);
+    CHECK(sent.error() == std::errc::permission_denied);
+    const int on = 1;
+    REQUIRE(::setsockopt(from.native_handle(), SOL_SOCKET, SO_BROADCAST, &on, sizeof on) == 0);
+    sent = co_await from.write_to(as_payload("x"), by_loopback, everybody);
+    CHECK(sent);
   });
 }
 

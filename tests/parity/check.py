@@ -124,7 +124,7 @@ def check():
         if "users ask for" in section:
             answered += requests_in(go)
         if test == "open":
-            print(f"open: {go}")
+            complaints.append(f"line {number}: {go} is open")
             continue
         check_uring6(number, uring6, declared)
         check_test(number, go, test, tests)
