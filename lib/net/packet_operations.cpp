@@ -49,20 +49,24 @@ receiver* read_operation::resumed() noexcept {
   return &from;
 }
 
-inline void read_from_operation::take(receiver& from) noexcept {
-  const receiver::piece taken = from.take({data_, size_});
+inline void read_from_operation::took(const received_piece& taken) noexcept {
   size_ = taken.copied;
-  head_ = taken.from;
+  head_ = taken.head;
   full_length_ = taken.full_length;
   truncated_ = taken.truncated;
 }
 
+bool read_from_operation::take(receiver& from) noexcept {
+  took(from.take({data_, size_}));
+  return false;
+}
+
 bool read_from_operation::suspend(std::coroutine_handle<> reader, const std::stop_token& token) {
-  if (receiver* const from = at_hand(token)) [[likely]] {
-    take(*from);
-    return false;
-  }
-  return wait(reader, token);
+  receiver* const from = at_hand(token);
+  if (!from) [[unlikely]] return wait(reader, token);
+  if (!from->amid_a_train(size_)) return take(*from);
+  took(from->take_amid(data_));
+  return false;
 }
 
 void read_from_operation::finish() noexcept {

@@ -213,12 +213,13 @@ std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
   std::size_t count = 0;
   while (count < messages.size() && backlog_size_ > notified_size_) {
     incoming& message = messages[count++];
-    const piece taken = take(message.buffer);
+    const received_piece taken =
+        amid_a_train(message.buffer.size()) ? take_amid(message.buffer.data()) : take(message.buffer);
     message.received = {.payload = message.buffer.first(taken.copied),
-                        .control = taken.from->control,
-                        .source = taken.from->source,
+                        .control = taken.head->control,
+                        .source = taken.head->source,
                         .truncated = taken.truncated,
-                        .control_truncated = taken.from->control_truncated,
+                        .control_truncated = taken.head->control_truncated,
                         .full_length = taken.full_length};
   }
   next_one();

@@ -54,16 +54,34 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   /// Is there a datagram that nobody else was promised, and may it be taken without a suspension?
   bool at_hand() noexcept { return backlog_size_ > 0 && notified_size_ == 0 && waiting_.empty() && loop_.spend(); }
 
-  /// What was copied out; the rest of what is known stands in the buffer until something else is received.
-  struct piece {
-    std::size_t copied;
-    const buffer* from;
-    std::size_t full_length;
-    bool truncated;
-  };
+  /// Is the next one short, whole, and not the last of its buffer? Nearly all of a train are.
+  bool amid_a_train(std::size_t room) noexcept {
+    const buffer& from = backlog_.front();
+    return from.segment < from.remaining && from.segment <= room && from.segment >= short_piece &&
+           from.segment <= longest_short;
+  }
+
+  /// `take` for one of those: it calls nothing, so that nothing is saved and restored around it.
+  ///
+  /// It copies in pieces of 16 octets. The reader's buffer lies where the compiler has put it; the C library stores 32 at
+  /// a time, and for one that crosses a cache line the reader's first look at its datagram has to wait.
+  received_piece take_amid(std::byte* into) noexcept {
+    buffer& from = backlog_.front();
+    const std::size_t length = from.segment;
+    const std::byte* const payload = from.payload;
+    const std::size_t last = length - short_piece;  // overlaps the one before
+#pragma GCC unroll 1
+    for (std::size_t at = 0; at < last; at += short_piece) std::memcpy(into + at, payload + at, short_piece);
+    std::memcpy(into + last, payload + last, short_piece);
+    ++counters_.datagrams;
+    counters_.bytes += length;
+    from.payload += length;
+    from.remaining -= static_cast<std::uint32_t>(length);
+    return {length, &from, length, false};
+  }
 
   /// Copies one datagram out. There is one. Whoever was kept waiting for it calls `next_one` after that.
-  piece take(std::span<std::byte> into) noexcept {
+  received_piece take(std::span<std::byte> into) noexcept {
     buffer& from = backlog_.front();
     const std::uint32_t length = std::min(from.segment, from.remaining);
     const std::size_t copied = std::min<std::size_t>(length, into.size());
@@ -117,6 +135,9 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   void wake(read_waiter& reader) noexcept;
   void pause_if_nobody_reads() noexcept;
   void consumed(buffer& what) noexcept;
+
+  static constexpr std::size_t short_piece = 16;
+  static constexpr std::size_t longest_short = 16 * short_piece;
 
   loop_core& loop_;
   int fd_;

@@ -91,7 +91,8 @@ class URING6_EXPORT read_from_operation final : public read_operation {
 
  private:
   bool suspend(std::coroutine_handle<> reader, const std::stop_token& token);
-  void take(receiver& from) noexcept;
+  bool take(receiver& from) noexcept;
+  void took(const received_piece& taken) noexcept;
   void finish() noexcept;
 
   // First the caller's buffer, then what was received into it. Not a span: written as two words and read as one,
