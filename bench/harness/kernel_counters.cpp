@@ -1,13 +1,15 @@
 #include "harness/kernel_counters.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/mount.h>
 #include <linux/perf_event.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
@@ -63,26 +65,26 @@ processor_time processor_time_now() {
 
 namespace {
 
-/// The number of raw_syscalls:sys_enter; 0 where it cannot be read.
-std::uint64_t entering_tracepoint() {
-  for (const char* root : {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}) {
-    std::uint64_t number = 0;
-    std::ifstream id(fmt::format("{}/events/raw_syscalls/sys_enter/id", root));
-    if (id >> number) return number;
-  }
-  return 0;
+/// tracefs, mounted nowhere: many a machine has it only where somebody asks for it.
+descriptor open_tracefs() {
+  const descriptor context(static_cast<int>(::syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC)));
+  if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) < 0) return {};
+  return descriptor(static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0)));
+}
+
+/// The number of the tracepoint that every system call passes; 0 without the privilege to look.
+std::uint64_t syscall_tracepoint() {
+  const descriptor root = open_tracefs();
+  const descriptor id(::openat(root.get(), "events/raw_syscalls/sys_enter/id", O_RDONLY | O_CLOEXEC));
+  std::array<char, 24> text{};
+  if (::read(id.get(), text.data(), text.size() - 1) <= 0) return 0;
+  return std::strtoull(text.data(), nullptr, 10);
 }
 
 }  // namespace
 
-void mount_tracepoints() {
-  if (entering_tracepoint() != 0) return;
-  if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
-  ::mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, nullptr);
-}
-
 std::optional<syscall_counter> syscall_counter::attach(const std::vector<pid_t>& processes) {
-  const std::uint64_t tracepoint = entering_tracepoint();
+  static const std::uint64_t tracepoint = syscall_tracepoint();
   if (tracepoint == 0) return std::nullopt;
   perf_event_attr wanted{};
   wanted.type = PERF_TYPE_TRACEPOINT;

@@ -27,10 +27,6 @@ struct processor_time {
 };
 processor_time processor_time_now();
 
-/// Where nobody has mounted tracefs: mounts it for this process and its children only. Does nothing without
-/// the privilege. For a process of one thread.
-void mount_tracepoints();
-
 /// Counts the system calls of whole processes by the tracepoint raw_syscalls:sys_enter: exact, and nobody is
 /// stopped for it. It slows every system call down, so it runs in windows of its own.
 class syscall_counter {

@@ -46,7 +46,6 @@ bool is_sound(const contest_report& report) {
 
 int run(const wishes& w) {
   raise_descriptor_limit();
-  mount_tracepoints();
   ::signal(SIGPIPE, SIG_IGN);  // a subject that ends is reported, not died of
   placement where;
   if (w.placement == "together" || std::thread::hardware_concurrency() < 2)
