@@ -125,7 +125,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   void prepare(io_uring_sqe& entry) noexcept override;
   void complete(completion what) noexcept override;
   void buffers_are_back() noexcept override;
-  bool holds_nothing() const noexcept override { return backlog_.empty(); }
+  bool starves() const noexcept override { return backlog_.empty() && !waiting_.empty(); }
   void move_out() noexcept override;
 
   bool read_off(buffer& what, std::uint32_t length) noexcept;

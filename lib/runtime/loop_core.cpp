@@ -228,7 +228,8 @@ bool loop_core::spin() noexcept {
   // What is queued goes out first: its completion may be what we spin for.
   if (ring_->has_queued()) {
     ring_->enter(false, {});
-    if (ring_->has_work()) return true;
+    // What did not fit does not wait until the spin is over.
+    if (ring_->has_work() || ring_->has_queued()) return true;
   }
   auto end = clock::now() + options_.spin;
   const bool until_timer = !timers_.empty() && timers_.next() < end;

@@ -90,6 +90,15 @@ void buffer_pool::give_back(buffer& what) noexcept {
   free_.push_back(what.id);
 }
 
+// A window that a burst has widened would make the kernel go round and round through all of the pool. What is beyond
+// the new one comes back as it is received into.
+void buffer_pool::shrink_if_calm() noexcept {
+  calm_rounds_ = available_ * 2 > window_ ? calm_rounds_ + 1 : 0;
+  if (calm_rounds_ < calm) return;
+  calm_rounds_ = 0;
+  window_ = std::max(window_ / 2, std::min(first_window, buffers_.size()));
+}
+
 void buffer_pool::hand_over() noexcept {
   if (!ring_) return;
   const int mask = ::io_uring_buf_ring_mask(static_cast<std::uint32_t>(buffers_.size()));
@@ -103,11 +112,12 @@ void buffer_pool::hand_over() noexcept {
 }
 
 bool buffer_pool::publish_now() noexcept {
+  shrink_if_calm();
   hand_over();
   if (waiters_.empty()) return false;
   if (running_dry()) {
     bool starving = false;
-    waiters_.for_each([&](buffer_waiter& each) { starving |= each.holds_nothing(); });
+    waiters_.for_each([&](buffer_waiter& each) { starving |= each.starves(); });
     if (!starving || holders_.empty()) return false;
     // Readers get one round to catch up. After that, whoever is away makes room for those who wait.
     if (!std::exchange(dry_before_, true)) return true;
@@ -126,6 +136,7 @@ bool buffer_pool::publish_now() noexcept {
 void buffer_pool::wait_for_buffers(buffer_waiter& who) noexcept {
   ++exhausted_;
   window_ = std::min(window_ * 2, buffers_.size());
+  calm_rounds_ = 0;
   if (!who.linked()) waiters_.push_back(who);
 }
 

@@ -65,8 +65,8 @@ struct buffer : list_hook, received_head {
 struct buffer_waiter : list_hook {
   virtual void buffers_are_back() noexcept = 0;
 
-  /// Nobody could give a buffer back by reading here: it is others who hold them.
-  virtual bool holds_nothing() const noexcept = 0;
+  /// Somebody reads here, and could give no buffer back by reading: it is others who hold them.
+  virtual bool starves() const noexcept = 0;
 
  protected:
   ~buffer_waiter() { unlink(); }
@@ -132,12 +132,15 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
 
   // What the kernel has before it has asked for more: a multishot read takes 32 at a time.
   static constexpr std::size_t first_window = 64;
+  // So many times the kernel had no use for half of what it has: then it gets fewer again.
+  static constexpr unsigned calm = 64;
 
   std::size_t low_water() const noexcept { return buffers_.size() / 4; }
   bool running_dry() const noexcept {
     const std::size_t left = available_ + free_.size();
     return left == 0 || (left <= low_water() && !holders_.empty());
   }
+  void shrink_if_calm() noexcept;
   void hand_over() noexcept;
   bool publish_now() noexcept;
 
@@ -153,6 +156,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   std::vector<std::uint16_t> free_;  // ours, the last one used at the end
   std::size_t available_ = 0;
   std::size_t window_ = 0;           // how many the kernel has at most
+  unsigned calm_rounds_ = 0;         // fillings up, one after the other, that found more than half of it
   intrusive_list<buffer_waiter> waiters_;
   intrusive_list<buffer_holder> holders_;
   bool dry_before_ = false;

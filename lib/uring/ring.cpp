@@ -129,6 +129,13 @@ bool ring::has_news() const noexcept {
   return flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
+// A multishot read gives its turn away after 32 datagrams (MULTISHOT_MAX_RETRY), as a piece of work that is put off; an
+// enter that waits for one completion, or for none, is content with one such piece.
+bool ring::flooded() const noexcept {
+  constexpr unsigned full_piece = 32;
+  return last_reaped_ >= full_piece && __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN;
+}
+
 bool ring::overflown() const noexcept {
   return __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW;
 }
@@ -186,7 +193,14 @@ std::error_code ring::enter(bool wait, std::optional<std::chrono::nanoseconds> t
 
   int code = 0;
   ++counters_.enters;
-  if (!wait) {
+  if (flooded()) {
+    // Nothing to sleep for, and enough to do for several pieces of deferred work. Should they give less than
+    // that many completions, the timeout is over at once.
+    constexpr unsigned pieces = 4;
+    __kernel_timespec none{};
+    ::io_uring_cqe* unused = nullptr;
+    code = ::io_uring_submit_and_wait_timeout(&ring_, &unused, pieces, &none, nullptr);
+  } else if (!wait) {
     code = ::io_uring_submit_and_get_events(&ring_);
   } else if (!timeout) {
     code = ::io_uring_submit_and_wait(&ring_, 1);
@@ -337,6 +351,7 @@ unsigned ring::reap() noexcept {
     ++total;
   }
   counters_.completions += total;
+  last_reaped_ = total;
   return total;
 }
 

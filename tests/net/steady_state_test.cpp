@@ -145,7 +145,7 @@ TEST_CASE("single datagrams that wait in the socket are read many to a system ca
       REQUIRE(got);
       REQUIRE(number_in(got->payload) == i);
     }
-    CHECK((loop.stats().enters - enters) * 8 <= count);
+    CHECK((loop.stats().enters - enters) * 32 <= count);
   });
 }
 

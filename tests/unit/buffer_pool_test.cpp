@@ -27,7 +27,7 @@ struct pool_of_a_ring {
 
 struct waiter final : detail::buffer_waiter {
   void buffers_are_back() noexcept override { ++woken; }
-  [[nodiscard]] bool holds_nothing() const noexcept override { return empty; }
+  [[nodiscard]] bool starves() const noexcept override { return empty; }
   int woken = 0;
   bool empty = true;
 };
@@ -76,6 +76,38 @@ TEST_CASE("buffers go round: what is given back can be received again, each with
     of.pool->publish();
     CHECK(of.pool->available() == 8);
   }
+}
+
+TEST_CASE("the kernel gets more buffers when it ran out, and fewer again when it does not use them") {
+  pool_of_a_ring of(256);
+  waiter who;
+  std::uint16_t next = 0;  // in the order in which the kernel has them
+  const auto use = [&](int count) {
+    for (int i = 0; i < count; ++i) of.pool->give_back(of.pool->received(next++ % 256));
+    of.pool->publish();
+  };
+  of.pool->wait_for_buffers(who);
+  of.pool->wait_for_buffers(who);
+  use(64);
+  REQUIRE(of.pool->available() == 256);
+
+  // Ten at a time: the window halves, and what is beyond it is taken back as it is used.
+  int rounds = 0;
+  for (; rounds < 1000 && of.pool->available() > 64; ++rounds) use(10);
+  CHECK(of.pool->available() <= 64);
+  CHECK(rounds < 1000);
+  // Never below the first 64, and they are enough for a burst as long.
+  for (int i = 0; i < 200; ++i) use(10);
+  CHECK(of.pool->available() == 64);
+  use(60);
+  CHECK(of.pool->available() == 64);
+
+  // A burst in between keeps it wide.
+  of.pool->wait_for_buffers(who);
+  use(10);
+  REQUIRE(of.pool->available() == 128);
+  for (int i = 0; i < 200; ++i) use(i % 32 == 0 ? 100 : 10);
+  CHECK(of.pool->available() == 128);
 }
 
 TEST_CASE("who waits for buffers is told once enough of them are back") {
