@@ -36,7 +36,10 @@ struct packet_options {
   /// raw conns bound to any address; bound to one of the host's, a raw conn hears what is sent to that and what it has
   /// joined.
   bool joined_groups_only = true;
-  /// Let the kernel hand over runs of equal datagrams as one; the conn takes them apart again. UDP_GRO.
+  /// Let the kernel hand over runs of equal datagrams as one; the conn takes them apart again. Left off
+  /// before Linux 6.9, which merges datagrams of different ECN. UDP_GRO. A dialed conn
+  /// without it has the kernel write payloads alone as long as no control message is asked for by
+  /// `set_control_message`, which is the fastest way to read datagrams that come singly.
   bool receive_offload = true;
   /// Send runs of equal datagrams as one. UDP_SEGMENT.
   bool send_offload = true;

@@ -9,6 +9,7 @@
 #include "net/network_word.hpp"
 #include "net/packet_socket.hpp"
 #include "runtime/loop_core.hpp"
+#include "sys/kernel_release.hpp"
 #include "sys/socket.hpp"
 #include "sys/socket_options.hpp"
 
@@ -93,7 +94,7 @@ template <class Attach>
 result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options,
                          std::optional<endpoint> peer, Attach&& attach) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
-  options.receive_offload = options.receive_offload && net.kind == packet_kind::udp;
+  options.receive_offload = options.receive_offload && net.kind == packet_kind::udp && kernel_merges_only_equals();
   options.send_offload = options.send_offload && net.kind == packet_kind::udp;
   auto fd = open_socket_for(net);
   if (!fd) return fail(fd.error());
@@ -103,6 +104,7 @@ result<packet_conn> open(event_loop& loop, const packet_network& net, packet_opt
       loop.core(), std::move(*fd),
       detail::packet_socket_options{
           .connected = peer.has_value(),
+          .payload_alone = peer && net.kind == packet_kind::udp && !options.receive_offload,
           .dual_stack = net.dual_stack,
           .receive_class = class_for(options),
           .send = {.coalesce = options.coalesce_writes,
@@ -178,9 +180,9 @@ result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options&
   if (!net) return fail(net.error());
   const bool udp = net->kind == packet_kind::udp;
   packet_options chosen = options;
-  chosen.receive_offload = options.receive_offload && udp;
+  chosen.receive_offload = options.receive_offload && udp && kernel_merges_only_equals();
   if (udp) {
-    if (const auto set = set_option(fd, option::udp_receive_offload, options.receive_offload); !set)
+    if (const auto set = set_option(fd, option::udp_receive_offload, chosen.receive_offload); !set)
       return fail(set.error());
   }
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());

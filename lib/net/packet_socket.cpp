@@ -16,6 +16,7 @@ packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd
       receiver_(*loop_, fd_.get()),
       sender_(*loop_, fd_.get(), options.send) {
   receiver_.use(options.receive_class);
+  tell_receiver();
   loop_->add(*this);
 }
 
@@ -55,7 +56,21 @@ std::uint64_t packet_socket::drops() noexcept {
   return drops_;
 }
 
+// The kernel's name of the peer is the one that it gives with each datagram.
+void packet_socket::tell_receiver() noexcept {
+  if (!options_.payload_alone) return;
+  const bool asked = has_any(enabled_, ~control_flags::source);
+  const auto from = peer_endpoint(fd());
+  receiver_.expect_only(from && !asked ? std::optional(*from) : std::nullopt);
+}
+
 result<void> packet_socket::set_control(control_flags flags, bool on) noexcept {
+  auto done = ask_for(flags, on);
+  tell_receiver();
+  return done;
+}
+
+result<void> packet_socket::ask_for(control_flags flags, bool on) noexcept {
   struct row {
     control_flags asks;
     option v6;

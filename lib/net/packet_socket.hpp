@@ -11,6 +11,8 @@ namespace uring6::detail {
 
 struct packet_socket_options {
   bool connected = false;
+  bool payload_alone = false;  // connected, and no trains: unless control messages are wanted, its payloads are all
+                               // that there is to know
   bool dual_stack = false;
   buffer_class receive_class = buffer_class::large;
   sender::options send;
@@ -79,6 +81,8 @@ class packet_socket final : public resident {
   };
 
   void loop_ends() noexcept override { close(); }
+  result<void> ask_for(control_flags flags, bool on) noexcept;
+  void tell_receiver() noexcept;
   void end_operations() noexcept;
   void read_deadline_passed() noexcept { receiver_.fail_waiting(errc::deadline_exceeded); }
   void write_deadline_passed() noexcept { sender_.fail_waiting(errc::deadline_exceeded); }

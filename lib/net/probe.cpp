@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,6 +12,7 @@
 
 #include "net/segment_limit.hpp"
 #include "runtime/loop_core.hpp"
+#include "sys/kernel_release.hpp"
 #include "sys/socket.hpp"
 #include "sys/socket_options.hpp"
 #include "uring/feature_names.hpp"
@@ -22,11 +22,6 @@
 
 namespace uring6 {
 namespace {
-
-std::string kernel_release() {
-  utsname name{};
-  return ::uname(&name) == 0 ? name.release : "unknown";
-}
 
 // --- the network ---
 
@@ -71,7 +66,13 @@ void look_at_network(probe_report& report) {
   if (bound && set_option(fd->get(), option::udp_segment, 1)) {
     report.longest_train = static_cast<unsigned>(detail::segment_limit());
   }
-  report.receive_trains = set_option(fd->get(), option::udp_receive_offload, 1).has_value();
+  report.receive_trains =
+      kernel_merges_only_equals() && set_option(fd->get(), option::udp_receive_offload, 1).has_value();
+  if (!kernel_merges_only_equals()) {
+    report.degraded.push_back(
+        "trains are not received (UDP_GRO): before Linux 6.9 the kernel merges datagrams of different ECN, and tells "
+        "one's for all");
+  }
 
   const auto wanted = static_cast<std::int64_t>(packet_options{}.receive_buffer);
   report.largest_receive_buffer = largest_buffer(fd->get(), option::receive_buffer);

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
+#include <span>
 
 #include "ipv6/cmsg.hpp"
 #include "net/packet_socket.hpp"
@@ -17,13 +19,20 @@ receiver::~receiver() = default;
 
 // --- the kernel's side ---
 
-void receiver::prepare(io_uring_sqe& entry) noexcept {
-  // The kernel keeps only the lengths; MSG_TRUNC asks for the full length of what was cut.
-  layout_.msg_namelen = buffer_layout::name;
-  layout_.msg_controllen = buffer_layout::control;
-  ::io_uring_prep_recvmsg_multishot(&entry, fd_, &layout_, MSG_TRUNC);
+// MSG_TRUNC asks for the full length of what was cut. True: for the payload alone.
+bool receiver::prepare_read(io_uring_sqe& entry, int flags) noexcept {
+  const bool bare = only_from_.has_value();
+  if (bare) {
+    ::io_uring_prep_recv_multishot(&entry, fd_, nullptr, 0, MSG_TRUNC | flags);
+  } else {
+    // The kernel keeps only the lengths.
+    layout_.msg_namelen = buffer_layout::name;
+    layout_.msg_controllen = buffer_layout::control;
+    ::io_uring_prep_recvmsg_multishot(&entry, fd_, &layout_, static_cast<unsigned>(MSG_TRUNC | flags));
+  }
   entry.flags |= IOSQE_BUFFER_SELECT;
   entry.buf_group = pool_->group();
+  return bare;
 }
 
 void receiver::arm() noexcept {
@@ -36,19 +45,29 @@ void receiver::arm() noexcept {
   if (std::exchange(armed_before_, true)) ++counters_.rearms;
   pausing_ = false;
   loop_.ring().queue(*this);
+  if (companions_wanted_ > 0) [[unlikely]] send_companions();
 }
 
 void receiver::complete(completion what) noexcept {
+  const std::uint64_t empties = empties_;
+  take_in(what, bare_);
+  if (what.more()) return pause_if_nobody_reads();
+  if (empties_ > empties) companions_wanted_ = std::min(2 * companions_wanted_ + 1, most_companions);
+  // It ended: an empty datagram, an error, a full completion queue, a pause that is over.
+  if (!waiting_.empty()) arm();
+}
+
+void receiver::take_in(completion what, bool bare) noexcept {
   if (what.has_buffer()) {
     buffer& filled = pool_->received(what.buffer_id());
-    if (what.result >= 0 && read_off(filled, static_cast<std::uint32_t>(what.result))) {
-      backlog_.push_back(filled);
-      ++backlog_size_;
-      pool_->add_holder(*this);
+    if (what.result >= 0 && read_off(filled, static_cast<std::uint32_t>(what.result), bare)) {
+      keep(filled);
     } else {
       ++counters_.malformed;
       pool_->give_back(filled);
     }
+  } else if (what.result == 0) {
+    empty_arrived();
   } else if (what.result == -ENOBUFS) {
     // Back-pressure, not loss: what arrives now waits in the socket.
     ++counters_.exhausted;
@@ -57,17 +76,95 @@ void receiver::complete(completion what) noexcept {
     failed({-what.result, std::system_category()});
   }
   notify();
-  if (what.more()) {
-    pause_if_nobody_reads();
-  } else if (!waiting_.empty()) {
-    // It ended: an empty datagram, an error, a full completion queue, a pause that is over.
-    arm();
+}
+
+// --- companions ---
+
+void receiver::companion::prepare(io_uring_sqe& entry) noexcept {
+  bare = of->prepare_read(entry, MSG_DONTWAIT);
+}
+
+void receiver::companion::complete(completion what) noexcept {
+  if (what.result == -EAGAIN) {
+    of->companions_wanted_ = 0;  // there was not so much to read
+  } else {
+    of->take_in(what, bare);
+  }
+}
+
+void receiver::send_companions() noexcept {
+  if (!companions_) {
+    companions_.reset(new (std::nothrow) std::array<companion, most_companions>);
+    if (!companions_) return;  // it goes without them
+    for (companion& each : *companions_) each.of = this;
+  }
+  for (companion& each : std::span(*companions_).first(companions_wanted_)) {
+    if (each.idle()) loop_.ring().queue(each);
+  }
+}
+
+void receiver::end_reads() noexcept {
+  loop_.ring().cancel(*this);
+  if (!companions_) return;
+  for (companion& each : *companions_) loop_.ring().cancel(each);
+}
+
+bool receiver::reads() noexcept {
+  return !idle() || (companions_ && !std::ranges::all_of(*companions_, &companion::idle));
+}
+
+bool receiver::reads_bare() noexcept {
+  const auto bare = [](const companion& each) { return each.bare && !each.idle(); };
+  return (bare_ && !idle()) || (companions_ && std::ranges::any_of(*companions_, bare));
+}
+
+void receiver::keep(buffer& what) noexcept {
+  if (what.remaining == 0) ++empties_;
+  backlog_.push_back(what);
+  ++backlog_size_;
+  pool_->add_holder(*this);
+}
+
+void receiver::expect_only(const std::optional<endpoint>& peer) noexcept {
+  only_from_ = peer;
+  if (peer || !reads_bare()) return;
+  // What these give, they give without a word. A new one takes their place at once if somebody waits.
+  end_reads();
+  loop_.drain_until([this] { return !reads_bare(); });
+}
+
+// There is only the payload. A result beyond the buffer is the length of a datagram that was cut.
+void receiver::read_bare(buffer& what, std::uint32_t length) noexcept {
+  const auto room = static_cast<std::uint32_t>(pool_->size());
+  what.source = only_from_.value_or(endpoint{});
+  received_extras none;
+  decode_received({}, what.control, none);
+  what.control.source = what.source.address;
+  what.payload = what.memory;
+  what.remaining = what.segment = std::min(length, room);
+  what.cut_off = length - what.remaining;
+  what.truncated = what.cut_off > 0;
+  what.control_truncated = false;
+  ++counters_.buffers;
+}
+
+// Of an empty datagram a bare read tells without a buffer.
+void receiver::empty_arrived() noexcept {
+  if (buffer* const what = pool_->spare()) {
+    read_bare(*what, 0);
+    keep(*what);
+  } else {
+    ++counters_.malformed;  // no memory for it
   }
 }
 
 // Reads the header that the kernel put before the payload. Nothing in it is trusted: what the name and control
 // areas hold beyond the lengths given is left over from earlier datagrams.
-bool receiver::read_off(buffer& what, std::uint32_t length) noexcept {
+bool receiver::read_off(buffer& what, std::uint32_t length, bool bare) noexcept {
+  if (bare) {
+    read_bare(what, length);
+    return true;
+  }
   if (length < buffer_layout::payload) return false;
   io_uring_recvmsg_out header;
   std::memcpy(&header, what.memory, sizeof header);
@@ -250,8 +347,8 @@ void receiver::close(std::error_code error) noexcept {
     reader.error_ = error;
     resumed(reader);  // it stays in the ready queue
   }
-  loop_.ring().cancel(*this);
-  loop_.drain_until([this] { return idle(); });
+  end_reads();
+  loop_.drain_until([this] { return !reads(); });
   buffer_waiter::unlink();
   buffer_holder::unlink();
   while (!backlog_.empty()) pool_->give_back(backlog_.pop_front());

@@ -1,11 +1,15 @@
-// The reading half of a packet_conn: one armed multishot recvmsg that fills pool buffers, a backlog of what has
-// arrived, and the coroutines that wait for it, first come, first served. Nothing that a packet can do ends it.
+// The reading half of a packet_conn: one armed multishot read (recvmsg, or recv where the payload is all there is to
+// know) that fills pool buffers, a backlog of what has arrived, and the coroutines that wait for it, first come, first
+// served. Nothing that a packet can do ends it.
 #pragma once
 
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <memory>
+#include <optional>
 
 #include "runtime/loop_core.hpp"
 #include "uring/buffer_pool.hpp"
@@ -38,6 +42,10 @@ class receiver final : operation, buffer_waiter, buffer_holder {
 
   /// Which pool to fill from; before the first read.
   void use(buffer_class which) noexcept { class_ = which; }
+
+  /// All datagrams come from `peer`, singly, and nobody asks what else is known of them: the kernel need not say it.
+  /// Nothing: it is to say all it knows, of every datagram that it gives from now on.
+  void expect_only(const std::optional<endpoint>& peer) noexcept;
 
   /// A coroutine waits for a datagram. It will be resumed.
   void wait(read_waiter& reader, std::coroutine_handle<> handle, const std::stop_token& token);
@@ -122,13 +130,35 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   const receive_counters& counters() const noexcept { return counters_; }
 
  private:
-  void prepare(io_uring_sqe& entry) noexcept override;
+  // A read that does not stay armed. Empty datagrams end a multishot read, each of them one: while they keep coming, these
+  // go along with the armed read, so that one enter ends many.
+  class companion final : public operation {
+   public:
+    receiver* of = nullptr;
+    bool bare = false;
+
+   private:
+    void prepare(io_uring_sqe& entry) noexcept override;
+    void complete(completion what) noexcept override;
+  };
+  static constexpr std::size_t most_companions = 15;
+
+  void prepare(io_uring_sqe& entry) noexcept override { bare_ = prepare_read(entry, 0); }
   void complete(completion what) noexcept override;
+  bool prepare_read(io_uring_sqe& entry, int flags) noexcept;
+  void take_in(completion what, bool bare) noexcept;
+  void send_companions() noexcept;
+  void end_reads() noexcept;
+  bool reads() noexcept;
+  bool reads_bare() noexcept;
   void buffers_are_back() noexcept override;
   bool starves() const noexcept override { return backlog_.empty() && !waiting_.empty(); }
   void move_out() noexcept override;
 
-  bool read_off(buffer& what, std::uint32_t length) noexcept;
+  bool read_off(buffer& what, std::uint32_t length, bool bare) noexcept;
+  void read_bare(buffer& what, std::uint32_t length) noexcept;
+  void empty_arrived() noexcept;
+  void keep(buffer& what) noexcept;
   void failed(std::error_code error) noexcept;
   void arm() noexcept;
   void notify() noexcept;
@@ -144,6 +174,11 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   buffer_class class_ = buffer_class::large;
   bool armed_before_ = false;
   bool pausing_ = false;
+  bool bare_ = false;                   // the read that is armed asks for the payload alone
+  std::optional<endpoint> only_from_;   // the next one may
+  std::uint64_t empties_ = 0;           // empty datagrams so far
+  std::size_t companions_wanted_ = 0;
+  std::unique_ptr<std::array<companion, most_companions>> companions_;  // made when they are first wanted
   std::shared_ptr<buffer_pool> pool_;
   msghdr layout_{};
   intrusive_list<buffer> backlog_;

@@ -107,7 +107,21 @@ std::size_t send_train::pages() const noexcept {
   return count;
 }
 
+// One piece of memory, and nothing beside it: then there is no msghdr for the kernel to fetch and to keep.
+void send_train::prepare_alone(io_uring_sqe& entry) noexcept {
+  ::io_uring_prep_send(&entry, fd, pieces_.front().iov_base, pieces_.front().iov_len, may_park ? 0 : MSG_DONTWAIT);
+  if (name_length_ > 0) {
+    entry.addr2 = reinterpret_cast<std::uintptr_t>(&name_);
+    entry.addr_len = static_cast<std::uint16_t>(name_length_);
+  }
+}
+
 void send_train::prepare(io_uring_sqe& entry) noexcept {
+  if (datagrams_ == 1 && control_length_ == 0 && !zero_copy) {
+    prepare_alone(entry);
+    if (!may_park) entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
+    return;
+  }
   std::size_t control_length = control_length_;
   // Only where it says something: some paths get the checksum of a train of one wrong.
   if (datagrams_ > 1) {

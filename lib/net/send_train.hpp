@@ -111,6 +111,7 @@ class send_train final : public operation, public train_hook {
   std::size_t refused = 0;      // the length of the train's datagrams, if it was refused; and of those sent again
 
  private:
+  void prepare_alone(io_uring_sqe& entry) noexcept;
   void append_payload(std::span<const std::byte> payload) noexcept;
   iovec* extend(iovec* last, std::span<const std::byte> payload) noexcept;
 

@@ -80,6 +80,20 @@ buffer& buffer_pool::received(std::uint16_t id) noexcept {
   return what;
 }
 
+buffer* buffer_pool::spare() noexcept {
+  if (!free_.empty()) {
+    buffer& what = buffers_[free_.back()];
+    free_.pop_back();
+    unpoison(what.memory, size_);
+    return &what;
+  }
+  auto* made = new (std::nothrow) buffer;
+  if (made) made->own_memory.reset(new (std::nothrow) std::byte[1]);
+  if (!made || made->own_memory) return made;
+  delete made;
+  return nullptr;
+}
+
 void buffer_pool::give_back(buffer& what) noexcept {
   if (what.own_memory) {
     delete &what;

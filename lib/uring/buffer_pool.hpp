@@ -97,6 +97,10 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// The buffer that a completion names: it is ours now.
   buffer& received(std::uint16_t id) noexcept;
 
+  /// One that the kernel does not have, or with memory of its own; nullptr if there is none of either. For what
+  /// the kernel tells without a buffer.
+  buffer* spare() noexcept;
+
   /// To be received into again, before those that rest longer. A buffer with memory of its own is deleted instead.
   void give_back(buffer& what) noexcept;
 

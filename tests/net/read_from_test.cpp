@@ -158,6 +158,45 @@ TEST_CASE("a flood of empty datagrams neither ends the reading nor eats the buff
   });
 }
 
+TEST_CASE("empty datagrams that wait in the socket are read many to a system call, in their order") {
+  constexpr std::uint64_t count = 4000;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto at = open_conn(loop);
+    plain_sender sender(name_of(at));
+    std::array<std::byte, 16> buffer;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      if (i % 10 == 9) sender.send(numbered(i));
+      else sender.send("");
+    }
+    const auto enters = loop.stats().enters;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto got = co_await at.read_from(buffer);
+      REQUIRE(got);
+      REQUIRE(got->payload.empty() == (i % 10 != 9));
+      if (i % 10 == 9) REQUIRE(number_in(got->payload) == i);
+    }
+    CHECK((loop.stats().enters - enters) * 8 <= count);
+    CHECK(at.stats().kernel_drops == 0);
+
+    // When it is over, a datagram costs what it did before.
+    for (int i = 0; i < 100; ++i) {
+      if (i == 10) REQUIRE(at.stats().malformed == 0);
+      sender.send(numbered(7));
+      const auto got = co_await at.read_from(buffer);
+      REQUIRE(got);
+      REQUIRE(number_in(got->payload) == 7);
+    }
+    const auto submissions = loop.stats().submissions;
+    for (int i = 0; i < 100; ++i) {
+      sender.send(numbered(7));
+      const auto got = co_await at.read_from(buffer);
+      REQUIRE(got);
+    }
+    CHECK(loop.stats().submissions == submissions);
+  });
+}
+
 TEST_CASE("an ICMP error is reported once, and reading goes on") {
   event_loop loop;
   run(loop, [&]() -> task<> {
