@@ -129,11 +129,15 @@ bool ring::has_news() const noexcept {
   return flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
-// A multishot read gives its turn away after 32 datagrams (MULTISHOT_MAX_RETRY), as a piece of work that is put off; an
-// enter that waits for one completion, or for none, is content with one such piece.
-bool ring::flooded() const noexcept {
-  constexpr unsigned full_piece = 32;
-  return last_reaped_ >= full_piece && __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN;
+// How many pieces of deferred work are worth an enter: 0 if a single one is to be expected, or none. A multishot read
+// gives its turn away after 32 datagrams (MULTISHOT_MAX_RETRY), and of many sockets 20 have theirs
+// (IO_LOCAL_TW_DEFAULT_MAX); an enter that waits for one completion is content with that.
+unsigned ring::backlog() const noexcept {
+  constexpr unsigned full_turn = 32;
+  constexpr unsigned many_operations = 16;
+  if (!(__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN)) return 0;
+  if (last_operations_ >= many_operations) return 64;
+  return last_reaped_ >= full_turn ? 4 : 0;
 }
 
 bool ring::overflown() const noexcept {
@@ -193,10 +197,8 @@ std::error_code ring::enter(bool wait, std::optional<std::chrono::nanoseconds> t
 
   int code = 0;
   ++counters_.enters;
-  if (flooded()) {
-    // Nothing to sleep for, and enough to do for several pieces of deferred work. Should they give less than
-    // that many completions, the timeout is over at once.
-    constexpr unsigned pieces = 4;
+  if (const unsigned pieces = backlog(); pieces > 0) {
+    // Nothing to sleep for. Should they give less than that many completions, the timeout is over at once.
     __kernel_timespec none{};
     ::io_uring_cqe* unused = nullptr;
     code = ::io_uring_submit_and_wait_timeout(&ring_, &unused, pieces, &none, nullptr);
@@ -357,12 +359,15 @@ unsigned ring::reap() noexcept {
 
 unsigned ring::reap_completions() noexcept {
   unsigned total = 0;
+  std::uint64_t previous = nobody;
+  last_operations_ = 0;
   for (;;) {
     unsigned head = 0;
     unsigned seen = 0;
     ::io_uring_cqe* entry = nullptr;
     io_uring_for_each_cqe(&ring_, head, entry) {
       const ::io_uring_cqe copy = *entry;
+      last_operations_ += std::exchange(previous, copy.user_data) != copy.user_data;
       deliver(copy);
       ++seen;
     }

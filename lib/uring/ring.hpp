@@ -137,7 +137,7 @@ class ring {
   void deliver(const ::io_uring_cqe& entry) noexcept;
   unsigned reap_completions() noexcept;
   unsigned deliver_quiet() noexcept;
-  bool flooded() const noexcept;
+  unsigned backlog() const noexcept;
   bool overflown() const noexcept;
   void release_slot(operation& op) noexcept;
 
@@ -148,7 +148,8 @@ class ring {
   std::chrono::microseconds busy_poll_{0};
   thread_claim submitter_;
   std::size_t in_flight_ = 0;
-  unsigned last_reaped_ = 0;
+  unsigned last_reaped_ = 0;      // completions
+  unsigned last_operations_ = 0;  // at most so many had them
   std::vector<slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   intrusive_list<operation> queued_;

@@ -2,12 +2,15 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <chrono>
 #include <vector>
 
 #include "support/allocations.hpp"
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/plain_sender.hpp"
+#include "uring6/timer.hpp"
+#include "uring6/scope.hpp"
 
 namespace {
 
@@ -145,6 +148,27 @@ TEST_CASE("single datagrams that wait in the socket are read many to a system ca
       REQUIRE(got);
       REQUIRE(number_in(got->payload) == i);
     }
+    CHECK((loop.stats().enters - enters) * 32 <= count);
+  });
+}
+
+TEST_CASE("many conns that have one datagram each are read many to a system call") {
+  constexpr std::size_t count = 512;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    std::vector<packet_conn> conns;
+    for (std::size_t i = 0; i < count; ++i) conns.push_back(open_conn(loop, {.receive_buffer = 0}));
+    scope readers;
+    const auto read = [](packet_conn& from) -> task<> {
+      std::array<std::byte, 64> buffer;
+      const auto got = co_await from.read_from(buffer);
+      REQUIRE(got);
+    };
+    for (packet_conn& each : conns) readers.spawn(read(each));
+    co_await sleep_for(std::chrono::milliseconds(5));  // all of them are in the kernel now
+    const auto enters = loop.stats().enters;
+    for (const packet_conn& each : conns) plain_sender(name_of(each)).send("one");
+    co_await readers.join();
     CHECK((loop.stats().enters - enters) * 32 <= count);
   });
 }
