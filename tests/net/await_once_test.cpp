@@ -1,16 +1,21 @@
 // An operation of a conn is awaited once: what it has sent is not said to be sent again, and nothing hangs.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <span>
 #include <string>
 
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
+#include "support/plain_sender.hpp"
 #include "uring6/tcp.hpp"
+#include "uring6/timer.hpp"
 
 namespace {
 
 using namespace uring6;
 using namespace uring6::test;
+using namespace std::chrono_literals;
 
 TEST_CASE("await once: writes of a conn, at once and ahead, and a flush") {
   event_loop loop;
@@ -39,6 +44,50 @@ TEST_CASE("await once: writes of a conn, at once and ahead, and a flush") {
       CHECK(flushed_once);
       CHECK(from.stats().sent_datagrams == 3);
     }
+  });
+}
+
+TEST_CASE("await once: reads of a conn, with a datagram at hand, after a wait, and refused") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop);
+    plain_sender from(name_of(to));
+    std::array<std::byte, 16> buffer;
+    std::array<incoming, 2> messages{{{.buffer = buffer, .received = {}}, {.buffer = buffer, .received = {}}}};
+    for (const bool at_hand : {false, true}) {
+      if (at_hand) {
+        for (int i = 0; i < 8; ++i) from.send("many");
+        co_await sleep_for(1ms);
+      }
+      const auto one_more = [&] { from.send("once"); };
+      one_more();
+      auto read = to.read_from(buffer);
+      const auto got = co_await read;
+      REQUIRE(got);
+      const bool read_once = co_await refuses_a_second_await(read);
+      CHECK(read_once);
+
+      one_more();
+      auto batch = to.read_batch(std::span(messages).first(1));
+      const auto filled = co_await batch;
+      REQUIRE(filled);
+      const bool filled_once = co_await refuses_a_second_await(batch);
+      CHECK(filled_once);
+
+      one_more();
+      datagram_batch lent;
+      auto receive = to.receive(lent);
+      const auto received = co_await receive;
+      REQUIRE(received);
+      const bool received_once = co_await refuses_a_second_await(receive);
+      CHECK(received_once);
+    }
+    REQUIRE(to.set_read_deadline(std::chrono::steady_clock::now()));
+    auto late = to.read_from(buffer);
+    const auto refused = co_await late;
+    CHECK(refused.error() == errc::deadline_exceeded);
+    const bool refused_once = co_await refuses_a_second_await(late);
+    CHECK(refused_once);
   });
 }
 

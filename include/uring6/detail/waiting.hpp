@@ -31,7 +31,6 @@ struct ready_node : list_hook {
     handle = waiting;
   }
 
- private:
   [[noreturn]] URING6_EXPORT static void throw_awaited_twice();
 };
 
