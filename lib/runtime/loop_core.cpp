@@ -168,16 +168,18 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
     asleep_.store(sleeping::in_ring, std::memory_order_seq_cst);
     if (!inbox_.empty()) wait = false;
   }
-  if (!wait && !ring_->has_queued() && !ring_->has_work()) {
+  if (!wait && !ring_->has_queued() && !ring_->has_quiet() && !ring_->has_work()) {
     asleep_.store(sleeping::no, std::memory_order_relaxed);
     return busy;
   }
   if (wait && worth_spinning() && spin()) wait = false;
   error = wait ? sleep() : ring_->enter(false, {});
-  // What did not fit goes next time, and may be quiet: a sleep then would be for good.
+  // What did not fit, or was not taken, goes next time, and may be quiet: a sleep then would be for good.
   if (ring_->has_queued()) progress_expected_ = true;
   asleep_.store(sleeping::no, std::memory_order_relaxed);
-  return busy + ring_->reap();
+  busy += ring_->reap();
+  if (ring_->has_quiet()) progress_expected_ = true;
+  return busy;
 }
 
 // A list taken off first: a coroutine that becomes ready meanwhile waits for the next round, so that no chain of

@@ -53,7 +53,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// when everything has been handed over: quiet operations end without a completion.
   template <class Done>
   void drain_until(Done&& done) noexcept {
-    for (bool wait = false; !done() && enter_and_reap(wait);) wait = !ring_->has_queued();
+    for (bool wait = false; !done() && enter_and_reap(wait);) wait = !ring_->has_queued() && !ring_->has_quiet();
   }
 
   /// Ends everything that is in flight and waits for the kernel's last word on it.

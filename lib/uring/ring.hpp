@@ -75,6 +75,8 @@ class ring {
   void cancel(operation& op) noexcept;
 
   bool has_queued() const noexcept { return !queued_.empty() || !cancels_.empty() || !withdrawn_.empty(); }
+  /// After a reap: quiet operations that the kernel has not taken yet, being short of memory, or has not told all about.
+  bool has_quiet() const noexcept { return !quiet_.empty(); }
   std::size_t in_flight() const noexcept { return in_flight_; }
 
   /// True if an enter would find something: work the kernel deferred to it, completions, an overflow.

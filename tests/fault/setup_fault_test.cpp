@@ -25,7 +25,7 @@
 #include "support/coroutines.hpp"
 #include "support/descriptors.hpp"
 #include "support/forked.hpp"
-#include "support/setup_judge.hpp"
+#include "support/ring_judge.hpp"
 #include "sys/file_descriptor.hpp"
 #include "uring/setup.hpp"
 #include "uring6/probe.hpp"

@@ -1,4 +1,4 @@
-#include "support/setup_judge.hpp"
+#include "support/ring_judge.hpp"
 
 #include <linux/filter.h>
 #include <linux/io_uring.h>
@@ -19,16 +19,17 @@
 namespace uring6::test {
 namespace {
 
-// The filter sees no memory, so it asks here; the caller is a thread of the same process, and waits.
-void answer_all(int listener, const setup_judge& judge) {
+using arguments = decltype(seccomp_data::args);
+using call_judge = std::function<int(const arguments&)>;
+
+void answer_all(int listener, const call_judge& judge) {
   for (;;) {
     seccomp_notif question{};
     if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &question) != 0) {
       if (errno == EINTR) continue;
       return;
     }
-    const auto* const parameters = reinterpret_cast<const io_uring_params*>(question.data.args[1]);
-    const int error = judge(static_cast<unsigned>(question.data.args[0]), parameters->flags);
+    const int error = judge(question.data.args);
     seccomp_notif_resp answer{};
     answer.id = question.id;
     answer.error = -error;
@@ -37,12 +38,10 @@ void answer_all(int listener, const setup_judge& judge) {
   }
 }
 
-}  // namespace
-
-void judge_ring_setup(setup_judge judge) {
+void judge_calls(long system_call, call_judge judge) {
   std::array<sock_filter, 4> program{{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(SYS_io_uring_setup), 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(system_call), 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};
@@ -52,6 +51,22 @@ void judge_ring_setup(setup_judge judge) {
   require(listener >= 0, "SECCOMP_FILTER_FLAG_NEW_LISTENER");
   // As long as the process: it is a child that ends with _exit.
   std::thread(answer_all, static_cast<int>(listener), std::move(judge)).detach();
+}
+
+}  // namespace
+
+// The filter sees no memory, so it is read here; the caller is a thread of the same process, and waits.
+void judge_ring_setup(setup_judge judge) {
+  judge_calls(SYS_io_uring_setup, [judge = std::move(judge)](const arguments& given) {
+    const auto* const parameters = reinterpret_cast<const io_uring_params*>(given[1]);
+    return judge(static_cast<unsigned>(given[0]), parameters->flags);
+  });
+}
+
+void judge_ring_enter(enter_judge judge) {
+  judge_calls(SYS_io_uring_enter, [judge = std::move(judge)](const arguments& given) {
+    return judge(static_cast<unsigned>(given[1]));
+  });
 }
 
 }  // namespace uring6::test

@@ -1,4 +1,4 @@
-// A kernel that refuses what a test wants refused: io_uring_setup with certain flags or sizes.
+// A kernel that refuses what a test wants refused: io_uring_setup with certain flags or sizes, an io_uring_enter.
 #pragma once
 
 #include <cstdint>
@@ -13,5 +13,9 @@ using setup_judge = std::function<int(unsigned entries, std::uint32_t flags)>;
 /// From now on io_uring_setup of the calling thread is put to `judge`, which another thread asks. There is no way
 /// back: use it in a child. Throws std::system_error where seccomp does not permit it. seccomp_unotify(2)
 void judge_ring_setup(setup_judge judge);
+
+/// The same for io_uring_enter, with so many operations to submit.
+using enter_judge = std::function<int(unsigned submissions)>;
+void judge_ring_enter(enter_judge judge);
 
 }  // namespace uring6::test
