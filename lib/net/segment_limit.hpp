@@ -2,10 +2,16 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
 namespace uring6::detail {
 
-/// 128 since Linux 6.9, 64 before. Asked of the kernel once per process, with a train over ::1 to itself.
+/// 128 since Linux 6.9, 64 before. Once the kernel has said so, it is known to the process; 64, and to be asked again,
+/// where it cannot be asked now.
 std::size_t segment_limit() noexcept;
+
+/// Asks the kernel, with a train over ::1 to itself; nothing if that cannot go, whatever its length: no descriptor is
+/// left, or the loopback interface is down in this network namespace.
+std::optional<std::size_t> ask_segment_limit() noexcept;
 
 }  // namespace uring6::detail

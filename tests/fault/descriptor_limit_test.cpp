@@ -9,6 +9,7 @@
 #include <system_error>
 #include <vector>
 
+#include "net/segment_limit.hpp"
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/descriptors.hpp"
@@ -49,6 +50,18 @@ class no_descriptors {
 
   rlimit before_{};
 };
+
+TEST_CASE("without a descriptor left it is not known how long a train may be, and with one it is") {
+  skip_where_descriptors_are_needed();
+  {
+    const no_descriptors limit;
+    CHECK_FALSE(detail::ask_segment_limit());
+  }
+  const auto limit = detail::ask_segment_limit();
+  REQUIRE(limit);
+  CHECK((limit == 64 || limit == 128));
+  CHECK(detail::segment_limit() == limit);
+}
 
 TEST_CASE("without a descriptor left each opening says so, and leaks nothing") {
   skip_where_descriptors_are_needed();
