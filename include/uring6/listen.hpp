@@ -47,7 +47,8 @@ struct packet_options {
   /// used, and longer datagrams are cut (`truncated`).
   std::size_t longest_datagram = 0;
   /// Writes complete as soon as they are copied, and leave together when the loop next enters the kernel. An error is
-  /// then reported by the next write (which is not sent), by `flush`, and in the counters.
+  /// then reported by the next write (which is not sent), by `flush`, and in the counters. What there is no room to copy
+  /// (2 MiB for a conn, 16 MiB for all of a loop) is written as without this.
   bool coalesce_writes = false;
   /// Octets from which a send (a datagram, or a train of them) goes without a copy: the device fetches the payload from
   /// the caller's memory. 0: never. Worth while for trains of at least some 16 KiB on devices that gather and compute

@@ -78,6 +78,9 @@ class URING6_EXPORT packet_conn {
   /// Sends one datagram to `destination`, with this control message. Waits until the kernel has taken it (on a conn
   /// that coalesces writes: until it is copied). `payload` must stay as it is until then.
   ///
+  /// That wait is a system call of its own when the loop has nothing else to do: an echo takes two a round trip, on a conn
+  /// that coalesces writes one.
+  ///
   /// Returns the length. Errors: `errc::too_long`; those of `encode`; already_connected on a connected conn; the
   /// kernel's: EINVAL for a source address that is not this host's, ENODEV, ENETUNREACH, EMSGSIZE with
   /// `set_dont_fragment`, … Go: WriteTo.
@@ -246,7 +249,9 @@ class URING6_EXPORT packet_conn {
   result<endpoint> peer_endpoint() const;
 
   /// Ends everything: whoever waits gets `errc::closed`, what was written ahead is sent, the groups are left, and the
-  /// port is free when it returns. `errc::closed` if it was closed before.
+  /// port is free when it returns. It does not wait for room in the socket's buffer: what was written ahead and finds
+  /// none is lost, and counted in `failed_after_write`; `flush` first to wait for it. `errc::closed` if it was closed
+  /// before.
   result<void> close();
   bool is_open() const noexcept;
 

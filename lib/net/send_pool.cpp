@@ -15,10 +15,12 @@ std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
   return std::static_pointer_cast<send_pool>(place);
 }
 
-send_train* send_pool::take_train() {
+send_train* send_pool::take_train(bool has_none) {
+  const std::size_t in_use = trains_.size() - free_trains_.size();
+  if (in_use >= most_trains && !has_none) return nullptr;
   if (free_trains_.empty()) {
-    if (trains_.size() == most_trains) return nullptr;
     trains_.push_back(std::make_unique<send_train>());
+    free_trains_.reserve(trains_.capacity());  // so that give_back need not allocate
     return trains_.back().get();
   }
   send_train* train = free_trains_.back();

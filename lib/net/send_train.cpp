@@ -74,7 +74,10 @@ inline iovec* send_train::extend(iovec* last, std::span<const std::byte> payload
 
 void send_train::append(std::span<const std::byte> copied) noexcept {
   const auto length = static_cast<std::uint32_t>(copied.size());
-  append_payload(copied);
+  if (datagrams_ == 0) segment_ = length;
+  if (length < segment_) complete_ = true;
+  ++datagrams_;
+  load(copied);
   if (parts_used_ > 0) {
     ++parts_.front().datagrams;  // a block of the slab is filled in order
     parts_.front().bytes += length;
@@ -83,17 +86,24 @@ void send_train::append(std::span<const std::byte> copied) noexcept {
   }
 }
 
-void send_train::append(const part& single) noexcept {
-  append_payload(single.messages ? single.messages->payload : std::span(single.slab, single.bytes));
-  parts_[parts_used_++] = single;
+bool send_train::is_over() const noexcept {
+  return std::ranges::all_of(std::span(parts_).first(parts_used_), &part::gone);
 }
 
-void send_train::append_payload(std::span<const std::byte> payload) noexcept {
-  const std::size_t length = payload.size();
-  if (datagrams_ == 0) segment_ = length;
-  if (length < segment_) complete_ = true;
-  ++datagrams_;
-  bytes_ += length;
+void send_train::reload() noexcept {
+  parts_used_ -= std::ranges::remove_if(parts(), &part::gone).size();
+  vectors_ = bytes_ = datagrams_ = 0;
+  for (part each : parts()) {
+    if (refused > 0) each = each.take_first(segment_);
+    if (each.slab) load(std::span(each.slab, each.bytes));
+    for (const outgoing& message : std::span(each.messages, each.messages ? each.datagrams : 0)) load(message.payload);
+    datagrams_ += each.datagrams;
+    if (refused > 0) return;
+  }
+}
+
+void send_train::load(std::span<const std::byte> payload) noexcept {
+  bytes_ += payload.size();
   vectors_ = static_cast<std::size_t>(extend(vectors_ > 0 ? &pieces_[vectors_ - 1] : nullptr, payload) - pieces_.data()) + 1;
 }
 

@@ -41,7 +41,7 @@ class send_train final : public operation, public train_hook {
     const std::byte* slab = nullptr;
     outgoing* messages = nullptr;
     write_waiter* owner = nullptr;
-    std::uint32_t datagrams = 0;  // 0: taken out of the train, handed to others or given up
+    std::uint32_t datagrams = 0;  // 0: it has gone, or was given up
     std::uint32_t bytes = 0;
 
     bool gone() const noexcept { return datagrams == 0; }
@@ -78,10 +78,20 @@ class send_train final : public operation, public train_hook {
   /// A datagram in the slab.
   void append(std::span<const std::byte> copied) noexcept;
 
-  /// What was taken out of another train.
-  void append(const part& single) noexcept;
-
   std::span<part> parts() noexcept { return {parts_.data(), parts_used_}; }
+
+  /// The first datagram, of a train that has departed: what became of it is known.
+  part take_first() noexcept {
+    const part first = parts_.front().take_first(segment_);
+    if (parts_.front().gone()) parts_.front() = {};
+    return first;
+  }
+  /// Nothing of it is left.
+  bool is_over() const noexcept;
+  /// What is left of it is to depart again: all of it, or, once a route has refused it, its first datagram alone.
+  void reload() noexcept;
+
+  /// That depart together.
   std::size_t datagrams() const noexcept { return datagrams_; }
   std::size_t bytes() const noexcept { return bytes_; }
   std::size_t segment() const noexcept { return segment_; }
@@ -108,11 +118,11 @@ class send_train final : public operation, public train_hook {
   slab_block* block = nullptr;  // the slab memory that its payloads lie in
   bool may_park = false;        // it was refused once because the socket's buffer is full: now it waits for room
   bool zero_copy = false;       // the kernel is asked to send the payload from where it lies
-  std::size_t refused = 0;      // the length of the train's datagrams, if it was refused; and of those sent again
+  std::size_t refused = 0;      // the length of the datagrams, if a route refused the train: then they go one by one
 
  private:
   void prepare_alone(io_uring_sqe& entry) noexcept;
-  void append_payload(std::span<const std::byte> payload) noexcept;
+  void load(std::span<const std::byte> payload) noexcept;
   iovec* extend(iovec* last, std::span<const std::byte> payload) noexcept;
 
   std::size_t limit_ = 1;

@@ -5,14 +5,14 @@
 #include <cstring>
 
 #include "net/packet_socket.hpp"
-#include "net/segment_limit.hpp"
 #include "sys/socket.hpp"
 
 namespace uring6::detail {
 namespace {
 
 constexpr std::size_t most_refusing_routes = 64;
-constexpr std::size_t most_held = 64;  // trains of one conn, of the pool's 512
+constexpr std::size_t most_held = 64;   // trains of one conn, of the pool's 512
+constexpr std::size_t most_blocks = 8;  // of the slab's 64
 
 // EIO: no checksum offload (before 6.11), IPsec. EINVAL, EMSGSIZE: a segment longer than the path takes whole.
 bool refuses_trains(int result) noexcept { return result == -EIO || result == -EINVAL || result == -EMSGSIZE; }
@@ -29,6 +29,23 @@ bool fails_without_copy(int result) noexcept {
     case EIO:
     case EACCES:
     case EOPNOTSUPP:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// An answer of the network to an earlier datagram, by which a connected socket refuses the next one, whatever that is.
+bool is_answer(int result) noexcept {
+  switch (-result) {
+    case ECONNREFUSED:  // port unreachable
+    case EACCES:        // prohibited
+    case EPROTO:        // parameter problem
+    case ENOPROTOOPT:
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+    case ENETUNREACH:
+    case ENONET:
       return true;
     default:
       return false;
@@ -155,36 +172,33 @@ void sender::fail_waiting(std::error_code why) noexcept {
 }
 
 void sender::close(std::error_code why) noexcept {
-  flush();
-  loop_.drain_until([this] { return !loop_.ring().has_queued(); });
-  fail_waiting(why);
-  flying_.for_each([this](send_train& train) { loop_.ring().cancel(train); });
-  closing_ = true;
-  loop_.drain_until([this] { return flying_.empty(); });
-  while (!unsent_.empty()) {
-    send_train& train = unsent_.pop_front();
-    for (const send_train::part& each : train.parts()) {
-      if (!each.gone()) account(each, why);
-    }
-    retire(train);
-  }
-  fail_waiting(why);
-  if (block_) pool_->give_back(*std::exchange(block_, nullptr));  // taken, but nothing was put into it
+  closing_ = why;
+  do {
+    flush();
+    // What a route refuses goes again, which makes it fewer each time.
+    loop_.drain_until([this] { return held_ == parked_ || !unsent_.empty(); });
+    if (!unsent_.empty()) continue;
+    fail_waiting(why);
+    flying_.for_each([this](send_train& train) { loop_.ring().cancel(train); });
+    loop_.drain_until([this] { return flying_.empty(); });
+  } while (!unsent_.empty());
   outbound::unlink();
 }
 
 // --- trains ---
 
 std::size_t sender::limit_towards(const ip_address& to, std::size_t length) const noexcept {
-  if (!options_.trains) return 1;
   const auto refuses = [&](const refusal& each) { return each.route == to && length >= each.from; };
-  return std::ranges::any_of(refusing_, refuses) ? 1 : segment_limit();
+  return std::ranges::any_of(refusing_, refuses) ? 1 : longest_train_;
 }
 
+// A socket that does not drain must not hold what the others send with.
 send_train* sender::take_train() noexcept {
-  send_train* const train = pool_->take_train();
+  send_train* const train = held_ < most_held ? pool_->take_train(held_ == 0) : nullptr;
   if (!train) {
-    wait_for_pool();
+    // What it has does not all wait: some is back after the next enter. Who found the pool empty is first in line
+    // then.
+    if (held_ > parked_) held_ < most_held ? hurry() : loop_.expect_progress();
     return nullptr;
   }
   ++held_;
@@ -196,13 +210,6 @@ send_train* sender::take_train() noexcept {
 void sender::give_back(send_train& train) noexcept {
   --held_;
   pool_->give_back(train);
-}
-
-// A socket that does not drain must not hold what the others send with.
-send_train* sender::take_fair_share() noexcept {
-  if (held_ < most_held) return take_train();
-  if (held_ > parked_) loop_.expect_progress();
-  return nullptr;
 }
 
 // What need not be tried.
@@ -224,18 +231,7 @@ std::error_code sender::start(send_train& train, const endpoint& to, const outgo
   return train.begin(to, message.control, addressed, limit_towards(to.address, message.payload.size()));
 }
 
-void sender::wait_for_pool() noexcept {
-  outbound::unlink();
-  pool_->wait(*this);
-  starved_ = true;
-  loop_.expect_progress();  // what the others send without a word may be what it waits for
-}
-
-// Also when it waits for others to give something back: it may have got something itself meanwhile.
-void sender::hurry() noexcept {
-  if (std::exchange(starved_, false)) outbound::unlink();
-  loop_.flush_before_enter(*this);
-}
+void sender::hurry() noexcept { loop_.flush_before_enter(*this); }
 
 void sender::depart(send_train& train) noexcept {
   if (zero_copy_ && zero_copy_->takes(train)) [[unlikely]] {
@@ -246,8 +242,10 @@ void sender::depart(send_train& train) noexcept {
 }
 
 void sender::launch(send_train& train) noexcept {
-  // A quiet operation ends without a completion to wake up for: somebody may wait for it.
-  if (train.quiet() && (train.parts().front().owner || !departed_.empty())) loop_.expect_progress();
+  // A quiet operation ends without a completion to wake up for: somebody may wait for it, or the rest of the train.
+  if (train.quiet() && (train.parts().front().owner || !departed_.empty() || train.refused > 0)) {
+    loop_.expect_progress();
+  }
   flying_.push_back(train);
   loop_.ring().queue(train);
 }
@@ -255,10 +253,10 @@ void sender::launch(send_train& train) noexcept {
 void sender::retire(send_train& train) noexcept {
   if (slab_block* const block = train.block; block && --block->trains == 0) {
     if (block == block_) block_ = nullptr;
+    --blocks_;
     pool_->give_back(*block);
   }
   give_back(train);
-  if (outbound* const other = pool_->next_waiting()) loop_.flush_before_enter(*other);
   if (!writers_.empty()) hurry();
   if (!has_unsent()) {
     departed_.for_each([this](write_waiter& each) { settle(each); });
@@ -266,30 +264,34 @@ void sender::retire(send_train& train) noexcept {
 }
 
 void sender::flush() noexcept {
-  starved_ = false;
   if (open_) depart(*std::exchange(open_, nullptr));
-  while (!unsent_.empty() && resend(unsent_.front())) {
+  while (!unsent_.empty()) {
+    send_train& train = unsent_.pop_front();
+    if (train.is_over()) {
+      retire(train);
+    } else {
+      train.reload();
+      launch(train);
+    }
   }
   if (options_.coalesce) {
-    while (!writers_.empty()) {
-      write_waiter& writer = writers_.front();
-      if (!fill_slab(writer)) break;
-      settle(writer);
-    }
+    while (!writers_.empty() && fill_slab(writers_.front())) all_taken(writers_.front());
     if (open_) depart(*std::exchange(open_, nullptr));
-  } else {
-    build_trains();
   }
+  build_trains();  // of one that writes ahead: what the slab has no room for
   refuse_impatient();
-  // The next one in need was told of what came back only if nobody stood before it.
-  if (!starved_ && pool_->has_train()) {
-    if (outbound* const other = pool_->next_waiting()) loop_.flush_before_enter(*other);
-  }
 }
 
-// Nothing more goes until the socket drains: whoever would not wait for that is told.
+void sender::all_taken(write_waiter& writer) noexcept {
+  static_cast<waiting_hook&>(writer).unlink();
+  departed_.push_back(writer);
+  settle(writer);
+}
+
+// No train is left for who still waits, and none comes back until the socket drains: whoever would not wait for that is
+// told.
 void sender::refuse_impatient() noexcept {
-  if (held_ < most_held || held_ > parked_) return;
+  if (held_ > parked_) return;
   writers_.for_each([this](write_waiter& each) {
     if (each.impatient_) withdraw(each, make_error_code(std::errc::resource_unavailable_try_again));
   });
@@ -300,14 +302,12 @@ void sender::build_trains() noexcept {
   while (!writers_.empty()) {
     write_waiter& writer = writers_.front();
     if (writer.next_ == writer.messages_.size()) {
-      static_cast<waiting_hook&>(writer).unlink();
-      departed_.push_back(writer);
-      settle(writer);
+      all_taken(writer);
       continue;
     }
     const auto rest = writer.messages_.subspan(writer.next_);
     if (!train) {
-      train = take_fair_share();
+      train = take_train();
       if (!train) return;  // it comes again when one is free
       outgoing& message = rest.front();
       if (const auto error = start(*train, destination_of(message, writer.addressed_), message, writer.addressed_)) {
@@ -328,7 +328,8 @@ void sender::build_trains() noexcept {
 
 // --- writing ahead ---
 
-// Copies the writer's datagrams into the slab. False: the slab is full, the rest must wait.
+// Copies the writer's datagrams into the slab. False: the slab is full, or no train is free. The writer is suspended,
+// and the rest goes out of its own memory.
 bool sender::fill_slab(write_waiter& writer) noexcept {
   for (; writer.next_ < writer.messages_.size(); ++writer.next_) {
     outgoing& message = writer.messages_[writer.next_];
@@ -351,20 +352,12 @@ bool sender::write_ahead(const outgoing& message, bool addressed, std::error_cod
   if (error) return true;
   if (!open_ || block_->room() < length || !open_->accepts(message.payload, to, message.control)) {
     if (open_) depart(*std::exchange(open_, nullptr));
-    if (!block_ || block_->room() < length) {
-      slab_block* const fresh = pool_->take_block();
-      if (!fresh) {
-        wait_for_pool();
-        return false;
-      }
-      block_ = fresh;  // the old one goes back when its last train has gone
-    }
-    send_train* const train = take_fair_share();
+    send_train* const train = take_train();
     if (!train) return false;
     error = start(*train, to, message, addressed);
-    if (error) {
+    if (error || !find_room(length)) {
       give_back(*train);
-      return true;
+      return static_cast<bool>(error);
     }
     train->block = block_;
     ++block_->trains;
@@ -377,50 +370,76 @@ bool sender::write_ahead(const outgoing& message, bool addressed, std::error_cod
   return true;
 }
 
+// In a block of which a train is made at once: it goes back with its last train.
+bool sender::find_room(std::size_t length) noexcept {
+  if (block_ && block_->room() >= length) return true;
+  slab_block* const fresh = blocks_ < most_blocks ? pool_->take_block() : nullptr;
+  if (!fresh) return false;
+  ++blocks_;
+  block_ = fresh;
+  return true;
+}
+
 // --- what the kernel said ---
 
 bool sender::is_impatient(const send_train::part& part) noexcept { return part.owner && part.owner->impatient_; }
+bool sender::gave_up(const send_train::part& part) noexcept { return part.owner && part.owner->ended_; }
 
 void sender::finished(send_train& train, int outcome) noexcept {
   static_cast<train_hook&>(train).unlink();
   if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->look_again();
   if (train.zero_copy && copy_instead(train, outcome)) return;
-  const auto parts = train.parts();
-  const bool full = outcome == -EAGAIN && !train.may_park && !closing_;
-  const bool leaves_some = full && std::ranges::any_of(parts, is_impatient);
-  if (full && !leaves_some) {
-    ++counters_.parked;
-    ++parked_;
-    train.may_park = true;
-    launch(train);
-    refuse_impatient();
-    return;
-  }
-  if (train.may_park) --parked_;
-  const bool refused = train.datagrams() > 1 && refuses_trains(outcome);
-  if (outcome == -ECANCELED || refused || leaves_some) {
-    // Whoever gave up, or would not wait, gets its error; the others' datagrams go again, after a refusal one by one.
-    if (refused) ++counters_.refused;
-    // Without checksum offload no train goes at all; else a shorter one may.
-    train.refused = !refused ? 0 : outcome == -EIO ? 1 : train.segment();
-    for (send_train::part& each : parts) {
-      if (each.owner && each.owner->ended_) {
-        account(each, each.owner->ended_.code());
-        each = {};
-      } else if (leaves_some && is_impatient(each)) {
-        account(each, make_error_code(std::errc::resource_unavailable_try_again));
-        each = {};
-      }
+  const bool full = outcome == -EAGAIN && !train.may_park;
+  if (full) {
+    if (!closing_ && std::ranges::none_of(train.parts(), [](const auto& each) { return gave_up(each) || is_impatient(each); })) {
+      ++counters_.parked;
+      ++parked_;
+      train.may_park = true;
+      launch(train);
+      if (!writers_.empty()) hurry();  // it may be that nothing more goes
+      return;
     }
+    outcome = -ECANCELED;
+  }
+  if (std::exchange(train.may_park, false)) --parked_;
+  const bool is_train = train.datagrams() > 1;
+  const bool canceled = outcome == -ECANCELED;
+  if (is_train && refuses_trains(outcome)) {
+    ++counters_.refused;
+    // Without checksum offload no train goes at all; else a shorter one may.
+    train.refused = outcome == -EIO ? 1 : train.segment();
+  } else if (!canceled) {
+    const std::error_code error = outcome < 0 ? reason_of(outcome, train.destination()) : std::error_code{};
+    if (!error && is_train) ++counters_.trains;
+    if (!error && train.refused > 0) remember_refusal(train.destination().address, train.refused);
+    // Sent singly, only the first of them would have met the answer.
+    if (train.refused == 0 && !(is_train && !train.addressed() && is_answer(outcome))) {
+      for (const send_train::part& each : train.parts()) account(each, error);
+      retire(train);
+      return;
+    }
+    account(train.take_first(), error);
+  }
+  // Whoever gave up, or would not wait, gets its error; the others' datagrams go again.
+  for (send_train::part& each : train.parts()) {
+    std::error_code why;
+    if (gave_up(each)) {
+      why = each.owner->ended_.code();
+    } else if (full && is_impatient(each)) {
+      why = make_error_code(std::errc::resource_unavailable_try_again);
+    } else if (canceled) {
+      why = closing_;
+    }
+    if (each.gone() || !why) continue;
+    account(each, why);
+    each = {};
+  }
+  if (train.is_over()) {
+    retire(train);
+  } else {
     unsent_.push_back(train);
     hurry();
-    return;
   }
-  const std::error_code error = outcome < 0 ? reason_of(outcome, train.destination()) : std::error_code{};
-  if (!error && train.datagrams() > 1) ++counters_.trains;
-  if (!error && train.refused > 0) remember_refusal(train.destination().address, train.refused);
-  for (const send_train::part& each : parts) account(each, error);
-  retire(train);
 }
 
 // All that the kernel says of a zone that there is not: it has no route there.
@@ -444,35 +463,12 @@ bool sender::copy_instead(send_train& train, int& outcome) noexcept {
   }
   if (!fails_without_copy(outcome)) return false;
   if (is_unknown(train, outcome)) zero_copy_.reset();
-  // Whoever gave up meanwhile need not wait for another try.
-  const auto parts = train.parts();
-  const auto given_up = [](const send_train::part& each) { return each.owner && each.owner->ended_; };
-  if (closing_ || std::ranges::any_of(parts, given_up)) {
+  if (outcome == -EAGAIN) return false;
+  if (std::ranges::any_of(train.parts(), gave_up)) {  // and need not wait for another try
     outcome = -ECANCELED;
     return false;
   }
-  if (outcome == -EAGAIN) return false;
   launch(train);
-  return true;
-}
-
-// Hands the parts of a train that did not go to fresh ones. False: no train is free, the rest must wait.
-bool sender::resend(send_train& old) noexcept {
-  for (send_train::part& each : old.parts()) {
-    while (!each.gone()) {
-      send_train* const fresh = take_train();
-      if (!fresh) return false;
-      // It could be encoded before: it can again.
-      (void)fresh->begin(old.destination(), old.control(), old.addressed(), 1);
-      fresh->refused = old.refused;
-      fresh->block = old.block;
-      if (old.block) ++old.block->trains;
-      fresh->append(each.take_first(old.segment()));
-      launch(*fresh);
-    }
-  }
-  static_cast<train_hook&>(old).unlink();
-  retire(old);
   return true;
 }
 

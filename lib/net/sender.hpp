@@ -1,12 +1,13 @@
 // The writing half of a packet_conn. Writes wait in a queue until the loop is about to enter the kernel; then runs of
 // equal ones leave as trains. Every datagram gets its own result, and a train that a route refuses goes again as
-// single datagrams, once.
+// single datagrams, once, by the train itself: it leaves once for each, and needs nothing that others may hold.
 #pragma once
 
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "net/segment_limit.hpp"
 #include "net/send_pool.hpp"
 #include "net/zero_copy.hpp"
 #include "uring6/detail/packet_operations.hpp"
@@ -36,7 +37,11 @@ class sender final : outbound {
   };
 
   sender(loop_core& loop, int fd, options what)
-      : loop_(loop), fd_(fd), options_(what), pool_(send_pool::of(loop)) {
+      : loop_(loop),
+        fd_(fd),
+        options_(what),
+        longest_train_(what.trains ? segment_limit() : 1),
+        pool_(send_pool::of(loop)) {
     if (what.zero_copy_from > 0) zero_copy_ = std::make_unique<zero_copy_choice>(what.zero_copy_from);
   }
   sender(const sender&) = delete;
@@ -55,7 +60,8 @@ class sender final : outbound {
   /// Everyone who waits is withdrawn.
   void fail_waiting(std::error_code why) noexcept;
 
-  /// Sends what was written ahead, withdraws the rest, and waits for the kernel's last word.
+  /// Sends what was written ahead as far as the socket has room for it, withdraws the rest, and waits for the kernel's
+  /// last word.
   void close(std::error_code why) noexcept;
 
   void finished(send_train& train, int result) noexcept;
@@ -74,26 +80,26 @@ class sender final : outbound {
 
   void flush() noexcept override;
   void hurry() noexcept;
-  void wait_for_pool() noexcept;
   bool has_unsent() const noexcept { return open_ || !flying_.empty() || !unsent_.empty(); }
   std::error_code take_error() noexcept { return std::exchange(late_error_, {}); }
   const endpoint& destination_of(const outgoing& message, bool addressed) const noexcept {
     return addressed ? message.destination : options_.peer;
   }
   bool fill_slab(write_waiter& writer) noexcept;
+  bool find_room(std::size_t length) noexcept;
   bool write_ahead(const outgoing& message, bool addressed, std::error_code& error) noexcept;
   void refuse_impatient() noexcept;
   void build_trains() noexcept;
-  bool resend(send_train& old) noexcept;
+  void all_taken(write_waiter& writer) noexcept;
   void remember_refusal(const ip_address& route, std::size_t from) noexcept;
   void depart(send_train& train) noexcept;
   void launch(send_train& train) noexcept;
+  static bool gave_up(const send_train::part& part) noexcept;
   bool copy_instead(send_train& train, int& outcome) noexcept;
   void retire(send_train& train) noexcept;
   void account(const send_train::part& part, std::error_code error) noexcept;
   void settle(write_waiter& writer) noexcept;
   send_train* take_train() noexcept;
-  send_train* take_fair_share() noexcept;
   void give_back(send_train& train) noexcept;
   static bool is_impatient(const send_train::part& part) noexcept;
   std::error_code reason_of(int outcome, const endpoint& to) const noexcept;
@@ -104,13 +110,15 @@ class sender final : outbound {
   loop_core& loop_;
   int fd_;
   options options_;
+  std::size_t longest_train_;
   std::shared_ptr<send_pool> pool_;
   intrusive_list<write_waiter, waiting_hook> writers_;   // have something that no train has taken
   intrusive_list<write_waiter, waiting_hook> departed_;  // wait for trains only
   intrusive_list<send_train, train_hook> flying_;
-  intrusive_list<send_train, train_hook> unsent_;        // to be resent, or written ahead
+  intrusive_list<send_train, train_hook> unsent_;        // to depart again
   send_train* open_ = nullptr;                           // the train that writes ahead join
-  slab_block* block_ = nullptr;
+  slab_block* block_ = nullptr;                          // the last one taken, as long as trains are in it
+  std::size_t blocks_ = 0;                               // taken from the pool
   std::vector<refusal> refusing_;
   std::unique_ptr<zero_copy_choice> zero_copy_;          // nullptr: everything is copied
   receiver* path_mtu_reader_ = nullptr;
@@ -118,8 +126,7 @@ class sender final : outbound {
   std::size_t held_ = 0;                                 // trains taken from the pool
   std::size_t parked_ = 0;                               // of these, those that wait for room in the socket, or for
                                                          // the kernel to let go of what it does not copy
-  bool starved_ = false;                                 // waits until another sender gives something back
-  bool closing_ = false;
+  std::error_code closing_;                              // why nothing waits for room any more
   send_counters counters_;
 };
 

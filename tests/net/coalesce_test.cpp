@@ -265,6 +265,27 @@ TEST_CASE("a refused write gives its part of the slab back") {
   });
 }
 
+TEST_CASE("conns whose writes were all refused keep nothing of the slab") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop);
+    // More than there are blocks, and all stay open.
+    std::deque<packet_conn> conns;
+    for (int i = 0; i < 70; ++i) {
+      conns.push_back(open_ahead(loop));
+      const auto sent = co_await conns.back().write_to(as_payload("bad"), {.traffic_class = 256}, name_of(to));
+      CHECK(sent.error() == errc::out_of_range);
+    }
+    auto from = open_ahead(loop);
+    const auto sent = co_await from.write_to(as_payload("good"), name_of(to));
+    CHECK(sent);
+    CHECK(from.stats().sent_datagrams == 0);  // it was copied
+    const auto flushed = co_await from.flush();
+    CHECK(flushed);
+    CHECK(from.stats().sent_datagrams == 1);
+  });
+}
+
 TEST_CASE("closing sends what was written ahead") {
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -283,6 +304,44 @@ TEST_CASE("closing sends what was written ahead") {
         const auto got = co_await to.read_from(buffer);
         REQUIRE(got);
         REQUIRE(number_in(got->payload) == i);
+      }
+    }
+  });
+}
+
+TEST_CASE("closing sends what was written ahead, also where the route refuses trains") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    const endpoint there{cable.far.address, name_of(to).port};
+    bytes payload(2000);
+    bytes buffer(3000);
+    for (const bool explicitly : {true, false}) {
+      {
+        auto from = cable.near.space.run(
+            [&] { return or_throw(listen_packet(loop, "udp6", "[::]:0", {.coalesce_writes = true})); });
+        for (std::uint64_t i = 0; i < 50; ++i) {
+          std::memcpy(payload.data(), &i, sizeof i);
+          const auto sent = co_await from.write_to(payload, there);
+          REQUIRE(sent);
+        }
+        if (explicitly) {
+          REQUIRE(from.close());
+          CHECK(from.stats().refused_trains > 0);  // or this is no test
+          CHECK(from.stats().sent_datagrams == 50);
+          CHECK(from.stats().failed_datagrams == 0);
+        }
+      }
+      std::vector<bool> seen(50, false);
+      for (int i = 0; i < 50; ++i) {
+        const auto got = co_await to.read_from(buffer);
+        REQUIRE(got);
+        CHECK(got->payload.size() == 2000);
+        const auto number = number_in(got->payload);
+        REQUIRE(number < 50);
+        CHECK_FALSE(seen[number]);
+        seen[number] = true;
       }
     }
   });

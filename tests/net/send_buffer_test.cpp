@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -24,12 +25,19 @@ using namespace std::chrono_literals;
 
 /// A sender whose link is slow: what it has written stands in the queue, and counts against its send buffer.
 struct slow_link {
-  explicit slow_link(std::uint32_t octets_per_second, packet_options options = {}) {
+  explicit slow_link(std::uint32_t octets_per_second, const packet_options& options_of_conn = {},
+                     const loop_options& of_loop = {})
+      : loop(of_loop), options(options_of_conn) {
     cable.near.space.run([&] { limit_rate(cable.near.link.index, octets_per_second); });
     options.send_buffer = 16 * 1024;
-    from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0", options)); });
+    from = open();
     to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
     there = {cable.far.address, name_of(to).port};
+  }
+
+  /// Another one like `from`.
+  packet_conn open() {
+    return cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0", options)); });
   }
 
   /// Writes until a write has to wait; gives the one that waits.
@@ -48,6 +56,7 @@ struct slow_link {
 
   veth_pair cable;
   event_loop loop;
+  packet_options options;
   packet_conn from;
   packet_conn to;
   endpoint there;
@@ -137,6 +146,45 @@ TEST_CASE("a parked write hears of another thread's stop, whenever it comes", "[
   });
 }
 
+TEST_CASE("a write that is stopped before it is known that there is no room for it does not wait for room") {
+  // So that completions queue up in the kernel, and this one comes late.
+  slow_link link(1, {}, {.submission_entries = 4, .completion_entries = 4});
+  run(link.loop, [&]() -> task<> {
+    std::unique_ptr<beside> waiting;
+    std::optional<result<std::size_t>> outcome;
+    co_await link.fill(waiting, outcome);
+    const auto parked = link.from.stats().parked_sends;
+
+    std::deque<packet_conn> readers;
+    std::vector<std::unique_ptr<beside>> reads;
+    std::array<std::byte, 16> buffer;
+    for (int i = 0; i < 200; ++i) {
+      packet_conn& reader = readers.emplace_back(open_conn(link.loop));
+      reads.push_back(std::make_unique<beside>(link.loop, [&buffer, reader = &reader]() -> task<> {
+        const auto got = co_await reader->read_from(buffer);
+        REQUIRE(got);
+      }));
+    }
+    for (int i = 0; i < 100; ++i) co_await yield();
+    const auto overflows = link.loop.stats().overflows;
+    for (const packet_conn& each : readers) plain_sender(name_of(each)).send("wake");
+    co_await until([&] { return link.loop.stats().overflows > overflows; });
+
+    std::optional<result<std::size_t>> stopped;
+    beside writer(link.loop, [&]() -> task<> { stopped = co_await link.from.write_to(link.payload, link.there); });
+    co_await yield();
+    co_await yield();
+    CHECK_FALSE(reads.back()->ended());  // its completion is still in the kernel, and those after it
+    CHECK_FALSE(stopped);
+    writer.request_stop();
+    co_await writer.join();
+    REQUIRE(stopped);
+    CHECK(stopped->error() == errc::canceled);
+    CHECK(link.from.stats().parked_sends == parked);
+    for (auto& each : reads) co_await each->join();
+  });
+}
+
 TEST_CASE("a parked batch that is stopped tells which messages went") {
   slow_link link(1'000, {.send_offload = false});
   run(link.loop, [&]() -> task<> {
@@ -218,6 +266,26 @@ TEST_CASE("a parked conn that writes ahead suspends its writer, and flush waits 
     for (std::uint64_t i = 0; i < count; ++i) {
       const auto got = co_await link.to.read_from(buffer);
       REQUIRE(got);
+    }
+  });
+}
+
+TEST_CASE("closing does not wait for room: what was written ahead and finds none is counted, the rest has gone") {
+  slow_link link(1, {.send_offload = false, .coalesce_writes = true});
+  run(link.loop, [&]() -> task<> {
+    constexpr std::size_t count = 60;
+    for (const bool sent_before : {false, true}) {
+      auto from = link.open();
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto sent = co_await from.write_to(link.payload, link.there);
+        REQUIRE(sent);
+      }
+      if (sent_before) co_await until([&] { return from.stats().parked_sends > 0; });
+      REQUIRE(from.close());
+      const packet_stats at_the_end = from.stats();
+      CHECK(at_the_end.sent_datagrams > 0);
+      CHECK(at_the_end.failed_after_write > 0);
+      CHECK(at_the_end.sent_datagrams + at_the_end.failed_after_write == count);
     }
   });
 }

@@ -10,6 +10,7 @@
 #include "support/bytes.hpp"
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
+#include "support/link_control.hpp"
 #include "support/plain_sender.hpp"
 #include "support/veth_pair.hpp"
 
@@ -88,6 +89,44 @@ TEST_CASE("a train is as long as the kernel takes, and no longer") {
       for (const bytes& each : got) REQUIRE(each == payload);
     }
   });
+}
+
+TEST_CASE("a train may be as long as the longest datagram, to the octet, its last one shorter") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop);
+    auto to = open_conn(loop);
+    const endpoint there = name_of(to);
+    // 65,527 octets, and one more.
+    for (const std::size_t last : {1027U, 1028U}) {
+      std::vector<bytes> payloads;
+      for (unsigned i = 0; i < 43; ++i) payloads.push_back(counting(1500, i));
+      payloads.push_back(counting(last));
+      std::vector<outgoing> batch;
+      for (const bytes& each : payloads) batch.push_back({each, {}, there, {}});
+      const auto before = from.stats();
+      const auto submissions = loop.stats().submissions;
+      const auto sent = co_await from.write_batch(batch);
+      REQUIRE(sent);
+      CHECK(*sent == 44);
+      CHECK(from.stats().sent_trains - before.sent_trains == 1);
+      CHECK(loop.stats().submissions - submissions == (last == 1027 ? 1 : 2));
+      CHECK(from.stats().refused_trains == 0);
+      const auto got = co_await read_all(to, 44);
+      CHECK(got == payloads);
+    }
+  });
+}
+
+TEST_CASE("where the loopback interface is down it is not known how long a train may be, and later it is") {
+  const network_namespace space;
+  const auto inside = space.enter();
+  const auto limit = detail::ask_segment_limit();
+  CHECK(limit);
+  set_link(loopback_index, link_state::down);
+  CHECK_FALSE(detail::ask_segment_limit());
+  set_link(loopback_index, link_state::up);
+  CHECK(detail::ask_segment_limit() == limit);
 }
 
 TEST_CASE("trains to an IPv4 peer are no longer than IPv4 allows") {
@@ -249,6 +288,79 @@ TEST_CASE("a train that its route refuses is sent again one by one, once, and th
     REQUIRE(last);
     const auto end = co_await read_all(to, 1);
     CHECK(as_text(end[0]) == "last");
+  });
+}
+
+TEST_CASE("the datagrams of a train that its route refuses go each as what it is, the shorter last one, too") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    const endpoint there{cable.far.address, name_of(to).port};
+    // Of three writers, so that the train has as many parts.
+    std::vector<bytes> payloads;
+    for (unsigned i = 0; i < 9; ++i) payloads.push_back(counting(i < 8 ? 2000 : 1900, i));
+    std::vector<outgoing> batch;
+    for (const bytes& each : payloads) batch.push_back({each, {}, there, {}});
+    const auto all = std::span(batch);
+    std::vector<std::unique_ptr<beside>> writers;
+    for (const auto part : {all.first(1), all.subspan(1, 5), all.subspan(6)}) {
+      writers.push_back(std::make_unique<beside>(loop, [&, part]() -> task<> {
+        const auto sent = co_await from.write_batch(part);
+        REQUIRE(sent);
+        CHECK(*sent == part.size());
+      }));
+    }
+    for (auto& each : writers) co_await each->join();
+    CHECK(from.stats().refused_trains == 1);
+    CHECK(from.stats().sent_datagrams == 9);
+    const auto got = co_await read_all(to, 9);
+    CHECK(got == payloads);
+  });
+}
+
+TEST_CASE("the answer to an earlier datagram fails the first of a train, as it would a single one, and no other") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto gone = std::make_unique<packet_conn>(open_conn(loop));
+    const endpoint there = name_of(*gone);
+    auto from = dial(loop, there);
+    auto ahead = dial(loop, there, {.coalesce_writes = true});
+    REQUIRE(gone->close());
+    for (packet_conn* each : {&from, &ahead}) {
+      const auto knocked = co_await each->write(as_payload("knock"));
+      REQUIRE(knocked);
+      const auto flushed = co_await each->flush();
+      REQUIRE(flushed);  // the answer comes after it
+    }
+    auto back = or_throw(listen_packet(loop, "udp6", there.to_string()));
+
+    std::vector<outgoing> batch;
+    std::vector<bytes> payloads;
+    for (unsigned i = 0; i < 10; ++i) payloads.push_back(counting(i < 9 ? 100 : 50, i));
+    for (const bytes& each : payloads) batch.push_back({each, {}, {}, {}});
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent);
+    CHECK(*sent == 9);
+    CHECK(batch.front().error == std::errc::connection_refused);
+    for (const outgoing& each : std::span(batch).subspan(1)) CHECK_FALSE(each.error);
+    CHECK(from.stats().sent_trains == 1);
+    auto got = co_await read_all(back, 9);
+    payloads.erase(payloads.begin());
+    CHECK(got == payloads);
+
+    for (std::uint64_t i = 0; i < 10; ++i) {
+      const auto written = co_await ahead.write(numbered(i));
+      REQUIRE(written);
+    }
+    const auto late = co_await ahead.flush();
+    REQUIRE_FALSE(late);
+    CHECK(late.error() == std::errc::connection_refused);
+    CHECK(ahead.stats().failed_after_write == 1);
+    CHECK(ahead.stats().sent_datagrams == 10);  // the knock, too
+    got = co_await read_all(back, 9);
+    for (std::uint64_t i = 0; i < 9; ++i) CHECK(number_in(got[i]) == i + 1);
   });
 }
 
