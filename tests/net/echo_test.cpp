@@ -1,0 +1,152 @@
+// What an echo costs: system calls, with a peer outside of the loop, and copies.
+
+#include <sys/socket.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "support/bytes.hpp"
+#include "support/conns.hpp"
+#include "support/coroutines.hpp"
+#include "support/plain_sender.hpp"
+#include "uring6/datagram_batch.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+
+/// A client without the library, on a thread of its own: one trip after the other, each with an answer of its
+/// own.
+class client {
+ public:
+  client(const endpoint& server, std::uint64_t trips)
+      : fd_(or_throw(open_socket(AF_INET6, SOCK_DGRAM))), trips_(trips) {
+    const timeval limit{.tv_sec = patience.count(), .tv_usec = 0};
+    REQUIRE(::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
+    or_throw(connect_socket(fd_.get(), server));
+    thread_ = std::thread([this] { run(); });
+  }
+  client(const client&) = delete;
+  client& operator=(const client&) = delete;
+  ~client() { thread_.join(); }
+
+ private:
+  void run() const {
+    for (std::uint64_t i = 0; i < trips_; ++i) {
+      const numbered out(i);
+      std::array<std::byte, 16> in;
+      if (::send(fd_.get(), out.bytes.data(), out.bytes.size(), 0) < 0) return;
+      const ssize_t length = ::recv(fd_.get(), in.data(), in.size(), 0);
+      if (length < 0 || number_in(std::span(in).first(static_cast<std::size_t>(length))) != i) return;
+    }
+  }
+
+  file_descriptor fd_;
+  std::uint64_t trips_;
+  std::thread thread_;
+};
+
+/// How many enters the trips of an echo took, but for the first ones.
+task<std::uint64_t> enters_of_trips(event_loop& loop, packet_conn& server, std::uint64_t trips) {
+  constexpr std::uint64_t warm_up = 10;
+  const client peer(name_of(server), warm_up + trips);
+  std::array<std::byte, 64> buffer;
+  std::uint64_t before = 0;
+  for (std::uint64_t i = 0; i < warm_up + trips; ++i) {
+    const auto got = co_await server.read_from(buffer);
+    REQUIRE(got);
+    REQUIRE(number_in(got->payload) == i);
+    if (i == warm_up) before = loop.stats().enters;
+    if (i + 1 == warm_up + trips) before = loop.stats().enters - before;
+    const auto sent = co_await server.write_to(got->payload, got->source);
+    REQUIRE(sent);
+  }
+  const auto flushed = co_await server.flush();  // or the peer waits for its last answer
+  REQUIRE(flushed);
+  co_return before;
+}
+
+TEST_CASE("an echo of a conn that writes ahead takes exactly one system call a round trip", "[threads]") {
+  constexpr std::uint64_t trips = 1000;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto server = open_conn(loop, {.coalesce_writes = true});
+    const auto enters = co_await enters_of_trips(loop, server, trips);
+    CHECK(enters == trips - 1);
+  });
+}
+
+// Its writer is told what the kernel says of the datagram before it reads again, and that may be what it does
+// next.
+TEST_CASE("an echo of a conn that does not write ahead takes exactly two system calls a round trip",
+          "[threads]") {
+  constexpr std::uint64_t trips = 1000;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto server = open_conn(loop);
+    const auto enters = co_await enters_of_trips(loop, server, trips);
+    CHECK(enters == 2 * (trips - 1));
+  });
+}
+
+// --- copies ---
+
+/// The message of the last send that was handed to the kernel: the loop keeps it.
+const msghdr& last_message(event_loop& loop) {
+  const ::io_uring& ring = loop.core()->ring().native();
+  const unsigned mask = loop.core()->ring().features().submission_entries - 1;
+  const ::io_uring_sqe& entry = ring.sq.sqes[(ring.sq.sqe_tail - 1) & mask];
+  REQUIRE(entry.opcode == IORING_OP_SENDMSG);
+  return *reinterpret_cast<const msghdr*>(entry.addr);
+}
+
+TEST_CASE("what a batch lends is sent from where the kernel has put it, a train as one piece") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto server = open_conn(loop);
+    const bytes all = counting(2050);
+    plain_sender client(name_of(server));
+    client.send_train(all, 100);
+    datagram_batch lent;
+    const auto count = co_await server.receive(lent);
+    REQUIRE(count == 21);
+    const auto is_all = [&](const msghdr& message) {
+      return message.msg_iovlen == 1 && message.msg_iov->iov_base == (*lent.begin()).payload.data() &&
+             message.msg_iov->iov_len == all.size();
+    };
+
+    std::vector<outgoing> answers;
+    for (const datagram& each : lent) answers.push_back({each.payload, {}, each.source, {}});
+    const auto answered = co_await server.write_batch(answers);
+    REQUIRE(answered == 21);
+    CHECK(is_all(last_message(loop)));
+
+    // Written singly by coroutines that run in the same turn.
+    std::vector<std::unique_ptr<beside>> writers;
+    for (const datagram& each : lent) {
+      writers.push_back(std::make_unique<beside>(loop, [&server, each]() -> task<> {
+        const auto sent = co_await server.write_to(each.payload, each.source);
+        REQUIRE(sent);
+      }));
+    }
+    for (auto& each : writers) co_await each->join();
+    CHECK(is_all(last_message(loop)));
+    CHECK(server.stats().sent_trains == 2);
+
+    const datagram_batch::iterator second = ++lent.begin();
+    const auto alone = co_await server.write_to(second->payload, second->source);
+    REQUIRE(alone);
+    const msghdr& message = last_message(loop);
+    CHECK(message.msg_iovlen == 1);
+    CHECK(message.msg_iov->iov_base == second->payload.data());
+    CHECK(message.msg_iov->iov_len == 100);
+  });
+}
+
+}  // namespace
