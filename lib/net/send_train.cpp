@@ -4,10 +4,19 @@
 #include <netinet/udp.h>
 
 #include "ipv6/cmsg.hpp"
+#include "net/same_bytes.hpp"
 #include "net/sender.hpp"
 #include "uring/kernel_abi.hpp"
 
 namespace uring6::detail {
+namespace {
+
+template <class T>
+bool is_same(const T& one, const T& other) noexcept {
+  return same_bytes(one, other) || one == other;
+}
+
+}  // namespace
 
 std::error_code send_train::begin(const endpoint& destination, const control_message& control,
                                   bool addressed, std::size_t limit) noexcept {
@@ -26,38 +35,40 @@ std::error_code send_train::begin(const endpoint& destination, const control_mes
   return {};
 }
 
-// The loop over a batch: what it counts stays in registers.
+// The loop over a batch: what it counts stays in registers, and each message is compared with the one before it, which
+// is at hand.
 std::size_t send_train::append(std::span<outgoing> messages, bool addressed, write_waiter& from) noexcept {
   const std::size_t most = std::min(messages.size(), limit_ - datagrams_);
-  if (most == 0 || complete_) return 0;
-  if (datagrams_ == 0) segment_ = messages.front().payload.size();
+  if (most == 0) return 0;
+  outgoing* message = messages.data();
+  if (datagrams_ == 0) {
+    segment_ = message->payload.size();
+  } else if (!accepts(message->payload, addressed ? message->destination : destination_, message->control)) {
+    return 0;
+  }
+  const auto rides_along = [addressed](const outgoing& one, const outgoing& before) {
+    return is_same(one.control, before.control) && (!addressed || is_same(one.destination, before.destination));
+  };
+  outgoing* const end = message + most;
   iovec* last = vectors_ > 0 ? &pieces_[vectors_ - 1] : nullptr;
   const std::size_t segment = segment_;
-  std::size_t bytes = bytes_;
-  std::size_t count = 0;
-  bool complete = false;
-  while (count < most && !complete) {
-    outgoing& message = messages[count];
-    const std::size_t length = message.payload.size();
-    if (datagrams_ + count > 0) {
-      if (length == 0 || length > segment || bytes + length > room_ || !(message.control == control_) ||
-          (addressed && !(message.destination == destination_))) {
-        break;
-      }
-      complete = length < segment;
-    }
-    if (message.error) message.error.clear();
+  const std::size_t room = room_ - bytes_;
+  std::size_t bytes = 0;
+  std::size_t length = message->payload.size();
+  do {
+    if (message->error) message->error.clear();
     bytes += length;
-    last = extend(last, message.payload);
-    ++count;
-  }
-  if (count == 0) return 0;
-  const auto added = static_cast<std::uint32_t>(bytes - bytes_);
-  parts_[parts_used_++] = {nullptr, messages.data(), &from, static_cast<std::uint32_t>(count), added};
+    last = extend(last, message->payload);
+    ++message;
+    if (message == end || length < segment) break;
+    length = message->payload.size();
+  } while (length > 0 && length <= segment && bytes + length <= room && rides_along(message[0], message[-1]));
+  const auto count = static_cast<std::uint32_t>(message - messages.data());
+  parts_[parts_used_++] = {nullptr, messages.data(), &from, count, static_cast<std::uint32_t>(bytes)};
   vectors_ = static_cast<std::size_t>(last - pieces_.data()) + 1;
   datagrams_ += count;
-  bytes_ = bytes;
-  complete_ = complete;
+  bytes_ += bytes;
+  complete_ = message[-1].payload.size() < segment;
   return count;
 }
 

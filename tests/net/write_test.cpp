@@ -3,6 +3,7 @@
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -179,6 +180,25 @@ TEST_CASE("what may not ride along goes alone: another destination, another cont
       CHECK(got->control.traffic_class == (i < 9 ? 0 : i < 18 ? 4 : 8));
     }
     co_await read_all(other, 3);
+  });
+}
+
+TEST_CASE("messages that are equal go together, whatever their memory has held before") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop);
+    auto to = open_conn(loop);
+    std::vector<outgoing> batch(30, {as_payload("same"), {.hop_limit = 7}, name_of(to), {}});
+    for (int i = 0; i < 30; ++i) {
+      std::optional<int>& traffic_class = batch[i].control.traffic_class;
+      traffic_class = i;
+      traffic_class.reset();
+    }
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent);
+    CHECK(*sent == 30);
+    CHECK(from.stats().sent_trains == 1);
+    co_await read_all(to, 30);
   });
 }
 
