@@ -1,4 +1,5 @@
-// Answers one-shot multicast DNS queries for one name (RFC 6762, 6.7). Go: ExamplePacketConn_servingOneShotMulticastDNS.
+// Answers one-shot multicast DNS queries for one name (RFC 6762, 6.7). Go:
+// ExamplePacketConn_servingOneShotMulticastDNS.
 //
 //     mdns_responder INTERFACE NAME ADDRESS      such as: mdns_responder eth0 host.local 2001:db8::1
 #include <fmt/core.h>

@@ -138,8 +138,8 @@ int main(int argc, char** argv) {
                                       true));
   u6::icmp_filter filter;
   filter.set_all(true);
-  for (const auto type : {u6::icmp_type::time_exceeded, u6::icmp_type::echo_reply,
-                          u6::icmp_type::destination_unreachable}) {
+  for (const auto type :
+       {u6::icmp_type::time_exceeded, u6::icmp_type::echo_reply, u6::icmp_type::destination_unreachable}) {
     filter.accept(type);
   }
   u6::or_throw(pc.set_icmp_filter(filter));

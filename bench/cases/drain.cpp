@@ -85,10 +85,7 @@ class drain_contest : public contest {
     if (shape_.trains) {
       all = {{.subject = "raw gro", .vectors = {1, 4, 16}},
              {.subject = "raw multishot", .vectors = {16, 32, 64}},
-             {.subject = "raw recvmmsg",
-              .vectors = vectors,
-              .note = "the same datagrams sent singly",
-              .singly = true},
+             {.subject = "raw recvmmsg", .vectors = vectors, .note = "the same datagrams sent singly", .singly = true},
              {.subject = "uring6 read_from"},
              {.subject = "uring6 read_batch"},
              {.subject = "uring6 receive"},
@@ -124,10 +121,9 @@ class drain_contest : public contest {
 }  // namespace
 
 void add_drains(contests& all, const placement& where) {
-  for (const auto& shape :
-       {drain_shape{"drain-64", 64, false, false}, drain_shape{"drain-64-cm", 64, true, false},
-        drain_shape{"drain-1200-cm", 1200, true, false}, drain_shape{"train-64", 64, false, true},
-        drain_shape{"train-1200", 1200, false, true}}) {
+  for (const auto& shape : {drain_shape{"drain-64", 64, false, false}, drain_shape{"drain-64-cm", 64, true, false},
+                            drain_shape{"drain-1200-cm", 1200, true, false}, drain_shape{"train-64", 64, false, true},
+                            drain_shape{"train-1200", 1200, false, true}}) {
     all.push_back(std::make_unique<drain_contest>(shape, where));
   }
 }

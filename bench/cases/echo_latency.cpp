@@ -197,15 +197,12 @@ class echo_contest : public contest {
 
   std::unique_ptr<lane> open(const entrant& who, unsigned) const override {
     // What the adaptive server is measured against is a blocking one.
-    const std::string wait =
-        shape_.wait == "adaptive" && !who.subject.starts_with("uring6") ? "block" : shape_.wait;
+    const std::string wait = shape_.wait == "adaptive" && !who.subject.starts_with("uring6") ? "block" : shape_.wait;
     return std::make_unique<echo_lane>(who, wait, shape_.client_spins, where_);
   }
 
  private:
-  static std::string load_of(double rate) {
-    return rate == 0 ? "closed" : fmt::format("open, {:.0f}/s", rate);
-  }
+  static std::string load_of(double rate) { return rate == 0 ? "closed" : fmt::format("open, {:.0f}/s", rate); }
 
   echo_shape shape_;
   placement where_;
@@ -214,8 +211,8 @@ class echo_contest : public contest {
 }  // namespace
 
 void add_echo_latencies(contests& all, const placement& where) {
-  const std::vector<std::string> everybody = {
-      "raw echo", "uring6 echo", "uring6 echo simple", "asio epoll", "asio io_uring", "libuv", "go ReadFrom"};
+  const std::vector<std::string> everybody = {"raw echo",      "uring6 echo", "uring6 echo simple", "asio epoll",
+                                              "asio io_uring", "libuv",       "go ReadFrom"};
   const std::vector<std::string> spinning = {"raw echo", "uring6 echo"};
   const std::vector<double> closed_and_open = {0, 20'000};
   const std::vector<double> many_rates = {0, 2'000, 20'000, 80'000};

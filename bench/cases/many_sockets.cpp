@@ -87,8 +87,7 @@ class crowd_lane : public lane {
 
 class crowd_contest : public contest {
  public:
-  crowd_contest(crowd_shape shape, std::vector<int> cpus)
-      : shape_(std::move(shape)), cpus_(std::move(cpus)) {}
+  crowd_contest(crowd_shape shape, std::vector<int> cpus) : shape_(std::move(shape)), cpus_(std::move(cpus)) {}
 
   std::string name() const override { return shape_.name; }
   std::string unit() const override { return "ns/datagram"; }
@@ -107,8 +106,7 @@ class crowd_contest : public contest {
 
 void add_many_sockets(contests& all, const placement& where) {
   all.push_back(std::make_unique<crowd_contest>(
-      crowd_shape{
-          "sockets-10000", 10'000, 1, true, true, {{.subject = "raw epoll"}, {.subject = "uring6 receive"}}},
+      crowd_shape{"sockets-10000", 10'000, 1, true, true, {{.subject = "raw epoll"}, {.subject = "uring6 receive"}}},
       std::vector{where.subject}));
   all.push_back(std::make_unique<crowd_contest>(crowd_shape{"two-loops",
                                                             2,

@@ -43,8 +43,7 @@ class stream_lane : public lane {
     window w;
     const bookkeeper books(receiver_.ports(), receiver_, &sender_);
     const auto wanted = static_cast<double>(span.count()) / expected_ns_;
-    const std::uint64_t count =
-        std::max<std::uint64_t>(static_cast<std::uint64_t>(wanted) / chunk_, 4) * chunk_;
+    const std::uint64_t count = std::max<std::uint64_t>(static_cast<std::uint64_t>(wanted) / chunk_, 4) * chunk_;
     board_->words().consumed.store(0);
     receiver_.tell(fmt::format("consume {} {}", count, chunk_));
     sender_.tell(fmt::format("produce {} {} {}", count, chunk_, chunks_in_flight * chunk_));

@@ -28,8 +28,8 @@ struct control {
   int segment = 0;  // UDP_GRO: the size that the train is cut by, 0 for a single datagram
 
   bool as_sent() const noexcept {
-    return interface == loopback_index && traffic_class == sent_traffic_class &&
-           hop_limit == sent_hop_limit && IN6_IS_ADDR_LOOPBACK(&destination);
+    return interface == loopback_index && traffic_class == sent_traffic_class && hop_limit == sent_hop_limit &&
+           IN6_IS_ADDR_LOOPBACK(&destination);
   }
 };
 

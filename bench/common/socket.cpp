@@ -31,8 +31,7 @@ void widen_buffers(int fd) {
   constexpr int bytes = 32 << 20;
   for (const auto& [forced, plain] : {std::pair{SO_RCVBUFFORCE, SO_RCVBUF}, {SO_SNDBUFFORCE, SO_SNDBUF}}) {
     // Without CAP_NET_ADMIN the kernel gives net.core.{r,w}mem_max; a loss that follows voids the run.
-    if (::setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof bytes) != 0)
-      set_option(fd, SOL_SOCKET, plain, bytes);
+    if (::setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof bytes) != 0) set_option(fd, SOL_SOCKET, plain, bytes);
   }
 }
 

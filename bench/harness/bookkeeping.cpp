@@ -5,8 +5,7 @@
 
 namespace bench {
 
-bookkeeper::bookkeeper(std::vector<std::uint16_t> ports, const subject_process& subject,
-                       const subject_process* peer)
+bookkeeper::bookkeeper(std::vector<std::uint16_t> ports, const subject_process& subject, const subject_process* peer)
     : ports_(std::move(ports)),
       subject_(subject),
       peer_(peer),

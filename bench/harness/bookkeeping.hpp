@@ -14,8 +14,7 @@ class bookkeeper {
  public:
   /// Drops at `ports` are the window's losses; the harness's own time counts as the peer's, as does that
   /// of `peer`.
-  bookkeeper(std::vector<std::uint16_t> ports, const subject_process& subject,
-             const subject_process* peer = nullptr);
+  bookkeeper(std::vector<std::uint16_t> ports, const subject_process& subject, const subject_process* peer = nullptr);
 
   void close(window& w) const;
 

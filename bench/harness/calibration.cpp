@@ -68,8 +68,7 @@ hiccups look_for_hiccups() {
     longest = std::max(longest, gap);
     last = now;
   }
-  return {.lost_per_second_ns = static_cast<double>(lost) * 1e9 / span,
-          .longest_ns = static_cast<double>(longest)};
+  return {.lost_per_second_ns = static_cast<double>(lost) * 1e9 / span, .longest_ns = static_cast<double>(longest)};
 }
 
 /// Half a round trip between two threads that each block until the other has written.

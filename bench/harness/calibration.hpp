@@ -6,14 +6,13 @@ namespace bench {
 
 struct calibration {
   double null_syscall_ns = 0;
-  double enter_ns = 0;       ///< io_uring_enter that has nothing to do; 0 where io_uring is not to be had
-  double clock_ns = 0;       ///< a reading of CLOCK_MONOTONIC
-  double memcpy_cached = 0;  ///< GB/s, 256 KiB over and over
-  double memcpy_memory = 0;  ///< GB/s, 256 MiB
+  double enter_ns = 0;            ///< io_uring_enter that has nothing to do; 0 where io_uring is not to be had
+  double clock_ns = 0;            ///< a reading of CLOCK_MONOTONIC
+  double memcpy_cached = 0;       ///< GB/s, 256 KiB over and over
+  double memcpy_memory = 0;       ///< GB/s, 256 MiB
   double lost_per_second_ns = 0;  ///< of a processor that only reads the clock: gaps of more than 10 us
   double longest_gap_ns = 0;
-  double wake_ns =
-      0;  ///< from an eventfd's write to its blocked reader, on another processor if there is one
+  double wake_ns = 0;  ///< from an eventfd's write to its blocked reader, on another processor if there is one
 };
 
 calibration calibrate();

@@ -48,13 +48,11 @@ int run(const wishes& w) {
   raise_descriptor_limit();
   ::signal(SIGPIPE, SIG_IGN);  // a subject that ends is reported, not died of
   placement where;
-  if (w.placement == "together" || std::thread::hardware_concurrency() < 2)
-    where = {.harness = 0, .subject = 0};
+  if (w.placement == "together" || std::thread::hardware_concurrency() < 2) where = {.harness = 0, .subject = 0};
   auto contests = all_contests(where);
   if (!w.cases.empty()) {
-    std::erase_if(contests, [&](const auto& c) {
-      return std::find(w.cases.begin(), w.cases.end(), c->name()) == w.cases.end();
-    });
+    std::erase_if(contests,
+                  [&](const auto& c) { return std::find(w.cases.begin(), w.cases.end(), c->name()) == w.cases.end(); });
   }
   if (w.list) {
     for (const auto& c : contests) fmt::print("{}\n", c->name());
@@ -70,8 +68,8 @@ int run(const wishes& w) {
   auto machine = describe_machine();
   machine["placement"] = where.harness == where.subject ? "together" : "apart";
   const calibration elementary = calibrate();
-  shown.say(fmt::format("{}, {} processors, {}", machine["cpu"].get<std::string>(),
-                        machine["processors"].get<int>(), machine["kernel"].get<std::string>()));
+  shown.say(fmt::format("{}, {} processors, {}", machine["cpu"].get<std::string>(), machine["processors"].get<int>(),
+                        machine["kernel"].get<std::string>()));
   shown.say(line_of(elementary));
 
   std::vector<contest_report> reports;

@@ -37,8 +37,8 @@ std::string program_of(std::string_view subject) {
       place{"libuv", "bench-libuv"},
       place{"go ", "bench-go"},
   };
-  const auto found = std::find_if(places.begin(), places.end(),
-                                  [&](const place& p) { return subject.starts_with(p.prefix); });
+  const auto found =
+      std::find_if(places.begin(), places.end(), [&](const place& p) { return subject.starts_with(p.prefix); });
   if (found == places.end()) throw missing_subject(fmt::format("{}: no program of this name", subject));
   const auto path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / found->program;
   if (!std::filesystem::exists(path)) throw missing_subject(fmt::format("{} is not built", found->program));

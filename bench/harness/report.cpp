@@ -34,8 +34,8 @@ std::string timing_options() {
   std::ifstream file("/proc/cmdline");
   std::string found;
   for (std::string word; file >> word;) {
-    for (const char* prefix : {"mitigations=", "nested_", "haltpoll.", "cpuidle",
-                               "idle=", "isolcpus=", "nohz", "intel_idle", "processor."}) {
+    for (const char* prefix : {"mitigations=", "nested_", "haltpoll.", "cpuidle", "idle=", "isolcpus=", "nohz",
+                               "intel_idle", "processor."}) {
       if (word.starts_with(prefix)) found += (found.empty() ? "" : " ") + word;
     }
   }
@@ -81,8 +81,7 @@ json to_json(const result& r) {
   out["allocations_per_datagram"] = r.per_datagram(r.sum.allocations);
   out["syscalls_per_datagram"] = r.syscalls_per_datagram ? json(*r.syscalls_per_datagram) : json();
   out["segments_per_buffer"] =
-      r.sum.buffers == 0 ? json()
-                         : json(static_cast<double>(loss.received) / static_cast<double>(r.sum.buffers));
+      r.sum.buffers == 0 ? json() : json(static_cast<double>(loss.received) / static_cast<double>(r.sum.buffers));
   out["cpu_ns_per_datagram"] = {{"subject", r.per_datagram(r.sum.subject_cpu_ns)},
                                 {"peer", r.per_datagram(r.sum.peer_cpu_ns)}};
   if (r.sum.latencies != nullptr) out["percentiles"] = latencies_of(*r.sum.latencies);
@@ -93,22 +92,15 @@ json to_json(const result& r) {
 }
 
 json to_json(const verdict& v) {
-  json out{{"case", v.goal.contest},
-           {"what", v.goal.what},
-           {"subject", v.goal.subject},
-           {"against", v.against},
-           {"ratio", v.ratio.median},
-           {"low", v.ratio.low},
-           {"high", v.ratio.high},
-           {"at_most", v.goal.at_most},
-           {"more", v.more},
-           {"met", v.met}};
+  json out{{"case", v.goal.contest},  {"what", v.goal.what}, {"subject", v.goal.subject}, {"against", v.against},
+           {"ratio", v.ratio.median}, {"low", v.ratio.low},  {"high", v.ratio.high},      {"at_most", v.goal.at_most},
+           {"more", v.more},          {"met", v.met}};
   if (v.goal.at_most_more) out["at_most_more"] = *v.goal.at_most_more;
   return out;
 }
 
 json to_json(const finding& f) {
-  return {{"what", f.goal.what}, {"case", f.contest}, {"subject", f.subject}, {"load", f.load},
+  return {{"what", f.goal.what},  {"case", f.contest},         {"subject", f.subject}, {"load", f.load},
           {"reached", f.reached}, {"at_most", f.goal.at_most}, {"met", f.met}};
 }
 
@@ -129,9 +121,8 @@ json describe_machine() {
           {"build_type", facts::build_type}};
 }
 
-json to_json(const json& machine, const calibration& c, const effort& how,
-             const std::vector<contest_report>& reports, const std::vector<verdict>& verdicts,
-             const std::vector<finding>& findings) {
+json to_json(const json& machine, const calibration& c, const effort& how, const std::vector<contest_report>& reports,
+             const std::vector<verdict>& verdicts, const std::vector<finding>& findings) {
   json out{{"schema", 1}, {"machine", machine}};
   out["calibration"] = {{"null_syscall_ns", c.null_syscall_ns},
                         {"io_uring_enter_ns", c.enter_ns},
@@ -160,17 +151,16 @@ json to_json(const json& machine, const calibration& c, const effort& how,
 }
 
 std::string line_of(const result& r) {
-  const std::string name =
-      r.who.load.empty() ? r.who.subject : fmt::format("{} ({})", r.who.subject, r.who.load);
+  const std::string name = r.who.load.empty() ? r.who.subject : fmt::format("{} ({})", r.who.subject, r.who.load);
   if (!r.void_because.empty()) return fmt::format("  {:<34} void: {}", name, r.void_because);
   const estimate figure = r.figure();
-  std::string line = fmt::format("  {:<34} {:>9.1f}  [{:.1f}, {:.1f}] {}", name, figure.median, figure.low,
-                                 figure.high, r.unit);
+  std::string line =
+      fmt::format("  {:<34} {:>9.1f}  [{:.1f}, {:.1f}] {}", name, figure.median, figure.low, figure.high, r.unit);
   if (r.syscalls_per_datagram) line += fmt::format(", {:.3f} calls", *r.syscalls_per_datagram);
   line += fmt::format(", {:.3g} allocations", r.per_datagram(r.sum.allocations));
   if (r.sum.latencies != nullptr) {
-    line += fmt::format(", p99 {:.0f}, p99.9 {:.0f}", r.sum.latencies->quantile(0.99),
-                        r.sum.latencies->quantile(0.999));
+    line +=
+        fmt::format(", p99 {:.0f}, p99.9 {:.0f}", r.sum.latencies->quantile(0.99), r.sum.latencies->quantile(0.999));
   }
   if (r.sum.loss.dropped > 0) line += fmt::format(", {} dropped", r.sum.loss.dropped);
   if (r.bytes_per_socket) line += fmt::format(", {} bytes per socket", *r.bytes_per_socket);
@@ -183,8 +173,7 @@ std::string line_of(const verdict& v) {
   std::string line =
       fmt::format("  {:<7} {:<16} {:<48} {:.3f} [{:.3f}, {:.3f}], at most {:.2f}", v.met ? "met" : "NOT MET",
                   v.goal.contest, v.goal.what, v.ratio.median, v.ratio.low, v.ratio.high, v.goal.at_most);
-  if (v.goal.at_most_more)
-    line += fmt::format("; {:.1f} ns more, at most {:.0f}", v.more, *v.goal.at_most_more);
+  if (v.goal.at_most_more) line += fmt::format("; {:.1f} ns more, at most {:.0f}", v.more, *v.goal.at_most_more);
   return line;
 }
 
@@ -195,9 +184,8 @@ std::string line_of(const finding& f) {
 
 std::string line_of(const surroundings& around) {
   if (around.repeated_rounds == 0 && around.stolen + around.foreign < noticeable_share) return "";
-  return fmt::format(
-      "  (others took {:.1f} % of the processors, the hypervisor {:.1f} %; {} rounds were run again)",
-      100 * around.foreign, 100 * around.stolen, around.repeated_rounds);
+  return fmt::format("  (others took {:.1f} % of the processors, the hypervisor {:.1f} %; {} rounds were run again)",
+                     100 * around.foreign, 100 * around.stolen, around.repeated_rounds);
 }
 
 std::string line_of(const calibration& c) {

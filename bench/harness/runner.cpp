@@ -55,8 +55,8 @@ void add(window& sum, const window& w) {
 
 void demand_explained(const loss_account& loss) {
   if (loss.explained()) return;
-  throw void_run(fmt::format("{} sent, {} received, {} dropped by the kernel, {} bad", loss.sent,
-                             loss.received, loss.dropped, loss.bad));
+  throw void_run(fmt::format("{} sent, {} received, {} dropped by the kernel, {} bad", loss.sent, loss.received,
+                             loss.dropped, loss.bad));
 }
 
 /// Each size of vector in turn, three times over; the one with the smallest median.
@@ -73,8 +73,7 @@ unsigned fastest_vector(const contest& game, const entrant& who, std::chrono::mi
   }
   std::vector<double> medians;
   for (const auto& v : values) medians.push_back(median_of(v));
-  return who
-      .vectors[static_cast<std::size_t>(std::min_element(medians.begin(), medians.end()) - medians.begin())];
+  return who.vectors[static_cast<std::size_t>(std::min_element(medians.begin(), medians.end()) - medians.begin())];
 }
 
 std::optional<double> count_syscalls(lane& track, std::chrono::milliseconds span) {

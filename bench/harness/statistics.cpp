@@ -43,8 +43,7 @@ double median_of(std::vector<double> values) {
 
 estimate estimate_median(const std::vector<double>& values) {
   if (values.empty()) return {};
-  return bootstrap(values.size(), median_of(values),
-                   [&](const auto& drawn) { return median_of(pick(values, drawn)); });
+  return bootstrap(values.size(), median_of(values), [&](const auto& drawn) { return median_of(pick(values, drawn)); });
 }
 
 estimate estimate_ratio(const std::vector<double>& numerator, const std::vector<double>& denominator) {

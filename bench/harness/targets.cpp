@@ -10,7 +10,9 @@ bool counts(const result& r) {
 }
 
 /// There is always something to do: the subject need not wait for it.
-bool is_saturated(const result& r) { return !r.contest.starts_with("echo-") || r.contest.starts_with("echo-run"); }
+bool is_saturated(const result& r) {
+  return !r.contest.starts_with("echo-") || r.contest.starts_with("echo-run");
+}
 
 }  // namespace
 
@@ -19,11 +21,7 @@ const std::vector<target>& targets() {
       {"drain-64-cm", "read_from / raw recvmmsg", "uring6 read_from", {"raw recvmmsg"}, 1.00},
       {"drain-64-cm", "receive / raw multishot", "uring6 receive", {"raw multishot"}, 1.03, 15.0},
       {"drain-64-cm", "read_from / Go ReadFrom", "uring6 read_from", {"go ReadFrom"}, 0.25},
-      {"drain-64-cm",
-       "read_from / Asio (better build)",
-       "uring6 read_from",
-       {"asio epoll", "asio io_uring"},
-       0.62},
+      {"drain-64-cm", "read_from / Asio (better build)", "uring6 read_from", {"asio epoll", "asio io_uring"}, 0.62},
       {"train-64", "receive / raw GRO", "uring6 receive", {"raw gro"}, 1.2},
       {"train-64", "read_from / raw GRO", "uring6 read_from", {"raw gro"}, 1.6},
       {"train-64", "read_from / raw recvmmsg, sent singly", "uring6 read_from", {"raw recvmmsg"}, 0.05},
@@ -36,17 +34,9 @@ const std::vector<target>& targets() {
       {"echo-adaptive", "p50, adaptive spin / raw blocking server", "uring6 echo", {"raw echo"}, 0.35},
       {"echo-run", "echo / raw recvmmsg+sendmmsg", "uring6 echo", {"raw echo"}, 0.05},
       {"echo-run-plain", "echo / raw recvmmsg+sendmmsg, peer without GRO", "uring6 echo", {"raw echo"}, 0.15},
-      {"echo-run-single",
-       "echo / raw recvmmsg+sendmmsg, peer sends singly",
-       "uring6 echo",
-       {"raw echo"},
-       0.40},
+      {"echo-run-single", "echo / raw recvmmsg+sendmmsg, peer sends singly", "uring6 echo", {"raw echo"}, 0.40},
       {"echo-run", "echo simple / raw recvmmsg+sendmmsg", "uring6 echo simple", {"raw echo"}, 0.10},
-      {"sockets-10000",
-       "receive / raw edge-triggered epoll + recvmsg",
-       "uring6 receive",
-       {"raw epoll"},
-       1.00},
+      {"sockets-10000", "receive / raw edge-triggered epoll + recvmsg", "uring6 receive", {"raw epoll"}, 1.00},
       {"two-loops", "two loops / one loop", "uring6 two loops", {"uring6 one loop"}, 0.55},
   };
   return all;
@@ -72,8 +62,7 @@ std::vector<verdict> judge(const std::vector<contest_report>& reports) {
       if (theirs == nullptr || median_of(candidate->values) < median_of(theirs->values)) theirs = candidate;
     }
     if (ours == nullptr || theirs == nullptr) continue;
-    verdict v{
-        .goal = goal, .against = theirs->who.subject, .ratio = estimate_ratio(ours->values, theirs->values)};
+    verdict v{.goal = goal, .against = theirs->who.subject, .ratio = estimate_ratio(ours->values, theirs->values)};
     v.more = median_of(ours->values) - median_of(theirs->values);
     v.met = v.ratio.median <= goal.at_most && (!goal.at_most_more || v.more <= *goal.at_most_more);
     verdicts.push_back(std::move(v));

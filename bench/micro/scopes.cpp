@@ -30,7 +30,9 @@ task<> start_and_stop(std::size_t count) {
 TEST_CASE("scopes: many sleepers started and stopped") {
   event_loop loop;
   for (const std::size_t count : {1'000U, 100'000U}) {
-    BENCHMARK(std::to_string(count) + " sleepers") { loop.run(start_and_stop(count)); };
+    BENCHMARK(std::to_string(count) + " sleepers") {
+      loop.run(start_and_stop(count));
+    };
   }
 }
 

@@ -58,8 +58,7 @@ class receiver : public asio_subject {
     std::array<std::byte, largest_payload> payload;
     udp::endpoint source;
     while (seen_.datagrams < total) {
-      const std::size_t size =
-          co_await socket_.async_receive_from(asio::buffer(payload), source, use_awaitable);
+      const std::size_t size = co_await socket_.async_receive_from(asio::buffer(payload), source, use_awaitable);
       seen_.take_train(payload.data(), size, 0);
     }
   }
@@ -76,8 +75,7 @@ class sender : public asio_subject {
   awaitable<> work(std::uint64_t total) override {
     for (; seen_.datagrams < total; ++seen_.datagrams) {
       write_stamp(payload_.data(), payload_.size(), seen_.datagrams);
-      co_await socket_.async_send_to(asio::buffer(payload_), to_[seen_.datagrams % to_.size()],
-                                     use_awaitable);
+      co_await socket_.async_send_to(asio::buffer(payload_), to_[seen_.datagrams % to_.size()], use_awaitable);
     }
   }
 
@@ -94,8 +92,7 @@ class echo : public asio_subject {
     std::array<std::byte, largest_payload> payload;
     udp::endpoint source;
     while (seen_.datagrams < total) {
-      const std::size_t size =
-          co_await socket_.async_receive_from(asio::buffer(payload), source, use_awaitable);
+      const std::size_t size = co_await socket_.async_receive_from(asio::buffer(payload), source, use_awaitable);
       seen_.take_train(payload.data(), size, 0);
       co_await socket_.async_send_to(asio::buffer(payload.data(), size), source, use_awaitable);
     }

@@ -69,8 +69,7 @@ class receiver : public uv_subject {
     *out = uv_buf_init(reinterpret_cast<char*>(room.data()), static_cast<unsigned>(room.size()));
   }
 
-  static void received(uv_udp_t* socket, ssize_t size, const uv_buf_t* buffer, const sockaddr* source,
-                       unsigned) {
+  static void received(uv_udp_t* socket, ssize_t size, const uv_buf_t* buffer, const sockaddr* source, unsigned) {
     if (source == nullptr) return;  // a batch is over, or there was nothing
     auto& self = *static_cast<receiver*>(static_cast<uv_subject*>(socket->data));
     const auto length = static_cast<std::size_t>(succeed(static_cast<int>(size), "recvmmsg"));
@@ -109,8 +108,7 @@ class echo : public receiver {
     idle_.pop_back();
     std::copy_n(reinterpret_cast<const std::byte*>(buffer.base), size, mine.payload.begin());
     mine.request.data = this;
-    const uv_buf_t text =
-        uv_buf_init(reinterpret_cast<char*>(mine.payload.data()), static_cast<unsigned>(size));
+    const uv_buf_t text = uv_buf_init(reinterpret_cast<char*>(mine.payload.data()), static_cast<unsigned>(size));
     succeed(uv_udp_send(&mine.request, &socket_, &text, 1, source, sent), "uv_udp_send");
   }
 

@@ -87,9 +87,7 @@ class session {
     if (words[0] == "work") {
       report([&, count = argument(1)] { work(count); });
     } else if (words[0] == "produce") {
-      report([&, count = argument(1), chunk = argument(2), window = argument(3)] {
-        produce(count, chunk, window);
-      });
+      report([&, count = argument(1), chunk = argument(2), window = argument(3)] { produce(count, chunk, window); });
     } else if (words[0] == "consume") {
       report([&, count = argument(1), chunk = argument(2)] { consume(count, chunk); });
     } else if (words[0] == "serve") {
@@ -128,13 +126,11 @@ class session {
     job();
     const std::uint64_t ns = now_ns() - start;
     const tally& after = subject_.seen();
-    const auto answer =
-        fmt::format("done ns={} datagrams={} bad={} sum={} controls={} buffers={} allocations={}\n", ns,
-                    after.datagrams - before.datagrams, after.bad - before.bad,
-                    after.sequence_sum - before.sequence_sum, after.controls - before.controls,
-                    after.buffers - before.buffers, board_.allocations.load() - allocations);
-    if (::write(STDOUT_FILENO, answer.data(), answer.size()) < 0)
-      throw std::runtime_error("the harness has gone");
+    const auto answer = fmt::format("done ns={} datagrams={} bad={} sum={} controls={} buffers={} allocations={}\n", ns,
+                                    after.datagrams - before.datagrams, after.bad - before.bad,
+                                    after.sequence_sum - before.sequence_sum, after.controls - before.controls,
+                                    after.buffers - before.buffers, board_.allocations.load() - allocations);
+    if (::write(STDOUT_FILENO, answer.data(), answer.size()) < 0) throw std::runtime_error("the harness has gone");
   }
 
   subject& subject_;
@@ -152,8 +148,8 @@ int run(int argc, char** argv) {
     apply(wanted, word.substr(0, equals), word.substr(equals + 1));
   }
   const auto table = subjects();
-  const auto chosen = std::find_if(table.begin(), table.end(),
-                                   [&](const entry& e) { return e.role == argv[1] && e.name == argv[2]; });
+  const auto chosen =
+      std::find_if(table.begin(), table.end(), [&](const entry& e) { return e.role == argv[1] && e.name == argv[2]; });
   if (chosen == table.end()) return no_such_subject;
 
   board& shared = *map_board(board_descriptor);

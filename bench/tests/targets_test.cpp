@@ -39,9 +39,9 @@ TEST_CASE("a_ratio_at_its_limit_is_met_and_one_above_is_not") {
 }
 
 TEST_CASE("the_better_build_of_a_peer_counts") {
-  const auto all = judge({report_of("drain-64-cm", {measured("drain-64-cm", "uring6 read_from", 700),
-                                                    measured("drain-64-cm", "asio epoll", 1000),
-                                                    measured("drain-64-cm", "asio io_uring", 2000)})});
+  const auto all = judge({report_of(
+      "drain-64-cm", {measured("drain-64-cm", "uring6 read_from", 700), measured("drain-64-cm", "asio epoll", 1000),
+                      measured("drain-64-cm", "asio io_uring", 2000)})});
   const verdict* asio = find(all, "Asio");
   REQUIRE(asio != nullptr);
   CHECK(asio->against == "asio epoll");
@@ -78,8 +78,7 @@ TEST_CASE("a_limit_is_judged_by_uring6s_worst_result") {
   peer.sum.allocations = 100;
   peer.syscalls_per_datagram = 1;
   const auto finding_of = [](const std::vector<finding>& all, const std::string& what) {
-    const auto found =
-        std::ranges::find_if(all, [&](const finding& f) { return f.goal.what.starts_with(what); });
+    const auto found = std::ranges::find_if(all, [&](const finding& f) { return f.goal.what.starts_with(what); });
     REQUIRE(found != all.end());
     return *found;
   };

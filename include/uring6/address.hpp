@@ -91,9 +91,7 @@ class URING6_EXPORT ip_address {
   constexpr bool is_unspecified() const noexcept { return is(any()) || is(v4_mapped({})); }
 
   /// ::1 or 127.0.0.0/8
-  constexpr bool is_loopback() const noexcept {
-    return is(loopback()) || (is_v4_mapped() && bytes_[12] == 127);
-  }
+  constexpr bool is_loopback() const noexcept { return is(loopback()) || (is_v4_mapped() && bytes_[12] == 127); }
 
   /// ff00::/8 or 224.0.0.0/4
   constexpr bool is_multicast() const noexcept {
@@ -116,9 +114,7 @@ class URING6_EXPORT ip_address {
   }
 
   /// May be one host's own address: not unspecified, multicast or 255.255.255.255.
-  constexpr bool is_unicast() const noexcept {
-    return !is_unspecified() && !is_multicast() && !is_v4_broadcast();
-  }
+  constexpr bool is_unicast() const noexcept { return !is_unspecified() && !is_multicast() && !is_v4_broadcast(); }
 
   /// A group for source-specific multicast: ff3x::/32 (RFC 4607) or 232.0.0.0/8.
   constexpr bool is_source_specific() const noexcept {
@@ -145,8 +141,7 @@ class URING6_EXPORT ip_address {
 
   /// The solicited-node group of this address, ff02::1:ffxx:xxxx (RFC 4291, 2.7.1), in the same zone.
   constexpr ip_address solicited_node() const noexcept {
-    return ip_address({0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, bytes_[13], bytes_[14], bytes_[15]},
-                      zone_);
+    return ip_address({0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, bytes_[13], bytes_[14], bytes_[15]}, zone_);
   }
 
   /// The zone counts: fe80::1%2 and fe80::1%3 are two addresses, and neither is fe80::1.

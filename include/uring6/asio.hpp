@@ -66,8 +66,8 @@ class asio_bridge {
   /// what it throws. Asio's cancellation (a cancellation signal, operator||, …) is a stop request to it: it
   /// ends with `errc::canceled`, or with a value that was there before.
   template <detail::awaitable A>
-  asio::awaitable<std::conditional_t<std::is_void_v<detail::await_result<A>>, void, detail::await_value<A>>>
-  await(A&& awaited) {
+  asio::awaitable<std::conditional_t<std::is_void_v<detail::await_result<A>>, void, detail::await_value<A>>> await(
+      A&& awaited) {
     return run(*this, std::make_unique<bridged<A>>(*this, static_cast<A&&>(awaited)));
   }
 
@@ -155,12 +155,10 @@ class asio_bridge {
   };
 
   template <class A>
-  static asio::awaitable<
-      std::conditional_t<std::is_void_v<detail::await_result<A>>, void, detail::await_value<A>>>
-  run(asio_bridge&, std::unique_ptr<bridged<A>> operation) {
+  static asio::awaitable<std::conditional_t<std::is_void_v<detail::await_result<A>>, void, detail::await_value<A>>> run(
+      asio_bridge&, std::unique_ptr<bridged<A>> operation) {
     const auto begin = [](auto handler, bridged<A>* what) { what->start(std::move(handler)); };
-    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(begin, asio::use_awaitable,
-                                                                          operation.get());
+    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(begin, asio::use_awaitable, operation.get());
     if constexpr (std::is_void_v<detail::await_result<A>>) {
       operation->take();
     } else {

@@ -67,9 +67,8 @@ class channel {
  public:
   /// Throws std::invalid_argument for a capacity of 0.
   explicit channel(std::size_t capacity)
-      : buffer_(capacity > 0
-                    ? capacity
-                    : throw std::invalid_argument("uring6: a channel needs a capacity of 1 or more")),
+      : buffer_(capacity > 0 ? capacity
+                             : throw std::invalid_argument("uring6: a channel needs a capacity of 1 or more")),
         room_(mutex_, capacity),
         items_(mutex_, 0) {}
   channel(const channel&) = delete;
@@ -77,9 +76,7 @@ class channel {
 
   /// Waits for room and puts `value` in. It is moved from only if that succeeds. Errors: `errc::closed`,
   /// `errc::canceled`, `errc::wrong_thread` outside of a running loop. Go: c <- value.
-  [[nodiscard("co_await it")]] detail::send_operation<T, T&> send(T&& value) noexcept {
-    return {*this, value};
-  }
+  [[nodiscard("co_await it")]] detail::send_operation<T, T&> send(T&& value) noexcept { return {*this, value}; }
   [[nodiscard("co_await it")]] detail::send_operation<T, T> send(const T& value) { return {*this, value}; }
 
   /// Waits for a value. Errors: `errc::closed` when the channel is closed and empty, `errc::canceled`,

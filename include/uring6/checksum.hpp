@@ -21,7 +21,6 @@ URING6_EXPORT std::uint16_t internet_checksum(std::span<const std::byte> bytes) 
 ///
 /// ICMPv6, OSPF and others send the result as it is; UDP sends 0xffff for 0.
 URING6_EXPORT std::uint16_t upper_layer_checksum(std::span<const std::byte> packet, const ip_address& source,
-                                                 const ip_address& destination,
-                                                 ip_protocol protocol) noexcept;
+                                                 const ip_address& destination, ip_protocol protocol) noexcept;
 
 }  // namespace uring6

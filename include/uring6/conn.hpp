@@ -24,7 +24,8 @@ class URING6_EXPORT conn {
   explicit conn(const tcp_conn& of) noexcept;
   explicit conn(const tcp_listener& of) noexcept;  ///< What its connections inherit.
 
-  /// 0 to 255: six bits DSCP, two bits ECN, which TCP sets itself: it keeps its own there. IPV6_TCLASS. Go: TrafficClass.
+  /// 0 to 255: six bits DSCP, two bits ECN, which TCP sets itself: it keeps its own there. IPV6_TCLASS. Go:
+  /// TrafficClass.
   result<int> traffic_class() const;
   /// `errc::out_of_range`; ENOPROTOOPT of an IPv4 socket, ENOTSOCK. -1: the system's. Go: SetTrafficClass.
   result<void> set_traffic_class(int traffic_class) const;

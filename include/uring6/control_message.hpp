@@ -145,8 +145,7 @@ constexpr std::size_t control_space(control_flags flags) noexcept {
 }
 
 /// The bytes that `encode` writes for `message`, when it does not refuse it.
-constexpr std::size_t encoded_size(const control_message& message,
-                                   peer_family peer = peer_family::ipv6) noexcept {
+constexpr std::size_t encoded_size(const control_message& message, peer_family peer = peer_family::ipv6) noexcept {
   std::size_t total = 0;
   if (message.traffic_class) total += control_space(sizeof(int));
   if (message.hop_limit) total += control_space(sizeof(int));
@@ -157,8 +156,7 @@ constexpr std::size_t encoded_size(const control_message& message,
 }
 
 /// Enough bytes for any control message that can be sent.
-inline constexpr std::size_t max_encoded_size =
-    2 * control_space(sizeof(int)) + control_space(sizeof(in6_pktinfo));
+inline constexpr std::size_t max_encoded_size = 2 * control_space(sizeof(int)) + control_space(sizeof(in6_pktinfo));
 
 /// Writes the control bytes (`msg_control`) that send a datagram with `message`; allocates nothing.
 ///

@@ -146,8 +146,7 @@ class URING6_EXPORT descriptor_transfer final : public descriptor_operation {
 /// Reads at most as much as `into` holds, from where the descriptor stands. Returns how many bytes; 0 at the
 /// end. `into` must live until then. A signal that interrupts it (EINTR) is not seen. read(2). Go:
 /// os.File.Read.
-[[nodiscard("co_await it")]] inline detail::descriptor_transfer read(int fd,
-                                                                     std::span<std::byte> into) noexcept {
+[[nodiscard("co_await it")]] inline detail::descriptor_transfer read(int fd, std::span<std::byte> into) noexcept {
   return {fd, into, detail::descriptor_transfer::at_position};
 }
 
@@ -161,15 +160,14 @@ class URING6_EXPORT descriptor_transfer final : public descriptor_operation {
 /// Writes at most all of `from`, where the descriptor stands. Returns how many bytes were taken: fewer where
 /// a pipe or a disk is full. `from` must stay as it is until then. A pipe without a reader is EPIPE, and
 /// SIGPIPE unless the program ignores it. write(2). Go: os.File.Write.
-[[nodiscard("co_await it")]] inline detail::descriptor_transfer write(
-    int fd, std::span<const std::byte> from) noexcept {
+[[nodiscard("co_await it")]] inline detail::descriptor_transfer write(int fd,
+                                                                      std::span<const std::byte> from) noexcept {
   return {fd, from, detail::descriptor_transfer::at_position};
 }
 
 /// Writes at `offset` bytes from the beginning of a file, and leaves its position. pwrite(2). Go:
 /// os.File.WriteAt.
-[[nodiscard("co_await it")]] inline detail::descriptor_transfer write_at(int fd,
-                                                                         std::span<const std::byte> from,
+[[nodiscard("co_await it")]] inline detail::descriptor_transfer write_at(int fd, std::span<const std::byte> from,
                                                                          std::uint64_t offset) noexcept {
   return {fd, from, offset};
 }

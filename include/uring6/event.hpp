@@ -30,9 +30,7 @@ class event {
   event& operator=(const event&) = delete;
 
   /// Waits until the event is set. Errors: `errc::canceled`; `errc::wrong_thread` outside of a running loop.
-  [[nodiscard("co_await it")]] detail::event_operation wait() noexcept {
-    return detail::event_operation(line_);
-  }
+  [[nodiscard("co_await it")]] detail::event_operation wait() noexcept { return detail::event_operation(line_); }
 
   /// Lets all pass who wait, and all who come, until `reset`.
   void set() noexcept {

@@ -34,8 +34,8 @@ struct loop_options {
   /// looks at the kernel and at the other coroutines again. At least 1.
   unsigned budget = 512;
   /// How long to look for completions before going to sleep, at most 10 s. 0: sleep at once. Worth its processor time
-  /// where a wake-up costs more than the wait (virtual machines, request-response at low latency). It adapts: where four
-  /// spins in a row were in vain, only one wait in eight spins, until one finds something again.
+  /// where a wake-up costs more than the wait (virtual machines, request-response at low latency). It adapts: where
+  /// four spins in a row were in vain, only one wait in eight spins, until one finds something again.
   std::chrono::microseconds spin{0};
   /// How long a sleep lets completions gather, at most 1 s: a loop with nothing to do sleeps at least that long unless
   /// 32 sockets are ready, then takes all that is there with one system call; if nothing is, it wakes for the first
@@ -101,8 +101,9 @@ class URING6_EXPORT event_loop {
   // --- inside of somebody else's loop: epoll, Asio, sd-event, libuv ---
 
   /// A descriptor that is readable (poll(2), epoll level- or edge-triggered) when `poll` has something to do, but
-  /// for timers; always the same one, made and readable at the first call. The loop's: neither read nor close it. An eventfd that the ring is registered
-  /// with (IORING_REGISTER_EVENTFD). Errors: EMFILE; `errc::wrong_thread`, `errc::forked`.
+  /// for timers; always the same one, made and readable at the first call. The loop's: neither read nor close it. An
+  /// eventfd that the ring is registered with (IORING_REGISTER_EVENTFD). Errors: EMFILE; `errc::wrong_thread`,
+  /// `errc::forked`.
   result<int> descriptor();
 
   /// Runs what is ready, without sleeping: on the thread that the loop belongs to, whenever `descriptor` is readable,
@@ -146,8 +147,7 @@ class URING6_EXPORT event_loop {
 template <std::invocable F>
 void event_loop::post(F f) {
   auto state = std::make_unique<F>(std::move(f));
-  post_call([](void* raw) { (*static_cast<F*>(raw))(); }, [](void* raw) { delete static_cast<F*>(raw); },
-            state.get());
+  post_call([](void* raw) { (*static_cast<F*>(raw))(); }, [](void* raw) { delete static_cast<F*>(raw); }, state.get());
   state.release();
 }
 

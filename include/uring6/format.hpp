@@ -126,8 +126,7 @@ inline void write_control_message(const control_message& message, fmt::memory_bu
 /// arrival in seconds since 1970: "time=1700000000.000000001"; "none" if none is.
 template <>
 struct fmt::formatter<uring6::control_message>
-    : uring6::format_detail::by_appending<uring6::control_message,
-                                          uring6::format_detail::write_control_message> {};
+    : uring6::format_detail::by_appending<uring6::control_message, uring6::format_detail::write_control_message> {};
 
 /// All fields in Go's order: `to_string(header)`.
 template <>
@@ -186,8 +185,7 @@ struct fmt::formatter<uring6::interface_address>
 /// "2: eth0 <up|broadcast|multicast|running> mtu 1500 02:00:5e:10:00:01": `to_string(interface)`.
 template <>
 struct fmt::formatter<uring6::interface>
-    : uring6::format_detail::by_appending<uring6::interface,
-                                          uring6::format_detail::write_text<uring6::interface>> {};
+    : uring6::format_detail::by_appending<uring6::interface, uring6::format_detail::write_text<uring6::interface>> {};
 
 /// Statistics: "{}" for the line of `to_string`, with the format specification of a string, "{:j}" for `to_json`.
 template <uring6::has_counters Stats>

@@ -32,12 +32,12 @@ enum class interface_flags : std::uint32_t {
 /// What state an address is in. The bits are the kernel's.
 enum class address_flags : std::uint32_t {
   none = 0,
-  temporary = 0x1,    ///< A privacy address (RFC 8981); of an IPv4 address: a secondary one. IFA_F_TEMPORARY
-  optimistic = 0x4,   ///< Usable before its uniqueness is proved (RFC 4429). IFA_F_OPTIMISTIC
-  duplicate = 0x8,    ///< Taken by another host, and unusable. IFA_F_DADFAILED
-  deprecated = 0x20,  ///< Its preferred lifetime is over: not for new conversations. IFA_F_DEPRECATED
-  tentative = 0x40,   ///< Not proved unique yet, and not usable. IFA_F_TENTATIVE
-  permanent = 0x80,   ///< Configured by hand. IFA_F_PERMANENT
+  temporary = 0x1,         ///< A privacy address (RFC 8981); of an IPv4 address: a secondary one. IFA_F_TEMPORARY
+  optimistic = 0x4,        ///< Usable before its uniqueness is proved (RFC 4429). IFA_F_OPTIMISTIC
+  duplicate = 0x8,         ///< Taken by another host, and unusable. IFA_F_DADFAILED
+  deprecated = 0x20,       ///< Its preferred lifetime is over: not for new conversations. IFA_F_DEPRECATED
+  tentative = 0x40,        ///< Not proved unique yet, and not usable. IFA_F_TENTATIVE
+  permanent = 0x80,        ///< Configured by hand. IFA_F_PERMANENT
   stable_privacy = 0x800,  ///< Made from a secret (RFC 7217). IFA_F_STABLE_PRIVACY
 };
 

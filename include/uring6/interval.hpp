@@ -42,9 +42,7 @@ class URING6_EXPORT interval {
   /// Waits for the next tick. Returns how many ticks have been missed since the last one, 0 when in time:
   /// they are over, and do not come any more. Errors: `errc::out_of_range` for a bad period,
   /// `errc::canceled`, `errc::wrong_thread`.
-  [[nodiscard("co_await it")]] detail::tick_operation tick() noexcept {
-    return detail::tick_operation(*this);
-  }
+  [[nodiscard("co_await it")]] detail::tick_operation tick() noexcept { return detail::tick_operation(*this); }
 
   /// When the next tick is due.
   std::chrono::steady_clock::time_point next() const noexcept { return next_; }

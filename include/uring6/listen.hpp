@@ -47,8 +47,8 @@ struct packet_options {
   /// used, and longer datagrams are cut (`truncated`).
   std::size_t longest_datagram = 0;
   /// Writes complete as soon as they are copied, and leave together when the loop next enters the kernel. An error is
-  /// then reported by the next write (which is not sent), by `flush`, and in the counters. What there is no room to copy
-  /// (2 MiB for a conn, 16 MiB for all of a loop) is written as without this.
+  /// then reported by the next write (which is not sent), by `flush`, and in the counters. What there is no room to
+  /// copy (2 MiB for a conn, 16 MiB for all of a loop) is written as without this.
   bool coalesce_writes = false;
   /// Octets from which a send (a datagram, or a train of them) goes without a copy: the device fetches the payload from
   /// the caller's memory. 0: never. Worth while for trains of at least some 16 KiB on devices that gather and compute
@@ -65,9 +65,10 @@ struct packet_options {
 ///
 /// `network`:
 /// - "udp6" (IPv6 only) or "udp" (dual stack: IPv4 peers appear as v4-mapped addresses);
-/// - "ip6:ipv6-icmp", "ip6:ospf", "ip6:89", …: raw IPv6, the payload behind the IPv6 header and its extension headers of
-///   packets of one protocol, by name (/etc/protocols) or number. CAP_NET_RAW (EPERM). Endpoints have port 0. "ip6:255" only sends: whole
-///   packets, whose header the caller writes (`header::encode`).
+/// - "ip6:ipv6-icmp", "ip6:ospf", "ip6:89", …: raw IPv6, the payload behind the IPv6 header and its extension headers
+/// of
+///   packets of one protocol, by name (/etc/protocols) or number. CAP_NET_RAW (EPERM). Endpoints have port 0. "ip6:255"
+///   only sends: whole packets, whose header the caller writes (`header::encode`).
 /// - "icmp6": ICMPv6 echo without a privilege: requests out, their replies in. The kernel writes the identifier, which
 ///   is `local_endpoint().port`, and delivers what bears it. EACCES unless a group of the process is in
 ///   net.ipv4.ping_group_range. Go: icmp.ListenPacket("udp6", …).
@@ -90,18 +91,21 @@ URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_vi
 URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network, std::string_view address,
                                               const packet_options& options = {});
 
-/// Takes a socket over that somebody else has opened (socket activation, another library, `release`): AF_INET6, and UDP, raw or
-/// ICMPv6, bound or connected as it is. The conn owns it and closes it; after an error it is still the caller's.
+/// Takes a socket over that somebody else has opened (socket activation, another library, `release`): AF_INET6, and
+/// UDP, raw or ICMPv6, bound or connected as it is. The conn owns it and closes it; after an error it is still the
+/// caller's.
 ///
 /// Of `options` only those count that can be set on an open socket: receive_offload, send_offload, longest_datagram,
-/// coalesce_writes, zero_copy_from. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all its descriptors).
+/// coalesce_writes, zero_copy_from. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all its
+/// descriptors).
 ///
 /// Errors: EBADF, ENOTSOCK; address_family_not_supported for other than AF_INET6; wrong_protocol_type for a stream or a
 /// protocol that is no conn's. Go: net.FilePacketConn.
 URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options = {});
 
-/// The same for a socket that stays the caller's: the conn works on a duplicate of the descriptor, and closing either leaves
-/// the other open. Both read the same datagrams, each of which goes to one of them. Errors: as `adopt_packet`, EMFILE.
+/// The same for a socket that stays the caller's: the conn works on a duplicate of the descriptor, and closing either
+/// leaves the other open. Both read the same datagrams, each of which goes to one of them. Errors: as `adopt_packet`,
+/// EMFILE.
 URING6_EXPORT result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options = {});
 
 }  // namespace uring6

@@ -36,9 +36,9 @@ struct listen_group_options {
 namespace detail {
 
 /// A socket for each loop, opened on its thread; on an error none.
-URING6_EXPORT result<std::vector<std::shared_ptr<packet_conn>>> open_group(
-    loop_group& group, std::string_view network, std::string_view address,
-    const listen_group_options& options);
+URING6_EXPORT result<std::vector<std::shared_ptr<packet_conn>>> open_group(loop_group& group, std::string_view network,
+                                                                           std::string_view address,
+                                                                           const listen_group_options& options);
 
 }  // namespace detail
 
@@ -53,9 +53,9 @@ URING6_EXPORT bpf::program steer_by_cpu(const loop_group& group);
 /// `bpf::check`; resource_deadlock_would_occur on a thread of the group, `errc::closed` if the group has
 /// ended.
 template <class Serve>
-requires std::invocable<Serve&, packet_conn> result<endpoint> listen_group(
-    loop_group& group, std::string_view network, std::string_view address, Serve serve,
-    const listen_group_options& options = {}) {
+requires std::invocable<Serve&, packet_conn> result<endpoint> listen_group(loop_group& group, std::string_view network,
+                                                                           std::string_view address, Serve serve,
+                                                                           const listen_group_options& options = {}) {
   auto opened = detail::open_group(group, network, address, options);
   if (!opened) return fail(opened.error());
   const auto where = opened->front()->local_endpoint();

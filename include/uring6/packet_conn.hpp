@@ -78,8 +78,8 @@ class URING6_EXPORT packet_conn {
   /// Sends one datagram to `destination`, with this control message. Waits until the kernel has taken it (on a conn
   /// that coalesces writes: until it is copied). `payload` must stay as it is until then.
   ///
-  /// That wait is a system call of its own when the loop has nothing else to do: an echo takes two a round trip, on a conn
-  /// that coalesces writes one.
+  /// That wait is a system call of its own when the loop has nothing else to do: an echo takes two a round trip, on a
+  /// conn that coalesces writes one.
   ///
   /// Returns the length. Errors: `errc::too_long`; those of `encode`; already_connected on a connected conn; the
   /// kernel's: EINVAL for a source address that is not this host's, ENODEV, ENETUNREACH, EMSGSIZE with
@@ -116,9 +116,7 @@ class URING6_EXPORT packet_conn {
 
   /// Waits until all that was written ahead (`coalesce_writes`) has been taken by the kernel; an error if a datagram
   /// was refused since the last time one was reported.
-  [[nodiscard("co_await it")]] detail::flush_operation flush() noexcept {
-    return detail::flush_operation(socket());
-  }
+  [[nodiscard("co_await it")]] detail::flush_operation flush() noexcept { return detail::flush_operation(socket()); }
 
   // --- control messages ---
 
@@ -212,11 +210,11 @@ class URING6_EXPORT packet_conn {
 
   // --- raw IP and ICMPv6 (RFC 3542, sections 3.1 and 3.2) ---
 
-  /// Where in the payload the kernel writes and verifies the checksum, octets; nothing: nowhere. Raw IP only, ENOPROTOOPT
-  /// of others. ICMPv6 has 2. IPV6_CHECKSUM. Go: Checksum, which cannot say that it is off.
+  /// Where in the payload the kernel writes and verifies the checksum, octets; nothing: nowhere. Raw IP only,
+  /// ENOPROTOOPT of others. ICMPv6 has 2. IPV6_CHECKSUM. Go: Checksum, which cannot say that it is off.
   result<std::optional<int>> checksum() const;
-  /// An even offset from 0 (an odd one: EINVAL), or nothing. A payload that ends before it is refused when sent (EINVAL);
-  /// what arrives with a wrong checksum is dropped. Go: SetChecksum.
+  /// An even offset from 0 (an odd one: EINVAL), or nothing. A payload that ends before it is refused when sent
+  /// (EINVAL); what arrives with a wrong checksum is dropped. Go: SetChecksum.
   result<void> set_checksum(std::optional<int> offset);
 
   /// Which ICMPv6 messages are delivered. On a conn of "ip6:ipv6-icmp" only: EOPNOTSUPP of other raw ones, else

@@ -30,10 +30,10 @@ struct URING6_EXPORT probe_report {
   bool zero_copy_send = false;
 
   // The network.
-  bool ipv6 = false;            ///< IPv6 sockets can be opened.
-  bool ipv6_loopback = false;   ///< ::1 is there.
-  unsigned longest_train = 0;   ///< Datagrams that leave as one; 0: trains cannot be sent. UDP_SEGMENT
-  bool receive_trains = false;  ///< Trains can be received. UDP_GRO
+  bool ipv6 = false;                       ///< IPv6 sockets can be opened.
+  bool ipv6_loopback = false;              ///< ::1 is there.
+  unsigned longest_train = 0;              ///< Datagrams that leave as one; 0: trains cannot be sent. UDP_SEGMENT
+  bool receive_trains = false;             ///< Trains can be received. UDP_GRO
   std::size_t largest_receive_buffer = 0;  ///< Octets that any user is granted. net.core.rmem_max
   std::size_t largest_send_buffer = 0;     ///< The same. net.core.wmem_max
 

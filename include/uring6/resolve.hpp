@@ -17,10 +17,10 @@ namespace uring6 {
 
 /// Why a name gave no endpoint: EAI_* of getaddrinfo(3), RFC 3493 6.1. The message is a sentence.
 enum class resolve_errc {
-  not_found = -2,   ///< EAI_NONAME: no such name, or no such service.
-  try_again = -3,   ///< EAI_AGAIN: no server answered. Equal to `std::errc::resource_unavailable_try_again`.
-  failure = -4,     ///< EAI_FAIL: the server refused.
-  no_address = -5,  ///< EAI_NODATA: the name exists and has no address.
+  not_found = -2,        ///< EAI_NONAME: no such name, or no such service.
+  try_again = -3,        ///< EAI_AGAIN: no server answered. Equal to `std::errc::resource_unavailable_try_again`.
+  failure = -4,          ///< EAI_FAIL: the server refused.
+  no_address = -5,       ///< EAI_NODATA: the name exists and has no address.
   wrong_family = -9,     ///< EAI_ADDRFAMILY: it has none of the family that was asked for.
   unknown_service = -8,  ///< EAI_SERVICE
   out_of_memory = -10,   ///< EAI_MEMORY. Equal to `std::errc::not_enough_memory`.

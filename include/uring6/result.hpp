@@ -31,16 +31,18 @@ enum class errc {
   not_joined,             ///< A leave without a join. Equal to `std::errc::address_not_available`.
   out_of_range,           ///< A value outside its range. Equal to `std::errc::invalid_argument`.
   too_long,               ///< More than one datagram can carry. Equal to `std::errc::message_size`.
-  wrong_thread,           ///< Used from a thread that does not run its loop. Equal to `std::errc::operation_not_permitted`.
-  forked,                 ///< Used in the child of a fork. Equal to `std::errc::operation_not_permitted`.
-  malformed,              ///< Bytes that are not what they claim to be. Equal to `std::errc::bad_message`.
-  zone_mismatch,          ///< An address whose zone is another interface. Equal to `std::errc::invalid_argument`.
+  wrong_thread,   ///< Used from a thread that does not run its loop. Equal to `std::errc::operation_not_permitted`.
+  forked,         ///< Used in the child of a fork. Equal to `std::errc::operation_not_permitted`.
+  malformed,      ///< Bytes that are not what they claim to be. Equal to `std::errc::bad_message`.
+  zone_mismatch,  ///< An address whose zone is another interface. Equal to `std::errc::invalid_argument`.
 };
 
 /// The category of `errc`. Its messages are sentences a user can act on.
 URING6_EXPORT const std::error_category& error_category() noexcept;
 
-inline std::error_code make_error_code(errc e) noexcept { return {static_cast<int>(e), error_category()}; }
+inline std::error_code make_error_code(errc e) noexcept {
+  return {static_cast<int>(e), error_category()};
+}
 
 /// An error result: `return fail(errc::closed);` or `return fail(std::errc::invalid_argument);`.
 template <class E>

@@ -84,9 +84,7 @@ class URING6_EXPORT scope final : detail::child_owner {
 
   /// Waits until all tasks have ended; rethrows the first exception. The scope can be used again afterwards;
   /// the stop, if one was requested, stays. Throws std::logic_error if somebody joins already.
-  [[nodiscard("co_await it")]] detail::join_operation join() noexcept {
-    return detail::join_operation(*this);
-  }
+  [[nodiscard("co_await it")]] detail::join_operation join() noexcept { return detail::join_operation(*this); }
 
   /// Asks all tasks to stop, and those that are spawned later. Any thread.
   void request_stop() noexcept { stop_.request_stop(); }

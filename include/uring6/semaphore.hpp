@@ -32,9 +32,7 @@ class semaphore {
 
   /// Waits for a permit and takes it. Errors: `errc::canceled`, and then nothing was taken;
   /// `errc::wrong_thread` outside of a running loop.
-  [[nodiscard("co_await it")]] detail::acquire_operation acquire() noexcept {
-    return detail::acquire_operation(line_);
-  }
+  [[nodiscard("co_await it")]] detail::acquire_operation acquire() noexcept { return detail::acquire_operation(line_); }
 
   /// Takes a permit if there is one.
   [[nodiscard]] bool try_acquire() noexcept {

@@ -131,7 +131,7 @@ inline constexpr auto counters_of<tcp_stats> = std::to_array<named_counter<tcp_s
 
 /// Statistics whose counters are listed, all of them.
 template <class Stats>
-concept has_counters = std::is_class_v<Stats> && (counters_of<Stats>.size() > 0) &&
+concept has_counters = std::is_class_v<Stats> &&(counters_of<Stats>.size() > 0) &&
                        sizeof(Stats) == counters_of<Stats>.size() * sizeof(std::uint64_t);
 
 static_assert(has_counters<loop_stats> && has_counters<pool_stats>);

@@ -133,10 +133,8 @@ class loop_sender {
     return {std::move(loop_), std::move(make_), std::move(receiver)};
   }
   template <stdexec::receiver Receiver>
-    requires std::copy_constructible<Make>
-  sender_operation<Make, Receiver> connect(Receiver receiver) const& {
-    return {loop_, make_, std::move(receiver)};
-  }
+  requires std::copy_constructible<Make> sender_operation<Make, Receiver> connect(Receiver receiver)
+  const& { return {loop_, make_, std::move(receiver)}; }
 
  private:
   std::shared_ptr<loop_core> loop_;
@@ -324,8 +322,8 @@ auto as_sender(event_loop& loop, Make make) {
 
 /// The same of something that can be kept until the sender is started: a task.
 template <class A>
-  requires(detail::awaitable<A> && !std::is_lvalue_reference_v<A> && std::move_constructible<A>)
-auto as_sender(event_loop& loop, A&& awaited) {
+requires(detail::awaitable<A> && !std::is_lvalue_reference_v<A> &&
+         std::move_constructible<A>) auto as_sender(event_loop& loop, A&& awaited) {
   return detail::loop_sender<detail::kept_awaitable<A>>(loop.core(), {std::move(awaited)});
 }
 

@@ -93,8 +93,7 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
   /// Throws std::logic_error for a task that was moved from, has already run, or is awaited by somebody else.
   auto operator co_await()&& {
     if (done()) throw std::logic_error("uring6: awaited a task that was moved from or has already run");
-    if (handle_.promise().continuation())
-      throw std::logic_error("uring6: awaited a task that somebody awaits already");
+    if (handle_.promise().continuation()) throw std::logic_error("uring6: awaited a task that somebody awaits already");
     return awaiter{handle_};
   }
 

@@ -95,8 +95,8 @@ class URING6_EXPORT tcp_conn {
   /// wait end with EPIPE. ENOTCONN if the peer is gone. shutdown(2). Go: CloseWrite, CloseRead.
   result<void> shutdown(stream_half which);
 
-  /// Ends everything: whoever waits gets `errc::closed` (or what it had got already), the connection is closed in order,
-  /// or reset if something arrived that nobody read. `errc::closed` if it was closed before. Go: Close.
+  /// Ends everything: whoever waits gets `errc::closed` (or what it had got already), the connection is closed in
+  /// order, or reset if something arrived that nobody read. `errc::closed` if it was closed before. Go: Close.
   result<void> close();
   bool is_open() const noexcept;
 
@@ -192,10 +192,12 @@ class URING6_EXPORT tcp_listener {
 
 /// Opens a listener at `address`.
 ///
-/// `network`: "tcp6" (IPv6 only) or "tcp" (dual stack: IPv4 peers appear as v4-mapped addresses). `address`: "[::1]:80",
+/// `network`: "tcp6" (IPv6 only) or "tcp" (dual stack: IPv4 peers appear as v4-mapped addresses). `address`:
+/// "[::1]:80",
 /// "[fe80::1%eth0]:80", "[::]:0" (the kernel chooses the port), ":80" for any address. The port may be taken as soon as
 /// the listener before it has gone (SO_REUSEADDR). Errors: `errc::wrong_thread`, `errc::unknown_network`,
-/// `errc::bad_address`, `errc::missing_port`, `errc::unknown_zone`, EADDRINUSE, EADDRNOTAVAIL, EACCES, … Go: net.Listen.
+/// `errc::bad_address`, `errc::missing_port`, `errc::unknown_zone`, EADDRINUSE, EADDRNOTAVAIL, EACCES, … Go:
+/// net.Listen.
 URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std::string_view address,
                                               const tcp_options& options = {});
 
@@ -218,9 +220,10 @@ URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, int fd);
                                                                            const tcp_options& options = {});
 
 /// Connects to one of `addresses`, as they were found for a name, the best first: "happy eyeballs" (RFC 8305, sections
-/// 4 and 5). IPv6 and IPv4 take turns, beginning with the family of the first; the next one is tried when one has failed
-/// or `attempt_delay` has passed, and the first one that answers is taken, the others are given up. If none answers, the
-/// error of the first one. No addresses: `std::errc::invalid_argument`. With "tcp6" IPv4 addresses are left out.
+/// 4 and 5). IPv6 and IPv4 take turns, beginning with the family of the first; the next one is tried when one has
+/// failed or `attempt_delay` has passed, and the first one that answers is taken, the others are given up. If none
+/// answers, the error of the first one. No addresses: `std::errc::invalid_argument`. With "tcp6" IPv4 addresses are
+/// left out.
 [[nodiscard("co_await it")]] URING6_EXPORT detail::dial_operation dial_tcp(event_loop& loop, std::string_view network,
                                                                            std::span<const endpoint> addresses,
                                                                            const tcp_options& options = {});

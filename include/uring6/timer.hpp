@@ -50,8 +50,7 @@ clock::time_point deadline_after(std::chrono::duration<Rep, Period> duration) no
 ///
 /// Returns nothing, or `errc::canceled` if a stop was requested first, `errc::wrong_thread` outside of a
 /// running loop. Go: time.Sleep.
-[[nodiscard("co_await it")]] inline detail::sleep_operation sleep_until(
-    std::chrono::steady_clock::time_point until) {
+[[nodiscard("co_await it")]] inline detail::sleep_operation sleep_until(std::chrono::steady_clock::time_point until) {
   return detail::sleep_operation(until);
 }
 

@@ -28,8 +28,7 @@ struct when_any_result {
 namespace detail {
 
 template <class First, class... Rest>
-struct any_value
-    : std::conditional<(std::is_same_v<First, Rest> && ...), First, std::variant<First, Rest...>> {};
+struct any_value : std::conditional<(std::is_same_v<First, Rest> && ...), First, std::variant<First, Rest...>> {};
 
 /// The first one that ends stops the others.
 class URING6_EXPORT any_siblings : public siblings {

@@ -90,8 +90,8 @@ template <detail::awaitable A>
 
 /// The same with the deadline `timeout` from now. Go: context.WithTimeout.
 template <class Rep, class Period, detail::awaitable A>
-[[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_timeout(
-    std::chrono::duration<Rep, Period> timeout, A&& awaited) noexcept {
+[[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_timeout(std::chrono::duration<Rep, Period> timeout,
+                                                                             A&& awaited) noexcept {
   return {detail::deadline_after(timeout), static_cast<A&&>(awaited)};
 }
 

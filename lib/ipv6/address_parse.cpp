@@ -79,8 +79,8 @@ std::optional<ip_address::bytes_type> parse_groups(std::string_view text) noexce
   if (gap) {
     // What stands behind the gap goes to the end. (GCC 12 takes std::rotate to write past it, at -O3.)
     const auto begin_of_gap = bytes.begin() + static_cast<std::ptrdiff_t>(*gap);
-    const auto end_of_gap = std::copy_backward(begin_of_gap, bytes.begin() + static_cast<std::ptrdiff_t>(filled),
-                                               bytes.end());
+    const auto end_of_gap =
+        std::copy_backward(begin_of_gap, bytes.begin() + static_cast<std::ptrdiff_t>(filled), bytes.end());
     std::fill(begin_of_gap, end_of_gap, std::uint8_t{0});
   }
   return bytes;

@@ -8,8 +8,7 @@
 
 namespace uring6::bpf {
 
-static_assert(sizeof(raw_instruction) == sizeof(sock_filter) &&
-              alignof(raw_instruction) == alignof(sock_filter));
+static_assert(sizeof(raw_instruction) == sizeof(sock_filter) && alignof(raw_instruction) == alignof(sock_filter));
 static_assert(offsetof(raw_instruction, op) == offsetof(sock_filter, code));
 static_assert(offsetof(raw_instruction, jt) == offsetof(sock_filter, jt));
 static_assert(offsetof(raw_instruction, jf) == offsetof(sock_filter, jf));
@@ -112,8 +111,7 @@ struct assembler {
 
   outcome operator()(const load_constant& i) const {
     if (!exists(i.dst)) return fail(errc::bad_operand);
-    return raw_instruction{.op = operation((i.dst == reg::a ? opcode::ld : opcode::ldx) | opcode::imm),
-                           .k = i.value};
+    return raw_instruction{.op = operation((i.dst == reg::a ? opcode::ld : opcode::ldx) | opcode::imm), .k = i.value};
   }
   outcome operator()(const load_scratch& i) const {
     return scratch(opcode::ld | opcode::mem, opcode::ldx | opcode::mem, i.dst, i.slot);
@@ -132,35 +130,26 @@ struct assembler {
   outcome operator()(const store_scratch& i) const { return scratch(opcode::st, opcode::stx, i.src, i.slot); }
   outcome operator()(const alu_op_constant& i) const {
     if (!exists(i.op)) return fail(errc::bad_operand);
-    return raw_instruction{.op = operation(opcode::alu | opcode::k | static_cast<unsigned>(i.op)),
-                           .k = i.value};
+    return raw_instruction{.op = operation(opcode::alu | opcode::k | static_cast<unsigned>(i.op)), .k = i.value};
   }
   outcome operator()(const alu_op_x& i) const {
     if (!exists(i.op)) return fail(errc::bad_operand);
     return raw_instruction{.op = operation(opcode::alu | opcode::x | static_cast<unsigned>(i.op))};
   }
-  outcome operator()(const negate_a&) const {
-    return raw_instruction{.op = operation(opcode::alu | opcode::neg)};
-  }
+  outcome operator()(const negate_a&) const { return raw_instruction{.op = operation(opcode::alu | opcode::neg)}; }
   outcome operator()(const jump& i) const {
     return raw_instruction{.op = operation(opcode::jmp | opcode::ja), .k = i.skip};
   }
   outcome operator()(const jump_if& i) const {
     return conditional(i.test, opcode::k, i.value, i.skip_true, i.skip_false);
   }
-  outcome operator()(const jump_if_x& i) const {
-    return conditional(i.test, opcode::x, 0, i.skip_true, i.skip_false);
-  }
+  outcome operator()(const jump_if_x& i) const { return conditional(i.test, opcode::x, 0, i.skip_true, i.skip_false); }
   outcome operator()(const ret_a&) const { return raw_instruction{.op = operation(opcode::ret | opcode::a)}; }
   outcome operator()(const ret_constant& i) const {
     return raw_instruction{.op = operation(opcode::ret | opcode::k), .k = i.value};
   }
-  outcome operator()(const txa&) const {
-    return raw_instruction{.op = operation(opcode::misc | opcode::txa)};
-  }
-  outcome operator()(const tax&) const {
-    return raw_instruction{.op = operation(opcode::misc | opcode::tax)};
-  }
+  outcome operator()(const txa&) const { return raw_instruction{.op = operation(opcode::misc | opcode::txa)}; }
+  outcome operator()(const tax&) const { return raw_instruction{.op = operation(opcode::misc | opcode::tax)}; }
   outcome operator()(const raw_instruction& i) const { return i; }
 };
 

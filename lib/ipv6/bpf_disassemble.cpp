@@ -128,9 +128,8 @@ disassembly disassemble(std::span<const raw_instruction> instructions) {
   disassembly decoded;
   decoded.instructions.reserve(instructions.size());
   for (const raw_instruction& raw : instructions) decoded.instructions.push_back(disassemble(raw));
-  decoded.all_decoded = std::ranges::none_of(decoded.instructions, [](const instruction& one) {
-    return std::holds_alternative<raw_instruction>(one);
-  });
+  decoded.all_decoded = std::ranges::none_of(
+      decoded.instructions, [](const instruction& one) { return std::holds_alternative<raw_instruction>(one); });
   return decoded;
 }
 

@@ -6,8 +6,8 @@
 namespace uring6::bpf::opcode {
 
 // Bits 0..2: the class.
-inline constexpr std::uint16_t ld = 0x00, ldx = 0x01, st = 0x02, stx = 0x03, alu = 0x04, jmp = 0x05,
-                               ret = 0x06, misc = 0x07;
+inline constexpr std::uint16_t ld = 0x00, ldx = 0x01, st = 0x02, stx = 0x03, alu = 0x04, jmp = 0x05, ret = 0x06,
+                               misc = 0x07;
 inline constexpr std::uint16_t class_mask = 0x07;
 
 // Loads. Bits 3..4: the width; bits 5..7: the mode.
@@ -28,8 +28,7 @@ inline constexpr std::uint16_t a = 0x10;
 inline constexpr std::uint16_t tax = 0x00, txa = 0x80;
 
 // Absolute offsets that stand for something else: SKF_AD_OFF + extension, SKF_NET_OFF, SKF_LL_OFF.
-inline constexpr std::uint32_t extension_base = 0xfffff000, network_header = 0xfff00000,
-                               link_header = 0xffe00000;
+inline constexpr std::uint32_t extension_base = 0xfffff000, network_header = 0xfff00000, link_header = 0xffe00000;
 // SKF_AD_ALU_XOR_X: a load that is no load, A ^= X.
 inline constexpr std::uint32_t xor_x = extension_base + 40;
 

@@ -164,9 +164,7 @@ class writer {
   void operator()(const ret_constant& i) const { print("ret #{}", i.value); }
   void operator()(const txa&) const { print("txa"); }
   void operator()(const tax&) const { print("tax"); }
-  void operator()(const raw_instruction& i) const {
-    print("{{ {:#x}, {}, {}, {:#010x} }}", i.op, i.jt, i.jf, i.k);
-  }
+  void operator()(const raw_instruction& i) const { print("{{ {:#x}, {}, {}, {:#010x} }}", i.op, i.jt, i.jf, i.k); }
 
  private:
   template <class... T>

@@ -34,8 +34,7 @@ std::optional<std::uint32_t> load(std::span<const std::byte> packet, std::uint32
   const std::size_t size = bits == o::byte ? 1 : bits == o::half ? 2 : 4;
   if (packet.size() < size || offset > packet.size() - size) return std::nullopt;
   std::uint32_t value = 0;
-  for (const std::byte b : packet.subspan(offset, size))
-    value = value << 8 | std::to_integer<std::uint32_t>(b);
+  for (const std::byte b : packet.subspan(offset, size)) value = value << 8 | std::to_integer<std::uint32_t>(b);
   return value;
 }
 

@@ -114,8 +114,7 @@ namespace cmsg_detail {
 
 // The level and the type as one number, so that one switch tells all control messages apart.
 constexpr std::uint64_t key(int level, int type) noexcept {
-  return static_cast<std::uint64_t>(static_cast<std::uint32_t>(level)) << 32 |
-         static_cast<std::uint32_t>(type);
+  return static_cast<std::uint64_t>(static_cast<std::uint32_t>(level)) << 32 | static_cast<std::uint32_t>(type);
 }
 
 inline void set_octet(std::optional<int>& field, const cmsg_view& view) noexcept {

@@ -19,8 +19,7 @@ std::error_code reason_to_refuse(const control_message& message, peer_family pee
   if (!in_range(message.traffic_class, 0)) return errc::out_of_range;
   // The IPv4 path refuses a TTL of 0; the IPv6 path sends a hop limit of 0 to this host.
   if (!in_range(message.hop_limit, ipv4 ? 1 : 0)) return errc::out_of_range;
-  if (message.interface_index.value_or(0) > std::numeric_limits<std::int32_t>::max())
-    return errc::out_of_range;
+  if (message.interface_index.value_or(0) > std::numeric_limits<std::int32_t>::max()) return errc::out_of_range;
   if (message.source) {
     const ip_address& source = *message.source;
     if (source.is_v4_mapped() != ipv4 && source.with_zone(0) != ip_address::any()) {
@@ -58,8 +57,7 @@ in_pktinfo v4_pktinfo_of(const control_message& message) noexcept {
 
 }  // namespace
 
-result<std::size_t> encode(const control_message& message, std::span<std::byte> area,
-                           peer_family peer) noexcept {
+result<std::size_t> encode(const control_message& message, std::span<std::byte> area, peer_family peer) noexcept {
   if (const std::error_code reason = reason_to_refuse(message, peer)) return fail(reason);
   if (area.size() < encoded_size(message, peer)) return fail(std::errc::no_buffer_space);
   const bool ipv4 = peer == peer_family::ipv4;

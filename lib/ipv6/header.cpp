@@ -67,10 +67,10 @@ result<std::size_t> header::encode(std::span<std::byte> area) const noexcept {
 }
 
 std::string to_string(const header& fixed) {
-  return fmt::format("ver={} tclass={:#x} flowlbl={:#x} payloadlen={} nxthdr={} hoplim={} src={} dst={}",
-                     fixed.version, fixed.traffic_class, fixed.flow_label, fixed.payload_length,
-                     static_cast<unsigned>(fixed.next_header), fixed.hop_limit,
-                     packet_address_text(fixed.source), packet_address_text(fixed.destination));
+  return fmt::format("ver={} tclass={:#x} flowlbl={:#x} payloadlen={} nxthdr={} hoplim={} src={} dst={}", fixed.version,
+                     fixed.traffic_class, fixed.flow_label, fixed.payload_length,
+                     static_cast<unsigned>(fixed.next_header), fixed.hop_limit, packet_address_text(fixed.source),
+                     packet_address_text(fixed.destination));
 }
 
 result<header_walk> header_walk::over(std::span<const std::byte> packet) noexcept {

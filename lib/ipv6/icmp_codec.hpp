@@ -84,8 +84,7 @@ enum class extension_rule { error_message, extended_echo };
 list<extension> read_extensions(bytes structure) noexcept;
 
 /// The whole structure; nothing if there are no extensions.
-result<void> write_extensions(wire::writer& out, const list<extension>& extensions,
-                              extension_rule rule) noexcept;
+result<void> write_extensions(wire::writer& out, const list<extension>& extensions, extension_rule rule) noexcept;
 
 /// Neighbor discovery options that fill the rest of a message.
 result<list<option>> read_options(bytes area) noexcept;

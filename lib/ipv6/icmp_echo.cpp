@@ -104,8 +104,7 @@ result<void> write(wire::writer& out, const extended_echo_request& body) noexcep
 template <>
 result<extended_echo_reply> read(std::uint8_t code, bytes rest) noexcept {
   wire::reader in(rest);
-  extended_echo_reply body{
-      .code = static_cast<extended_echo_code>(code), .identifier = in.u16(), .sequence = in.u8()};
+  extended_echo_reply body{.code = static_cast<extended_echo_code>(code), .identifier = in.u16(), .sequence = in.u8()};
   const std::uint8_t flags = in.u8();
   if (!in.ok()) return fail(errc::malformed);
   body.state = static_cast<neighbor_state>(flags >> state_shift);

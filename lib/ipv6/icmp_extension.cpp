@@ -126,8 +126,8 @@ class object_writer {
     const std::size_t start = begin(class_mpls, type_incoming_stack);
     for (const mpls_label& entry : stack.labels) {
       if (entry.label > max_label || entry.traffic_class > max_traffic_class) return fail(errc::out_of_range);
-      out_.u32(entry.label << 12 | std::uint32_t{entry.traffic_class} << 9 |
-               std::uint32_t{entry.bottom_of_stack} << 8 | entry.ttl);
+      out_.u32(entry.label << 12 | std::uint32_t{entry.traffic_class} << 9 | std::uint32_t{entry.bottom_of_stack} << 8 |
+               entry.ttl);
     }
     return end(start);
   }
@@ -242,8 +242,7 @@ list<extension> read_extensions(bytes structure) noexcept {
   return list<extension>::in_packet(structure.subspan(structure_header_size));
 }
 
-result<void> write_extensions(wire::writer& out, const list<extension>& extensions,
-                              extension_rule rule) noexcept {
+result<void> write_extensions(wire::writer& out, const list<extension>& extensions, extension_rule rule) noexcept {
   if (extensions.empty()) return {};
   if (!allowed(extensions, rule)) return fail(std::errc::invalid_argument);
   const std::size_t start = out.position();

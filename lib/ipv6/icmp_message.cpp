@@ -106,8 +106,7 @@ result<message> parse(std::span<const std::byte> packet) noexcept {
 
 result<message> parse(std::span<const std::byte> packet, const ip_address& source,
                       const ip_address& destination) noexcept {
-  if (upper_layer_checksum(packet, source, destination, ip_protocol::icmpv6) != 0)
-    return fail(errc::malformed);
+  if (upper_layer_checksum(packet, source, destination, ip_protocol::icmpv6) != 0) return fail(errc::malformed);
   return parse(packet);
 }
 

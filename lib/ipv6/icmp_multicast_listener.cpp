@@ -69,8 +69,7 @@ result<Body> read_version1(bytes rest) noexcept {
 
 template <class Body>
 result<void> write_version1(wire::writer& out, const Body& body) noexcept {
-  if (!fits(body.max_response_delay, std::numeric_limits<std::uint16_t>::max()))
-    return fail(errc::out_of_range);
+  if (!fits(body.max_response_delay, std::numeric_limits<std::uint16_t>::max())) return fail(errc::out_of_range);
   if (!may_be_group_of<Body>(body.group)) return fail(errc::out_of_range);
   out.u16(static_cast<unsigned>(body.max_response_delay.count()));
   out.u16(0);
@@ -163,8 +162,7 @@ result<version2_multicast_listener_report> read(std::uint8_t, bytes rest) noexce
     if (size == 0 || !wire::load_address(left, 4).is_multicast()) return fail(errc::malformed);
     left = left.subspan(size);
   }
-  return version2_multicast_listener_report{
-      list<listener_record>::in_packet(all.first(all.size() - left.size()))};
+  return version2_multicast_listener_report{list<listener_record>::in_packet(all.first(all.size() - left.size()))};
 }
 
 result<void> write(wire::writer& out, const version2_multicast_listener_report& body) noexcept {

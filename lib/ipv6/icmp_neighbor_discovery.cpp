@@ -83,9 +83,8 @@ result<void> write(wire::writer& out, const router_advertisement& body) noexcept
       !fits(body.retransmit_timer, max32))
     return fail(errc::out_of_range);
   out.u8(body.hop_limit);
-  out.u8((body.managed ? managed_flag : 0) | (body.other ? other_flag : 0) |
-         (body.home_agent ? home_agent_flag : 0) | preference << preference_shift |
-         (body.proxy ? proxy_flag : 0));
+  out.u8((body.managed ? managed_flag : 0) | (body.other ? other_flag : 0) | (body.home_agent ? home_agent_flag : 0) |
+         preference << preference_shift | (body.proxy ? proxy_flag : 0));
   out.u16(static_cast<unsigned>(body.lifetime.count()));
   out.u32(static_cast<std::uint32_t>(body.reachable_time.count()));
   out.u32(static_cast<std::uint32_t>(body.retransmit_timer.count()));

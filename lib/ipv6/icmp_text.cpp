@@ -106,8 +106,7 @@ struct extension_printer {
   void operator()(const mpls_label_stack& stack) const {
     out.print("mpls");
     for (const mpls_label& entry : stack.labels) {
-      out.print(" {}/{}{} ttl={}", entry.label, entry.traffic_class, entry.bottom_of_stack ? "S" : "",
-                entry.ttl);
+      out.print(" {}/{}{} ttl={}", entry.label, entry.traffic_class, entry.bottom_of_stack ? "S" : "", entry.ttl);
     }
   }
   void operator()(const interface_info& info) const {
@@ -159,9 +158,7 @@ struct option_printer {
     out.lifetime(" valid", one.valid_lifetime);
     out.lifetime(" preferred", one.preferred_lifetime);
   }
-  void operator()(const redirected_header& one) const {
-    out.print("redirected header data={}", one.data.size());
-  }
+  void operator()(const redirected_header& one) const { out.print("redirected header data={}", one.data.size()); }
   void operator()(const link_mtu& one) const { out.print("mtu {}", one.mtu); }
   void operator()(const recursive_dns_servers& one) const {
     out.print("dns servers");
@@ -182,9 +179,7 @@ struct body_printer {
   void operator()(const raw_body& body) const { out.print(" code={} data={}", body.code, body.data.size()); }
   void operator()(const destination_unreachable& body) const { quotation(body); }
   void operator()(const time_exceeded& body) const { quotation(body); }
-  void operator()(const packet_too_big& body) const {
-    out.print(" mtu={} data={}", body.mtu, body.data.size());
-  }
+  void operator()(const packet_too_big& body) const { out.print(" mtu={} data={}", body.mtu, body.data.size()); }
   void operator()(const parameter_problem& body) const {
     out.reason(body.code);
     out.print(" pointer={} data={}", body.pointer, body.data.size());
@@ -207,8 +202,7 @@ struct body_printer {
 
   template <icmp_type Type>
   void operator()(const version1_multicast_listener<Type>& body) const {
-    if (Type == icmp_type::multicast_listener_query)
-      out.print(" delay={}ms", body.max_response_delay.count());
+    if (Type == icmp_type::multicast_listener_query) out.print(" delay={}ms", body.max_response_delay.count());
     address(" group=", body.group);
   }
   void operator()(const version2_multicast_listener_query& body) const {
@@ -227,8 +221,8 @@ struct body_printer {
     out.flags({{body.managed, 'M'}, {body.other, 'O'}, {body.home_agent, 'H'}, {body.proxy, 'P'}});
     out.print(" preference=");
     out.code(body.preference);
-    out.print(" lifetime={}s reachable={}ms retransmit={}ms", body.lifetime.count(),
-              body.reachable_time.count(), body.retransmit_timer.count());
+    out.print(" lifetime={}s reachable={}ms retransmit={}ms", body.lifetime.count(), body.reachable_time.count(),
+              body.retransmit_timer.count());
     out.elements(body.options);
   }
   void operator()(const neighbor_solicitation& body) const {

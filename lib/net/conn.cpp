@@ -31,9 +31,8 @@ result<int> conn::traffic_class() const {
       [](int fd) { return get_option(fd, row(fd, option::traffic_class, option::v4_traffic_class)); });
 }
 result<void> conn::set_traffic_class(int traffic_class) const {
-  return open(fd_).and_then([=](int fd) {
-    return set_option(fd, row(fd, option::traffic_class, option::v4_traffic_class), traffic_class);
-  });
+  return open(fd_).and_then(
+      [=](int fd) { return set_option(fd, row(fd, option::traffic_class, option::v4_traffic_class), traffic_class); });
 }
 result<int> conn::hop_limit() const {
   return open(fd_).and_then([](int fd) { return get_option(fd, row(fd, option::hop_limit, option::v4_hop_limit)); });

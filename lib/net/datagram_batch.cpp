@@ -26,7 +26,9 @@ void datagram_batch::clear() noexcept {
   size_ = 0;
 }
 
-datagram_batch::iterator datagram_batch::begin() const noexcept { return {*this, buffers_.first()}; }
+datagram_batch::iterator datagram_batch::begin() const noexcept {
+  return {*this, buffers_.first()};
+}
 
 void datagram_batch::iterator::open(detail::list_hook* which) noexcept {
   if (batch_->buffers_.is_end(which)) {

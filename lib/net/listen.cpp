@@ -102,16 +102,15 @@ result<packet_conn> open(event_loop& loop, const packet_network& net, packet_opt
   if (const result<void> attached = attach(fd->get()); !attached) return fail(attached.error());
   return packet_conn(std::make_unique<detail::packet_socket>(
       loop.core(), std::move(*fd),
-      detail::packet_socket_options{
-          .connected = peer.has_value(),
-          .payload_alone = peer && net.kind == packet_kind::udp && !options.receive_offload,
-          .dual_stack = net.dual_stack,
-          .receive_class = class_for(options),
-          .send = {.coalesce = options.coalesce_writes,
-                   .trains = options.send_offload,
-                   .udp = net.kind == packet_kind::udp,
-                   .zero_copy_from = zero_copy_from(loop, net, options),
-                   .peer = peer.value_or(endpoint{})}}));
+      detail::packet_socket_options{.connected = peer.has_value(),
+                                    .payload_alone = peer && net.kind == packet_kind::udp && !options.receive_offload,
+                                    .dual_stack = net.dual_stack,
+                                    .receive_class = class_for(options),
+                                    .send = {.coalesce = options.coalesce_writes,
+                                             .trains = options.send_offload,
+                                             .udp = net.kind == packet_kind::udp,
+                                             .zero_copy_from = zero_copy_from(loop, net, options),
+                                             .peer = peer.value_or(endpoint{})}}));
 }
 
 }  // namespace
@@ -189,15 +188,14 @@ result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options&
   const auto peer = peer_endpoint(fd);
   return packet_conn(std::make_unique<detail::packet_socket>(
       loop.core(), file_descriptor(fd),
-      detail::packet_socket_options{
-          .connected = peer.has_value(),
-          .dual_stack = net->dual_stack,
-          .receive_class = class_for(chosen),
-          .send = {.coalesce = options.coalesce_writes,
-                   .trains = options.send_offload && udp,
-                   .udp = udp,
-                   .zero_copy_from = zero_copy_from(loop, *net, options),
-                   .peer = peer.value_or(endpoint{})}}));
+      detail::packet_socket_options{.connected = peer.has_value(),
+                                    .dual_stack = net->dual_stack,
+                                    .receive_class = class_for(chosen),
+                                    .send = {.coalesce = options.coalesce_writes,
+                                             .trains = options.send_offload && udp,
+                                             .udp = udp,
+                                             .zero_copy_from = zero_copy_from(loop, *net, options),
+                                             .peer = peer.value_or(endpoint{})}}));
 }
 
 result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options) {

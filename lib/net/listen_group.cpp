@@ -23,8 +23,7 @@ auto call_on(const loop_group& group, std::size_t index, F f) -> decltype(f()) {
   }
 }
 
-result<std::vector<sock_filter>> steering_program(const loop_group& group,
-                                                  const listen_group_options& options) {
+result<std::vector<sock_filter>> steering_program(const loop_group& group, const listen_group_options& options) {
   bpf::program program = options.program;
   if (program.empty() && options.by == steering::cpu) program = steer_by_cpu(group);
   std::vector<sock_filter> filter;
@@ -51,8 +50,7 @@ bpf::program steer_by_cpu(const loop_group& group) {
   return program;
 }
 
-result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group& group,
-                                                                     std::string_view network,
+result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group& group, std::string_view network,
                                                                      std::string_view address,
                                                                      const listen_group_options& options) {
   for (std::size_t i = 0; i < group.size(); ++i) {

@@ -9,8 +9,8 @@
 
 namespace uring6::detail {
 
-/// What a packet_conn's socket carries. udp: ports, trains; raw: the payload of IPv6 packets of one protocol; icmp: echo
-/// messages, without a privilege (a "ping socket").
+/// What a packet_conn's socket carries. udp: ports, trains; raw: the payload of IPv6 packets of one protocol; icmp:
+/// echo messages, without a privilege (a "ping socket").
 enum class packet_kind : std::uint8_t { udp, raw, icmp };
 
 struct packet_network {

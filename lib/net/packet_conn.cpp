@@ -18,9 +18,15 @@ packet_conn::packet_conn(packet_conn&&) noexcept = default;
 packet_conn& packet_conn::operator=(packet_conn&&) noexcept = default;
 packet_conn::~packet_conn() = default;
 
-bool packet_conn::is_open() const noexcept { return inside_ && !inside_->closed(); }
-bool packet_conn::connected() const noexcept { return inside_ && inside_->connected(); }
-int packet_conn::native_handle() const noexcept { return is_open() ? inside_->fd() : -1; }
+bool packet_conn::is_open() const noexcept {
+  return inside_ && !inside_->closed();
+}
+bool packet_conn::connected() const noexcept {
+  return inside_ && inside_->connected();
+}
+int packet_conn::native_handle() const noexcept {
+  return is_open() ? inside_->fd() : -1;
+}
 
 std::error_code packet_conn::check_thread() const noexcept {
   return inside_ ? inside_->check_thread() : make_error_code(errc::closed);
@@ -64,8 +70,7 @@ result<void> packet_conn::leave_group(const ip_address& group) {
 }
 result<void> packet_conn::join_source_specific_group(const interface& on, const ip_address& group,
                                                      const ip_address& source) {
-  return descriptor().and_then(
-      [&](int fd) { return uring6::join_source_specific_group(fd, on.index, group, source); });
+  return descriptor().and_then([&](int fd) { return uring6::join_source_specific_group(fd, on.index, group, source); });
 }
 result<void> packet_conn::leave_source_specific_group(const interface& on, const ip_address& group,
                                                       const ip_address& source) {
@@ -171,16 +176,15 @@ result<std::size_t> packet_conn::set_receive_buffer(std::size_t octets) {
       [=](int fd) { return uring6::set_receive_buffer(fd, static_cast<std::int64_t>(octets)); });
 }
 result<std::size_t> packet_conn::set_send_buffer(std::size_t octets) {
-  return descriptor().and_then(
-      [=](int fd) { return uring6::set_send_buffer(fd, static_cast<std::int64_t>(octets)); });
+  return descriptor().and_then([=](int fd) { return uring6::set_send_buffer(fd, static_cast<std::int64_t>(octets)); });
 }
 
 // --- raw IP and ICMPv6 ---
 
 result<std::optional<int>> packet_conn::checksum() const {
-  return descriptor()
-      .and_then([](int fd) { return get_option(fd, option::checksum); })
-      .map([](int offset) { return offset < 0 ? std::optional<int>() : std::optional<int>(offset); });
+  return descriptor().and_then([](int fd) { return get_option(fd, option::checksum); }).map([](int offset) {
+    return offset < 0 ? std::optional<int>() : std::optional<int>(offset);
+  });
 }
 result<void> packet_conn::set_checksum(std::optional<int> offset) {
   return descriptor().and_then([=](int fd) -> result<void> {

@@ -7,7 +7,9 @@ namespace uring6::detail {
 
 // --- reading ---
 
-void read_waiter::leave() noexcept { socket_.reading().leave(*this); }
+void read_waiter::leave() noexcept {
+  socket_.reading().leave(*this);
+}
 
 // Also of one that is about to be resumed: its datagram stays in the conn, for the next read.
 void read_waiter::stop_requested() noexcept {
@@ -25,7 +27,8 @@ inline receiver* read_operation::at_hand(const std::stop_token& token) noexcept 
 }
 
 bool read_operation::wait(std::coroutine_handle<> reader, const std::stop_token& token, bool briefly) {
-  if (waiter_ || error_) [[unlikely]] ready_node::throw_awaited_twice();
+  if (waiter_ || error_) [[unlikely]]
+    ready_node::throw_awaited_twice();
   error_ = socket_ ? socket_->check_read() : make_error_code(errc::closed);
   if (!error_ && token.stop_requested()) error_ = errc::canceled;
   if (!error_) error_ = socket_->reading().take_error_before_data();
@@ -63,9 +66,11 @@ bool read_from_operation::take(receiver& from) noexcept {
 }
 
 bool read_from_operation::suspend(std::coroutine_handle<> reader, const std::stop_token& token) {
-  if (head_) [[unlikely]] ready_node::throw_awaited_twice();
+  if (head_) [[unlikely]]
+    ready_node::throw_awaited_twice();
   receiver* const from = at_hand(token);
-  if (!from) [[unlikely]] return wait(reader, token);
+  if (!from) [[unlikely]]
+    return wait(reader, token);
   if (!from->amid_a_train(size_)) return take(*from);
   took(from->take_amid(data_));
   return false;
@@ -79,7 +84,8 @@ void read_from_operation::finish() noexcept {
 }
 
 bool read_batch_operation::suspend(std::coroutine_handle<> reader, const std::stop_token& token) {
-  if (count_ > 0) [[unlikely]] ready_node::throw_awaited_twice();
+  if (count_ > 0) [[unlikely]]
+    ready_node::throw_awaited_twice();
   if (messages_.empty()) {
     error_ = make_error_code(std::errc::invalid_argument);
     return false;
@@ -105,7 +111,8 @@ receive_operation::receive_operation(packet_socket* socket, datagram_batch& into
 }
 
 bool receive_operation::suspend(std::coroutine_handle<> reader, const std::stop_token& token) {
-  if (count_ > 0) [[unlikely]] ready_node::throw_awaited_twice();
+  if (count_ > 0) [[unlikely]]
+    ready_node::throw_awaited_twice();
   if (receiver* const from = at_hand(token)) {
     count_ = from->lend(*into_);
     return false;
@@ -145,7 +152,9 @@ void write_waiter::stop_requested() noexcept {
   if (waiting_hook::linked()) socket_->writing().withdraw(*this, errc::canceled);
 }
 
-void write_waiter::finish() noexcept { forget(); }
+void write_waiter::finish() noexcept {
+  forget();
+}
 
 result<std::size_t> write_operation::await_resume() noexcept {
   finish();

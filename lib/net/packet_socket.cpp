@@ -8,8 +8,7 @@
 
 namespace uring6::detail {
 
-packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd,
-                             const packet_socket_options& options)
+packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd, const packet_socket_options& options)
     : loop_(std::move(loop)),
       fd_(std::move(fd)),
       options_(options),
@@ -20,7 +19,9 @@ packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd
   loop_->add(*this);
 }
 
-packet_socket::~packet_socket() { close(); }
+packet_socket::~packet_socket() {
+  close();
+}
 
 std::error_code packet_socket::check_thread() const noexcept {
   if (closed()) return errc::closed;
@@ -52,7 +53,8 @@ int packet_socket::release() noexcept {
 
 std::uint64_t packet_socket::drops() noexcept {
   if (closed()) return drops_;
-  if (const auto now = drop_count(fd())) drops_ += static_cast<std::uint32_t>(*now - static_cast<std::uint32_t>(drops_));
+  if (const auto now = drop_count(fd()))
+    drops_ += static_cast<std::uint32_t>(*now - static_cast<std::uint32_t>(drops_));
   return drops_;
 }
 
@@ -106,8 +108,12 @@ result<void> packet_socket::set_error_reports(bool on) noexcept {
   return set && options_.dual_stack ? set_option(fd(), option::receive_v4_errors, on) : set;
 }
 
-void packet_socket::set_read_deadline(std::optional<clock::time_point> when) { read_deadline_.set(when); }
-void packet_socket::set_write_deadline(std::optional<clock::time_point> when) { write_deadline_.set(when); }
+void packet_socket::set_read_deadline(std::optional<clock::time_point> when) {
+  read_deadline_.set(when);
+}
+void packet_socket::set_write_deadline(std::optional<clock::time_point> when) {
+  write_deadline_.set(when);
+}
 
 void packet_socket::deadline::set(std::optional<clock::time_point> when) {
   disarm();

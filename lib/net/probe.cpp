@@ -32,8 +32,7 @@ bool loopback_is_switched_off() {
 }
 
 std::string explain_no_loopback(std::error_code error) {
-  if (error != std::errc::address_not_available)
-    return fmt::format("::1 cannot be used: {}", error.message());
+  if (error != std::errc::address_not_available) return fmt::format("::1 cannot be used: {}", error.message());
   if (const auto lo = interface::by_name("lo"); lo && !lo->is(interface_flags::up))
     return "the interface lo is down, so there is no ::1. Run: ip link set lo up";
   if (loopback_is_switched_off())
@@ -118,8 +117,7 @@ task<std::error_code> send_and_read(event_loop& loop) {
     const auto got = co_await conn->read_from(buffer);
     if (!got) co_return got.error();
   }
-  co_return conn->stats().rearms == 0 ? std::error_code{}
-                                      : make_error_code(std::errc::operation_not_supported);
+  co_return conn->stats().rearms == 0 ? std::error_code{} : make_error_code(std::errc::operation_not_supported);
 }
 
 std::string explain_no_read(std::error_code error) {
@@ -156,8 +154,7 @@ void look_at_ring(probe_report& report, const loop_options& options) {
   report.submission_entries = features.submission_entries;
   report.completion_entries = features.completion_entries;
   const auto turned = core.run_once();  // which registers what only the ring's own thread may
-  for (const std::string& refused : features.refused)
-    report.degraded.push_back("the kernel refused " + refused);
+  for (const std::string& refused : features.refused) report.degraded.push_back("the kernel refused " + refused);
   if (!turned) {
     report.missing.push_back(detail::explain_use_failure(turned.error().value()));
     return;
@@ -166,8 +163,7 @@ void look_at_ring(probe_report& report, const loop_options& options) {
   report.registered_descriptor = features.registered_fd;
   report.zero_copy_send = features.zero_copy_send;
   if (!report.registered_descriptor) {
-    report.degraded.push_back(
-        "the kernel refused to register the ring's descriptor: each system call looks it up");
+    report.degraded.push_back("the kernel refused to register the ring's descriptor: each system call looks it up");
   }
   const auto buffers = core.pool(detail::buffer_class::large);
   report.buffer_rings = buffers.has_value();

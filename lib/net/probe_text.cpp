@@ -33,17 +33,15 @@ std::string to_string(const probe_report& report) {
   if (!report.setup_flags.empty()) {
     line("  set up with", words(report.setup_flags));
     line("  features", words(report.ring_features));
-    line("  entries",
-         fmt::format("{} to submit, {} completed", report.submission_entries, report.completion_entries));
+    line("  entries", fmt::format("{} to submit, {} completed", report.submission_entries, report.completion_entries));
     line("  registered fd", yes_no(report.registered_descriptor));
     line("  buffer rings", yes_no(report.buffer_rings));
     line("  multishot read", report.multishot_receive ? yes_no(*report.multishot_receive) : "not tried");
     line("  zero-copy send", yes_no(report.zero_copy_send));
   }
   line("IPv6", !report.ipv6 ? "no" : report.ipv6_loopback ? "yes" : "yes, but no ::1");
-  line("trains sent", report.longest_train == 0
-                          ? "no"
-                          : fmt::format("up to {} datagrams (UDP_SEGMENT)", report.longest_train));
+  line("trains sent",
+       report.longest_train == 0 ? "no" : fmt::format("up to {} datagrams (UDP_SEGMENT)", report.longest_train));
   line("trains received", report.receive_trains ? "yes (UDP_GRO)" : "no");
   line("receive buffer", fmt::format("up to {} octets (net.core.rmem_max)", report.largest_receive_buffer));
   line("send buffer", fmt::format("up to {} octets (net.core.wmem_max)", report.largest_send_buffer));

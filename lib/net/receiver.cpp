@@ -45,7 +45,8 @@ void receiver::arm() noexcept {
   if (std::exchange(armed_before_, true)) ++counters_.rearms;
   pausing_ = false;
   loop_.ring().queue(*this);
-  if (companions_wanted_ > 0) [[unlikely]] send_companions();
+  if (companions_wanted_ > 0) [[unlikely]]
+    send_companions();
 }
 
 void receiver::complete(completion what) noexcept {
@@ -304,7 +305,6 @@ void receiver::consumed(buffer& what) noexcept {
   }
   if (backlog_size_ == 0) buffer_holder::unlink();
 }
-
 
 std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
   std::size_t count = 0;

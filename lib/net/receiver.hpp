@@ -23,14 +23,14 @@ class datagram_batch;
 namespace uring6::detail {
 
 struct receive_counters {
-  std::uint64_t datagrams = 0;   // handed out
-  std::uint64_t bytes = 0;       // of payload, as sent
-  std::uint64_t buffers = 0;     // filled by the kernel: datagrams per buffer is the length of the trains
-  std::uint64_t trains = 0;      // buffers with more than one datagram
-  std::uint64_t rearms = 0;      // times the read had ended and was armed again
-  std::uint64_t exhausted = 0;   // of these, because no buffer was left (ENOBUFS)
-  std::uint64_t errors = 0;      // errors of the socket (ICMP) delivered
-  std::uint64_t malformed = 0;   // completions whose header made no sense
+  std::uint64_t datagrams = 0;  // handed out
+  std::uint64_t bytes = 0;      // of payload, as sent
+  std::uint64_t buffers = 0;    // filled by the kernel: datagrams per buffer is the length of the trains
+  std::uint64_t trains = 0;     // buffers with more than one datagram
+  std::uint64_t rearms = 0;     // times the read had ended and was armed again
+  std::uint64_t exhausted = 0;  // of these, because no buffer was left (ENOBUFS)
+  std::uint64_t errors = 0;     // errors of the socket (ICMP) delivered
+  std::uint64_t malformed = 0;  // completions whose header made no sense
 };
 
 class receiver final : operation, buffer_waiter, buffer_holder {
@@ -71,8 +71,8 @@ class receiver final : operation, buffer_waiter, buffer_holder {
 
   /// `take` for one of those: it calls nothing, so that nothing is saved and restored around it.
   ///
-  /// It copies in pieces of 16 octets. The reader's buffer lies where the compiler has put it; the C library stores 32 at
-  /// a time, and for one that crosses a cache line the reader's first look at its datagram has to wait.
+  /// It copies in pieces of 16 octets. The reader's buffer lies where the compiler has put it; the C library stores 32
+  /// at a time, and for one that crosses a cache line the reader's first look at its datagram has to wait.
   received_piece take_amid(std::byte* into) noexcept {
     buffer& from = backlog_.front();
     const std::size_t length = from.segment;
@@ -127,11 +127,13 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   /// Ends the read, waits for the kernel's last word, drops the backlog and fails everyone with `error`.
   void close(std::error_code error) noexcept;
 
-  const receive_counters& counters() const noexcept { return counters_; }
+  const receive_counters& counters() const noexcept {
+    return counters_;
+  }
 
  private:
-  // A read that does not stay armed. Empty datagrams end a multishot read, each of them one: while they keep coming, these
-  // go along with the armed read, so that one enter ends many.
+  // A read that does not stay armed. Empty datagrams end a multishot read, each of them one: while they keep coming,
+  // these go along with the armed read, so that one enter ends many.
   class companion final : public operation {
    public:
     receiver* of = nullptr;
@@ -143,7 +145,9 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   };
   static constexpr std::size_t most_companions = 15;
 
-  void prepare(io_uring_sqe& entry) noexcept override { bare_ = prepare_read(entry, 0); }
+  void prepare(io_uring_sqe& entry) noexcept override {
+    bare_ = prepare_read(entry, 0);
+  }
   void complete(completion what) noexcept override;
   bool prepare_read(io_uring_sqe& entry, int flags) noexcept;
   void take_in(completion what, bool bare) noexcept;
@@ -152,7 +156,9 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   bool reads() noexcept;
   bool reads_bare() noexcept;
   void buffers_are_back() noexcept override;
-  bool starves() const noexcept override { return backlog_.empty() && !waiting_.empty(); }
+  bool starves() const noexcept override {
+    return backlog_.empty() && !waiting_.empty();
+  }
   void move_out() noexcept override;
 
   bool read_off(buffer& what, std::uint32_t length, bool bare) noexcept;
@@ -174,9 +180,9 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   buffer_class class_ = buffer_class::large;
   bool armed_before_ = false;
   bool pausing_ = false;
-  bool bare_ = false;                   // the read that is armed asks for the payload alone
-  std::optional<endpoint> only_from_;   // the next one may
-  std::uint64_t empties_ = 0;           // empty datagrams so far
+  bool bare_ = false;                  // the read that is armed asks for the payload alone
+  std::optional<endpoint> only_from_;  // the next one may
+  std::uint64_t empties_ = 0;          // empty datagrams so far
   std::size_t companions_wanted_ = 0;
   std::unique_ptr<std::array<companion, most_companions>> companions_;  // made when they are first wanted
   std::shared_ptr<buffer_pool> pool_;

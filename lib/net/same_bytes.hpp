@@ -17,8 +17,7 @@ bool same_bytes(const T& one, const T& other) noexcept {
   static_assert(std::is_trivially_copyable_v<T>);
   const auto load = [](const T& from, std::size_t at) {
     block loaded{};
-    std::memcpy(&loaded, reinterpret_cast<const std::byte*>(&from) + at,
-                std::min(sizeof(T) - at, sizeof loaded));
+    std::memcpy(&loaded, reinterpret_cast<const std::byte*>(&from) + at, std::min(sizeof(T) - at, sizeof loaded));
     return loaded;
   };
   block differing{};

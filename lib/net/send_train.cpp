@@ -18,8 +18,8 @@ bool is_same(const T& one, const T& other) noexcept {
 
 }  // namespace
 
-std::error_code send_train::begin(const endpoint& destination, const control_message& control,
-                                  bool addressed, std::size_t limit) noexcept {
+std::error_code send_train::begin(const endpoint& destination, const control_message& control, bool addressed,
+                                  std::size_t limit) noexcept {
   const auto encoded = encode(control, {control_bytes_.data(), max_encoded_size}, family_of(destination.address));
   if (!encoded) return encoded.error();
   control_length_ = *encoded;
@@ -115,7 +115,8 @@ void send_train::reload() noexcept {
 
 void send_train::load(std::span<const std::byte> payload) noexcept {
   bytes_ += payload.size();
-  vectors_ = static_cast<std::size_t>(extend(vectors_ > 0 ? &pieces_[vectors_ - 1] : nullptr, payload) - pieces_.data()) + 1;
+  vectors_ =
+      static_cast<std::size_t>(extend(vectors_ > 0 ? &pieces_[vectors_ - 1] : nullptr, payload) - pieces_.data()) + 1;
 }
 
 std::size_t send_train::pages() const noexcept {

@@ -48,8 +48,8 @@ class send_train final : public operation, public train_hook {
 
     /// The first datagram, as a part of its own, which this one has no more.
     part take_first(std::size_t segment) noexcept {
-      const auto length = static_cast<std::uint32_t>(messages ? messages->payload.size()
-                                                              : std::min<std::size_t>(segment, bytes));
+      const auto length =
+          static_cast<std::uint32_t>(messages ? messages->payload.size() : std::min<std::size_t>(segment, bytes));
       const part first{slab, messages, owner, 1, length};
       if (messages) ++messages;
       if (slab) slab += length;

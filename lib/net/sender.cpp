@@ -15,16 +15,18 @@ constexpr std::size_t most_held = 64;   // trains of one conn, of the pool's 512
 constexpr std::size_t most_blocks = 8;  // of the slab's 64
 
 // EIO: no checksum offload (before 6.11), IPsec. EINVAL, EMSGSIZE: a segment longer than the path takes whole.
-bool refuses_trains(int result) noexcept { return result == -EIO || result == -EINVAL || result == -EMSGSIZE; }
+bool refuses_trains(int result) noexcept {
+  return result == -EIO || result == -EINVAL || result == -EMSGSIZE;
+}
 
 // Nothing was sent, and a copy may go. Errors that the network has reported are not among them: they are told once.
 bool fails_without_copy(int result) noexcept {
   switch (-result) {
-    case EAGAIN:      // waits for room, as a copy
+    case EAGAIN:  // waits for room, as a copy
     case ENOMEM:
-    case ENOBUFS:     // RLIMIT_MEMLOCK, net.core.optmem_max
-    case EMSGSIZE:    // more pages than the kernel takes
-    case EFAULT:      // memory that cannot be pinned
+    case ENOBUFS:   // RLIMIT_MEMLOCK, net.core.optmem_max
+    case EMSGSIZE:  // more pages than the kernel takes
+    case EFAULT:    // memory that cannot be pinned
     case EINVAL:
     case EIO:
     case EACCES:
@@ -225,13 +227,14 @@ std::error_code sender::refusal_of(const outgoing& message, const endpoint& to) 
   return {};
 }
 
-std::error_code sender::start(send_train& train, const endpoint& to, const outgoing& message,
-                              bool addressed) noexcept {
+std::error_code sender::start(send_train& train, const endpoint& to, const outgoing& message, bool addressed) noexcept {
   if (const auto refused = refusal_of(message, to)) return refused;
   return train.begin(to, message.control, addressed, limit_towards(to.address, message.payload.size()));
 }
 
-void sender::hurry() noexcept { loop_.flush_before_enter(*this); }
+void sender::hurry() noexcept {
+  loop_.flush_before_enter(*this);
+}
 
 void sender::depart(send_train& train) noexcept {
   if (zero_copy_ && zero_copy_->takes(train)) [[unlikely]] {
@@ -382,8 +385,12 @@ bool sender::find_room(std::size_t length) noexcept {
 
 // --- what the kernel said ---
 
-bool sender::is_impatient(const send_train::part& part) noexcept { return part.owner && part.owner->impatient_; }
-bool sender::gave_up(const send_train::part& part) noexcept { return part.owner && part.owner->ended_; }
+bool sender::is_impatient(const send_train::part& part) noexcept {
+  return part.owner && part.owner->impatient_;
+}
+bool sender::gave_up(const send_train::part& part) noexcept {
+  return part.owner && part.owner->ended_;
+}
 
 void sender::finished(send_train& train, int outcome) noexcept {
   static_cast<train_hook&>(train).unlink();
@@ -391,7 +398,8 @@ void sender::finished(send_train& train, int outcome) noexcept {
   if (train.zero_copy && copy_instead(train, outcome)) return;
   const bool full = outcome == -EAGAIN && !train.may_park;
   if (full) {
-    if (!closing_ && std::ranges::none_of(train.parts(), [](const auto& each) { return gave_up(each) || is_impatient(each); })) {
+    if (!closing_ &&
+        std::ranges::none_of(train.parts(), [](const auto& each) { return gave_up(each) || is_impatient(each); })) {
       ++counters_.parked;
       ++parked_;
       train.may_park = true;

@@ -17,10 +17,10 @@ namespace uring6::detail {
 struct send_counters {
   std::uint64_t datagrams = 0;  // taken by the kernel
   std::uint64_t bytes = 0;
-  std::uint64_t trains = 0;     // with more than one datagram
-  std::uint64_t refused = 0;    // trains that were sent again one by one
-  std::uint64_t parked = 0;     // sends that had to wait for room in the socket's buffer
-  std::uint64_t failed = 0;     // datagrams with an error
+  std::uint64_t trains = 0;            // with more than one datagram
+  std::uint64_t refused = 0;           // trains that were sent again one by one
+  std::uint64_t parked = 0;            // sends that had to wait for room in the socket's buffer
+  std::uint64_t failed = 0;            // datagrams with an error
   std::uint64_t coalesced_failed = 0;  // of these, already reported as written (coalesce_writes)
   std::uint64_t zero_copy = 0;         // sends that the kernel was to make without a copy, and made
   std::uint64_t copied = 0;            // of these, those that it copied after all
@@ -29,11 +29,11 @@ struct send_counters {
 class sender final : outbound {
  public:
   struct options {
-    bool coalesce = false;                          // copy, complete at once, send at the end of the turn
-    bool trains = true;                             // UDP with UDP_SEGMENT
-    bool udp = true;                                // else raw IP or ICMP: no UDP header, and no IPv4
-    std::size_t zero_copy_from = 0;                 // octets of a send; 0: always copy
-    endpoint peer{};                                // of a connected socket
+    bool coalesce = false;           // copy, complete at once, send at the end of the turn
+    bool trains = true;              // UDP with UDP_SEGMENT
+    bool udp = true;                 // else raw IP or ICMP: no UDP header, and no IPv4
+    std::size_t zero_copy_from = 0;  // octets of a send; 0: always copy
+    endpoint peer{};                 // of a connected socket
   };
 
   sender(loop_core& loop, int fd, options what)
@@ -115,18 +115,18 @@ class sender final : outbound {
   intrusive_list<write_waiter, waiting_hook> writers_;   // have something that no train has taken
   intrusive_list<write_waiter, waiting_hook> departed_;  // wait for trains only
   intrusive_list<send_train, train_hook> flying_;
-  intrusive_list<send_train, train_hook> unsent_;        // to depart again
-  send_train* open_ = nullptr;                           // the train that writes ahead join
-  slab_block* block_ = nullptr;                          // the last one taken, as long as trains are in it
-  std::size_t blocks_ = 0;                               // taken from the pool
+  intrusive_list<send_train, train_hook> unsent_;  // to depart again
+  send_train* open_ = nullptr;                     // the train that writes ahead join
+  slab_block* block_ = nullptr;                    // the last one taken, as long as trains are in it
+  std::size_t blocks_ = 0;                         // taken from the pool
   std::vector<refusal> refusing_;
-  std::unique_ptr<zero_copy_choice> zero_copy_;          // nullptr: everything is copied
+  std::unique_ptr<zero_copy_choice> zero_copy_;  // nullptr: everything is copied
   receiver* path_mtu_reader_ = nullptr;
-  std::error_code late_error_;                           // the first of a write ahead since it was last asked for
-  std::size_t held_ = 0;                                 // trains taken from the pool
-  std::size_t parked_ = 0;                               // of these, those that wait for room in the socket, or for
-                                                         // the kernel to let go of what it does not copy
-  std::error_code closing_;                              // why nothing waits for room any more
+  std::error_code late_error_;  // the first of a write ahead since it was last asked for
+  std::size_t held_ = 0;        // trains taken from the pool
+  std::size_t parked_ = 0;      // of these, those that wait for room in the socket, or for
+                                // the kernel to let go of what it does not copy
+  std::error_code closing_;     // why nothing waits for room any more
   send_counters counters_;
 };
 

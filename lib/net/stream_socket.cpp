@@ -46,7 +46,9 @@ void stream_operation::prepare(io_uring_sqe& entry) noexcept {
   }
 }
 
-void stream_operation::complete(completion what) noexcept { socket_->ended(*this, what); }
+void stream_operation::complete(completion what) noexcept {
+  socket_->ended(*this, what);
+}
 
 void stream_operation::stop_requested() noexcept {
   if (waiting_hook::linked()) socket_->withdraw(*this, errc::canceled);

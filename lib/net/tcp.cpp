@@ -23,8 +23,12 @@ tcp_conn::tcp_conn(tcp_conn&&) noexcept = default;
 tcp_conn& tcp_conn::operator=(tcp_conn&&) noexcept = default;
 tcp_conn::~tcp_conn() = default;
 
-bool tcp_conn::is_open() const noexcept { return inside_ && !inside_->closed(); }
-int tcp_conn::native_handle() const noexcept { return is_open() ? inside_->fd() : -1; }
+bool tcp_conn::is_open() const noexcept {
+  return inside_ && !inside_->closed();
+}
+int tcp_conn::native_handle() const noexcept {
+  return is_open() ? inside_->fd() : -1;
+}
 
 std::error_code tcp_conn::check_thread() const noexcept {
   return inside_ ? inside_->check_thread() : make_error_code(errc::closed);
@@ -92,8 +96,7 @@ result<std::size_t> tcp_conn::set_receive_buffer(std::size_t octets) {
       [=](int fd) { return uring6::set_receive_buffer(fd, static_cast<std::int64_t>(octets)); });
 }
 result<std::size_t> tcp_conn::set_send_buffer(std::size_t octets) {
-  return descriptor().and_then(
-      [=](int fd) { return uring6::set_send_buffer(fd, static_cast<std::int64_t>(octets)); });
+  return descriptor().and_then([=](int fd) { return uring6::set_send_buffer(fd, static_cast<std::int64_t>(octets)); });
 }
 
 result<endpoint> tcp_conn::local_endpoint() const {
@@ -119,8 +122,12 @@ tcp_listener::tcp_listener(tcp_listener&&) noexcept = default;
 tcp_listener& tcp_listener::operator=(tcp_listener&&) noexcept = default;
 tcp_listener::~tcp_listener() = default;
 
-bool tcp_listener::is_open() const noexcept { return inside_ && !inside_->closed(); }
-int tcp_listener::native_handle() const noexcept { return is_open() ? inside_->fd() : -1; }
+bool tcp_listener::is_open() const noexcept {
+  return inside_ && !inside_->closed();
+}
+int tcp_listener::native_handle() const noexcept {
+  return is_open() ? inside_->fd() : -1;
+}
 
 result<endpoint> tcp_listener::local_endpoint() const {
   if (!is_open()) return fail(errc::closed);
@@ -247,7 +254,9 @@ task<result<tcp_conn>> dial_name(event_loop& loop, bool only_v6, std::string hos
   co_return dialed;
 }
 
-task<result<tcp_conn>> fail_later(std::error_code why) { co_return fail(why); }
+task<result<tcp_conn>> fail_later(std::error_code why) {
+  co_return fail(why);
+}
 
 }  // namespace
 

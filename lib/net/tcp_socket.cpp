@@ -49,8 +49,7 @@ result<std::optional<keep_alive>> get_keep_alive(int fd) {
   if (!idle) return fail(idle.error());
   if (!interval) return fail(interval.error());
   if (!probes) return fail(probes.error());
-  return std::optional<keep_alive>(
-      {std::chrono::seconds(*idle), std::chrono::seconds(*interval), *probes});
+  return std::optional<keep_alive>({std::chrono::seconds(*idle), std::chrono::seconds(*interval), *probes});
 }
 
 }  // namespace uring6::detail

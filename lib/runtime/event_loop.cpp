@@ -67,7 +67,9 @@ void event_loop::drive(std::coroutine_handle<> handle, detail::promise_base& pro
   if (const auto error = core_->run_until(done)) throw std::system_error(error, "event_loop::run");
 }
 
-void event_loop::stop() noexcept { stop_.request_stop(); }
+void event_loop::stop() noexcept {
+  stop_.request_stop();
+}
 
 void event_loop::post_call(void (*call)(void*), void (*drop)(void*), void* state) {
   auto message = std::make_unique<posted_call>(call, drop, state);

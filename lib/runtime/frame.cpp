@@ -15,7 +15,9 @@ constexpr std::size_t step = 64;
 constexpr std::size_t largest = 16 * 1024;
 constexpr std::size_t kept_per_class = 1024;
 
-constexpr std::size_t class_of(std::size_t size) noexcept { return (size - 1) / step; }
+constexpr std::size_t class_of(std::size_t size) noexcept {
+  return (size - 1) / step;
+}
 
 // Free frames of one thread, by size in steps of a cache line, last freed first used: it is still warm. A frame
 // may be freed on another thread than it was made on; it then serves that one.

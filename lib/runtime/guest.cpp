@@ -49,7 +49,9 @@ void guest::begin() noexcept {
   running_.resume();
 }
 
-void guest_promise::tell(std::coroutine_handle<guest_promise> ended) noexcept { ended.promise().owner->end(); }
+void guest_promise::tell(std::coroutine_handle<guest_promise> ended) noexcept {
+  ended.promise().owner->end();
+}
 
 void guest::end() noexcept {
   resident::unlink();

@@ -25,17 +25,19 @@ bool in_range(const loop_options& options) noexcept {
   const auto within = [](std::chrono::microseconds value, std::chrono::microseconds most) {
     return value.count() >= 0 && value <= most;
   };
-  return options.submission_entries >= 1 && options.submission_entries <= 32'768 &&
-         options.completion_entries >= 1 && options.completion_entries <= 65'536 && options.receive_buffers >= 2 &&
-         options.receive_buffers <= 32'768 && std::has_single_bit(options.receive_buffers) && options.budget >= 1 &&
-         within(options.spin, 10s) && within(options.min_wait, 1s) && within(options.busy_poll, 1s);
+  return options.submission_entries >= 1 && options.submission_entries <= 32'768 && options.completion_entries >= 1 &&
+         options.completion_entries <= 65'536 && options.receive_buffers >= 2 && options.receive_buffers <= 32'768 &&
+         std::has_single_bit(options.receive_buffers) && options.budget >= 1 && within(options.spin, 10s) &&
+         within(options.min_wait, 1s) && within(options.busy_poll, 1s);
 }
 
 }  // namespace
 
 constinit thread_local loop_core* running_loop = nullptr;
 
-loop_core* current_loop() noexcept { return running_loop; }
+loop_core* current_loop() noexcept {
+  return running_loop;
+}
 
 class loop_core::adopted {
  public:
@@ -137,7 +139,8 @@ result<std::optional<clock::time_point>> loop_core::poll() {
 }
 
 bool loop_core::at_rest() const noexcept {
-  return ready_.empty() && outbound_.empty() && !progress_expected_ && inbox_.empty() && !ring_->has_queued() && !ring_->has_news();
+  return ready_.empty() && outbound_.empty() && !progress_expected_ && inbox_.empty() && !ring_->has_queued() &&
+         !ring_->has_news();
 }
 
 unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& error) {

@@ -46,7 +46,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   result<bool> run_once();
 
   /// Turns until there is nothing to do, without sleeping, and leaves everything so that
-  /// the descriptor of `ring().notify()` becomes readable when there is. Returns when to come again in any case; at once if it is still busy.
+  /// the descriptor of `ring().notify()` becomes readable when there is. Returns when to come again in any case; at
+  /// once if it is still busy.
   result<std::optional<clock::time_point>> poll();
 
   /// Enters and reaps, resuming nobody, until `done()`: for the synchronous end of an operation. Sleeps only
@@ -110,7 +111,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// Before `what` (a conn, ...) ends here: ends the program if this loop belongs to another thread that still lives.
   /// What the kernel holds could not be called back, and it would write to memory that is somebody else's by then.
   void must_end_here(const char* what) const noexcept {
-    if (busy_elsewhere()) [[unlikely]] end_program(what);
+    if (busy_elsewhere()) [[unlikely]]
+      end_program(what);
   }
 
   /// Is the calling thread (and process) the one that may use this loop? Errors: wrong_thread, forked.

@@ -57,8 +57,8 @@ std::vector<std::vector<int>> allowed_cpus() {
 
 void check(const std::vector<std::vector<int>>& sets) {
   for (const std::vector<int>& set : sets) {
-    const bool bad = set.empty() || std::any_of(set.begin(), set.end(),
-                                                [](int cpu) { return cpu < 0 || cpu >= CPU_SETSIZE; });
+    const bool bad =
+        set.empty() || std::any_of(set.begin(), set.end(), [](int cpu) { return cpu < 0 || cpu >= CPU_SETSIZE; });
     if (bad) throw std::system_error(errc::out_of_range, "uring6::loop_group_options::cpus");
   }
 }
@@ -117,8 +117,7 @@ loop_group::loop_group(const loop_group_options& options) : shared_(std::make_un
         self.ended = true;
         shared_->one_ended.notify_all();
       });
-      if (const pinning pinned = ready.get(); pinned.error)
-        throw std::system_error(pinned.error, refusal_of(pinned));
+      if (const pinning pinned = ready.get(); pinned.error) throw std::system_error(pinned.error, refusal_of(pinned));
     }
   } catch (...) {
     request_stop();

@@ -50,8 +50,7 @@ void scope::adopt(detail::child child, const std::source_location& where) {
   detail::loop_core* const here = detail::current_loop();
   if (!loop_ && here) loop_ = here->shared_from_this();
   if (!loop_) throw std::logic_error("uring6: spawned a task outside of a running loop");
-  if (here && here != loop_.get())
-    throw std::logic_error("uring6: spawned a task from the thread of another loop");
+  if (here && here != loop_.get()) throw std::logic_error("uring6: spawned a task from the thread of another loop");
   if (!here && loop_->check_thread())
     throw std::logic_error("uring6: spawned a task from another thread than its loop's");
 

@@ -15,7 +15,9 @@ bool sleep_operation::suspend(std::coroutine_handle<> sleeper, const std::stop_t
   return true;
 }
 
-void sleep_operation::expired() noexcept { make_ready(*loop_, *this); }
+void sleep_operation::expired() noexcept {
+  make_ready(*loop_, *this);
+}
 
 void sleep_operation::stop_requested() noexcept {
   if (!armed()) return;  // the time has come already

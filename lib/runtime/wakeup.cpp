@@ -24,7 +24,9 @@ void wakeup::signal() noexcept {
   [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
 }
 
-void wakeup::prepare(io_uring_sqe& entry) noexcept { ::io_uring_prep_read(&entry, fd_, &count_, sizeof count_, 0); }
+void wakeup::prepare(io_uring_sqe& entry) noexcept {
+  ::io_uring_prep_read(&entry, fd_, &count_, sizeof count_, 0);
+}
 
 // The loop looks at its inbox anyway and arms the read again before it sleeps.
 void wakeup::complete(completion) noexcept {}

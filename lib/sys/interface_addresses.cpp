@@ -18,9 +18,8 @@ static_assert(static_cast<int>(address_scope::site) == RT_SCOPE_SITE);
 static_assert(static_cast<int>(address_scope::link) == RT_SCOPE_LINK);
 static_assert(static_cast<int>(address_scope::host) == RT_SCOPE_HOST);
 
-constexpr address_flags every_flag = address_flags::temporary | address_flags::optimistic |
-                                     address_flags::duplicate | address_flags::deprecated |
-                                     address_flags::tentative | address_flags::permanent |
+constexpr address_flags every_flag = address_flags::temporary | address_flags::optimistic | address_flags::duplicate |
+                                     address_flags::deprecated | address_flags::tentative | address_flags::permanent |
                                      address_flags::stable_privacy;
 
 constexpr unsigned v4_prefix = 96;  // Of ::ffff:0:0/96.
@@ -29,8 +28,7 @@ std::optional<ip_address> address_from(unsigned char family, std::span<const std
   if (family == AF_INET6) {
     if (const auto bytes = attribute_as<ip_address::bytes_type>(value)) return ip_address(*bytes);
   } else if (family == AF_INET) {
-    if (const auto bytes = attribute_as<ip_address::v4_bytes_type>(value))
-      return ip_address::v4_mapped(*bytes);
+    if (const auto bytes = attribute_as<ip_address::v4_bytes_type>(value)) return ip_address::v4_mapped(*bytes);
   }
   return std::nullopt;
 }
@@ -76,8 +74,7 @@ std::optional<interface_address> parse_address(const nlmsghdr& answer) {
   found.interface_index = header->ifa_index;
   const bool scoped = local->is_link_local() && !local->is_v4_mapped();
   found.address = scoped ? local->with_zone(header->ifa_index) : *local;
-  found.prefix_length =
-      static_cast<std::uint8_t>(header->ifa_prefixlen + (local->is_v4_mapped() ? v4_prefix : 0));
+  found.prefix_length = static_cast<std::uint8_t>(header->ifa_prefixlen + (local->is_v4_mapped() ? v4_prefix : 0));
   found.scope = static_cast<address_scope>(header->ifa_scope);
   found.flags = static_cast<address_flags>(flags) & every_flag;
   return found;

@@ -92,8 +92,7 @@ result<std::vector<group_membership>> parse_igmp6(std::string_view text) {
     std::string_view line = take_line(text);  // index, device, group, users, flags, timer
     group_membership found;
     const bool good = parse_number(take_word(line), found.interface_index) && !take_word(line).empty() &&
-                      parse_address(take_word(line), found.group) &&
-                      parse_number(take_word(line), found.users);
+                      parse_address(take_word(line), found.group) && parse_number(take_word(line), found.users);
     if (!good || found.interface_index == 0) return fail(errc::malformed);
     found.group = in_zone(found.group, found.interface_index);
     memberships.push_back(std::move(found));
@@ -104,15 +103,13 @@ result<std::vector<group_membership>> parse_igmp6(std::string_view text) {
 result<void> add_sources(std::vector<group_membership>& memberships, std::string_view text) {
   take_line(text);  // The headings.
   while (!text.empty()) {
-    std::string_view line =
-        take_line(text);  // index, device (cut), group, source, include count, exclude count
+    std::string_view line = take_line(text);  // index, device (cut), group, source, include count, exclude count
     std::uint32_t index = 0;
     ip_address group;
     group_source found;
     const bool good = parse_number(take_word(line), index) && !take_word(line).empty() &&
                       parse_address(take_word(line), group) && parse_address(take_word(line), found.source) &&
-                      parse_number(take_word(line), found.included) &&
-                      parse_number(take_word(line), found.excluded);
+                      parse_number(take_word(line), found.included) && parse_number(take_word(line), found.excluded);
     if (!good) return fail(errc::malformed);
     if (found.source.is_link_local()) found.source = found.source.with_zone(index);
     const auto at = std::find_if(memberships.begin(), memberships.end(), [&](const group_membership& m) {

@@ -18,9 +18,9 @@ static_assert(static_cast<std::uint32_t>(interface_flags::point_to_point) == IFF
 static_assert(static_cast<std::uint32_t>(interface_flags::running) == IFF_RUNNING);
 static_assert(static_cast<std::uint32_t>(interface_flags::multicast) == IFF_MULTICAST);
 
-constexpr interface_flags every_flag = interface_flags::up | interface_flags::broadcast |
-                                       interface_flags::loopback | interface_flags::point_to_point |
-                                       interface_flags::running | interface_flags::multicast;
+constexpr interface_flags every_flag = interface_flags::up | interface_flags::broadcast | interface_flags::loopback |
+                                       interface_flags::point_to_point | interface_flags::running |
+                                       interface_flags::multicast;
 
 // The link address of these is the tunnel's IP address, which is not a hardware address.
 bool is_tunnel(unsigned short type) noexcept {
@@ -46,8 +46,7 @@ std::optional<interface> parse_link(const nlmsghdr& answer) {
         link.mtu = attribute_as<std::uint32_t>(value).value_or(0);
         break;
       case IFLA_ADDRESS:
-        if (is_tunnel(header->ifi_type) ||
-            std::all_of(octets, octets + value.size(), [](auto o) { return o == 0; }))
+        if (is_tunnel(header->ifi_type) || std::all_of(octets, octets + value.size(), [](auto o) { return o == 0; }))
           break;
         link.hardware_address.assign(octets, octets + value.size());
         break;

@@ -45,8 +45,7 @@ result<void> request(int fd, int number, const void* value, std::size_t length) 
   }
 }
 
-result<void> change_group(int fd, int number, std::uint32_t interface_index,
-                          const ip_address& group) noexcept {
+result<void> change_group(int fd, int number, std::uint32_t interface_index, const ip_address& group) noexcept {
   const result<std::uint32_t> chosen = check_group(interface_index, group);
   if (!chosen) return fail(chosen.error());
   const group_req wanted{*chosen, storage_of(group)};

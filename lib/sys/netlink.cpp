@@ -59,8 +59,8 @@ result<void> netlink_ask(nlmsghdr* request, const std::function<void(const nlmsg
       if (errno == EINTR) continue;
       return fail_errno(errno);
     }
-    const result<progress> now = take({buffer.data(), static_cast<std::size_t>(size)}, *request,
-                                      mnl_socket_get_portid(socket.get()), each);
+    const result<progress> now =
+        take({buffer.data(), static_cast<std::size_t>(size)}, *request, mnl_socket_get_portid(socket.get()), each);
     if (!now) return fail(now.error());
     if (*now == progress::done) return {};
   }

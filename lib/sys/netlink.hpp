@@ -81,9 +81,8 @@ void for_each_attribute(const nlmsghdr& answer, Each each) {
   const auto* end = static_cast<const std::byte*>(mnl_nlmsg_get_payload_tail(&answer));
   const auto left = [&] { return static_cast<int>(end - reinterpret_cast<const std::byte*>(attribute)); };
   for (; mnl_attr_ok(attribute, left()); attribute = mnl_attr_next(attribute)) {
-    each(mnl_attr_get_type(attribute),
-         std::span(static_cast<const std::byte*>(mnl_attr_get_payload(attribute)),
-                   mnl_attr_get_payload_len(attribute)));
+    each(mnl_attr_get_type(attribute), std::span(static_cast<const std::byte*>(mnl_attr_get_payload(attribute)),
+                                                 mnl_attr_get_payload_len(attribute)));
   }
 }
 

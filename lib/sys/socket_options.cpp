@@ -163,8 +163,7 @@ result<void> set_option(int fd, option id, std::span<const sock_filter> program)
   const option_info& row = describe(id);
   if (row.kind != payload::program || !row.allows(std::ssize(program))) return fail(errc::out_of_range);
   // The kernel only reads the program; its structure says otherwise.
-  const sock_fprog given{static_cast<unsigned short>(program.size()),
-                         const_cast<sock_filter*>(program.data())};
+  const sock_fprog given{static_cast<unsigned short>(program.size()), const_cast<sock_filter*>(program.data())};
   return set_raw(fd, row, &given, sizeof given);
 }
 
@@ -185,16 +184,14 @@ result<void> set_bound_device(int fd, std::string_view name) noexcept {
 
 result<std::string> bound_device(int fd) {
   std::array<char, IFNAMSIZ> name{};
-  const result<std::size_t> got =
-      get_option(fd, option::bind_to_device, std::as_writable_bytes(std::span(name)));
+  const result<std::size_t> got = get_option(fd, option::bind_to_device, std::as_writable_bytes(std::span(name)));
   if (!got) return fail(got.error());
   return std::string(name.data());
 }
 
 result<std::uint32_t> path_mtu(int fd) noexcept {
   ip6_mtuinfo info{};
-  const result<std::size_t> got =
-      get_option(fd, option::path_mtu, std::as_writable_bytes(std::span(&info, 1)));
+  const result<std::size_t> got = get_option(fd, option::path_mtu, std::as_writable_bytes(std::span(&info, 1)));
   if (!got) return fail(got.error());
   if (*got != sizeof info) return fail(errc::malformed);
   return info.ip6m_mtu;

@@ -81,9 +81,9 @@ enum class option : std::uint8_t {
 enum class payload : std::uint8_t {
   integer,        ///< An int.
   network_order,  ///< An int in network byte order.
-  buffer_size,  ///< An int that the kernel doubles for its bookkeeping; ours is the undoubled one, both ways.
-  bytes,        ///< A structure or text; the range is that of its length.
-  program,      ///< A classic BPF program; the range is that of its number of instructions.
+  buffer_size,    ///< An int that the kernel doubles for its bookkeeping; ours is the undoubled one, both ways.
+  bytes,          ///< A structure or text; the range is that of its length.
+  program,        ///< A classic BPF program; the range is that of its number of instructions.
 };
 
 /// One row of the table.
@@ -96,9 +96,7 @@ struct option_info {
   std::int64_t least;  ///< Smallest value that can be set. With `most` below it the option is read only.
   std::int64_t most;
 
-  [[nodiscard]] constexpr bool allows(std::int64_t value) const noexcept {
-    return value >= least && value <= most;
-  }
+  [[nodiscard]] constexpr bool allows(std::int64_t value) const noexcept { return value >= least && value <= most; }
 };
 
 /// All rows, in the order of `option`.

@@ -51,10 +51,10 @@ struct buffer : list_hook, received_head {
   std::uint16_t id = 0;
 
   // What was received, once it has been read off the header.
-  std::byte* payload = nullptr;       // the first datagram that has not been handed out
-  std::uint32_t remaining = 0;        // bytes from there to the end
-  std::uint32_t segment = 0;          // length of each datagram of a train but the last; at least 1
-  std::uint32_t cut_off = 0;          // octets of the datagram that the buffer had no room for
+  std::byte* payload = nullptr;  // the first datagram that has not been handed out
+  std::uint32_t remaining = 0;   // bytes from there to the end
+  std::uint32_t segment = 0;     // length of each datagram of a train but the last; at least 1
+  std::uint32_t cut_off = 0;     // octets of the datagram that the buffer had no room for
   bool truncated = false;
 
   // Only of a datagram that was moved out of the pool.
@@ -107,9 +107,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// Fills up what the kernel has, and wakes those who wait for buffers: one for each buffer, once a
   /// quarter is back or nobody is left who could give more. True: to be asked again after another round, without
   /// sleeping.
-  bool publish() noexcept {
-    return ((available_ < window_ && !free_.empty()) || !waiters_.empty()) && publish_now();
-  }
+  bool publish() noexcept { return ((available_ < window_ && !free_.empty()) || !waiters_.empty()) && publish_now(); }
 
   /// The read of `who` ended with ENOBUFS: it is told when to try again.
   void wait_for_buffers(buffer_waiter& who) noexcept;
@@ -159,8 +157,8 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   std::vector<buffer> buffers_;
   std::vector<std::uint16_t> free_;  // ours, the last one used at the end
   std::size_t available_ = 0;
-  std::size_t window_ = 0;           // how many the kernel has at most
-  unsigned calm_rounds_ = 0;         // fillings up, one after the other, that found more than half of it
+  std::size_t window_ = 0;    // how many the kernel has at most
+  unsigned calm_rounds_ = 0;  // fillings up, one after the other, that found more than half of it
   intrusive_list<buffer_waiter> waiters_;
   intrusive_list<buffer_holder> holders_;
   bool dry_before_ = false;

@@ -18,7 +18,9 @@ namespace {
 // messages that were refused. No slot has generation 0.
 constexpr std::uint64_t nobody = 0;
 constexpr std::uint64_t message = 1;
-constexpr bool is_nobodys(std::uint64_t user_data) noexcept { return user_data >> 32 == 0; }
+constexpr bool is_nobodys(std::uint64_t user_data) noexcept {
+  return user_data >> 32 == 0;
+}
 
 __kernel_timespec to_timespec(std::chrono::nanoseconds duration) noexcept {
   const auto count = std::max<std::int64_t>(duration.count(), 0);
@@ -65,9 +67,8 @@ std::error_code ring::enable() noexcept {
 
 // A ring that does not poll devices works as well, only slower: why it does not stands among the refusals.
 void ring::register_busy_poll() noexcept {
-  kernel_abi::napi wanted{.busy_poll_to = static_cast<std::uint32_t>(busy_poll_.count()),
-                          .prefer_busy_poll = 1,
-                          .rest = {}};
+  kernel_abi::napi wanted{
+      .busy_poll_to = static_cast<std::uint32_t>(busy_poll_.count()), .prefer_busy_poll = 1, .rest = {}};
   const auto fd = static_cast<unsigned>(ring_.ring_fd);
   const int code = ::io_uring_register(fd, kernel_abi::register_napi, &wanted, 1);
   features_.busy_poll = code == 0;

@@ -34,9 +34,9 @@ struct ring_features {
   unsigned submission_entries = 0;
   unsigned completion_entries = 0;
   bool registered_fd = false;
-  bool messages = false;   // rings can be woken by messages (IORING_OP_MSG_RING)
-  bool min_wait = false;   // asked for, and the kernel has it
-  bool busy_poll = false;  // the same
+  bool messages = false;        // rings can be woken by messages (IORING_OP_MSG_RING)
+  bool min_wait = false;        // asked for, and the kernel has it
+  bool busy_poll = false;       // the same
   bool zero_copy_send = false;  // SENDMSG_ZC
   std::vector<std::string> refused;
 };
@@ -75,7 +75,8 @@ class ring {
   void cancel(operation& op) noexcept;
 
   bool has_queued() const noexcept { return !queued_.empty() || !cancels_.empty() || !withdrawn_.empty(); }
-  /// After a reap: quiet operations that the kernel has not taken yet, being short of memory, or has not told all about.
+  /// After a reap: quiet operations that the kernel has not taken yet, being short of memory, or has not told all
+  /// about.
   bool has_quiet() const noexcept { return !quiet_.empty(); }
   std::size_t in_flight() const noexcept { return in_flight_; }
 
@@ -86,7 +87,8 @@ class ring {
   bool has_news() const noexcept;
 
   /// An eventfd that the kernel makes readable when there is something to find; readable from the first call on, which
-  /// makes it. The ring's own descriptor will not do: epoll on it does not wake for work that DEFER_TASKRUN has put off.
+  /// makes it. The ring's own descriptor will not do: epoll on it does not wake for work that DEFER_TASKRUN has put
+  /// off.
   result<int> notify() noexcept;
   bool notifies() const noexcept { return static_cast<bool>(news_); }
 

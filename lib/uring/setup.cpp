@@ -31,8 +31,7 @@ constexpr rung ladder[] = {
     {always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
          IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED,
      "DEFER_TASKRUN (Linux 6.1): completions interrupt the thread, slower"},
-    {always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-         IORING_SETUP_R_DISABLED,
+    {always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED,
      "COOP_TASKRUN (Linux 5.19): completions interrupt the thread, slower"},
     {always, "CQSIZE, CLAMP (Linux 5.6): nothing plainer can be tried"},
 };
@@ -194,8 +193,8 @@ result<void> set_up_ring(const ring_options& options, ::io_uring& ring, ring_fea
         features.zero_copy_send = knows_zero_copy_send(ring);
         features.min_wait = options.min_wait && (parameters.features & kernel_abi::feat_min_timeout);
         if (options.min_wait && !features.min_wait) {
-          features.refused.push_back(
-              fmt::format("min_wait (Linux 6.12; this is {}): the loop wakes for the first completion", kernel_release()));
+          features.refused.push_back(fmt::format(
+              "min_wait (Linux 6.12; this is {}): the loop wakes for the first completion", kernel_release()));
         }
         return {};
       }

@@ -34,7 +34,9 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-ip_address parse(const char* text) { return or_throw(ip_address::parse(text)); }
+ip_address parse(const char* text) {
+  return or_throw(ip_address::parse(text));
+}
 
 void end(program& running) {
   running.send_signal(SIGTERM);
@@ -113,7 +115,9 @@ TEST_CASE("the TCP server marks the connections of IPv4 peers, too") {
   end(server);
 }
 
-TEST_CASE("the TCP server is fifteen lines") { CHECK(lines_of_code(EXAMPLE_MARK_TCP_SOURCE) <= 15); }
+TEST_CASE("the TCP server is fifteen lines") {
+  CHECK(lines_of_code(EXAMPLE_MARK_TCP_SOURCE) <= 15);
+}
 
 /// What comes to a plain socket, within a minute.
 std::string receive(const file_descriptor& from, endpoint& source) {
@@ -226,8 +230,7 @@ struct routed_network {
     add_route(cable.near.link.index, parse("2001:db8:3::"), 64, cable.far.address);
     // An interface that is just up may lose the first packets.
     const auto traced = [&] { return run_program({EXAMPLE_TRACEROUTE, host.to_string()}).output; };
-    const bool whole =
-        eventually([&] { return traced().find('*') == std::string::npos; }, std::chrono::seconds(30));
+    const bool whole = eventually([&] { return traced().find('*') == std::string::npos; }, std::chrono::seconds(30));
     if (!whole) throw std::runtime_error("the network does not come up");
   }
 

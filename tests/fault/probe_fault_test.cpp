@@ -21,8 +21,7 @@ using Catch::Matchers::ContainsSubstring;
 
 /// "ring=R buffers=B" and each sentence of `missing` on a line of its own.
 std::string summary(const probe_report& report) {
-  std::string text =
-      std::string("ring=") + (report.ring ? "yes" : "no") + " ready=" + (report.ready() ? "yes" : "no");
+  std::string text = std::string("ring=") + (report.ring ? "yes" : "no") + " ready=" + (report.ready() ? "yes" : "no");
   for (const std::string& each : report.missing) text += "\n" + each;
   return text;
 }

@@ -18,8 +18,7 @@ namespace {
 
 // Names like those of interfaces: "eth" and up to three digits, with numbers that differ from the digits.
 result<std::uint32_t> find_zone(std::string_view name) {
-  if (!name.starts_with("eth") || name.size() == 3 || name.size() > 6)
-    return uring6::fail(errc::unknown_zone);
+  if (!name.starts_with("eth") || name.size() == 3 || name.size() > 6) return uring6::fail(errc::unknown_zone);
   std::uint32_t index = 1;
   for (const char digit : name.substr(3)) {
     if (digit < '0' || digit > '9') return uring6::fail(errc::unknown_zone);
@@ -68,8 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check(parsed.error() == errc::bad_address || parsed.error() == errc::unknown_zone, "it says which");
     return 0;
   }
-  check(uring6::parse_endpoint(text, find_zone) == uring6::fail(errc::missing_port),
-        "an address has no port");
+  check(uring6::parse_endpoint(text, find_zone) == uring6::fail(errc::missing_port), "an address has no port");
   const address_text written = uring6::format_address(*parsed, find_name);
   const result<ip_address> again = uring6::parse_address(written.view(), find_zone);
   check(again == parsed, "an address is read as it is written");

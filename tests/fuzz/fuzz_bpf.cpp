@@ -21,8 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   const auto decoded = bpf::disassemble(program);
   check(decoded.instructions.size() == program.size(), "each instruction is one instruction");
-  for (const bpf::instruction& one : decoded.instructions)
-    check(!to_string(one).empty(), "an instruction prints");
+  for (const bpf::instruction& one : decoded.instructions) check(!to_string(one).empty(), "an instruction prints");
   const auto assembled = bpf::assemble(decoded.instructions);
   const auto checked = bpf::check(program);
   if (program.empty()) {

@@ -60,7 +60,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   std::vector<std::byte> moved(1);
   moved.insert(moved.end(), area.begin(), area.end());
-  check(uring6::decode_prefix(std::span<const std::byte>(moved).subspan(1)) == message,
-        "alignment is no matter");
+  check(uring6::decode_prefix(std::span<const std::byte>(moved).subspan(1)) == message, "alignment is no matter");
   return 0;
 }

@@ -43,8 +43,7 @@ bool octet(const std::optional<int>& value, int least) {
 // The documented reasons, told again in other words.
 bool sendable(const control_message& m, peer_family peer) {
   constexpr std::uint32_t most = std::numeric_limits<std::int32_t>::max();
-  if (m.next_hop || !octet(m.traffic_class, 0) || !octet(m.hop_limit, peer == peer_family::ipv4))
-    return false;
+  if (m.next_hop || !octet(m.traffic_class, 0) || !octet(m.hop_limit, peer == peer_family::ipv4)) return false;
   if (m.interface_index > most) return false;
   if (!m.source) return true;
   const std::uint32_t zone = m.source->zone();
@@ -78,11 +77,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto written = uring6::encode(message, area, peer);
   const std::size_t needed = uring6::encoded_size(message, peer);
   check(needed <= uring6::max_encoded_size, "max_encoded_size is enough");
-  check(written.has_value() == (sendable(message, peer) && room >= needed),
-        "refused exactly when it must be");
+  check(written.has_value() == (sendable(message, peer) && room >= needed), "refused exactly when it must be");
   if (!written) {
-    check((written.error() == std::errc::no_buffer_space) == sendable(message, peer),
-          "the reason is the right one");
+    check((written.error() == std::errc::no_buffer_space) == sendable(message, peer), "the reason is the right one");
   } else {
     check(*written == needed, "encoded_size says what encode writes");
     check_read_back(message, std::span(area).first(needed), peer);

@@ -13,8 +13,7 @@ std::string_view text_of(bytes from) {
   return {reinterpret_cast<const char*>(from.data()), from.size()};
 }
 
-icmp::extension any_extension(uring6::fuzz::input& in, bytes data,
-                              const icmp::list<icmp::mpls_label>& labels) {
+icmp::extension any_extension(uring6::fuzz::input& in, bytes data, const icmp::list<icmp::mpls_label>& labels) {
   const auto kind = in.take<std::uint8_t>();
   const auto few = data.first(std::min<std::size_t>(data.size(), kind));
   switch (kind % 6) {
@@ -59,8 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     uring6::fuzz::check_values(icmp::time_exceeded{.data = quotation, .extensions = extensions});
     uring6::fuzz::check_values(icmp::destination_unreachable{.data = quotation, .extensions = extensions});
   }
-  uring6::fuzz::check_values(icmp::extended_echo_request{
-      .identifier = 1, .sequence = in.take<std::uint8_t>(), .extensions = extensions});
+  uring6::fuzz::check_values(
+      icmp::extended_echo_request{.identifier = 1, .sequence = in.take<std::uint8_t>(), .extensions = extensions});
   uring6::fuzz::check_values(
       icmp::extended_echo_reply{.state = static_cast<icmp::neighbor_state>(in.take<std::uint8_t>())});
   return 0;

@@ -31,17 +31,16 @@ void check_any_values(bytes all) {
 
   std::vector<ip_address> sources(in.take<std::uint8_t>() % 4);
   for (ip_address& source : sources) source = any_address(in);
-  uring6::fuzz::check_values(icmp::version2_multicast_listener_query{
-      .max_response_code = in.take<std::uint16_t>(),
-      .group = any_group(in),
-      .suppress_router_processing = in.take<std::uint8_t>() % 2 != 0,
-      .robustness = static_cast<std::uint8_t>(in.take<std::uint8_t>() % 9),
-      .query_interval_code = in.take<std::uint8_t>(),
-      .sources = sources});
+  uring6::fuzz::check_values(
+      icmp::version2_multicast_listener_query{.max_response_code = in.take<std::uint16_t>(),
+                                              .group = any_group(in),
+                                              .suppress_router_processing = in.take<std::uint8_t>() % 2 != 0,
+                                              .robustness = static_cast<std::uint8_t>(in.take<std::uint8_t>() % 9),
+                                              .query_interval_code = in.take<std::uint8_t>(),
+                                              .sources = sources});
   const std::array<icmp::listener_record, 2> records{
-      icmp::listener_record{.type = static_cast<icmp::record_type>(in.take<std::uint8_t>()),
-                            .group = any_group(in),
-                            .sources = sources},
+      icmp::listener_record{
+          .type = static_cast<icmp::record_type>(in.take<std::uint8_t>()), .group = any_group(in), .sources = sources},
       icmp::listener_record{.group = any_group(in), .auxiliary = all}};
   uring6::fuzz::check_values(icmp::version2_multicast_listener_report{records});
 }

@@ -47,18 +47,17 @@ void check_any_values(bytes all) {
     if ((which >> i & 1) != 0) chosen.push_back(every[i]);
   }
   uring6::fuzz::check_values(icmp::router_solicitation{chosen});
-  uring6::fuzz::check_values(icmp::router_advertisement{
-      .hop_limit = in.take<std::uint8_t>(),
-      .managed = in.take<std::uint8_t>() % 2 != 0,
-      .preference = static_cast<icmp::router_preference>(in.take<std::uint8_t>() % 5),
-      .lifetime = any_lifetime(in),
-      .reachable_time = std::chrono::milliseconds(any_lifetime(in).count()),
-      .options = chosen});
+  uring6::fuzz::check_values(
+      icmp::router_advertisement{.hop_limit = in.take<std::uint8_t>(),
+                                 .managed = in.take<std::uint8_t>() % 2 != 0,
+                                 .preference = static_cast<icmp::router_preference>(in.take<std::uint8_t>() % 5),
+                                 .lifetime = any_lifetime(in),
+                                 .reachable_time = std::chrono::milliseconds(any_lifetime(in).count()),
+                                 .options = chosen});
   uring6::fuzz::check_values(icmp::neighbor_solicitation{.target = addresses[0], .options = chosen});
   uring6::fuzz::check_values(icmp::neighbor_advertisement{
       .solicited = in.take<std::uint8_t>() % 2 != 0, .target = addresses[1], .options = chosen});
-  uring6::fuzz::check_values(
-      icmp::redirect{.target = addresses[0], .destination = addresses[1], .options = chosen});
+  uring6::fuzz::check_values(icmp::redirect{.target = addresses[0], .destination = addresses[1], .options = chosen});
 }
 
 }  // namespace

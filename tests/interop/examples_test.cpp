@@ -40,9 +40,9 @@ TEST_CASE("Go is answered by the multicast DNS responder, by the interface that 
   const auto inside = net.cable.near.space.enter();
   const program responder({EXAMPLE_MDNS_RESPONDER, net.cable.near.link.name, "host.local", "2001:db8::77"});
   CHECK(net.start({"ask", there, "host.local."}).lines() ==
-        std::vector<std::string>{"host.local. is 2001:db8::77 dst=" + asker + " ifindex=" +
-                                 std::to_string(net.cable.far.link.index) + " from [" + link_local + "%" + there +
-                                 "]:5353"});
+        std::vector<std::string>{"host.local. is 2001:db8::77 dst=" + asker +
+                                 " ifindex=" + std::to_string(net.cable.far.link.index) + " from [" + link_local + "%" +
+                                 there + "]:5353"});
 }
 
 TEST_CASE("Go hears the hello of the OSPF advertiser, with its control message") {
@@ -56,9 +56,9 @@ TEST_CASE("Go hears the hello of the OSPF advertiser, with its control message")
   REQUIRE(lines.size() == 1);
   CHECK(lines[0].starts_with("03010028c0000201"));  // version 3, hello, 40 octets, router 192.0.2.1
   const std::string source = net.cable.near.link_local.with_zone(0).to_string();
-  CHECK(lines[0].ends_with(" tclass=192 hoplim=1 src=" + source + " dst=ff02::5 ifindex=" +
-                           std::to_string(net.cable.far.link.index) + " from " + source + "%" +
-                           net.cable.far.link.name));
+  CHECK(lines[0].ends_with(" tclass=192 hoplim=1 src=" + source +
+                           " dst=ff02::5 ifindex=" + std::to_string(net.cable.far.link.index) + " from " + source +
+                           "%" + net.cable.far.link.name));
 }
 
 /// What both traceroutes say of a hop: number, address, hop limit, source, destination and interface of the answer.

@@ -48,14 +48,16 @@ struct sample {
 
 // Every field alone, all together, and the limits; Go cannot send 0.
 std::vector<sample> samples_for(const way& by) {
-  std::vector<sample> all{{1, {}},   {0x28, {}}, {255, {}},        {{}, 1},
-                          {{}, 128}, {{}, 255},  {{}, {}, true},   {{}, {}, false, true},
-                          {{}, {}},  {0xb8, 7, true, true}};
+  std::vector<sample> all{
+      {1, {}},  {0x28, {}},           {255, {}}, {{}, 1}, {{}, 128}, {{}, 255}, {{}, {}, true}, {{}, {}, false, true},
+      {{}, {}}, {0xb8, 7, true, true}};
   if (by.source_specific) all.insert(all.begin(), {.by_interface = true, .stranger = true});
   return all;
 }
 
-std::string heading(const way& by) { return by.raw ? std::string("\xc8\0\0\0", 4) : std::string(); }  // type 200
+std::string heading(const way& by) {
+  return by.raw ? std::string("\xc8\0\0\0", 4) : std::string();
+}  // type 200
 
 void go_hears(const way& by) {
   need_go();
@@ -129,8 +131,8 @@ void go_sends(const way& by) {
     } else if (by.to_group()) {
       REQUIRE(to.join_group(here.link, destination));
     }
-    const std::string name = by.raw ? destination.to_string()
-                                    : "[" + destination.to_string() + "]:" + std::to_string(name_of(to).port);
+    const std::string name =
+        by.raw ? destination.to_string() : "[" + destination.to_string() + "]:" + std::to_string(name_of(to).port);
     std::vector<std::string> words{by.batch ? "sendbatch" : "send", by.network(), name};
     const std::vector<sample> all = samples_for(by);
     for (const sample& each : all) {
@@ -182,10 +184,18 @@ void go_sends(const way& by) {
   });
 }
 
-TEST_CASE("Go hears each control field that uring6 sends by UDP") { go_hears({}); }
-TEST_CASE("uring6 hears each control field that Go sends by UDP") { go_sends({}); }
-TEST_CASE("Go hears each control field that uring6 sends by raw ICMPv6") { go_hears({.raw = true}); }
-TEST_CASE("uring6 hears each control field that Go sends by raw ICMPv6") { go_sends({.raw = true}); }
+TEST_CASE("Go hears each control field that uring6 sends by UDP") {
+  go_hears({});
+}
+TEST_CASE("uring6 hears each control field that Go sends by UDP") {
+  go_sends({});
+}
+TEST_CASE("Go hears each control field that uring6 sends by raw ICMPv6") {
+  go_hears({.raw = true});
+}
+TEST_CASE("uring6 hears each control field that Go sends by raw ICMPv6") {
+  go_sends({.raw = true});
+}
 
 TEST_CASE("Go hears uring6 in a group, and uring6 hears Go") {
   for (const bool raw : {false, true}) {

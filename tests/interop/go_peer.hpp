@@ -19,7 +19,9 @@
 
 namespace uring6::test {
 
-inline ip_address parse(std::string_view text) { return or_throw(ip_address::parse(text)); }
+inline ip_address parse(std::string_view text) {
+  return or_throw(ip_address::parse(text));
+}
 
 inline void need_go() {
   if (std::string_view(GO_PEER).empty()) SKIP("no Go (Debian, Ubuntu: golang-go golang-golang-x-net-dev)");

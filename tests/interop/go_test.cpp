@@ -90,7 +90,8 @@ TEST_CASE("an IPv4 peer in Go has its control fields from and for a dual-stack c
       const auto sent = co_await here.write_to(as_payload("four"), control, to);
       REQUIRE(sent);
       CHECK(go.lines() == std::vector<std::string>{"four tclass=0 hoplim=0 src=<nil> dst=127.0.0.1 ifindex=1 from "
-                                                   "127.0.0.7:" + port});
+                                                   "127.0.0.7:" +
+                                                   port});
     }
     {
       // ... and cannot send a control message by it (golang/go#70640).
@@ -100,8 +101,7 @@ TEST_CASE("an IPv4 peer in Go has its control fields from and for a dual-stack c
     go_peer go({"send4", "127.0.0.9:" + port, "40,33", "0,255"});
     const endpoint source{v4(1), go.port()};
     std::array<std::byte, 64> buffer;
-    for (const auto& [text, traffic_class, hop_limit] :
-         {std::tuple{"go-0", 40, 33}, {"go-1", 0, 255}}) {
+    for (const auto& [text, traffic_class, hop_limit] : {std::tuple{"go-0", 40, 33}, {"go-1", 0, 255}}) {
       const auto got = co_await here.read_from(buffer);
       REQUIRE(got);
       CHECK(as_text(got->payload) == text);

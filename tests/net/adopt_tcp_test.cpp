@@ -34,7 +34,9 @@ file_descriptor client_of(int listener) {
   return fd;
 }
 
-bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+bool is_open(int fd) {
+  return ::fcntl(fd, F_GETFD) >= 0;
+}
 
 /// Octets go both ways between the conn and the plain socket that is its peer.
 task<> converse(tcp_conn& at, int peer) {

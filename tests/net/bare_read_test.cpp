@@ -1,5 +1,5 @@
-// A dialed conn without receive_offload, of which nobody asks for control messages: the kernel writes the payload alone.
-// It shows by the room that a buffer has for it: in a small one 2048 octets, otherwise less than 1800.
+// A dialed conn without receive_offload, of which nobody asks for control messages: the kernel writes the payload
+// alone. It shows by the room that a buffer has for it: in a small one 2048 octets, otherwise less than 1800.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <vector>
@@ -19,7 +19,8 @@ constexpr packet_options small_and_single{.receive_offload = false, .longest_dat
 
 /// A conn on [::1], and one that was dialed to it.
 struct pair_of_conns {
-  explicit pair_of_conns(event_loop& loop) : server(open_conn(loop)), client(dial(loop, name_of(server), small_and_single)) {}
+  explicit pair_of_conns(event_loop& loop)
+      : server(open_conn(loop)), client(dial(loop, name_of(server), small_and_single)) {}
 
   packet_conn server;
   packet_conn client;

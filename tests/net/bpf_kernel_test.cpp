@@ -50,10 +50,8 @@ class udp_socket {
     require(::getsockname(fd_, reinterpret_cast<sockaddr*>(&address_), &length) == 0, "getsockname");
     // Without UDP checksums the header that the filter sees is known to the byte.
     const int on = 1;
-    require(::setsockopt(fd_, IPPROTO_UDP, 101 /* UDP_NO_CHECK6_TX */, &on, sizeof on) == 0,
-            "UDP_NO_CHECK6_TX");
-    require(::setsockopt(fd_, IPPROTO_UDP, 102 /* UDP_NO_CHECK6_RX */, &on, sizeof on) == 0,
-            "UDP_NO_CHECK6_RX");
+    require(::setsockopt(fd_, IPPROTO_UDP, 101 /* UDP_NO_CHECK6_TX */, &on, sizeof on) == 0, "UDP_NO_CHECK6_TX");
+    require(::setsockopt(fd_, IPPROTO_UDP, 102 /* UDP_NO_CHECK6_RX */, &on, sizeof on) == 0, "UDP_NO_CHECK6_RX");
   }
   udp_socket(const udp_socket&) = delete;
   udp_socket& operator=(const udp_socket&) = delete;
@@ -70,8 +68,8 @@ class udp_socket {
   }
 
   void send_to(const sockaddr_in6& peer, const bytes& payload) const {
-    const auto sent = ::sendto(fd_, payload.data(), payload.size(), 0,
-                               reinterpret_cast<const sockaddr*>(&peer), sizeof peer);
+    const auto sent =
+        ::sendto(fd_, payload.data(), payload.size(), 0, reinterpret_cast<const sockaddr*>(&peer), sizeof peer);
     require(sent == static_cast<ssize_t>(payload.size()), "sendto");
   }
 
@@ -114,8 +112,8 @@ class kernel {
   // The packet as the filter sees it: UDP header (RFC 768) and payload.
   bytes packet(const bytes& payload) const {
     const auto length = static_cast<std::uint16_t>(udp_header_size + payload.size());
-    const std::array<std::uint16_t, 4> header{sender_.address().sin6_port, receiver_.address().sin6_port,
-                                              htons(length), 0};
+    const std::array<std::uint16_t, 4> header{sender_.address().sin6_port, receiver_.address().sin6_port, htons(length),
+                                              0};
     bytes all(udp_header_size);
     std::memcpy(all.data(), header.data(), sizeof header);
     all.insert(all.end(), payload.begin(), payload.end());
@@ -223,19 +221,17 @@ TEST_CASE("bpf kernel: the VM accepts, cuts and drops what the kernel does") {
       {bpf::ret_constant{0xffffffff}},
       returning_a({bpf::load_extension{extension::length}}),
       returning_a({bpf::load_extension{extension::length}, bpf::alu_op_constant{alu_op::sub, 3}}),
-      {bpf::load_absolute{8, width::byte}, bpf::jump_if{jump_test::equal, 0x40, 0, 1},
-       bpf::ret_constant{0xffff}, bpf::ret_constant{0}},
+      {bpf::load_absolute{8, width::byte}, bpf::jump_if{jump_test::equal, 0x40, 0, 1}, bpf::ret_constant{0xffff},
+       bpf::ret_constant{0}},
       {bpf::load_absolute{8, width::word}, bpf::ret_constant{0xffff}},
-      {bpf::load_absolute{4, width::half}, bpf::jump_if{jump_test::greater_than, 12, 1, 0},
-       bpf::ret_constant{9}, bpf::ret_constant{10}},
+      {bpf::load_absolute{4, width::half}, bpf::jump_if{jump_test::greater_than, 12, 1, 0}, bpf::ret_constant{9},
+       bpf::ret_constant{10}},
       returning_a({bpf::load_constant{reg::x, 0xffffffff}, bpf::load_indirect{6, width::byte}}),
       returning_a({bpf::load_constant{reg::x, 3}, bpf::load_indirect{7, width::byte}}),
       returning_a({bpf::load_mem_shift{9}, bpf::txa{}}),
       {bpf::load_mem_shift{100}, bpf::ret_constant{0xffff}},
-      returning_a(
-          {bpf::load_constant{reg::a, 1}, bpf::load_constant{reg::x, 35}, bpf::alu_op_x{alu_op::shift_left}}),
-      returning_a({bpf::load_constant{reg::a, 80}, bpf::load_constant{reg::x, 35},
-                   bpf::alu_op_x{alu_op::shift_right}}),
+      returning_a({bpf::load_constant{reg::a, 1}, bpf::load_constant{reg::x, 35}, bpf::alu_op_x{alu_op::shift_left}}),
+      returning_a({bpf::load_constant{reg::a, 80}, bpf::load_constant{reg::x, 35}, bpf::alu_op_x{alu_op::shift_right}}),
       {bpf::load_constant{reg::a, 5}, bpf::alu_op_x{alu_op::div}, bpf::ret_constant{0xffff}},
       {bpf::load_constant{reg::a, 5}, bpf::alu_op_x{alu_op::mod}, bpf::ret_constant{0xffff}},
       returning_a({bpf::load_constant{reg::a, 0xfffffff6}, bpf::negate_a{}}),

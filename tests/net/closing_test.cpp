@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "support/conns.hpp"
-#include "support/eventually.hpp"
 #include "support/coroutines.hpp"
 #include "support/descriptors.hpp"
+#include "support/eventually.hpp"
 #include "support/plain_sender.hpp"
 #include "uring6/timer.hpp"
 

@@ -19,7 +19,9 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-packet_conn open_ahead(event_loop& loop) { return open_conn(loop, {.coalesce_writes = true}); }
+packet_conn open_ahead(event_loop& loop) {
+  return open_conn(loop, {.coalesce_writes = true});
+}
 
 TEST_CASE("writes ahead arrive in order, whatever their lengths, although their memory is used again") {
   event_loop loop;

@@ -148,9 +148,8 @@ TEST_CASE("control fields cross a cable, global and link-local, and are on the w
     packet_capture wire(cable.far);
     std::array<std::byte, 64> buffer;
 
-    const std::array routes{
-        std::pair{cable.near.address, cable.far.address},
-        std::pair{cable.near.link_local, cable.far.link_local.with_zone(cable.near.link.index)}};
+    const std::array routes{std::pair{cable.near.address, cable.far.address},
+                            std::pair{cable.near.link_local, cable.far.link_local.with_zone(cable.near.link.index)}};
     for (const auto& [source, destination] : routes) {
       const bool link_local = destination.is_link_local();
       for (const int value : {0, 1, 0x2e << 2, 255}) {

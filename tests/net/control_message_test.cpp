@@ -12,8 +12,8 @@
 namespace uring6 {
 namespace {
 
-constexpr control_flags everything = control_flags::traffic_class | control_flags::hop_limit |
-                                     control_flags::destination | control_flags::interface;
+constexpr control_flags everything =
+    control_flags::traffic_class | control_flags::hop_limit | control_flags::destination | control_flags::interface;
 constexpr ip_address v4_loopback = ip_address::v4_mapped({127, 0, 0, 1});
 
 struct arrival {
@@ -28,9 +28,8 @@ class udp_socket {
   udp_socket() : fd_(or_throw(open_socket(AF_INET6, SOCK_DGRAM))) {
     or_throw(set_option(fd_.get(), option::only_v6, false));
     or_throw(bind_socket(fd_.get(), endpoint{}));
-    for (const option id :
-         {option::receive_packet_info, option::receive_traffic_class, option::receive_hop_limit,
-          option::receive_v4_traffic_class, option::receive_v4_hop_limit}) {
+    for (const option id : {option::receive_packet_info, option::receive_traffic_class, option::receive_hop_limit,
+                            option::receive_v4_traffic_class, option::receive_v4_hop_limit}) {
       or_throw(set_option(fd_.get(), id, true));
     }
   }

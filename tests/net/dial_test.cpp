@@ -28,13 +28,14 @@ using namespace uring6::test;
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-endpoint at(const char* text) { return or_throw(endpoint::parse(text)); }
+endpoint at(const char* text) {
+  return or_throw(endpoint::parse(text));
+}
 
 TEST_CASE("the families take turns, beginning with that of the first address") {
   const std::array given{at("[2001:db8::1]:1"), at("[2001:db8::2]:1"), at("192.0.2.1:1"), at("[2001:db8::3]:1"),
                          at("192.0.2.2:1")};
-  CHECK(detail::interleave_families(given) ==
-        std::vector{given[0], given[2], given[1], given[4], given[3]});
+  CHECK(detail::interleave_families(given) == std::vector{given[0], given[2], given[1], given[4], given[3]});
   const std::array v4_first{given[2], given[0], given[1]};
   CHECK(detail::interleave_families(v4_first) == std::vector{given[2], given[0], given[1]});
   CHECK(detail::interleave_families({}).empty());

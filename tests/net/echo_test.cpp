@@ -84,8 +84,7 @@ TEST_CASE("an echo of a conn that writes ahead takes exactly one system call a r
 
 // Its writer is told what the kernel says of the datagram before it reads again, and that may be what it does
 // next.
-TEST_CASE("an echo of a conn that does not write ahead takes exactly two system calls a round trip",
-          "[threads]") {
+TEST_CASE("an echo of a conn that does not write ahead takes exactly two system calls a round trip", "[threads]") {
   constexpr std::uint64_t trips = 1000;
   event_loop loop;
   run(loop, [&]() -> task<> {

@@ -24,7 +24,9 @@ bytes message(const icmp::message_body& body) {
   return area;
 }
 
-void permit_everybody() { write_sysctl("net/ipv4/ping_group_range", "0 0"); }
+void permit_everybody() {
+  write_sysctl("net/ipv4/ping_group_range", "0 0");
+}
 
 TEST_CASE("an echo without a privilege: the kernel writes the identifier and brings the reply") {
   const network_namespace space;

@@ -54,8 +54,8 @@ class raw_socket {
 
   void send(std::span<const std::byte> packet, const ip_address& destination) const {
     const sockaddr_in6 to = endpoint{destination, 0}.to_sockaddr();
-    const auto sent = ::sendto(fd_.get(), packet.data(), packet.size(), 0,
-                               reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    const auto sent =
+        ::sendto(fd_.get(), packet.data(), packet.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
     require(sent == static_cast<ssize_t>(packet.size()), "sendto");
   }
 
@@ -264,8 +264,7 @@ TEST_CASE("the kernel configures an address by a router advertisement from encod
   socket.set(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 255);
   const auto prefix = or_throw(ip_address::parse("2001:db8:5::"));
   const std::array<icmp::option, 3> options{
-      icmp::source_link_layer_address{std::as_bytes(std::span(cable.near.link.hardware_address))},
-      icmp::link_mtu{1400},
+      icmp::source_link_layer_address{std::as_bytes(std::span(cable.near.link.hardware_address))}, icmp::link_mtu{1400},
       icmp::prefix_information{.prefix_length = 64,
                                .on_link = true,
                                .autonomous = true,
@@ -273,8 +272,7 @@ TEST_CASE("the kernel configures an address by a router advertisement from encod
                                .preferred_lifetime = 1800s,
                                .prefix = prefix}};
   const auto everybody = ip_address::all_nodes().with_zone(cable.near.link.index);
-  socket.send(encoded(icmp::router_advertisement{.hop_limit = 64, .lifetime = 1800s, .options = options}),
-              everybody);
+  socket.send(encoded(icmp::router_advertisement{.hop_limit = 64, .lifetime = 1800s, .options = options}), everybody);
 
   const auto configured = [&] {
     const auto addresses = or_throw(cable.far.link.addresses());
@@ -293,9 +291,8 @@ TEST_CASE("the kernel answers an MLDv2 query from encode with a report that is r
   const auto group = or_throw(ip_address::parse("ff05::1234"));
   const auto source = or_throw(ip_address::parse("2001:db8::77"));
   const auto member = cable.far.space.run([] { return or_throw(open_socket(AF_INET6, SOCK_DGRAM)); });
-  cable.far.space.run([&] {
-    return or_throw(join_source_specific_group(member.get(), cable.far.link.index, group, source));
-  });
+  cable.far.space.run(
+      [&] { return or_throw(join_source_specific_group(member.get(), cable.far.link.index, group, source)); });
 
   packet_capture to_near(cable.near);
   const auto inside = cable.near.space.enter();
@@ -303,8 +300,8 @@ TEST_CASE("the kernel answers an MLDv2 query from encode with a report that is r
   // RFC 3810, 5: hop limit 1 and a router alert, or the query is not listened to.
   socket.set(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1);
   socket.set(IPPROTO_IPV6, IPV6_HOPOPTS, std::array<std::uint8_t, 8>{0, 0, 5, 2, 0, 0, 1, 0});
-  const icmp::version2_multicast_listener_query query{
-      .max_response_code = or_throw(icmp::max_response_code(1ms)), .robustness = 2};
+  const icmp::version2_multicast_listener_query query{.max_response_code = or_throw(icmp::max_response_code(1ms)),
+                                                      .robustness = 2};
   socket.send(encoded(query), ip_address::all_nodes().with_zone(cable.near.link.index));
 
   // The current state, which only a query brings about: the join itself was reported as a change.

@@ -74,8 +74,7 @@ interface by_ioctl(const char* name, unsigned index) {
 
 std::vector<interface> all_by_ioctl() {
   std::vector<interface> found;
-  const std::unique_ptr<struct if_nameindex, decltype(&::if_freenameindex)> names(::if_nameindex(),
-                                                                                  ::if_freenameindex);
+  const std::unique_ptr<struct if_nameindex, decltype(&::if_freenameindex)> names(::if_nameindex(), ::if_freenameindex);
   for (auto* at = names.get(); at->if_index != 0; ++at) found.push_back(by_ioctl(at->if_name, at->if_index));
   return found;
 }
@@ -376,8 +375,8 @@ TEST_CASE("the groups of an interface have their users and sources") {
   // The kernel's own are among them, and those of other interfaces only in the list of all.
   CHECK(membership(ip_address::all_nodes().with_zone(index)).users == 1);
   const std::vector<group_membership> everywhere = or_throw(interface::all_groups());
-  CHECK(std::ranges::count(everywhere, ip_address::all_nodes().with_zone(loopback_index),
-                           &group_membership::group) == 1);
+  CHECK(std::ranges::count(everywhere, ip_address::all_nodes().with_zone(loopback_index), &group_membership::group) ==
+        1);
   CHECK(std::ranges::count(groups, loopback_index, &group_membership::interface_index) == 0);
 }
 
@@ -387,8 +386,8 @@ TEST_CASE("a list is complete although the table changes while it is read") {
   // Enough for many messages, so that a dump takes several rounds in which the table can change.
   constexpr std::size_t standing = 1000;
   const auto numbered = [](std::uint8_t kind, std::size_t n) {
-    return ip_address({0x20, 1, 0x0d, 0xb8, kind, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                       static_cast<std::uint8_t>(n >> 8), static_cast<std::uint8_t>(n)});
+    return ip_address({0x20, 1, 0x0d, 0xb8, kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(n >> 8),
+                       static_cast<std::uint8_t>(n)});
   };
   for (std::size_t n = 0; n < standing; ++n) add_address(loopback_index, numbered(1, n), 128);
 

@@ -18,7 +18,9 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-int value_of(const packet_conn& pc, option which) { return or_throw(get_option(pc.native_handle(), which)); }
+int value_of(const packet_conn& pc, option which) {
+  return or_throw(get_option(pc.native_handle(), which));
+}
 
 TEST_CASE("a conn listens where it was told to, on a port that it is told") {
   event_loop loop;

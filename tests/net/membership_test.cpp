@@ -88,10 +88,8 @@ TEST_CASE("what is no group is not multicast, in every call") {
     CHECK(leave_group(near.fd, near.index, no_group).error() == errc::not_multicast);
     CHECK(join_source_specific_group(near.fd, near.index, no_group, source).error() == errc::not_multicast);
     CHECK(leave_source_specific_group(near.fd, near.index, no_group, source).error() == errc::not_multicast);
-    CHECK(exclude_source_specific_group(near.fd, near.index, no_group, source).error() ==
-          errc::not_multicast);
-    CHECK(include_source_specific_group(near.fd, near.index, no_group, source).error() ==
-          errc::not_multicast);
+    CHECK(exclude_source_specific_group(near.fd, near.index, no_group, source).error() == errc::not_multicast);
+    CHECK(include_source_specific_group(near.fd, near.index, no_group, source).error() == errc::not_multicast);
   }
   CHECK(join_group(near.fd, near.index, source).error() == std::errc::invalid_argument);
 }
@@ -219,8 +217,7 @@ TEST_CASE("the zone of a group or source is its interface, and must not be anoth
   CHECK(near.users(zoned) == 0);
 
   const ip_address zoned_source = near.cable.far.link_local.with_zone(near.index);
-  CHECK(join_source_specific_group(near.fd, loopback_index, specific, zoned_source).error() ==
-        errc::zone_mismatch);
+  CHECK(join_source_specific_group(near.fd, loopback_index, specific, zoned_source).error() == errc::zone_mismatch);
   CHECK(join_source_specific_group(near.fd, 0, specific.with_zone(loopback_index), zoned_source).error() ==
         errc::zone_mismatch);
   REQUIRE(join_source_specific_group(near.fd, 0, specific, zoned_source));
@@ -254,8 +251,7 @@ TEST_CASE("leaving the group leaves all its sources") {
 TEST_CASE("a source is joined once, and only a joined one is left") {
   const near_end near;
   REQUIRE(join_source_specific_group(near.fd, near.index, specific, source));
-  CHECK(join_source_specific_group(near.fd, near.index, specific, source).error() ==
-        std::errc::address_not_available);
+  CHECK(join_source_specific_group(near.fd, near.index, specific, source).error() == std::errc::address_not_available);
   CHECK(leave_source_specific_group(near.fd, near.index, specific, other_source).error() == errc::not_joined);
   CHECK(near.sources(specific) == std::vector{group_source{source, 1, 0}});
 }
@@ -265,8 +261,7 @@ TEST_CASE("a source is excluded once, and only an excluded one is included again
   REQUIRE(join_group(near.fd, near.index, group));
   REQUIRE(exclude_source_specific_group(near.fd, near.index, group, source));
   CHECK(near.sources(group) == std::vector{group_source{source, 0, 1}});
-  CHECK(exclude_source_specific_group(near.fd, near.index, group, source).error() ==
-        std::errc::address_not_available);
+  CHECK(exclude_source_specific_group(near.fd, near.index, group, source).error() == std::errc::address_not_available);
   CHECK(include_source_specific_group(near.fd, near.index, group, other_source).error() ==
         std::errc::address_not_available);
   REQUIRE(include_source_specific_group(near.fd, near.index, group, source));
@@ -276,12 +271,9 @@ TEST_CASE("a source is excluded once, and only an excluded one is included again
 
 TEST_CASE("sources of a group that is not joined cannot be chosen") {
   const near_end near;
-  CHECK(exclude_source_specific_group(near.fd, near.index, group, source).error() ==
-        std::errc::invalid_argument);
-  CHECK(include_source_specific_group(near.fd, near.index, group, source).error() ==
-        std::errc::invalid_argument);
-  CHECK(leave_source_specific_group(near.fd, near.index, group, source).error() ==
-        std::errc::invalid_argument);
+  CHECK(exclude_source_specific_group(near.fd, near.index, group, source).error() == std::errc::invalid_argument);
+  CHECK(include_source_specific_group(near.fd, near.index, group, source).error() == std::errc::invalid_argument);
+  CHECK(leave_source_specific_group(near.fd, near.index, group, source).error() == std::errc::invalid_argument);
 }
 
 TEST_CASE("joined and excluded sources do not mix in one membership") {
@@ -293,10 +285,8 @@ TEST_CASE("joined and excluded sources do not mix in one membership") {
 
   REQUIRE(join_group(near.fd, near.index, group));
   REQUIRE(exclude_source_specific_group(near.fd, near.index, group, source));
-  CHECK(join_source_specific_group(near.fd, near.index, group, other_source).error() ==
-        std::errc::invalid_argument);
-  CHECK(leave_source_specific_group(near.fd, near.index, group, source).error() ==
-        std::errc::invalid_argument);
+  CHECK(join_source_specific_group(near.fd, near.index, group, other_source).error() == std::errc::invalid_argument);
+  CHECK(leave_source_specific_group(near.fd, near.index, group, source).error() == std::errc::invalid_argument);
   CHECK(near.sources(group) == std::vector{group_source{source, 0, 1}});
 }
 

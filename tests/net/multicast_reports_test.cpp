@@ -63,8 +63,8 @@ constexpr std::size_t report_start = fixed_header + options_header;
 
 // A report is IPv6 with a hop-by-hop header of one router alert, then ICMPv6 of type 143.
 bool is_report(std::span<const std::uint8_t> packet) {
-  return packet.size() >= report_start + 8 && packet[6] == IPPROTO_HOPOPTS &&
-         packet[fixed_header] == IPPROTO_ICMPV6 && packet[report_start] == 143;
+  return packet.size() >= report_start + 8 && packet[6] == IPPROTO_HOPOPTS && packet[fixed_header] == IPPROTO_ICMPV6 &&
+         packet[report_start] == 143;
 }
 
 std::vector<record> records_of(std::span<const std::uint8_t> packet) {
@@ -240,8 +240,7 @@ TEST_CASE("a report goes to all routers of the link, one hop, with a router aler
   CHECK(address_at(*report, 8) == near.cable.near.link_local.with_zone(0));
   CHECK(address_at(*report, 24) == or_throw(ip_address::parse("ff02::16")));
   const std::vector<std::uint8_t> options(report->begin() + fixed_header, report->begin() + report_start);
-  CHECK(options ==
-        std::vector<std::uint8_t>{IPPROTO_ICMPV6, 0, 5, 2, 0, 0, 1, 0});  // RFC 2711, value 0, PadN.
+  CHECK(options == std::vector<std::uint8_t>{IPPROTO_ICMPV6, 0, 5, 2, 0, 0, 1, 0});  // RFC 2711, value 0, PadN.
 }
 
 TEST_CASE("a group of interface-local scope is reported to nobody") {

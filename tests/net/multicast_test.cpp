@@ -21,7 +21,9 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-ip_address group(const char* text) { return or_throw(ip_address::parse(text)); }
+ip_address group(const char* text) {
+  return or_throw(ip_address::parse(text));
+}
 
 /// Two hosts on a cable: a sender near, and listeners on one port far.
 struct two_hosts {

@@ -57,16 +57,13 @@ TEST_CASE("the ICMPv6 filter reads back as it was set, on ICMPv6 sockets only") 
   ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &wanted);
   REQUIRE(set_option(icmp.get(), option::icmp_filter, std::as_bytes(std::span(&wanted, 1))));
   icmp6_filter found{};
-  CHECK(get_option(icmp.get(), option::icmp_filter, std::as_writable_bytes(std::span(&found, 1))) ==
-        sizeof found);
+  CHECK(get_option(icmp.get(), option::icmp_filter, std::as_writable_bytes(std::span(&found, 1))) == sizeof found);
   for (int type = 0; type < 256; ++type) {
     CHECK(ICMP6_FILTER_WILLPASS(type, &found) == (type == ICMP6_ECHO_REPLY));
   }
   const std::array<std::byte, 33> longer{};
-  CHECK(set_option(icmp.get(), option::icmp_filter, std::span(longer).first(31)).error() ==
-        errc::out_of_range);
-  CHECK(set_option(icmp.get(), option::icmp_filter, std::span<const std::byte>(longer)).error() ==
-        errc::out_of_range);
+  CHECK(set_option(icmp.get(), option::icmp_filter, std::span(longer).first(31)).error() == errc::out_of_range);
+  CHECK(set_option(icmp.get(), option::icmp_filter, std::span<const std::byte>(longer)).error() == errc::out_of_range);
 
   const file_descriptor other = or_throw(open_socket(AF_INET6, SOCK_RAW, ospf));
   CHECK(set_option(other.get(), option::icmp_filter, std::as_bytes(std::span(&wanted, 1))).error() ==
@@ -78,8 +75,7 @@ TEST_CASE("a socket bound to one device takes no other for its multicast") {
   const auto inside = cable.near.space.enter();
   const file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
   REQUIRE(set_bound_device(fd.get(), "near0"));
-  CHECK(set_option(fd.get(), option::multicast_interface, loopback_index).error() ==
-        std::errc::invalid_argument);
+  CHECK(set_option(fd.get(), option::multicast_interface, loopback_index).error() == std::errc::invalid_argument);
   REQUIRE(set_option(fd.get(), option::multicast_interface, cable.near.link.index));
   CHECK(get_option(fd.get(), option::bind_to_interface) == static_cast<int>(cable.near.link.index));
 }

@@ -45,7 +45,8 @@ TEST_CASE("raw conns are opened by the name or number of their protocol, with Go
     CHECK(listen_packet(loop, word, ""));
     CHECK(dial_packet(loop, word, "::1"));
   }
-  for (const char* word : {"ip6", "ip6:", "ip6:256", "ip6:-1", "ip6:no-such-protocol", "ip6:58 ", "ip4:1", "ip:58", "icmp"}) {
+  for (const char* word :
+       {"ip6", "ip6:", "ip6:256", "ip6:-1", "ip6:no-such-protocol", "ip6:58 ", "ip4:1", "ip:58", "icmp"}) {
     INFO(word);
     CHECK(listen_packet(loop, word, "::").error() == errc::unknown_network);
   }
@@ -167,8 +168,8 @@ TEST_CASE("a dialed raw conn hears and speaks to its peer only") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto near = cable.near.space.run(
-        [&] { return or_throw(dial_packet(loop, "ip6:253", cable.far.address.to_string())); });
+    auto near =
+        cable.near.space.run([&] { return or_throw(dial_packet(loop, "ip6:253", cable.far.address.to_string())); });
     auto far = cable.far.space.run([&] { return or_throw(listen_packet(loop, "ip6:253", "::")); });
     CHECK(or_throw(near.peer_endpoint()).address == cable.far.address);
     CHECK(or_throw(near.path_mtu()) == cable.near.link.mtu);

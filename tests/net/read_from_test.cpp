@@ -25,7 +25,8 @@ using namespace std::chrono_literals;
 TEST_CASE("a datagram is cut to the reader's buffer, and says so") {
   event_loop loop;
   run(loop, [&]() -> task<> {
-    const packet_options kinds[] = {{}, {.receive_offload = false, .longest_datagram = 1000}, {.receive_offload = false}};
+    const packet_options kinds[] = {
+        {}, {.receive_offload = false, .longest_datagram = 1000}, {.receive_offload = false}};
     for (const packet_options& options : kinds) {
       auto at = open_conn(loop, options);
       plain_sender sender(name_of(at));
@@ -166,8 +167,10 @@ TEST_CASE("empty datagrams that wait in the socket are read many to a system cal
     plain_sender sender(name_of(at));
     std::array<std::byte, 16> buffer;
     for (std::uint64_t i = 0; i < count; ++i) {
-      if (i % 10 == 9) sender.send(numbered(i));
-      else sender.send("");
+      if (i % 10 == 9)
+        sender.send(numbered(i));
+      else
+        sender.send("");
     }
     const auto enters = loop.stats().enters;
     for (std::uint64_t i = 0; i < count; ++i) {

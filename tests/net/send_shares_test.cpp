@@ -51,8 +51,7 @@ struct blocked_link : crossing {
 std::vector<outgoing> pairs(std::size_t count, std::span<const std::byte> payload, const crossing& link) {
   std::vector<outgoing> batch;
   for (std::size_t i = 0; i < count; ++i) {
-    for (int twice = 0; twice < 2; ++twice)
-      batch.push_back({payload, {}, link.at_port(i % 2 == 0 ? 9 : 10), {}});
+    for (int twice = 0; twice < 2; ++twice) batch.push_back({payload, {}, link.at_port(i % 2 == 0 ? 9 : 10), {}});
   }
   return batch;
 }
@@ -83,8 +82,7 @@ TEST_CASE("a route may refuse all the trains that the pool has: each datagram go
     std::vector<result<std::size_t>> outcomes(writers);
     std::deque<beside> all;
     for (std::size_t i = 0; i < writers; ++i) {
-      all.emplace_back(link.loop,
-                       [&, i]() -> task<> { outcomes[i] = co_await from[i].write_batch(batches[i]); });
+      all.emplace_back(link.loop, [&, i]() -> task<> { outcomes[i] = co_await from[i].write_batch(batches[i]); });
     }
     for (beside& each : all) co_await each.join();
     std::uint64_t refused = 0;
@@ -121,8 +119,7 @@ TEST_CASE("half of the writers of every train may stop while it waits for room: 
       }
     }
     co_await until([&] {
-      return std::ranges::all_of(
-          from, [](const auto& each) { return each.stats().parked_sends >= trains_of_a_conn; });
+      return std::ranges::all_of(from, [](const auto& each) { return each.stats().parked_sends >= trains_of_a_conn; });
     });
     for (std::size_t i = 0; i < writers.size(); i += 2) writers[i].whole->request_stop();
     std::size_t canceled = 0;
@@ -154,12 +151,10 @@ TEST_CASE("conns that hold all trains of the pool for want of room keep no other
     std::deque<std::vector<outgoing>> batches(stuck.size(), batch);
     std::deque<beside> writers;
     for (std::size_t i = 0; i < stuck.size(); ++i) {
-      writers.emplace_back(link.loop,
-                           [&, i]() -> task<> { (void)co_await stuck[i].write_batch(batches[i]); });
+      writers.emplace_back(link.loop, [&, i]() -> task<> { (void)co_await stuck[i].write_batch(batches[i]); });
     }
     co_await until([&] {
-      return std::ranges::all_of(
-          stuck, [](const auto& each) { return each.stats().parked_sends >= trains_of_a_conn; });
+      return std::ranges::all_of(stuck, [](const auto& each) { return each.stats().parked_sends >= trains_of_a_conn; });
     });
     co_await exchange(link.loop, 10);
 
@@ -187,8 +182,8 @@ TEST_CASE("conns that want more trains than there are come to about the same") {
     auto to = open_conn(loop);
     std::vector<packet_conn> from;
     for (std::size_t i = 0; i < writers; ++i) from.push_back(open_conn(loop, {.send_offload = false}));
-    std::deque<std::vector<outgoing>> batches(
-        writers, std::vector<outgoing>(count, {as_payload("x"), {}, name_of(to), {}}));
+    std::deque<std::vector<outgoing>> batches(writers,
+                                              std::vector<outgoing>(count, {as_payload("x"), {}, name_of(to), {}}));
     std::optional<std::uint64_t> slowest;  // what the slowest had sent when the fastest was through
     std::deque<beside> all;
     for (std::size_t i = 0; i < writers; ++i) {

@@ -38,8 +38,7 @@ struct conversation {
   }
 
   void send(const ip_address& from, const ip_address& to) const {
-    const file_descriptor sender =
-        cable.far.space.run([] { return or_throw(open_socket(AF_INET6, SOCK_DGRAM)); });
+    const file_descriptor sender = cable.far.space.run([] { return or_throw(open_socket(AF_INET6, SOCK_DGRAM)); });
     or_throw(set_option(sender.get(), option::multicast_interface, cable.far.link.index));
     or_throw(bind_socket(sender.get(), {from, 0}));
     or_throw(connect_socket(sender.get(), {to, port}));
@@ -104,8 +103,7 @@ TEST_CASE("a source-specific member hears its sources and no others") {
 
 TEST_CASE("without multicast_all a group that only others joined is not heard") {
   const conversation talk;
-  const file_descriptor member =
-      talk.cable.near.space.run([] { return or_throw(open_socket(AF_INET6, SOCK_DGRAM)); });
+  const file_descriptor member = talk.cable.near.space.run([] { return or_throw(open_socket(AF_INET6, SOCK_DGRAM)); });
   REQUIRE(join_group(member.get(), talk.index, group));
   CHECK(talk.hears(talk.first));
   REQUIRE(set_option(talk.fd, option::multicast_all, 0));

@@ -9,8 +9,8 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/plain_sender.hpp"
-#include "uring6/timer.hpp"
 #include "uring6/scope.hpp"
+#include "uring6/timer.hpp"
 
 namespace {
 

@@ -37,7 +37,9 @@ tcp_listener open_listener(event_loop& loop, const tcp_options& options = {}) {
   return or_throw(listen_tcp(loop, "tcp6", "[::1]:0", options));
 }
 
-endpoint name_of(const tcp_listener& at) { return or_throw(at.local_endpoint()); }
+endpoint name_of(const tcp_listener& at) {
+  return or_throw(at.local_endpoint());
+}
 
 /// Both ends of a connection over ::1.
 struct ends {

@@ -91,9 +91,8 @@ TEST_CASE("who waits for room is not given up with those that do not, although t
     std::vector<outgoing> of_patient = link.batch(3);
     std::vector<outgoing> of_impatient = link.batch(3);
     beside one(link.loop, [&]() -> task<> { patient = co_await link.from.write_batch(of_patient); });
-    beside two(link.loop, [&]() -> task<> {
-      impatient = co_await link.from.write_batch(of_impatient, write_flags::dont_wait);
-    });
+    beside two(link.loop,
+               [&]() -> task<> { impatient = co_await link.from.write_batch(of_impatient, write_flags::dont_wait); });
     co_await two.join();
     CHECK(impatient.error() == would_wait);
     CHECK_FALSE(one.ended());

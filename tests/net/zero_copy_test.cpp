@@ -28,7 +28,9 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t long_enough = 1000;
 
-packet_options without_copy() { return {.zero_copy_from = long_enough}; }
+packet_options without_copy() {
+  return {.zero_copy_from = long_enough};
+}
 
 // --- where the kernel copies after all ---
 
@@ -433,8 +435,8 @@ TEST_CASE("writers whose datagrams go as one train without a copy all end when t
     std::array<std::optional<result<std::size_t>>, 3> outcomes;
     std::vector<std::unique_ptr<beside>> writers;
     for (auto& outcome : outcomes) {
-      writers.push_back(std::make_unique<beside>(
-          loop, [&]() -> task<> { outcome = co_await from.write_to(payload, link.there); }));
+      writers.push_back(
+          std::make_unique<beside>(loop, [&]() -> task<> { outcome = co_await from.write_to(payload, link.there); }));
     }
     co_await some_turns();
     writers[1]->request_stop();

@@ -43,8 +43,7 @@ u6::task<> accept(u6::loop_group& group, std::size_t index, std::string address,
     auto client = co_await listener.accept();
     if (!client && client.error() == u6::errc::canceled) co_return;
     if (!client) continue;
-    group.spawn_on(index,
-                   [one = std::move(*client), &count]() mutable { return echo(std::move(one), count); });
+    group.spawn_on(index, [one = std::move(*client), &count]() mutable { return echo(std::move(one), count); });
   }
 }
 
@@ -57,7 +56,9 @@ u6::task<> print(u6::event_loop& loop, std::size_t index, const counters& count)
   }
 }
 
-u6::task<> until_signal(u6::signals& stops) { (void)co_await stops.next(); }
+u6::task<> until_signal(u6::signals& stops) {
+  (void)co_await stops.next();
+}
 
 }  // namespace
 
@@ -72,7 +73,6 @@ int main(int, char** arguments) {
   }
   loop.run(until_signal(stops));
   const bool orderly = group.drain(5s);
-  fmt::print("end: open {} clients {} late {} bytes {}\n", count.open, count.clients, count.late,
-             count.bytes);
+  fmt::print("end: open {} clients {} late {} bytes {}\n", count.open, count.clients, count.late, count.bytes);
   return orderly && count.open == 0 ? 0 : 1;
 }

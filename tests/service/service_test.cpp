@@ -156,8 +156,7 @@ int listeners_at(std::uint16_t port) {
   return count;
 }
 
-TEST_CASE("service: survives clients that come, stall, vanish and are killed, and ends in order",
-          "[threads][long]") {
+TEST_CASE("service: survives clients that come, stall, vanish and are killed, and ends in order", "[threads][long]") {
   const endpoint where = free_port();
   running_service service(where);
   REQUIRE(eventually([&] { return client::connect(where).has_value(); }));
@@ -205,8 +204,7 @@ TEST_CASE("service: survives clients that come, stall, vanish and are killed, an
   CHECK(echoed > 0);
   CHECK(eventually([&] { return service.descriptors() <= before; }));
 
-  const auto last =
-      client::connect(where);  // silent at the end: its deadline ends it, within the limit of the drain
+  const auto last = client::connect(where);  // silent at the end: its deadline ends it, within the limit of the drain
   service.request_end();
   CHECK(service.wait() == 0);
   const std::string said = service.output();

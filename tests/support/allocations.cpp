@@ -39,7 +39,9 @@ void drop(void* memory) noexcept {
   std::free(memory);
 }
 
-void* take(std::size_t size) { return note(std::malloc(size == 0 ? 1 : size)); }
+void* take(std::size_t size) {
+  return note(std::malloc(size == 0 ? 1 : size));
+}
 
 void* take_aligned(std::size_t size, std::align_val_t alignment) {
   const auto unit = static_cast<std::size_t>(alignment);
@@ -54,22 +56,40 @@ void* or_throw(void* memory) {
 }  // namespace
 
 // The array forms come here by default.
-void* operator new(std::size_t size) { return or_throw(take(size)); }
-void* operator new(std::size_t size, std::align_val_t alignment) { return or_throw(take_aligned(size, alignment)); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return take(size); }
+void* operator new(std::size_t size) {
+  return or_throw(take(size));
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return or_throw(take_aligned(size, alignment));
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return take(size);
+}
 void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
   return take_aligned(size, alignment);
 }
-void operator delete(void* memory) noexcept { drop(memory); }
-void operator delete(void* memory, std::size_t) noexcept { drop(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { drop(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { drop(memory); }
+void operator delete(void* memory) noexcept {
+  drop(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  drop(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+  drop(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  drop(memory);
+}
 #endif
 
 namespace uring6::test {
 
-std::size_t allocations() noexcept { return count.load(std::memory_order_relaxed); }
-std::size_t allocated_octets() noexcept { return held.load(std::memory_order_relaxed); }
+std::size_t allocations() noexcept {
+  return count.load(std::memory_order_relaxed);
+}
+std::size_t allocated_octets() noexcept {
+  return held.load(std::memory_order_relaxed);
+}
 
 bool at_next_allocation(void (*call)(void*), void* what) noexcept {
   call_next = call;

@@ -44,8 +44,7 @@ class case_reporter final : public Catch::StreamingReporterBase {
 
   void testCaseEnded(const Catch::TestCaseStats& stats) override {
     const Catch::Counts& cases = stats.totals.testCases;
-    m_stream << (cases.failed > 0 ? "not ok " : "ok ") << ++number_ << " - "
-             << one_line(stats.testInfo->name);
+    m_stream << (cases.failed > 0 ? "not ok " : "ok ") << ++number_ << " - " << one_line(stats.testInfo->name);
     if (cases.skipped > 0) m_stream << " # SKIP " << skip_reason_;
     m_stream << std::endl;  // flushed: after a crash the log says how far the program came
     StreamingReporterBase::testCaseEnded(stats);

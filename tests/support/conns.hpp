@@ -14,8 +14,8 @@
 
 namespace uring6::test {
 
-inline constexpr auto all_control = control_flags::traffic_class | control_flags::hop_limit |
-                                    control_flags::destination | control_flags::interface;
+inline constexpr auto all_control =
+    control_flags::traffic_class | control_flags::hop_limit | control_flags::destination | control_flags::interface;
 
 /// A conn on [::1], any port.
 inline packet_conn open_conn(event_loop& loop, const packet_options& options = {}) {
@@ -26,7 +26,9 @@ inline packet_conn dial(event_loop& loop, const endpoint& peer, const packet_opt
   return or_throw(dial_packet(loop, "udp6", peer.to_string(), options));
 }
 
-inline endpoint name_of(const packet_conn& pc) { return or_throw(pc.local_endpoint()); }
+inline endpoint name_of(const packet_conn& pc) {
+  return or_throw(pc.local_endpoint());
+}
 
 inline std::span<const std::byte> as_payload(std::string_view text) noexcept {
   return std::as_bytes(std::span(text.data(), text.size()));

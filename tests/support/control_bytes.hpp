@@ -15,8 +15,7 @@ namespace uring6::test {
 
 /// Appends one control message as the kernel writes it, with a `cmsg_len` of the test's choice.
 template <class T>
-void append(bytes& to, int level, int type, const T& value,
-            std::size_t length = sizeof(cmsghdr) + sizeof(T)) {
+void append(bytes& to, int level, int type, const T& value, std::size_t length = sizeof(cmsghdr) + sizeof(T)) {
   const std::size_t at = to.size();
   to.resize(at + control_space(sizeof(T)));
   cmsghdr header{};

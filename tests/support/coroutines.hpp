@@ -24,7 +24,8 @@ inline constexpr std::chrono::seconds patience{60};
 /// its frame is destroyed wherever it waits. It has a stop token of its own.
 class beside {
  public:
-  beside(event_loop& loop, task<> body) : loop_(*loop.core()), token_(stop_.get_token()), whole_(follow(std::move(body), *this)) {
+  beside(event_loop& loop, task<> body)
+      : loop_(*loop.core()), token_(stop_.get_token()), whole_(follow(std::move(body), *this)) {
     whole_.handle().promise().inherit_stop(token_);
     start_.handle = whole_.handle();
     loop_.make_ready(start_);

@@ -48,8 +48,7 @@ std::string in_child(const std::function<std::string()>& work) {
   const std::string said = read_all(ends.read);
   int status = 0;
   require(::waitpid(child, &status, 0) == child, "waitpid");
-  if (!WIFEXITED(status))
-    throw std::runtime_error("the child was ended by signal " + std::to_string(WTERMSIG(status)));
+  if (!WIFEXITED(status)) throw std::runtime_error("the child was ended by signal " + std::to_string(WTERMSIG(status)));
   if (WEXITSTATUS(status) != 0) throw std::runtime_error("in the child: " + said);
   return said;
 }

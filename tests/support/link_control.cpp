@@ -26,8 +26,8 @@ void put_address(nlmsghdr* request, const ip_address& address) {
   mnl_attr_put(request, IFA_LOCAL, address.bytes().size() - skipped, address.bytes().data() + skipped);
 }
 
-netlink_request<ifaddrmsg>& fill(netlink_request<ifaddrmsg>& request, std::uint32_t index,
-                                 const ip_address& address, std::uint8_t prefix_length) {
+netlink_request<ifaddrmsg>& fill(netlink_request<ifaddrmsg>& request, std::uint32_t index, const ip_address& address,
+                                 std::uint8_t prefix_length) {
   request->ifa_family = address.is_v4_mapped() ? AF_INET : AF_INET6;
   request->ifa_prefixlen = prefix_length;
   request->ifa_index = index;
@@ -106,8 +106,7 @@ void create_veth(const std::string& name, const network_namespace& far, const st
   ask(message, "ip link add type veth");
 }
 
-void add_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length,
-                 address_options options) {
+void add_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length, address_options options) {
   netlink_request<ifaddrmsg> request(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
   fill(request, index, address, prefix_length);
   const ifa_cacheinfo info{.ifa_prefered = options.preferred, .ifa_valid = options.valid};

@@ -23,7 +23,9 @@ class plain_sender {
     or_throw(connect_socket(fd_.get(), to));
   }
 
-  void send(std::span<const std::byte> payload) { REQUIRE(::send(fd_.get(), payload.data(), payload.size(), 0) == std::ssize(payload)); }
+  void send(std::span<const std::byte> payload) {
+    REQUIRE(::send(fd_.get(), payload.data(), payload.size(), 0) == std::ssize(payload));
+  }
   void send(std::string_view text) { send(as_payload(text)); }
   /// For other threads than the test's own.
   [[nodiscard]] bool try_send(std::span<const std::byte> payload) noexcept {

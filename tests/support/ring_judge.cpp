@@ -64,9 +64,8 @@ void judge_ring_setup(setup_judge judge) {
 }
 
 void judge_ring_enter(enter_judge judge) {
-  judge_calls(SYS_io_uring_enter, [judge = std::move(judge)](const arguments& given) {
-    return judge(static_cast<unsigned>(given[1]));
-  });
+  judge_calls(SYS_io_uring_enter,
+              [judge = std::move(judge)](const arguments& given) { return judge(static_cast<unsigned>(given[1])); });
 }
 
 }  // namespace uring6::test

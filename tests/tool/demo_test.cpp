@@ -129,10 +129,9 @@ TEST_CASE("uring6 demo --json: all fields, nothing lost, fewer than 1 system cal
   const json said = as_json(end.output);
   INFO(end.output);
 
-  CHECK(names_of(said) == std::vector<std::string>{"burst", "command", "datagrams", "failures", "lost",
-                                                   "lost_because", "multicast", "not_sent", "ok", "received",
-                                                   "schema", "sent", "server", "statistics", "strangers",
-                                                   "uring6"});
+  CHECK(names_of(said) == std::vector<std::string>{"burst", "command", "datagrams", "failures", "lost", "lost_because",
+                                                   "multicast", "not_sent", "ok", "received", "schema", "sent",
+                                                   "server", "statistics", "strangers", "uring6"});
   CHECK(said.at("schema") == 1);
   CHECK(said.at("uring6") == URING6_VERSION);
   CHECK(said.at("command") == "demo");

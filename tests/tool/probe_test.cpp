@@ -41,8 +41,8 @@ TEST_CASE("uring6 probe: tells what the machine gives, as lines and as JSON") {
   CHECK(said.at("kernel") == system.release);
   CHECK(said.at("missing").empty());
   CHECK(names_of(said.at("io_uring")) == std::vector<std::string>{"buffer_rings", "completion_entries", "features",
-                                                                  "multishot_receive", "registered_descriptor",
-                                                                  "ring", "setup_flags", "submission_entries",
+                                                                  "multishot_receive", "registered_descriptor", "ring",
+                                                                  "setup_flags", "submission_entries",
                                                                   "zero_copy_send"});
   CHECK(said.at("io_uring").at("ring") == true);
   CHECK(said.at("io_uring").at("multishot_receive") == true);
@@ -60,12 +60,10 @@ TEST_CASE("uring6: without io_uring it ends with 3 and says why and what to do")
     int error_number;
     const char* said;
   };
-  for (const auto& [error_number, said] :
-       {refusal{EPERM, "seccomp profile forbids io_uring"}, refusal{ENOSYS, "io_uring is missing"},
-        refusal{ENOMEM, "RLIMIT_MEMLOCK"}}) {
+  for (const auto& [error_number, said] : {refusal{EPERM, "seccomp profile forbids io_uring"},
+                                           refusal{ENOSYS, "io_uring is missing"}, refusal{ENOMEM, "RLIMIT_MEMLOCK"}}) {
     CAPTURE(error_number);
-    const program_settings without{
-        .prepare = [error_number] { forbid_system_call(SYS_io_uring_setup, error_number); }};
+    const program_settings without{.prepare = [error_number] { forbid_system_call(SYS_io_uring_setup, error_number); }};
 
     const program_end demo = uring6_command({"demo"}, without);
     CHECK(demo.exit_status == 3);

@@ -118,8 +118,7 @@ TEST_CASE("uring6: what cannot be written is an error, never success and never a
       CHECK(end.signal == 0);
       CHECK(end.exit_status == 4);
       CHECK_THAT(end.errors, ContainsSubstring("cannot write to standard output"));
-      CHECK_THAT(end.errors,
-                 ContainsSubstring(settings == &full ? "No space left on device" : "Bad file descriptor"));
+      CHECK_THAT(end.errors, ContainsSubstring(settings == &full ? "No space left on device" : "Bad file descriptor"));
       CHECK(is_one_line(end.errors));
     }
   }

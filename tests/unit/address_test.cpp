@@ -91,8 +91,8 @@ TEST_CASE("writes_addresses_as_rfc_5952_says") {
 }
 
 TEST_CASE("what_it_writes_it_reads_back") {
-  const std::string_view text = GENERATE("::", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1%eth0", "fe80::1%3",
-                                         "1:0:0:2::", "::1:0:0:0:0:0");
+  const std::string_view text =
+      GENERATE("::", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1%eth0", "fe80::1%3", "1:0:0:2::", "::1:0:0:0:0:0");
   CAPTURE(text);
   const ip_address first = parse_address(text, find_zone).value();
   CHECK(parse_address(format_address(first, find_name).view(), find_zone) == first);
@@ -128,16 +128,16 @@ TEST_CASE("agrees_with_inet_pton_on_every_address_of_few_groups") {
 
 TEST_CASE("refuses_text_that_is_no_address") {
   const std::string_view text = GENERATE(values<std::string_view>(
-      {"", ":", ":::", "1", "1:2", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9",
-       "1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7:8", "1::2::3", ":1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:", "12345::",
-       "g::", "-1::", "+1::", "0x1::", " ::1", "::1 ", "1 ::", "::1\n", "[::1]", "::1/64", "localhost",
+      {"", ":", ":::", "1", "1:2", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7:8",
+       "1::2::3", ":1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:", "12345::", "g::", "-1::", "+1::", "0x1::", " ::1", "::1 ",
+       "1 ::", "::1\n", "[::1]", "::1/64", "localhost",
        // dotted quads
        "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.00", "1..2.3", ".1.2.3", "1.2.3.", "1.2.3.-4",
-       "0x7f.0.0.1", "127.1", "2130706433", "1.2.3.4 ", "::1.2.3", "::1.2.3.4:5",
-       "1.2.3.4::", "1:2:3:4:5:6:7:1.2.3.4", "1:2:3:4:5:1.2.3.4", "::ffff:1.2.3.04",
+       "0x7f.0.0.1", "127.1", "2130706433", "1.2.3.4 ", "::1.2.3", "::1.2.3.4:5", "1.2.3.4::", "1:2:3:4:5:6:7:1.2.3.4",
+       "1:2:3:4:5:1.2.3.4", "::ffff:1.2.3.04",
        // zones
-       "fe80::1%", "%eth0", "fe80::1%%eth0", "fe80::1%eth0/64", "fe80::1%eth0%eth0", "fe80::1%eth 0",
-       "1.2.3.4%eth0", "::ffff:1.2.3.4%eth0", "fe80::1%eth0:1",
+       "fe80::1%", "%eth0", "fe80::1%%eth0", "fe80::1%eth0/64", "fe80::1%eth0%eth0", "fe80::1%eth 0", "1.2.3.4%eth0",
+       "::ffff:1.2.3.4%eth0", "fe80::1%eth0:1",
        // embedded NUL
        std::string_view("::1\0", 4), std::string_view("\0::1", 4), std::string_view("fe80::1%eth0\0", 13),
        std::string_view("1.2.3.4\0", 8)}));
@@ -183,8 +183,7 @@ unsigned predicates_of(const ip_address& a) {
   return (a.is_unspecified() ? unspecified : 0U) | (a.is_loopback() ? loopback : 0U) |
          (a.is_multicast() ? multicast : 0U) | (a.is_link_local() ? link_local : 0U) |
          (a.is_unique_local() ? unique_local : 0U) | (a.is_v4_mapped() ? mapped : 0U) |
-         (a.is_source_specific() ? source_specific : 0U) |
-         (a.is_interface_local_multicast() ? interface_group : 0U) |
+         (a.is_source_specific() ? source_specific : 0U) | (a.is_interface_local_multicast() ? interface_group : 0U) |
          (a.is_link_local_multicast() ? link_group : 0U) | (a.is_global_multicast() ? global_group : 0U) |
          (a.is_global_unicast() ? global_unicast : 0U) | (a.is_unicast() ? unicast : 0U);
 }

@@ -217,8 +217,7 @@ TEST_CASE("bpf: a program the kernel refuses is refused with its reason") {
   CHECK(refusal({bpf::txa{}}) == bpf::errc::no_return);
   CHECK(refusal({end, bpf::tax{}}) == bpf::errc::no_return);
   CHECK(refusal({bpf::jump{1}, end}) == bpf::errc::jump_out_of_program);
-  CHECK(refusal({bpf::jump{std::numeric_limits<std::uint32_t>::max()}, end}) ==
-        bpf::errc::jump_out_of_program);
+  CHECK(refusal({bpf::jump{std::numeric_limits<std::uint32_t>::max()}, end}) == bpf::errc::jump_out_of_program);
   CHECK(refusal({bpf::jump_if{jump_test::equal, 0, 1, 0}, end}) == bpf::errc::jump_out_of_program);
   CHECK(refusal({bpf::jump_if{jump_test::equal, 0, 0, 1}, end}) == bpf::errc::jump_out_of_program);
   CHECK(refusal({bpf::jump_if_x{jump_test::less_than, 255, 0}, end}) == bpf::errc::jump_out_of_program);
@@ -246,8 +245,8 @@ TEST_CASE("bpf: scratch must be written on every path that reads it") {
   const bpf::ret_a end;
   CHECK(accepted({bpf::store_scratch{reg::a, 1}, bpf::load_scratch{reg::a, 1}, end}));
   // The jump leads past the store.
-  CHECK_FALSE(accepted({bpf::jump_if{jump_test::equal, 0, 1, 0}, bpf::store_scratch{reg::a, 1},
-                        bpf::load_scratch{reg::a, 1}, end}));
+  CHECK_FALSE(accepted(
+      {bpf::jump_if{jump_test::equal, 0, 1, 0}, bpf::store_scratch{reg::a, 1}, bpf::load_scratch{reg::a, 1}, end}));
   // Both branches store.
   CHECK(accepted({bpf::jump_if{jump_test::equal, 0, 2, 0}, bpf::store_scratch{reg::a, 1}, bpf::jump{1},
                   bpf::store_scratch{reg::x, 1}, bpf::load_scratch{reg::a, 1}, end}));
@@ -264,8 +263,8 @@ TEST_CASE("bpf vm: loads read the packet in network order and end the program ou
   CHECK(value_after({bpf::load_absolute{0x7fffffff, width::word}, bpf::load_constant{reg::a, 9}}) == 0);
   CHECK(value_after({bpf::load_constant{reg::x, 2}, bpf::load_indirect{1, width::byte}}) == 3);
   CHECK(value_after({bpf::load_constant{reg::x, 0xffffffff}, bpf::load_indirect{2, width::byte}}) == 1);
-  CHECK(value_after({bpf::load_constant{reg::x, 8}, bpf::load_indirect{0, width::byte},
-                     bpf::load_constant{reg::a, 9}}) == 0);
+  CHECK(value_after(
+            {bpf::load_constant{reg::x, 8}, bpf::load_indirect{0, width::byte}, bpf::load_constant{reg::a, 9}}) == 0);
   CHECK(value_after({bpf::load_mem_shift{0}, bpf::txa{}}) == 24);
   CHECK(value_after({bpf::load_mem_shift{8}, bpf::load_constant{reg::a, 9}}) == 0);
   CHECK(value_after({bpf::load_extension{extension::length}}) == 8);
@@ -302,14 +301,13 @@ TEST_CASE("bpf vm: arithmetic is unsigned, wraps, and shifts modulo 32") {
 }
 
 TEST_CASE("bpf vm: division by an X of zero ends the program, not only the instruction") {
-  CHECK(value_after(
-            {bpf::load_constant{reg::a, 5}, bpf::alu_op_x{alu_op::div}, bpf::load_constant{reg::a, 9}}) == 0);
+  CHECK(value_after({bpf::load_constant{reg::a, 5}, bpf::alu_op_x{alu_op::div}, bpf::load_constant{reg::a, 9}}) == 0);
 }
 
 TEST_CASE("bpf vm: each test takes the branch it names") {
   const auto taken = [](jump_test test, std::uint32_t a, std::uint32_t operand) {
-    const std::uint32_t by_constant = run({bpf::load_constant{reg::a, a}, bpf::jump_if{test, operand, 1, 0},
-                                           bpf::ret_constant{1}, bpf::ret_constant{2}});
+    const std::uint32_t by_constant = run(
+        {bpf::load_constant{reg::a, a}, bpf::jump_if{test, operand, 1, 0}, bpf::ret_constant{1}, bpf::ret_constant{2}});
     const std::uint32_t by_x = run({bpf::load_constant{reg::a, a}, bpf::load_constant{reg::x, operand},
                                     bpf::jump_if_x{test, 1, 0}, bpf::ret_constant{1}, bpf::ret_constant{2}});
     REQUIRE(by_constant == by_x);
@@ -328,12 +326,10 @@ TEST_CASE("bpf vm: each test takes the branch it names") {
 }
 
 TEST_CASE("bpf vm: registers and scratch keep their values apart") {
-  CHECK(value_after({bpf::load_constant{reg::a, 1}, bpf::load_constant{reg::x, 2},
-                     bpf::store_scratch{reg::a, 0}, bpf::store_scratch{reg::x, 15},
-                     bpf::load_scratch{reg::x, 0}, bpf::load_scratch{reg::a, 15},
+  CHECK(value_after({bpf::load_constant{reg::a, 1}, bpf::load_constant{reg::x, 2}, bpf::store_scratch{reg::a, 0},
+                     bpf::store_scratch{reg::x, 15}, bpf::load_scratch{reg::x, 0}, bpf::load_scratch{reg::a, 15},
                      bpf::alu_op_constant{alu_op::shift_left, 4}, bpf::alu_op_x{alu_op::bit_or}}) == 0x21);
-  CHECK(value_after({bpf::load_constant{reg::a, 7}, bpf::tax{}, bpf::load_constant{reg::a, 0}, bpf::txa{}}) ==
-        7);
+  CHECK(value_after({bpf::load_constant{reg::a, 7}, bpf::tax{}, bpf::load_constant{reg::a, 0}, bpf::txa{}}) == 7);
   CHECK(value_after({bpf::jump{1}, bpf::load_constant{reg::a, 1}}) == 0);
 }
 
@@ -351,9 +347,7 @@ TEST_CASE("bpf vm: extensions answer from the metadata that the caller gives") {
                                       .vlan_protocol = 10,
                                       .payload_offset = 11,
                                       .random = 12};
-  const auto value = [&](extension num) {
-    return run({bpf::load_extension{num}, bpf::ret_a{}}, packet, metadata);
-  };
+  const auto value = [&](extension num) { return run({bpf::load_extension{num}, bpf::ret_a{}}, packet, metadata); };
   CHECK(value(extension::protocol) == 1);
   CHECK(value(extension::type) == 2);
   CHECK(value(extension::interface_index) == 3);

@@ -17,8 +17,7 @@ TEST_CASE("internet_checksum adds as RFC 1071 does in its example") {
 }
 
 TEST_CASE("internet_checksum fills an odd last byte up with zero") {
-  CHECK(internet_checksum(from_hex("0001 f203 f4f5 f6")) ==
-        internet_checksum(from_hex("0001 f203 f4f5 f600")));
+  CHECK(internet_checksum(from_hex("0001 f203 f4f5 f6")) == internet_checksum(from_hex("0001 f203 f4f5 f600")));
   CHECK(internet_checksum(from_hex("ab")) == 0x54ff);
   CHECK(internet_checksum({}) == 0xffff);
 }
@@ -36,8 +35,7 @@ TEST_CASE("upper_layer_checksum covers the pseudo header of RFC 8200") {
   // Words added by hand: 2001+0db8+0001 + ff02+0001 + 0008 (length) + 003a (next header) + 8000+1234+0001 =
   // c0359, with the carry 0365; all but ones of the sum.
   const bytes echo = from_hex("8000 0000 1234 0001");
-  const std::uint32_t sum =
-      0x2001 + 0x0db8 + 0x0001 + 0xff02 + 0x0001 + 0x0008 + 0x003a + 0x8000 + 0x1234 + 0x0001;
+  const std::uint32_t sum = 0x2001 + 0x0db8 + 0x0001 + 0xff02 + 0x0001 + 0x0008 + 0x003a + 0x8000 + 0x1234 + 0x0001;
   const auto folded = static_cast<std::uint16_t>(~((sum & 0xffff) + (sum >> 16)));
   CHECK(upper_layer_checksum(echo, source, destination, ip_protocol::icmpv6) == folded);
   CHECK(upper_layer_checksum(echo, source, destination, ip_protocol::udp) != folded);

@@ -58,11 +58,10 @@ TEST_CASE("reads_all_that_the_kernel_delivers") {
   received_control read;
   CHECK(decode_received(set.all, read));
   const std::chrono::sys_time<std::chrono::nanoseconds> arrived(std::chrono::nanoseconds(1'000'000'002));
-  CHECK(read.message == control_message{.traffic_class = 0x28,
-                                        .hop_limit = 64,
-                                        .interface_index = 3,
-                                        .destination = group,
-                                        .received_at = arrived});
+  CHECK(
+      read.message ==
+      control_message{
+          .traffic_class = 0x28, .hop_limit = 64, .interface_index = 3, .destination = group, .received_at = arrived});
   CHECK(read.gro_segment_size == 1200);
   CHECK(decode(set.all) == read.message);
 }
@@ -135,9 +134,9 @@ constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
 
 TEST_CASE("a_hostile_length_reads_nothing_beyond_the_area") {
   const received_set set;
-  const std::size_t length = GENERATE(
-      values<std::size_t>({0, 1, 8, 15, 329, 1000, 0x7fffffff, 0x80000000, 0xffffffff, most / 2, most / 2 + 1,
-                           most - 24, most - 16, most - 15, most - 8, most - 7, most - 1, most}));
+  const std::size_t length =
+      GENERATE(values<std::size_t>({0, 1, 8, 15, 329, 1000, 0x7fffffff, 0x80000000, 0xffffffff, most / 2, most / 2 + 1,
+                                    most - 24, most - 16, most - 15, most - 8, most - 7, most - 1, most}));
   for (const extent& hostile : set.known) {
     bytes control = set.all;
     std::memcpy(control.data() + hostile.begin, &length, sizeof length);

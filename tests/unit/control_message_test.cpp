@@ -62,8 +62,7 @@ TEST_CASE("receive_only_fields_are_not_sent") {
 
 TEST_CASE("writes_the_kernels_layout") {
   // RFC 3542 and the Linux ABI, by hand: an independent reading of the same bytes.
-  const bytes written =
-      encoded({.traffic_class = 0x28, .hop_limit = 64, .interface_index = 3, .source = here});
+  const bytes written = encoded({.traffic_class = 0x28, .hop_limit = 64, .interface_index = 3, .source = here});
   alignas(cmsghdr) std::array<std::byte, max_encoded_size> aligned{};
   std::copy(written.begin(), written.end(), aligned.begin());
   msghdr header{};
@@ -71,13 +70,11 @@ TEST_CASE("writes_the_kernels_layout") {
   header.msg_controllen = written.size();
   cmsghdr* message = CMSG_FIRSTHDR(&header);
   REQUIRE(message);
-  CHECK(
-      (message->cmsg_level == 41 && message->cmsg_type == 67 && message->cmsg_len == CMSG_LEN(sizeof(int))));
+  CHECK((message->cmsg_level == 41 && message->cmsg_type == 67 && message->cmsg_len == CMSG_LEN(sizeof(int))));
   CHECK(*reinterpret_cast<const int*>(CMSG_DATA(message)) == 0x28);
   message = CMSG_NXTHDR(&header, message);
   REQUIRE(message);
-  CHECK(
-      (message->cmsg_level == 41 && message->cmsg_type == 52 && message->cmsg_len == CMSG_LEN(sizeof(int))));
+  CHECK((message->cmsg_level == 41 && message->cmsg_type == 52 && message->cmsg_len == CMSG_LEN(sizeof(int))));
   CHECK(*reinterpret_cast<const int*>(CMSG_DATA(message)) == 64);
   message = CMSG_NXTHDR(&header, message);
   REQUIRE(message);
@@ -97,8 +94,8 @@ TEST_CASE("leaves_no_stale_byte_in_the_padding") {
 }
 
 TEST_CASE("to_a_v4_peer_it_writes_v4_control_messages") {
-  const bytes written = encoded(
-      {.traffic_class = 0x28, .hop_limit = 9, .interface_index = 3, .source = v4_here}, peer_family::ipv4);
+  const bytes written =
+      encoded({.traffic_class = 0x28, .hop_limit = 9, .interface_index = 3, .source = v4_here}, peer_family::ipv4);
   CHECK(written.size() == 2 * control_space(sizeof(int)) + control_space(sizeof(in_pktinfo)));
   cmsg_reader reader(written);
   cmsg_view view;
@@ -122,8 +119,7 @@ TEST_CASE("v4_control_messages_fill_the_same_fields") {
   append(control, IPPROTO_IPV6, IPV6_PKTINFO, pktinfo(v4_here, 3));
   append(control, IPPROTO_IP, IP_TTL, 64);
   append(control, IPPROTO_IP, IP_TOS, std::uint8_t{0xb9});
-  const control_message expected{
-      .traffic_class = 0xb9, .hop_limit = 64, .interface_index = 3, .destination = v4_here};
+  const control_message expected{.traffic_class = 0xb9, .hop_limit = 64, .interface_index = 3, .destination = v4_here};
   CHECK(decode(control) == expected);
 
   bytes v4_only;

@@ -237,8 +237,7 @@ TEST_CASE("descriptor: a stop before, during and by a deadline ends it, and leav
 }
 
 // Each byte is written once and must be counted once, whichever of read and stop was first.
-TEST_CASE("descriptor: what was read is delivered although a stop came, and nothing else is taken",
-          "[threads]") {
+TEST_CASE("descriptor: what was read is delivered although a stop came, and nothing else is taken", "[threads]") {
   for (const int flags : {0, O_NONBLOCK}) {
     event_loop loop;
     pipe_pair ends(flags);

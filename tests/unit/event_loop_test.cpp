@@ -21,7 +21,9 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-task<int> answer() { co_return 42; }
+task<int> answer() {
+  co_return 42;
+}
 
 TEST_CASE("run gives the value of its task") {
   event_loop loop;
@@ -107,10 +109,10 @@ TEST_CASE("options out of range are refused with a message") {
   for (const loop_options& bad :
        {loop_options{.submission_entries = 0}, loop_options{.submission_entries = 100'000},
         loop_options{.completion_entries = 0}, loop_options{.completion_entries = 1'000'000},
-        loop_options{.receive_buffers = 0}, loop_options{.receive_buffers = 3},
-        loop_options{.receive_buffers = 65'536}, loop_options{.budget = 0}, loop_options{.spin = -1us},
-        loop_options{.spin = 11s}, loop_options{.min_wait = -1us}, loop_options{.min_wait = 1'000'001us},
-        loop_options{.busy_poll = -1us}, loop_options{.busy_poll = 2s}}) {
+        loop_options{.receive_buffers = 0}, loop_options{.receive_buffers = 3}, loop_options{.receive_buffers = 65'536},
+        loop_options{.budget = 0}, loop_options{.spin = -1us}, loop_options{.spin = 11s},
+        loop_options{.min_wait = -1us}, loop_options{.min_wait = 1'000'001us}, loop_options{.busy_poll = -1us},
+        loop_options{.busy_poll = 2s}}) {
     const auto made = event_loop::create(bad);
     REQUIRE_FALSE(made);
     CHECK(made.error() == errc::out_of_range);

@@ -23,9 +23,8 @@ TEST_CASE("formats_endpoints_as_their_text") {
 TEST_CASE("formats_control_flags_by_name") {
   CHECK(fmt::format("{}", control_flags::none) == "none");
   CHECK(fmt::format("{}", control_flags::hop_limit) == "hop_limit");
-  constexpr control_flags all = control_flags::traffic_class | control_flags::hop_limit |
-                                control_flags::source | control_flags::destination |
-                                control_flags::interface | control_flags::path_mtu |
+  constexpr control_flags all = control_flags::traffic_class | control_flags::hop_limit | control_flags::source |
+                                control_flags::destination | control_flags::interface | control_flags::path_mtu |
                                 control_flags::timestamp;
   CHECK(fmt::format("{}", all) == "traffic_class|hop_limit|source|destination|interface|path_mtu|timestamp");
   CHECK(fmt::format("{}", control_flags::source | static_cast<control_flags>(0x300)) == "source|0x300");

@@ -96,7 +96,9 @@ class counting_resource final : public std::pmr::memory_resource {
 };
 
 // Not inlined: clang would leave the frame's allocation out altogether, as the standard allows.
-[[gnu::noinline]] task<int> from_resource(std::allocator_arg_t, std::pmr::memory_resource*, int value) { co_return value; }
+[[gnu::noinline]] task<int> from_resource(std::allocator_arg_t, std::pmr::memory_resource*, int value) {
+  co_return value;
+}
 
 struct service {
   [[gnu::noinline]] task<int> method(std::allocator_arg_t, std::pmr::memory_resource*) { co_return value; }

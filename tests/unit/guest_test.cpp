@@ -8,8 +8,8 @@
 #include <stdexcept>
 #include <utility>
 
-#include "support/counted.hpp"
 #include "support/coroutines.hpp"
+#include "support/counted.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/timer.hpp"
 
@@ -43,7 +43,9 @@ class visitor final : detail::guest {
   std::function<task<>()> make_;
 };
 
-task<> sleep_long() { (void)co_await sleep_for(1h); }
+task<> sleep_long() {
+  (void)co_await sleep_for(1h);
+}
 
 TEST_CASE("guest: its work begins on the loop and ends once, with its exception") {
   event_loop loop;

@@ -155,8 +155,8 @@ TEST_CASE("the walk passes every kind of extension header by its own length rule
 }
 
 TEST_CASE("the walk stops at what it cannot see into") {
-  for (const auto end : {ip_protocol::esp, ip_protocol::no_next_header, ip_protocol::experiment_1,
-                         static_cast<ip_protocol>(200)}) {
+  for (const auto end :
+       {ip_protocol::esp, ip_protocol::no_next_header, ip_protocol::experiment_1, static_cast<ip_protocol>(200)}) {
     bytes options = from_hex("0000 0104 0000 0000 ffff ffff ffff ffff");
     options[0] = static_cast<std::byte>(end);
     const auto found = uring6::or_throw(find_upper_layer(packet(ip_protocol::destination_options, options)));
@@ -178,8 +178,7 @@ TEST_CASE("the walk does not take the middle of a fragment for a header") {
 }
 
 TEST_CASE("the walk refuses an extension header that is cut off, at every byte") {
-  const bytes whole =
-      packet(ip_protocol::hop_by_hop, "3c00 0104 0000 0000 3a01 0104 0000 0000 0000 0000 0000 0000");
+  const bytes whole = packet(ip_protocol::hop_by_hop, "3c00 0104 0000 0000 3a01 0104 0000 0000 0000 0000 0000 0000");
   REQUIRE(find_upper_layer(whole));
   for (std::size_t size = 0; size < whole.size(); ++size) {
     const bytes cut = uring6::test::exact(std::span(whole).first(size));
@@ -210,8 +209,8 @@ TEST_CASE("the walk ends where the header says that the packet ends") {
   // The quotation in an ICMP error has less than the header promises.
   const bytes quoted = packet(ip_protocol::udp, from_hex("0102030405060708"), std::uint16_t{1200});
   CHECK(uring6::or_throw(find_upper_layer(quoted)).payload.size() == 8);
-  const bytes outside = packet(ip_protocol::destination_options,
-                               from_hex("3a01 0104 0000 0000 0000 0000 0000 0000"), std::uint16_t{8});
+  const bytes outside =
+      packet(ip_protocol::destination_options, from_hex("3a01 0104 0000 0000 0000 0000 0000 0000"), std::uint16_t{8});
   CHECK(find_upper_layer(outside).error() == errc::malformed);
 }
 

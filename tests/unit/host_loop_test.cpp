@@ -56,8 +56,7 @@ class epoll_host {
   void sleep(const std::optional<steady_clock::time_point>& until) const {
     std::chrono::milliseconds timeout = patience;
     if (until)
-      timeout = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(*until - steady_clock::now()), 0ms,
-                           timeout);
+      timeout = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(*until - steady_clock::now()), 0ms, timeout);
     epoll_event found{};
     const int count = ::epoll_wait(epoll_.get(), &found, 1, static_cast<int>(timeout.count()));
     if (count == 0 && timeout == patience) throw std::runtime_error("nothing woke the host");
@@ -252,8 +251,7 @@ TEST_CASE("host loop: what is done from outside goes with the next poll") {
   CHECK(how == errc::deadline_exceeded);
 }
 
-TEST_CASE("host loop: polling from inside, from another thread or in another's turn is an error",
-          "[threads]") {
+TEST_CASE("host loop: polling from inside, from another thread or in another's turn is an error", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     const auto inside = loop.poll();

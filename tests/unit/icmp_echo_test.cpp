@@ -20,10 +20,8 @@ using uring6::test::parsed;
 
 TEST_CASE("echo request and reply are laid out as in RFC 4443") {
   const bytes data = from_hex("cafe");
-  check_wire(icmp::echo_request{.identifier = 0x1234, .sequence = 0xabcd, .data = data},
-             "8000 0000 1234 abcd cafe");
-  check_wire(icmp::echo_reply{.identifier = 0x1234, .sequence = 0xabcd, .data = data},
-             "8100 0000 1234 abcd cafe");
+  check_wire(icmp::echo_request{.identifier = 0x1234, .sequence = 0xabcd, .data = data}, "8000 0000 1234 abcd cafe");
+  check_wire(icmp::echo_reply{.identifier = 0x1234, .sequence = 0xabcd, .data = data}, "8100 0000 1234 abcd cafe");
   check_wire(icmp::echo_request{}, "8000 0000 0000 0000");
 }
 
@@ -45,9 +43,7 @@ TEST_CASE("extended echo request asks by name, index or address as in RFC 8335")
   const auto ask = [](const icmp::interface_ident& ident, std::string_view hex) {
     const std::array<icmp::extension, 1> extensions{ident};
     check_wire(
-        icmp::extended_echo_request{
-            .identifier = 0x1234, .sequence = 7, .local = true, .extensions = extensions},
-        hex);
+        icmp::extended_echo_request{.identifier = 0x1234, .sequence = 7, .local = true, .extensions = extensions}, hex);
   };
   // Extension header: version 2, checksum; object: length, class 3, C-Type 1 to 3.
   ask({icmp::interface_by_name{"eth0"}}, "a000 0000 1234 07 01  2000 0f52  0008 0301 65746830");
@@ -60,8 +56,7 @@ TEST_CASE("extended echo request asks by name, index or address as in RFC 8335")
 
 TEST_CASE("extended echo request reads back what it asks about") {
   const std::array<icmp::extension, 1> extensions{icmp::interface_ident{icmp::interface_by_name{"enp1s0"}}};
-  const bytes packet =
-      encoded(icmp::extended_echo_request{.sequence = 9, .local = false, .extensions = extensions});
+  const bytes packet = encoded(icmp::extended_echo_request{.sequence = 9, .local = false, .extensions = extensions});
   const auto request = parsed<icmp::extended_echo_request>(packet);
   CHECK(request.sequence == 9);
   CHECK_FALSE(request.local);
@@ -113,10 +108,8 @@ TEST_CASE("extended echo reply is laid out as in RFC 8335") {
 }
 
 TEST_CASE("extended echo reply refuses a state of more than three bits") {
-  CHECK(encode_error(icmp::extended_echo_reply{.state = static_cast<icmp::neighbor_state>(7)}) ==
-        std::error_code());
-  CHECK(encode_error(icmp::extended_echo_reply{.state = static_cast<icmp::neighbor_state>(8)}) ==
-        errc::out_of_range);
+  CHECK(encode_error(icmp::extended_echo_reply{.state = static_cast<icmp::neighbor_state>(7)}) == std::error_code());
+  CHECK(encode_error(icmp::extended_echo_reply{.state = static_cast<icmp::neighbor_state>(8)}) == errc::out_of_range);
 }
 
 TEST_CASE("echo messages print in one line") {
@@ -124,8 +117,7 @@ TEST_CASE("echo messages print in one line") {
   CHECK(fmt::format("{}", icmp::echo_request{.identifier = 1, .sequence = 2, .data = data}) ==
         "echo request id=1 seq=2 data=56");
   const std::array<icmp::extension, 1> extensions{icmp::interface_ident{icmp::interface_by_name{"a\nb"}}};
-  CHECK(fmt::format("{}",
-                    icmp::extended_echo_request{.identifier = 1, .sequence = 2, .extensions = extensions}) ==
+  CHECK(fmt::format("{}", icmp::extended_echo_request{.identifier = 1, .sequence = 2, .extensions = extensions}) ==
         "extended echo request id=1 seq=2 local=true [interface name=a\\010b]");
   CHECK(fmt::format("{}", icmp::extended_echo_reply{.code = icmp::extended_echo_code::multiple_interfaces}) ==
         "extended echo reply (multiple interfaces satisfy query) id=0 seq=0 state=reserved active=false "

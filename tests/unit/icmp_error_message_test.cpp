@@ -25,8 +25,7 @@ using uring6::test::to_hex;
 
 namespace {
 
-const std::array<icmp::mpls_label, 1> one_label{
-    icmp::mpls_label{.label = 16014, .bottom_of_stack = true, .ttl = 1}};
+const std::array<icmp::mpls_label, 1> one_label{icmp::mpls_label{.label = 16014, .bottom_of_stack = true, .ttl = 1}};
 const std::array<icmp::extension, 1> one_extension{icmp::mpls_label_stack{one_label}};
 
 // An extension structure with a right checksum around these objects.
@@ -140,8 +139,7 @@ TEST_CASE("what is no extension structure is quotation") {
 }
 
 TEST_CASE("the list of extensions ends before an object that cannot be") {
-  const bytes packet =
-      time_exceeded(16, counting(128, 1), structure("0008 0101 03e8e101 0009 0101 00000000"));
+  const bytes packet = time_exceeded(16, counting(128, 1), structure("0008 0101 03e8e101 0009 0101 00000000"));
   CHECK(parsed<icmp::time_exceeded>(packet).extensions.size() == 1);
 }
 
@@ -153,15 +151,14 @@ TEST_CASE("an error message refuses to identify an interface") {
 
 TEST_CASE("error messages print with their reason") {
   const bytes data(48);
-  CHECK(fmt::format("{}", icmp::destination_unreachable{.code = icmp::unreachable_code::port_unreachable,
-                                                        .data = data}) ==
+  CHECK(fmt::format("{}",
+                    icmp::destination_unreachable{.code = icmp::unreachable_code::port_unreachable, .data = data}) ==
         "destination unreachable (port unreachable) data=48");
   CHECK(fmt::format("{}", icmp::time_exceeded{.data = data, .extensions = one_extension}) ==
         "time exceeded (hop limit exceeded in transit) data=48 [mpls 16014/0S ttl=1]");
   CHECK(fmt::format("{}", icmp::packet_too_big{.mtu = 1280}) == "packet too big mtu=1280 data=0");
   CHECK(fmt::format("{}", icmp::parameter_problem{.code = static_cast<icmp::parameter_problem_code>(99),
-                                                  .pointer = 6}) ==
-        "parameter problem (99) pointer=6 data=0");
+                                                  .pointer = 6}) == "parameter problem (99) pointer=6 data=0");
 }
 
 TEST_CASE("every code of an error message has words of its own") {

@@ -53,9 +53,8 @@ std::string squeeze(std::string_view hex) {
 }  // namespace
 
 TEST_CASE("an MPLS label stack is laid out as in RFC 4950") {
-  const std::vector<icmp::mpls_label> labels{
-      {.label = 0xfffff, .traffic_class = 7, .ttl = 255},
-      {.label = 1, .traffic_class = 2, .bottom_of_stack = true, .ttl = 64}};
+  const std::vector<icmp::mpls_label> labels{{.label = 0xfffff, .traffic_class = 7, .ttl = 255},
+                                             {.label = 1, .traffic_class = 2, .bottom_of_stack = true, .ttl = 64}};
   CHECK(object_hex(icmp::mpls_label_stack{labels}) == squeeze("000c 0101 fffffeff 00001540"));
   const bytes object = from_hex("000c 0101 fffffeff 00001540");
   const auto back = std::get<icmp::mpls_label_stack>(read(object));
@@ -175,20 +174,16 @@ TEST_CASE("a raw extension is words, as many as its length can count") {
 }
 
 TEST_CASE("extensions print in one line") {
-  const std::array<icmp::mpls_label, 2> labels{
-      icmp::mpls_label{.label = 16001, .traffic_class = 1, .ttl = 254},
-      icmp::mpls_label{.label = 3, .bottom_of_stack = true, .ttl = 1}};
+  const std::array<icmp::mpls_label, 2> labels{icmp::mpls_label{.label = 16001, .traffic_class = 1, .ttl = 254},
+                                               icmp::mpls_label{.label = 3, .bottom_of_stack = true, .ttl = 1}};
   CHECK(fmt::format("{}", icmp::mpls_label_stack{labels}) == "mpls 16001/1 ttl=254 3/0S ttl=1");
-  CHECK(fmt::format(
-            "{}",
-            icmp::interface_info{
-                .index = 2, .address = ip_address::parse("fe80::1").value(), .name = "eth0", .mtu = 1500}) ==
+  CHECK(fmt::format("{}",
+                    icmp::interface_info{
+                        .index = 2, .address = ip_address::parse("fe80::1").value(), .name = "eth0", .mtu = 1500}) ==
         "interface incoming ifindex=2 addr=fe80::1 name=eth0 mtu=1500");
   CHECK(fmt::format("{}", icmp::interface_ident{icmp::interface_by_index{7}}) == "interface ifindex=7");
   const bytes mac = from_hex("02005e102030");
-  CHECK(
-      fmt::format("{}", icmp::interface_ident{icmp::interface_by_address{.family = 16389, .address = mac}}) ==
-      "interface family=16389 addr=02:00:5e:10:20:30");
-  CHECK(fmt::format("{}", icmp::raw_extension{.class_number = 9, .type = 1, .data = mac}) ==
-        "class 9 type 1 data=6");
+  CHECK(fmt::format("{}", icmp::interface_ident{icmp::interface_by_address{.family = 16389, .address = mac}}) ==
+        "interface family=16389 addr=02:00:5e:10:20:30");
+  CHECK(fmt::format("{}", icmp::raw_extension{.class_number = 9, .type = 1, .data = mac}) == "class 9 type 1 data=6");
 }

@@ -53,8 +53,7 @@ TEST_CASE("a message of another type keeps its bytes") {
   CHECK(to_hex(encoded(message.body)) == to_hex(packet));
   CHECK(icmp::type_of(raw) == icmp_type::private_experiment_200);
   CHECK(fmt::format("{}", message) == "private experimentation code=2 data=2");
-  CHECK(fmt::format("{}", icmp::raw_body{.type = static_cast<icmp_type>(99)}) ==
-        "icmp type 99 code=0 data=0");
+  CHECK(fmt::format("{}", icmp::raw_body{.type = static_cast<icmp_type>(99)}) == "icmp type 99 code=0 data=0");
 }
 
 TEST_CASE("every type is read or refused, whatever stands behind it") {

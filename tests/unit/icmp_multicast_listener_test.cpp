@@ -75,10 +75,8 @@ TEST_CASE("MLD speaks of multicast groups only, in both directions") {
   for (const auto* front : {"8200 0000 0000 0000", "8300 0000 0000 0000", "8400 0000 0000 0000"}) {
     CHECK(icmp::parse(from_hex(hex({front, first_source_hex}))).error() == errc::malformed);
   }
-  CHECK(icmp::parse(from_hex(hex({"8200 0000 0000 0000", first_source_hex, "00000000"}))).error() ==
-        errc::malformed);
-  CHECK(icmp::parse(from_hex(hex({"8f00 0000 0000 0001 01000000", first_source_hex}))).error() ==
-        errc::malformed);
+  CHECK(icmp::parse(from_hex(hex({"8200 0000 0000 0000", first_source_hex, "00000000"}))).error() == errc::malformed);
+  CHECK(icmp::parse(from_hex(hex({"8f00 0000 0000 0001 01000000", first_source_hex}))).error() == errc::malformed);
 }
 
 TEST_CASE("the MLDv2 query is laid out as in RFC 3810") {
@@ -117,13 +115,12 @@ TEST_CASE("the version of a query is told by its length") {
 }
 
 TEST_CASE("a query that promises more sources than it has is malformed") {
-  CHECK(icmp::parse(from_hex(hex({"8200 0000 0000 0000", group_hex, "02 7d ffff", first_source_hex})))
-            .error() == errc::malformed);
+  CHECK(icmp::parse(from_hex(hex({"8200 0000 0000 0000", group_hex, "02 7d ffff", first_source_hex}))).error() ==
+        errc::malformed);
 }
 
 TEST_CASE("what a query has behind its sources is passed over") {
-  const bytes packet =
-      from_hex(hex({"8200 0000 0000 0000", group_hex, "02 7d 0001", first_source_hex, "dead"}));
+  const bytes packet = from_hex(hex({"8200 0000 0000 0000", group_hex, "02 7d 0001", first_source_hex, "dead"}));
   CHECK(parsed<icmp::version2_multicast_listener_query>(packet).sources.size() == 1);
 }
 
@@ -174,10 +171,8 @@ TEST_CASE("the MLDv2 report is laid out as in RFC 3810") {
   const bytes auxiliary = from_hex("01020304 05060708");
   const std::array<icmp::listener_record, 2> records{
       icmp::listener_record{.type = icmp::record_type::change_to_exclude, .group = group},
-      icmp::listener_record{.type = icmp::record_type::block_old_sources,
-                            .group = group,
-                            .sources = sources,
-                            .auxiliary = auxiliary}};
+      icmp::listener_record{
+          .type = icmp::record_type::block_old_sources, .group = group, .sources = sources, .auxiliary = auxiliary}};
   check_wire(icmp::version2_multicast_listener_report{records},
              hex({"8f00 0000 0000 0002", "04 00 0000", group_hex, "06 02 0002", group_hex, first_source_hex,
                   second_source_hex, "01020304 05060708"}));
@@ -185,8 +180,8 @@ TEST_CASE("the MLDv2 report is laid out as in RFC 3810") {
 }
 
 TEST_CASE("the MLDv2 report reads its records in place") {
-  const bytes packet = from_hex(hex({"8f00 0000 0000 0002", "05 00 0001", group_hex, first_source_hex,
-                                     "c8 01 0000", group_hex, "deadbeef", "ffff"}));
+  const bytes packet = from_hex(hex(
+      {"8f00 0000 0000 0002", "05 00 0001", group_hex, first_source_hex, "c8 01 0000", group_hex, "deadbeef", "ffff"}));
   const auto report = parsed<icmp::version2_multicast_listener_report>(packet);
   REQUIRE(report.records.size() == 2);
   auto at = report.records.begin();
@@ -218,8 +213,7 @@ TEST_CASE("the MLDv2 report refuses counts that lead out of it") {
 TEST_CASE("the MLDv2 report refuses auxiliary data that its length cannot count") {
   const auto error = [](std::size_t size) {
     const bytes auxiliary(size);
-    const std::array<icmp::listener_record, 1> records{
-        icmp::listener_record{.group = group, .auxiliary = auxiliary}};
+    const std::array<icmp::listener_record, 1> records{icmp::listener_record{.group = group, .auxiliary = auxiliary}};
     return encode_error(icmp::version2_multicast_listener_report{records});
   };
   CHECK(error(1020) == std::error_code());
@@ -242,8 +236,7 @@ TEST_CASE("lists longer than a packet are an error, not a cut") {
 TEST_CASE("MLD messages print in one line") {
   CHECK(fmt::format("{}", icmp::multicast_listener_query{.max_response_delay = 1000ms, .group = group}) ==
         "multicast listener query delay=1000ms group=ff02::114");
-  CHECK(fmt::format("{}", icmp::multicast_listener_done{.group = group}) ==
-        "multicast listener done group=ff02::114");
+  CHECK(fmt::format("{}", icmp::multicast_listener_done{.group = group}) == "multicast listener done group=ff02::114");
   CHECK(fmt::format("{}", icmp::version2_multicast_listener_query{.max_response_code = 1000,
                                                                   .group = group,
                                                                   .robustness = 2,
@@ -252,8 +245,8 @@ TEST_CASE("MLD messages print in one line") {
         "multicast listener query version=2 delay=1000ms group=ff02::114 suppress=false robustness=2 "
         "interval=125s "
         "sources 2001:db8::1 2001:db8::2");
-  const std::array<icmp::listener_record, 1> records{icmp::listener_record{
-      .type = icmp::record_type::change_to_exclude, .group = group, .sources = sources}};
+  const std::array<icmp::listener_record, 1> records{
+      icmp::listener_record{.type = icmp::record_type::change_to_exclude, .group = group, .sources = sources}};
   CHECK(fmt::format("{}", icmp::version2_multicast_listener_report{records}) ==
         "version 2 multicast listener report [change to exclude ff02::114 sources 2001:db8::1 2001:db8::2]");
 }

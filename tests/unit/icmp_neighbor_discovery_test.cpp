@@ -82,8 +82,7 @@ TEST_CASE("each flag of neighbor discovery has its own bit") {
   advertisement({.proxy = true}, "04");
   check_wire(icmp::neighbor_advertisement{.router = true}, "8800 0000 80000000" + std::string(32, '0'));
   check_wire(icmp::neighbor_advertisement{.solicited = true}, "8800 0000 40000000" + std::string(32, '0'));
-  check_wire(icmp::neighbor_advertisement{.override_cache = true},
-             "8800 0000 20000000" + std::string(32, '0'));
+  check_wire(icmp::neighbor_advertisement{.override_cache = true}, "8800 0000 20000000" + std::string(32, '0'));
 }
 
 TEST_CASE("neighbor discovery messages read their fields and options") {
@@ -152,8 +151,7 @@ TEST_CASE("neighbor discovery is about unicast addresses, in both directions") {
 TEST_CASE("a redirect leads to a link-local router or to the destination itself") {
   CHECK(is_malformed({"8900 0000 00000000", host_hex, neighbor_hex}));
   CHECK(encode_error(icmp::redirect{.target = host, .destination = neighbor}) == errc::out_of_range);
-  check_wire(icmp::redirect{.target = host, .destination = host},
-             hex({"8900 0000 00000000", host_hex, host_hex}));
+  check_wire(icmp::redirect{.target = host, .destination = host}, hex({"8900 0000 00000000", host_hex, host_hex}));
 }
 
 TEST_CASE("a router advertisement refuses what its fields cannot hold") {
@@ -168,11 +166,9 @@ TEST_CASE("a router advertisement refuses what its fields cannot hold") {
 TEST_CASE("neighbor discovery messages print in one line") {
   CHECK(fmt::format("{}", icmp::router_solicitation{options}) ==
         "router solicitation [source link-layer address 02:00:00:00:00:01] [mtu 1500]");
-  CHECK(
-      fmt::format("{}", icmp::router_advertisement{.hop_limit = 64, .other = true, .lifetime = 1800s}) ==
-      "router advertisement hoplim=64 flags=O preference=medium lifetime=1800s reachable=0ms retransmit=0ms");
-  CHECK(fmt::format("{}", icmp::neighbor_solicitation{.target = neighbor}) ==
-        "neighbor solicitation target=fe80::1");
+  CHECK(fmt::format("{}", icmp::router_advertisement{.hop_limit = 64, .other = true, .lifetime = 1800s}) ==
+        "router advertisement hoplim=64 flags=O preference=medium lifetime=1800s reachable=0ms retransmit=0ms");
+  CHECK(fmt::format("{}", icmp::neighbor_solicitation{.target = neighbor}) == "neighbor solicitation target=fe80::1");
   CHECK(fmt::format("{}", icmp::neighbor_advertisement{.solicited = true, .target = neighbor}) ==
         "neighbor advertisement target=fe80::1 flags=S");
   CHECK(fmt::format("{}", icmp::redirect{.target = neighbor, .destination = host}) ==

@@ -86,8 +86,8 @@ TEST_CASE("prefix information is laid out as in RFC 4861") {
                                         .preferred_lifetime = icmp::infinite_lifetime,
                                         .prefix = ip_address::parse("2001:db8::").value()};
   check_option(prefix, "03 04 40 c0 00278d00 ffffffff 00000000 20010db8000000000000000000000000");
-  CHECK(std::get<icmp::prefix_information>(read(
-            from_hex("03 04 40 c0 00278d00 ffffffff 00000000 20010db8000000000000000000000000"))) == prefix);
+  CHECK(std::get<icmp::prefix_information>(
+            read(from_hex("03 04 40 c0 00278d00 ffffffff 00000000 20010db8000000000000000000000000"))) == prefix);
   check_option(icmp::prefix_information{.prefix_length = 128, .router_address = true},
                "03 04 80 20 00000000 00000000 00000000" + std::string(32, '0'));
 }
@@ -95,10 +95,8 @@ TEST_CASE("prefix information is laid out as in RFC 4861") {
 TEST_CASE("prefix information refuses what its fields cannot hold") {
   CHECK(error_of(icmp::prefix_information{.prefix_length = 129}) == errc::out_of_range);
   CHECK(error_of(icmp::prefix_information{.valid_lifetime = -1s}) == errc::out_of_range);
-  CHECK(error_of(icmp::prefix_information{.valid_lifetime = icmp::infinite_lifetime + 1s}) ==
-        errc::out_of_range);
-  CHECK(error_of(icmp::prefix_information{.preferred_lifetime = icmp::infinite_lifetime + 1s}) ==
-        errc::out_of_range);
+  CHECK(error_of(icmp::prefix_information{.valid_lifetime = icmp::infinite_lifetime + 1s}) == errc::out_of_range);
+  CHECK(error_of(icmp::prefix_information{.preferred_lifetime = icmp::infinite_lifetime + 1s}) == errc::out_of_range);
 }
 
 TEST_CASE("the redirected header is filled up to eight bytes") {
@@ -137,8 +135,8 @@ TEST_CASE("the DNS search list is laid out as in RFC 8106") {
   const std::array fitting{name("abcdef")};
   check_option(icmp::dns_search_list{.domains = fitting}, "1f 02 0000 00000000 06 616263646566 00");
   CHECK(error_of(icmp::dns_search_list{}) == errc::out_of_range);
-  const auto long_name = name(std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c') +
-                              "." + std::string(61, 'd'));
+  const auto long_name =
+      name(std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c') + "." + std::string(61, 'd'));
   const std::vector<icmp::domain_name> most(7, long_name);
   const std::vector<icmp::domain_name> more(8, long_name);
   CHECK(error_of(icmp::dns_search_list{.domains = most}) == std::error_code());
@@ -146,8 +144,7 @@ TEST_CASE("the DNS search list is laid out as in RFC 8106") {
 }
 
 TEST_CASE("the DNS search list reads its names back") {
-  const bytes area =
-      from_hex("1f 04 0000 00000001 07 6578616d706c65 03 6f7267 00  01 61 01 62 00  000000 000000");
+  const bytes area = from_hex("1f 04 0000 00000001 07 6578616d706c65 03 6f7267 00  01 61 01 62 00  000000 000000");
   const auto list = std::get<icmp::dns_search_list>(read(area));
   CHECK(list.lifetime == 1s);
   CHECK(std::vector<icmp::domain_name>(list.domains.begin(), list.domains.end()) ==
@@ -190,10 +187,8 @@ TEST_CASE("a raw option is units of eight bytes, as many as its length can count
 
 TEST_CASE("options print in one line") {
   const bytes ethernet = from_hex("020000000001");
-  CHECK(fmt::format("{}", icmp::source_link_layer_address{ethernet}) ==
-        "source link-layer address 02:00:00:00:00:01");
-  CHECK(fmt::format("{}", icmp::target_link_layer_address{ethernet}) ==
-        "target link-layer address 02:00:00:00:00:01");
+  CHECK(fmt::format("{}", icmp::source_link_layer_address{ethernet}) == "source link-layer address 02:00:00:00:00:01");
+  CHECK(fmt::format("{}", icmp::target_link_layer_address{ethernet}) == "target link-layer address 02:00:00:00:00:01");
   CHECK(fmt::format("{}", icmp::prefix_information{.prefix_length = 64,
                                                    .on_link = true,
                                                    .valid_lifetime = icmp::infinite_lifetime,
@@ -208,8 +203,7 @@ TEST_CASE("options print in one line") {
   const std::array domains{name("example.org")};
   CHECK(fmt::format("{}", icmp::dns_search_list{.lifetime = 600s, .domains = domains}) ==
         "dns search list lifetime=600s example.org");
-  CHECK(fmt::format("{}", icmp::raw_option{.type = icmp::option_type::nonce, .data = ethernet}) ==
-        "option 14 data=6");
+  CHECK(fmt::format("{}", icmp::raw_option{.type = icmp::option_type::nonce, .data = ethernet}) == "option 14 data=6");
 }
 
 TEST_CASE("domain_name reads and writes text") {
@@ -221,9 +215,8 @@ TEST_CASE("domain_name reads and writes text") {
 }
 
 TEST_CASE("domain_name refuses text that is no name") {
-  for (const std::string& text :
-       {std::string(), std::string("."), std::string("a..b"), std::string(".a"), std::string("a.."),
-        std::string(64, 'a'), std::string("a b"), std::string("\x80")}) {
+  for (const std::string& text : {std::string(), std::string("."), std::string("a..b"), std::string(".a"),
+                                  std::string("a.."), std::string(64, 'a'), std::string("a b"), std::string("\x80")}) {
     INFO(text);
     CHECK(icmp::domain_name::parse(text).error() == errc::malformed);
   }

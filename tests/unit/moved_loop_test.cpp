@@ -12,7 +12,9 @@
 namespace uring6 {
 namespace {
 
-task<int> answer() { co_return 42; }
+task<int> answer() {
+  co_return 42;
+}
 
 TEST_CASE("a loop that was moved from answers closed, and drops what is posted to it") {
   event_loop loop;

@@ -74,8 +74,7 @@ TEST_CASE("a report prints its reasons") {
 }
 
 TEST_CASE("flags have the kernel's names, and unknown ones their number") {
-  CHECK(detail::setup_flag_names(1U << 12 | 1U << 13) ==
-        std::vector<std::string>{"SINGLE_ISSUER", "DEFER_TASKRUN"});
+  CHECK(detail::setup_flag_names(1U << 12 | 1U << 13) == std::vector<std::string>{"SINGLE_ISSUER", "DEFER_TASKRUN"});
   CHECK(detail::ring_feature_names(1U << 1 | 1U << 31) == std::vector<std::string>{"NODROP", "bit 31"});
   CHECK(detail::setup_flag_names(0).empty());
 }

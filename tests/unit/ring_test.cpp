@@ -6,8 +6,8 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
-#include <future>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -58,7 +58,9 @@ struct quiet_read final : noting_operation {
   std::uint64_t value = 0;
 };
 
-file_descriptor counter(unsigned value = 0) { return file_descriptor(::eventfd(value, EFD_CLOEXEC)); }
+file_descriptor counter(unsigned value = 0) {
+  return file_descriptor(::eventfd(value, EFD_CLOEXEC));
+}
 
 /// Lets the kernel complete without ever taking a completion off the queue.
 void overflow(ring& on) {

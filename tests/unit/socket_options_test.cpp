@@ -131,8 +131,7 @@ TEST_CASE("every integer option that can be set is read back, with its limits") 
 
 TEST_CASE("minus one gives an option back to the kernel") {
   const file_descriptor fd = open(kind::udp6);
-  for (const auto& [id, otherwise] :
-       {std::pair(option::traffic_class, 0), {option::multicast_hop_limit, 1}}) {
+  for (const auto& [id, otherwise] : {std::pair(option::traffic_class, 0), {option::multicast_hop_limit, 1}}) {
     INFO(describe(id).name);
     REQUIRE(set_option(fd.get(), id, 42));
     REQUIRE(set_option(fd.get(), id, -1));
@@ -165,10 +164,8 @@ TEST_CASE("a value outside the range never reaches the kernel") {
 TEST_CASE("an option is not set with a payload of another kind") {
   const file_descriptor fd = open(kind::udp6);
   const std::array<std::byte, 4> four{};
-  CHECK(set_option(fd.get(), option::traffic_class, std::span<const std::byte>(four)).error() ==
-        errc::out_of_range);
-  CHECK(set_option(fd.get(), option::icmp_filter, std::span<const std::byte>(four)).error() ==
-        errc::out_of_range);
+  CHECK(set_option(fd.get(), option::traffic_class, std::span<const std::byte>(four)).error() == errc::out_of_range);
+  CHECK(set_option(fd.get(), option::icmp_filter, std::span<const std::byte>(four)).error() == errc::out_of_range);
   CHECK(set_option(fd.get(), option::bind_to_device, 1).error() == errc::out_of_range);
   CHECK(set_option(fd.get(), option::traffic_class, std::span(&accept_all, 1)).error() == errc::out_of_range);
   CHECK(get_option(fd.get(), option::bind_to_device).error() == errc::out_of_range);
@@ -276,13 +273,11 @@ TEST_CASE("a filter that is empty, too long or wrong is an error") {
   longer.push_back(accept_all);
   const sock_filter endless = instruction(BPF_LD | BPF_IMM, 0);  // Falls off its end.
 
-  CHECK(set_option(fd.get(), option::attach_filter, std::span<const sock_filter>()).error() ==
-        errc::out_of_range);
+  CHECK(set_option(fd.get(), option::attach_filter, std::span<const sock_filter>()).error() == errc::out_of_range);
   CHECK(set_option(fd.get(), option::attach_filter, std::span<const sock_filter>(longer)).error() ==
         errc::out_of_range);
   CHECK(set_option(fd.get(), option::attach_filter, std::span<const sock_filter>(longest)));
-  CHECK(set_option(fd.get(), option::attach_filter, std::span(&endless, 1)).error() ==
-        std::errc::invalid_argument);
+  CHECK(set_option(fd.get(), option::attach_filter, std::span(&endless, 1)).error() == std::errc::invalid_argument);
 
   const int on = 1;
   REQUIRE(::setsockopt(fd.get(), SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on) == 0);

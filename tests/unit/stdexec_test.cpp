@@ -240,8 +240,8 @@ TEST_CASE("stdexec: a sender that completes on another thread brings the task ba
   run(loop, [&]() -> task<> {
     const auto here = std::this_thread::get_id();
     for (int i = 0; i < 300; ++i) {
-      auto there = stdexec::schedule(elsewhere.get_scheduler()) |
-                   stdexec::then([] { return std::this_thread::get_id(); });
+      auto there =
+          stdexec::schedule(elsewhere.get_scheduler()) | stdexec::then([] { return std::this_thread::get_id(); });
       const auto where = co_await from_sender(std::move(there));
       REQUIRE(where);
       REQUIRE(*where == worker.get_id());

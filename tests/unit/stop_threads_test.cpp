@@ -249,8 +249,7 @@ TEST_CASE("stop from another thread: an accept and a dial hear of it, whenever i
   });
 }
 
-TEST_CASE("stop from another thread: a send on a full channel and a join hear of it, whenever it comes",
-          "[threads]") {
+TEST_CASE("stop from another thread: a send on a full channel and a join hear of it, whenever it comes", "[threads]") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     channel<int> full(1);

@@ -14,7 +14,9 @@ using namespace uring6;
 using detail::clock;
 using std::chrono::nanoseconds;
 
-clock::time_point at(int moment) { return clock::time_point(nanoseconds(moment)); }
+clock::time_point at(int moment) {
+  return clock::time_point(nanoseconds(moment));
+}
 
 struct noting_timer final : detail::timer_node {
   noting_timer(std::vector<int>& log_, int moment_) : log(log_), moment(moment_) {}

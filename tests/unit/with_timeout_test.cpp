@@ -65,8 +65,7 @@ TEST_CASE("with_timeout: a task without result<T> is stopped, too, and its value
   loop.run(body());
 }
 
-TEST_CASE(
-    "with_timeout: a read that times out loses no datagram, one that is there wins over a past deadline") {
+TEST_CASE("with_timeout: a read that times out loses no datagram, one that is there wins over a past deadline") {
   event_loop loop;
   auto pc = listen_packet(loop, "udp6", "[::1]:0").value();
   const endpoint self = pc.local_endpoint().value();

@@ -18,13 +18,12 @@
 namespace uring6::tool {
 namespace {
 
-constexpr ip_address group({0xff, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-                            0x14});                 // ff01::114: stays on this host
-constexpr int traffic_classes[] = {0, 0x28, 0xb8};  // none, AF11, EF
+constexpr ip_address group({0xff, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x14});  // ff01::114: stays on this host
+constexpr int traffic_classes[] = {0, 0x28, 0xb8};                                   // none, AF11, EF
 constexpr int hop_limits[] = {0, 1, 64, 255};
 constexpr std::size_t sample_length = 64;
-constexpr control_flags all_that_is_shown = control_flags::traffic_class | control_flags::hop_limit |
-                                            control_flags::destination | control_flags::interface;
+constexpr control_flags all_that_is_shown =
+    control_flags::traffic_class | control_flags::hop_limit | control_flags::destination | control_flags::interface;
 
 struct demo_options {
   std::size_t burst = 100'000;
@@ -89,8 +88,8 @@ std::size_t receive_buffer_of(const packet_conn& conn) {
 }
 
 void demonstration::choose_site() {
-  const auto found = options_.interface_name.empty() ? find_multicast_site()
-                                                     : multicast_site_on(named(options_.interface_name));
+  const auto found =
+      options_.interface_name.empty() ? find_multicast_site() : multicast_site_on(named(options_.interface_name));
   if (found) {
     site_ = *found;
     book_.multicast = found->on.name;

@@ -28,8 +28,8 @@ constexpr entry entries[] = {
      "A server and its clients in one event loop: datagrams over ::1 and to a multicast group, each with "
      "traffic class and hop limit of its own, then a burst. Says what was lost and why.",
      "uring6 demo --json --count 1000000", &make_demo},
-    {"probe", "What this machine gives to uring6, what it refuses, why, and what to do about it.",
-     "uring6 probe", &make_probe},
+    {"probe", "What this machine gives to uring6, what it refuses, why, and what to do about it.", "uring6 probe",
+     &make_probe},
 };
 
 constexpr const char* statuses =
@@ -84,8 +84,7 @@ exit_status run_tool(int argc, char** argv) {
   CLI::App app{"IPv6 datagrams with their control messages over io_uring.", "uring6"};
   app.footer(std::string("Example:\n  uring6 demo\n\n") + statuses);
   app.require_subcommand(0, 1);
-  app.add_flag("-V,--version", wanted.version,
-               "Print the version and exit; with --verbose that of the parts, too");
+  app.add_flag("-V,--version", wanted.version, "Print the version and exit; with --verbose that of the parts, too");
   app.add_flag("--verbose", wanted.verbose, "More of it");
 
   std::vector<std::pair<CLI::App*, std::unique_ptr<command>>> commands;

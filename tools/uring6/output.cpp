@@ -32,15 +32,13 @@ void output::object(const nlohmann::ordered_json& fields) {
 void output::error(const std::string& command, exit_status status, const std::string& message) {
   using json = nlohmann::ordered_json;
   object({{"command", command.empty() ? json() : json(command)},
-          {"error",
-           {{"kind", to_string(status)}, {"exit_status", static_cast<int>(status)}, {"message", message}}}});
+          {"error", {{"kind", to_string(status)}, {"exit_status", static_cast<int>(status)}, {"message", message}}}});
 }
 
 void output::flush() {
   if (error_ == 0 && std::fflush(stdout) != 0) error_ = errno;
   if (error_ != 0) {
-    throw failure(exit_status::system,
-                  "cannot write to standard output: " + std::system_category().message(error_));
+    throw failure(exit_status::system, "cannot write to standard output: " + std::system_category().message(error_));
   }
 }
 

@@ -30,15 +30,12 @@ msghdr whole(slot& s) noexcept {
 
 class echo_server : public socket_subject {
  public:
-  explicit echo_server(const settings& s) : socket_subject(s) {
-    set_option(fd(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-  }
+  explicit echo_server(const settings& s) : socket_subject(s) { set_option(fd(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1); }
 };
 
 class one_by_one : public echo_server {
  public:
-  explicit one_by_one(const settings& s)
-      : echo_server(s), flags_(s.wait == wait_mode::spin ? MSG_DONTWAIT : 0) {}
+  explicit one_by_one(const settings& s) : echo_server(s), flags_(s.wait == wait_mode::spin ? MSG_DONTWAIT : 0) {}
 
   void run_until(std::uint64_t total) override {
     slot mine;
@@ -70,8 +67,7 @@ class by_vector : public echo_server {
         seen_.take_train(slots_[i].payload.data(), messages_[i].msg_len, 0);
       }
       for (int sent = 0; sent < got;) {
-        sent += check(::sendmmsg(fd(), messages_.data() + sent, static_cast<unsigned>(got - sent), 0),
-                      "sendmmsg");
+        sent += check(::sendmmsg(fd(), messages_.data() + sent, static_cast<unsigned>(got - sent), 0), "sendmmsg");
       }
     }
   }

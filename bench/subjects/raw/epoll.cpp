@@ -15,8 +15,7 @@ constexpr int most_events = 512;
 
 class epoll_receiver : public subject {
  public:
-  explicit epoll_receiver(const settings& s)
-      : epoll_(check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
+  explicit epoll_receiver(const settings& s) : epoll_(check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
     for (unsigned i = 0; i < s.sockets; ++i) {
       sockets_.push_back(open_socket(SOCK_NONBLOCK));
       const int fd = sockets_.back().get();

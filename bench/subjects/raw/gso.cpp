@@ -27,8 +27,7 @@ class gso_sender : public socket_subject {
   void run_until(std::uint64_t total) override {
     while (seen_.datagrams < total) {
       const std::size_t count = std::min<std::uint64_t>(payloads_.size() / size_, total - seen_.datagrams);
-      for (std::size_t i = 0; i < count; ++i)
-        write_stamp(payloads_.data() + i * size_, size_, seen_.datagrams + i);
+      for (std::size_t i = 0; i < count; ++i) write_stamp(payloads_.data() + i * size_, size_, seen_.datagrams + i);
       iovec vector{payloads_.data(), count * size_};
       message_.msg_name = &to_;
       message_.msg_namelen = sizeof to_;

@@ -31,8 +31,8 @@ class multishot_receiver : public socket_subject {
         count_(s.vector),
         memory_(stride_ * s.vector) {
     io_uring_params wanted{};
-    wanted.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
-                   IORING_SETUP_CQSIZE;
+    wanted.flags =
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
     wanted.cq_entries = 4 * count_;
     returned(::io_uring_queue_init_params(8, &ring_, &wanted), "io_uring_queue_init_params");
     returned(::io_uring_register_ring_fd(&ring_), "io_uring_register_ring_fd");
@@ -78,8 +78,8 @@ class multishot_receiver : public socket_subject {
   std::byte* buffer(std::uint16_t id) noexcept { return memory_.data() + stride_ * id; }
 
   void provide_buffers() {
-    void* shared = ::mmap(nullptr, sizeof(io_uring_buf) * count_, PROT_READ | PROT_WRITE,
-                          MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+    void* shared =
+        ::mmap(nullptr, sizeof(io_uring_buf) * count_, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
     if (shared == MAP_FAILED) throw_errno("mmap");
     buffers_ = static_cast<io_uring_buf_ring*>(shared);
     ::io_uring_buf_ring_init(buffers_);

@@ -35,17 +35,16 @@ class recvmmsg_receiver : public socket_subject {
         m.msg_hdr.msg_namelen = sizeof(sockaddr_in6);
         m.msg_hdr.msg_controllen = parses_ ? control_room : 0;
       }
-      const int count = check(::recvmmsg(fd(), messages_.data(), static_cast<unsigned>(messages_.size()),
-                                         MSG_WAITFORONE, nullptr),
-                              "recvmmsg");
+      const int count =
+          check(::recvmmsg(fd(), messages_.data(), static_cast<unsigned>(messages_.size()), MSG_WAITFORONE, nullptr),
+                "recvmmsg");
       for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
         control got;
         if (parses_) {
           got = parse_control(messages_[i].msg_hdr);
           seen_.controls += got.as_sent() ? 1 : 0;
         }
-        seen_.take_train(payloads_.data() + i * stride_, messages_[i].msg_len,
-                         static_cast<std::size_t>(got.segment));
+        seen_.take_train(payloads_.data() + i * stride_, messages_[i].msg_len, static_cast<std::size_t>(got.segment));
       }
     }
   }

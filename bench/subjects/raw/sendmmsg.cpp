@@ -10,11 +10,7 @@ namespace {
 class sendmmsg_sender : public socket_subject {
  public:
   explicit sendmmsg_sender(const settings& s)
-      : socket_subject(s),
-        size_(s.size),
-        payloads_(s.size * s.vector),
-        vectors_(s.vector),
-        messages_(s.vector) {
+      : socket_subject(s), size_(s.size), payloads_(s.size * s.vector), vectors_(s.vector), messages_(s.vector) {
     for (const auto port : s.to) to_.push_back(loopback(port));
     for (std::size_t i = 0; i < messages_.size(); ++i) {
       write_pattern(payload(i), size_);

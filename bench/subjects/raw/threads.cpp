@@ -21,8 +21,7 @@ class threaded_receiver : public subject {
   /// Every socket gets as many as the others.
   void run_until(std::uint64_t total) override {
     threads_.run([&](std::size_t thread) {
-      for (std::size_t i = thread; i < parts_.size(); i += count_)
-        parts_[i]->run_until(total / parts_.size());
+      for (std::size_t i = thread; i < parts_.size(); i += count_) parts_[i]->run_until(total / parts_.size());
     });
     seen_ = {};
     for (const auto& part : parts_) seen_ += part->seen();

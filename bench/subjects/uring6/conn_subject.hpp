@@ -48,9 +48,7 @@ class conn_subject : public subject {
   explicit conn_subject(const settings& s, const uring6::packet_options& options = {})
       : loop_(loop_for(s)), conn_(open_conn(loop_, options)) {}
 
-  std::vector<std::uint16_t> ports() const override {
-    return {uring6::or_throw(conn_.local_endpoint()).port};
-  }
+  std::vector<std::uint16_t> ports() const override { return {uring6::or_throw(conn_.local_endpoint()).port}; }
 
   void run_until(std::uint64_t total) override {
     if (seen_.datagrams < total) loop_.run(work(total));

@@ -7,8 +7,7 @@ namespace {
 
 class echo_server : public conn_subject {
  public:
-  explicit echo_server(const settings& s, const uring6::packet_options& options = {})
-      : conn_subject(s, options) {
+  explicit echo_server(const settings& s, const uring6::packet_options& options = {}) : conn_subject(s, options) {
     constexpr auto arrival = uring6::control_flags::destination | uring6::control_flags::interface;
     uring6::or_throw(conn_.set_control_message(arrival, true));
   }
@@ -28,8 +27,7 @@ class batch_echo : public echo_server {
       std::size_t next = 0;
       for (const uring6::datagram& each : batch) {
         seen_.take(each.payload.data(), each.payload.size());
-        answers[next++] = {
-            .payload = each.payload, .control = each.control.reply(), .destination = each.source};
+        answers[next++] = {.payload = each.payload, .control = each.control.reply(), .destination = each.source};
       }
       uring6::or_throw(co_await conn_.write_batch(std::span(answers).first(count)));
     }

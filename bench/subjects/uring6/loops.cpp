@@ -54,8 +54,7 @@ class loop_with_conns {
 class looped_receiver : public subject {
  public:
   looped_receiver(const settings& s, std::size_t loops) : loops_(loops), conns_(s.sockets), threads_(loops) {
-    threads_.run(
-        [&](std::size_t i) { loops_[i] = std::make_unique<loop_with_conns>(s, conns_ / loops_.size()); });
+    threads_.run([&](std::size_t i) { loops_[i] = std::make_unique<loop_with_conns>(s, conns_ / loops_.size()); });
   }
 
   ~looped_receiver() override {

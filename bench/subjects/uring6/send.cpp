@@ -10,8 +10,7 @@ namespace {
 /// A conn, and payloads that only want their stamps.
 class sender : public conn_subject {
  public:
-  sender(const settings& s, std::size_t payloads)
-      : conn_subject(s), size_(s.size), payloads_(s.size * payloads) {
+  sender(const settings& s, std::size_t payloads) : conn_subject(s), size_(s.size), payloads_(s.size * payloads) {
     for (const auto port : s.to) to_.push_back(loopback_endpoint(port));
     for (std::size_t i = 0; i < payloads; ++i) write_pattern(payloads_.data() + i * size_, size_);
   }
@@ -23,9 +22,7 @@ class sender : public conn_subject {
     return {payloads_.data() + i * size_, size_};
   }
 
-  const uring6::endpoint& destination(std::uint64_t sequence) const noexcept {
-    return to_[sequence % to_.size()];
-  }
+  const uring6::endpoint& destination(std::uint64_t sequence) const noexcept { return to_[sequence % to_.size()]; }
 
  private:
   std::size_t size_;

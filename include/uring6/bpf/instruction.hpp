@@ -197,8 +197,8 @@ struct tax {
 
 /// One instruction. A raw one stands for itself: for what has no type here (`ldx #len`). Go: Instruction.
 using instruction = std::variant<load_constant, load_scratch, load_absolute, load_indirect, load_mem_shift,
-                                 load_extension, store_scratch, alu_op_constant, alu_op_x, negate_a, jump,
-                                 jump_if, jump_if_x, ret_a, ret_constant, txa, tax, raw_instruction>;
+                                 load_extension, store_scratch, alu_op_constant, alu_op_x, negate_a, jump, jump_if,
+                                 jump_if_x, ret_a, ret_constant, txa, tax, raw_instruction>;
 
 /// A program, in the order of its instructions. It ends in a return.
 using program = std::vector<instruction>;

@@ -14,8 +14,8 @@ namespace uring6::detail {
 
 class guest;
 
-/// The coroutine that does the work. Its end is told to the guest; its frame, which is in that call, goes a little later,
-/// when the guest may be gone: its parameters must not need it.
+/// The coroutine that does the work. Its end is told to the guest; its frame, which is in that call, goes a little
+/// later, when the guest may be gone: its parameters must not need it.
 class guest_promise final : public promise_base, public ready_node {
  public:
   std::coroutine_handle<guest_promise> get_return_object() noexcept {

@@ -16,8 +16,8 @@ struct completion {
   std::int32_t result;
   std::uint32_t flags;
 
-  bool more() const noexcept { return flags & (1U << 1); }                     // IORING_CQE_F_MORE
-  bool has_buffer() const noexcept { return flags & 1U; }                      // IORING_CQE_F_BUFFER
+  bool more() const noexcept { return flags & (1U << 1); }  // IORING_CQE_F_MORE
+  bool has_buffer() const noexcept { return flags & 1U; }   // IORING_CQE_F_BUFFER
   std::uint16_t buffer_id() const noexcept { return static_cast<std::uint16_t>(flags >> 16); }
 };
 

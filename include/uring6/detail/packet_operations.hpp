@@ -83,7 +83,8 @@ class URING6_EXPORT read_from_operation final : public read_operation {
 
   result<datagram> await_resume() noexcept {
     if (waiter_) finish();
-    if (!head_) [[unlikely]] return fail(error_.code());
+    if (!head_) [[unlikely]]
+      return fail(error_.code());
     // Member by member, where the caller wants it: a datagram is large enough for every copy to be felt.
     return result<datagram>(tl::in_place, std::span(data_, size_), head_->control, head_->source, truncated_,
                             head_->control_truncated, full_length_);
@@ -179,7 +180,7 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
   std::size_t in_flight_ = 0;  // messages in trains
   bool addressed_;             // each message has a destination of its own
   bool flushes_ = false;
-  bool impatient_ = false;     // what would have to wait for room in the socket is not sent
+  bool impatient_ = false;  // what would have to wait for room in the socket is not sent
 };
 
 class URING6_EXPORT write_operation final : public write_waiter {

@@ -24,9 +24,8 @@ class promise_base {
     return allocate_frame(size, resource);
   }
   template <class Self, class... Rest>
-    requires(!std::is_same_v<std::remove_cvref_t<Self>, std::allocator_arg_t>)
-  static void* operator new(std::size_t size, Self&&, std::allocator_arg_t, std::pmr::memory_resource* resource,
-                            Rest&&...) {
+  requires(!std::is_same_v<std::remove_cvref_t<Self>, std::allocator_arg_t>) static void* operator new(
+      std::size_t size, Self&&, std::allocator_arg_t, std::pmr::memory_resource* resource, Rest&&...) {
     return allocate_frame(size, resource);
   }
   static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }

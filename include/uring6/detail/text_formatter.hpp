@@ -22,8 +22,7 @@ struct text_formatter : fmt::formatter<fmt::string_view> {
 template <class T, class Variant>
 inline constexpr bool is_alternative = false;
 template <class T, class... Alternatives>
-inline constexpr bool is_alternative<T, std::variant<Alternatives...>> = (std::is_same_v<T, Alternatives> ||
-                                                                          ...);
+inline constexpr bool is_alternative<T, std::variant<Alternatives...>> = (std::is_same_v<T, Alternatives> || ...);
 
 /// One of the types that a variant may hold.
 template <class T, class Variant>

@@ -27,7 +27,8 @@ struct ready_node : list_hook {
   /// An operation is awaited: once, because what it was to do is done then, and its outcome has been taken. Throws
   /// std::logic_error, as a task does.
   void begin_wait(std::coroutine_handle<> waiting) {
-    if (handle) [[unlikely]] throw_awaited_twice();
+    if (handle) [[unlikely]]
+      throw_awaited_twice();
     handle = waiting;
   }
 

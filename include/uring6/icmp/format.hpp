@@ -17,8 +17,8 @@ namespace uring6::icmp {
 template <class T>
 concept worded_enum =
     std::same_as<T, icmp_type> || std::same_as<T, unreachable_code> || std::same_as<T, time_exceeded_code> ||
-    std::same_as<T, parameter_problem_code> || std::same_as<T, extended_echo_code> ||
-    std::same_as<T, neighbor_state> || std::same_as<T, record_type> || std::same_as<T, router_preference>;
+    std::same_as<T, parameter_problem_code> || std::same_as<T, extended_echo_code> || std::same_as<T, neighbor_state> ||
+    std::same_as<T, record_type> || std::same_as<T, router_preference>;
 
 }  // namespace uring6::icmp
 
@@ -38,8 +38,7 @@ struct fmt::formatter<T> : fmt::formatter<fmt::string_view> {
 };
 
 template <>
-struct fmt::formatter<uring6::icmp::message_body>
-    : uring6::detail::text_formatter<uring6::icmp::message_body> {};
+struct fmt::formatter<uring6::icmp::message_body> : uring6::detail::text_formatter<uring6::icmp::message_body> {};
 
 /// One of the bodies.
 template <uring6::detail::alternative_of<uring6::icmp::message_body> T>
@@ -67,9 +66,7 @@ template <uring6::detail::alternative_of<uring6::icmp::extension> T>
 struct fmt::formatter<T> : fmt::formatter<uring6::icmp::extension> {};
 
 template <>
-struct fmt::formatter<uring6::icmp::listener_record>
-    : uring6::detail::text_formatter<uring6::icmp::listener_record> {};
+struct fmt::formatter<uring6::icmp::listener_record> : uring6::detail::text_formatter<uring6::icmp::listener_record> {};
 
 template <>
-struct fmt::formatter<uring6::icmp::domain_name> : uring6::detail::text_formatter<uring6::icmp::domain_name> {
-};
+struct fmt::formatter<uring6::icmp::domain_name> : uring6::detail::text_formatter<uring6::icmp::domain_name> {};

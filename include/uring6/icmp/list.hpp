@@ -44,8 +44,7 @@ class list {
   requires std::ranges::contiguous_range<const Range> && std::ranges::sized_range<const Range> &&
       std::same_as<std::ranges::range_value_t<Range>, T>
   // NOLINTNEXTLINE(google-explicit-constructor): a list of values is what a field of this type is given.
-  constexpr list(const Range& values) noexcept
-      : values_(std::ranges::data(values)), size_(std::ranges::size(values)) {}
+  constexpr list(const Range& values) noexcept : values_(std::ranges::data(values)), size_(std::ranges::size(values)) {}
 
   /// The elements in these bytes of a packet, up to the first that is cut off.
   static constexpr list in_packet(std::span<const std::byte> bytes) noexcept {
@@ -60,9 +59,7 @@ class list {
   bool empty() const noexcept { return begin() == end(); }
 
   /// How many there are: in a packet they are counted.
-  std::size_t size() const noexcept {
-    return static_cast<std::size_t>(std::ranges::distance(begin(), end()));
-  }
+  std::size_t size() const noexcept { return static_cast<std::size_t>(std::ranges::distance(begin(), end())); }
 
  private:
   const T* values_ = nullptr;
@@ -80,9 +77,7 @@ class list<T>::iterator {
 
   iterator() noexcept = default;
 
-  T operator*() const noexcept {
-    return value_ != nullptr ? *value_ : detail::element<T>::read(rest_.first(step_));
-  }
+  T operator*() const noexcept { return value_ != nullptr ? *value_ : detail::element<T>::read(rest_.first(step_)); }
 
   iterator& operator++() noexcept {
     if (value_ != nullptr) {

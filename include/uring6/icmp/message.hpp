@@ -28,11 +28,11 @@ struct raw_body {
 /// What a message says. The type and, where it means something, the code are part of it, so that they always
 /// fit the rest. Go: MessageBody.
 using message_body =
-    std::variant<raw_body, destination_unreachable, packet_too_big, time_exceeded, parameter_problem,
-                 echo_request, echo_reply, multicast_listener_query, multicast_listener_report,
-                 multicast_listener_done, router_solicitation, router_advertisement, neighbor_solicitation,
-                 neighbor_advertisement, redirect, version2_multicast_listener_query,
-                 version2_multicast_listener_report, extended_echo_request, extended_echo_reply>;
+    std::variant<raw_body, destination_unreachable, packet_too_big, time_exceeded, parameter_problem, echo_request,
+                 echo_reply, multicast_listener_query, multicast_listener_report, multicast_listener_done,
+                 router_solicitation, router_advertisement, neighbor_solicitation, neighbor_advertisement, redirect,
+                 version2_multicast_listener_query, version2_multicast_listener_report, extended_echo_request,
+                 extended_echo_reply>;
 
 /// The type that a message with this body has.
 URING6_EXPORT icmp_type type_of(const message_body& body) noexcept;
@@ -74,8 +74,8 @@ URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std
 
 /// The same with the checksum (RFC 4443, 2.3), for a packet that the kernel does not touch. Go:
 /// Message.Marshal(psh).
-URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area,
-                                         const ip_address& source, const ip_address& destination) noexcept;
+URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area, const ip_address& source,
+                                         const ip_address& destination) noexcept;
 
 /// In one line: "echo request id=1 seq=2 data=56".
 URING6_EXPORT std::string to_string(const message_body& body);

@@ -99,14 +99,12 @@ struct dns_search_list {
 /// An option of any other type, or of one of these that is not what its type says.
 struct raw_option {
   option_type type{};
-  std::span<const std::byte>
-      data;  ///< Behind type and length. With those two bytes a multiple of eight, up to 2040.
+  std::span<const std::byte> data;  ///< Behind type and length. With those two bytes a multiple of eight, up to 2040.
 };
 
 /// An option of neighbor discovery.
-using option =
-    std::variant<raw_option, source_link_layer_address, target_link_layer_address, prefix_information,
-                 redirected_header, link_mtu, recursive_dns_servers, dns_search_list>;
+using option = std::variant<raw_option, source_link_layer_address, target_link_layer_address, prefix_information,
+                            redirected_header, link_mtu, recursive_dns_servers, dns_search_list>;
 
 /// "source link-layer address 02:00:00:00:00:01", "mtu 1500".
 URING6_EXPORT std::string to_string(const option& one);

@@ -82,8 +82,7 @@ task<bool> burst_sender::wait_for_answers(std::size_t until) {
     // The question was lost, and all that is on its way with it.
     answered_ = next_;
     if (++silences_ == most_silences || got.error() != errc::deadline_exceeded) {
-      book_.failures.push_back(
-          fmt::format("the burst ended after {} datagrams: {}", next_, got.error().message()));
+      book_.failures.push_back(fmt::format("the burst ended after {} datagrams: {}", next_, got.error().message()));
       co_return false;
     }
   }

@@ -16,8 +16,7 @@ namespace uring6::tool {
 class burst_sender {
  public:
   /// `receive_buffer`: the server's, in octets as the kernel counts them (SO_RCVBUF).
-  burst_sender(event_loop& loop, packet_conn& conn, endpoint server, std::size_t receive_buffer,
-               ledger& book);
+  burst_sender(event_loop& loop, packet_conn& conn, endpoint server, std::size_t receive_buffer, ledger& book);
 
   /// Enters into the book what was sent, how long it took and how often the kernel was called.
   task<> run();

@@ -22,8 +22,7 @@ std::string differences(const sighting& seen, const sighting& expected) {
   std::string text;
   const auto compare = [&text](std::string_view field, const auto& is, const auto& should_be) {
     if (is == should_be) return;
-    fmt::format_to(std::back_inserter(text), "{}{} {} instead of {}", text.empty() ? "" : ", ", field, is,
-                   should_be);
+    fmt::format_to(std::back_inserter(text), "{}{} {} instead of {}", text.empty() ? "" : ", ", field, is, should_be);
   };
   compare("source", seen.source, expected.source);
   compare("destination", seen.destination, expected.destination);

@@ -15,13 +15,11 @@ using json = nlohmann::ordered_json;
 
 /// Of the local time of day, microseconds too.
 std::string time_of_day(std::chrono::system_clock::time_point when) {
-  const auto since_epoch =
-      std::chrono::duration_cast<std::chrono::microseconds>(when.time_since_epoch()).count();
+  const auto since_epoch = std::chrono::duration_cast<std::chrono::microseconds>(when.time_since_epoch()).count();
   const std::time_t seconds = since_epoch / 1'000'000;
   std::tm local{};
   ::localtime_r(&seconds, &local);
-  return fmt::format("{:02}:{:02}:{:02}.{:06}", local.tm_hour, local.tm_min, local.tm_sec,
-                     since_epoch % 1'000'000);
+  return fmt::format("{:02}:{:02}:{:02}.{:06}", local.tm_hour, local.tm_min, local.tm_sec, since_epoch % 1'000'000);
 }
 
 std::string interface_name(std::uint32_t index) {
@@ -33,11 +31,9 @@ void print_burst(const burst_account& burst, output& out) {
   out.line(
       "burst: {} of {} datagrams of {} octets in {:.3f} s: {:.0f} datagrams/s, {:.4f} system calls per "
       "datagram",
-      burst.received, burst.wanted, burst.expected.length,
-      std::chrono::duration<double>(burst.duration).count(), burst.datagrams_per_second(),
-      burst.system_calls_per_datagram());
-  if (burst.altered > 0)
-    out.line("       {} not as sent, the first: {}", burst.altered, burst.first_difference);
+      burst.received, burst.wanted, burst.expected.length, std::chrono::duration<double>(burst.duration).count(),
+      burst.datagrams_per_second(), burst.system_calls_per_datagram());
+  if (burst.altered > 0) out.line("       {} not as sent, the first: {}", burst.altered, burst.first_difference);
   if (burst.out_of_order > 0) out.line("       {} out of order", burst.out_of_order);
   if (burst.duplicates > 0) out.line("       {} arrived more than once", burst.duplicates);
 }
@@ -89,25 +85,23 @@ json to_json(const ledger& book) {
   } else {
     multicast["interface"] = book.multicast;
   }
-  return {
-      {"command", "demo"},
-      {"ok", book.all_as_sent()},
-      {"server", book.server.to_string()},
-      {"multicast", multicast},
-      {"sent", book.sent()},
-      {"received", book.received()},
-      {"lost", book.lost()},
-      {"lost_because",
-       {{"receive_buffer_full", book.lost_by_kernel()}, {"unexplained", book.lost_unexplained()}}},
-      {"not_sent", book.not_sent},
-      {"strangers", book.strangers},
-      {"failures", book.failures},
-      {"datagrams", samples},
-      {"burst", to_json(book.burst)},
-      {"statistics",
-       {{"loop", json::parse(to_json(book.loop))},
-        {"receive_pool", json::parse(to_json(book.pool))},
-        {"server", json::parse(to_json(book.server_counters))}}}};
+  return {{"command", "demo"},
+          {"ok", book.all_as_sent()},
+          {"server", book.server.to_string()},
+          {"multicast", multicast},
+          {"sent", book.sent()},
+          {"received", book.received()},
+          {"lost", book.lost()},
+          {"lost_because", {{"receive_buffer_full", book.lost_by_kernel()}, {"unexplained", book.lost_unexplained()}}},
+          {"not_sent", book.not_sent},
+          {"strangers", book.strangers},
+          {"failures", book.failures},
+          {"datagrams", samples},
+          {"burst", to_json(book.burst)},
+          {"statistics",
+           {{"loop", json::parse(to_json(book.loop))},
+            {"receive_pool", json::parse(to_json(book.pool))},
+            {"server", json::parse(to_json(book.server_counters))}}}};
 }
 
 }  // namespace
@@ -117,8 +111,8 @@ void print_heading(const ledger& book, output& out) {
   out.line("server at {}, {}", book.server,
            shows_multicast ? fmt::format("group {} on {}", book.group, book.multicast) : "no multicast");
   out.line("");
-  out.line("{:<15}  {:<36}  {:<10}  {:<10} {:>4} {:>5} {:>4} {:>7}", "time", "source", "to", "interface",
-           "hops", "dscp", "ecn", "length");
+  out.line("{:<15}  {:<36}  {:<10}  {:<10} {:>4} {:>5} {:>4} {:>7}", "time", "source", "to", "interface", "hops",
+           "dscp", "ecn", "length");
 }
 
 void print_sample(const sample& what, output& out) {
@@ -145,8 +139,7 @@ void print_summary(const ledger& book, output& out) {
   out.line("loop: {}", book.loop);
   out.line("receive pool: {}", book.pool);
   out.line("server: {}", book.server_counters);
-  out.line("{}", book.all_as_sent() ? "every datagram arrived as it was sent"
-                                    : "not every datagram arrived as sent");
+  out.line("{}", book.all_as_sent() ? "every datagram arrived as it was sent" : "not every datagram arrived as sent");
 }
 
 }  // namespace uring6::tool

@@ -30,8 +30,7 @@ task<> serve(packet_conn& conn, ledger& book, output& out) {
   for (;;) {
     const auto got = co_await conn.read_from(buffer);
     if (!got) {
-      if (got.error() != errc::closed)
-        book.failures.push_back("the server cannot read: " + got.error().message());
+      if (got.error() != errc::closed) book.failures.push_back("the server cannot read: " + got.error().message());
       co_return;
     }
     const auto said = read_message(got->payload, book.token);
@@ -45,8 +44,7 @@ task<> serve(packet_conn& conn, ledger& book, output& out) {
     // From the address that was asked, by the interface that the question came in by.
     const auto sent = co_await conn.write_to(answer, got->control.reply(), got->source);
     if (!sent) {
-      book.failures.push_back(
-          fmt::format("no answer to {} can be sent: {}", got->source, sent.error().message()));
+      book.failures.push_back(fmt::format("no answer to {} can be sent: {}", got->source, sent.error().message()));
     }
   }
 }
