@@ -416,7 +416,7 @@ TEST_CASE("a light load goes round in the buffers that were used last, not throu
       REQUIRE(got);
       for (const datagram& each : batch) touched.insert(each.payload.data());
     }
-    CHECK(touched.size() <= 64);
+    CHECK(touched.size() <= 65);  // the one that is lent, and the kernel's
   });
 }
 
