@@ -15,7 +15,7 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-constexpr packet_options small_and_single{.receive_offload = false, .longest_datagram = 1000};
+const packet_options small_and_single{.receive_offload = false, .longest_datagram = 1000};
 
 /// A conn on [::1], and one that was dialed to it.
 struct pair_of_conns {
