@@ -83,14 +83,15 @@ TEST_CASE("an echo of a conn that writes ahead takes exactly one system call a r
 }
 
 // Its writer is told what the kernel says of the datagram before it reads again, and that may be what it does
-// next.
-TEST_CASE("an echo of a conn that does not write ahead takes exactly two system calls a round trip", "[threads]") {
+// next. A peer that is quick has its next request there by then, and spares the second call.
+TEST_CASE("an echo of a conn that does not write ahead takes at most two system calls a round trip", "[threads]") {
   constexpr std::uint64_t trips = 1000;
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto server = open_conn(loop);
     const auto enters = co_await enters_of_trips(loop, server, trips);
-    CHECK(enters == 2 * (trips - 1));
+    CHECK(enters <= 2 * (trips - 1));
+    CHECK(enters >= trips - 1);
   });
 }
 
