@@ -132,13 +132,15 @@ bool ring::has_news() const noexcept {
 
 // How many pieces of deferred work are worth an enter: 0 if a single one is to be expected, or none. A multishot read
 // gives its turn away after 32 datagrams (MULTISHOT_MAX_RETRY), and of many sockets 20 have theirs
-// (IO_LOCAL_TW_DEFAULT_MAX); an enter that waits for one completion is content with that.
+// (IO_LOCAL_TW_DEFAULT_MAX); an enter that waits for one completion is content with that. So are we where they are long
+// (trains): more of them at once would not stay in the cache until they are read.
 unsigned ring::backlog() const noexcept {
   constexpr unsigned full_turn = 32;
   constexpr unsigned many_operations = 16;
   if (!(__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN)) return 0;
   if (last_operations_ >= many_operations) return 64;
-  return last_reaped_ >= full_turn ? 4 : 0;
+  constexpr std::uint64_t short_enough = 2048;  // octets
+  return last_reaped_ >= full_turn && last_octets_ <= last_reaped_ * short_enough ? 4 : 0;
 }
 
 bool ring::overflown() const noexcept {
@@ -362,6 +364,7 @@ unsigned ring::reap_completions() noexcept {
   unsigned total = 0;
   std::uint64_t previous = nobody;
   last_operations_ = 0;
+  last_octets_ = 0;
   for (;;) {
     unsigned head = 0;
     unsigned seen = 0;
@@ -369,6 +372,7 @@ unsigned ring::reap_completions() noexcept {
     io_uring_for_each_cqe(&ring_, head, entry) {
       const ::io_uring_cqe copy = *entry;
       last_operations_ += std::exchange(previous, copy.user_data) != copy.user_data;
+      if (copy.res > 0) last_octets_ += static_cast<std::uint32_t>(copy.res);
       deliver(copy);
       ++seen;
     }

@@ -154,6 +154,7 @@ class ring {
   std::size_t in_flight_ = 0;
   unsigned last_reaped_ = 0;      // completions
   unsigned last_operations_ = 0;  // at most so many had them
+  std::uint64_t last_octets_ = 0;
   std::vector<slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   intrusive_list<operation> queued_;
