@@ -1,5 +1,6 @@
 #include "support/private_files.hpp"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -13,6 +14,11 @@
 #include "sys/file_descriptor.hpp"
 
 namespace uring6::test {
+
+bool can_have_private_files() noexcept {
+  struct statx root {};
+  return ::statx(AT_FDCWD, "/", 0, 0, &root) == 0 && (root.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
 
 void enter_mount_namespace() {
   if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)

@@ -5,6 +5,11 @@
 
 namespace uring6::test {
 
+/// Whether mounts can be kept to a process: where the root is no mount (a changed root), they would be everybody's.
+bool can_have_private_files() noexcept;
+inline constexpr const char* no_private_files =
+    "the root directory is no mount, so files cannot be replaced for one process";
+
 /// From now on what the calling process mounts is seen by it and its children only: use it in a child. Needs
 /// CAP_SYS_ADMIN, as network_namespace. Throws std::system_error.
 void enter_mount_namespace();

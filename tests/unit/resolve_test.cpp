@@ -58,6 +58,7 @@ TEST_CASE("resolve: a line of the hosts file with a zone is no address, those be
   if (const std::string how = user_namespace_outcome(); how != "privileged" && how != "in a user namespace") {
     SKIP("no mount namespace: " + how);
   }
+  if (!can_have_private_files()) SKIP(no_private_files);
   const std::string outcome = in_child([] {
     use_hosts("fe80::1%lo scoped\nfe80::2 unscoped scoped-too\nfe80::3%lo scoped-too\n");
     const auto ask = [](const char* name) {
