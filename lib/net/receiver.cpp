@@ -21,7 +21,7 @@ receiver::~receiver() = default;
 
 // MSG_TRUNC asks for the full length of what was cut. True: for the payload alone.
 bool receiver::prepare_read(io_uring_sqe& entry, int flags) noexcept {
-  const bool bare = only_from_.has_value();
+  const bool bare = may_be_bare_;
   if (bare) {
     ::io_uring_prep_recv_multishot(&entry, fd_, nullptr, 0, MSG_TRUNC | flags);
   } else {
@@ -127,7 +127,8 @@ void receiver::keep(buffer& what) noexcept {
 }
 
 void receiver::expect_only(const std::optional<endpoint>& peer) noexcept {
-  only_from_ = peer;
+  may_be_bare_ = peer.has_value();
+  if (peer) peer_ = *peer;
   if (peer || !reads_bare()) return;
   // What these give, they give without a word. A new one takes their place at once if somebody waits.
   end_reads();
@@ -137,7 +138,7 @@ void receiver::expect_only(const std::optional<endpoint>& peer) noexcept {
 // There is only the payload. A result beyond the buffer is the length of a datagram that was cut.
 void receiver::read_bare(buffer& what, std::uint32_t length) noexcept {
   const auto room = static_cast<std::uint32_t>(pool_->size());
-  what.source = only_from_.value_or(endpoint{});
+  what.source = peer_;
   received_extras none;
   decode_received({}, what.control, none);
   what.control.source = what.source.address;

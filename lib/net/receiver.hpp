@@ -180,9 +180,10 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   buffer_class class_ = buffer_class::large;
   bool armed_before_ = false;
   bool pausing_ = false;
-  bool bare_ = false;                  // the read that is armed asks for the payload alone
-  std::optional<endpoint> only_from_;  // the next one may
-  std::uint64_t empties_ = 0;          // empty datagrams so far
+  bool bare_ = false;          // the read that is armed asks for the payload alone
+  bool may_be_bare_ = false;   // the next one may
+  endpoint peer_;              // from whom a bare read gets all, also one that is called back
+  std::uint64_t empties_ = 0;  // empty datagrams so far
   std::size_t companions_wanted_ = 0;
   std::unique_ptr<std::array<companion, most_companions>> companions_;  // made when they are first wanted
   std::shared_ptr<buffer_pool> pool_;
