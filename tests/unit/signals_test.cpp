@@ -16,6 +16,7 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/descriptors.hpp"
+#include "support/pipe.hpp"
 #include "uring6/timer.hpp"
 #include "uring6/when_any.hpp"
 #include "uring6/with_timeout.hpp"
@@ -35,7 +36,7 @@ bool is_blocked(int number) {
 void queue_to_self(int number, int value) {
   sigval with{};
   with.sival_int = value;
-  REQUIRE(::sigqueue(::getpid(), number, with) == 0);
+  require(::sigqueue(::getpid(), number, with) == 0, "sigqueue");
 }
 
 /// Sends a signal to the process at 1 kHz while it lives.
