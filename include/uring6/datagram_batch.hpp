@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "uring6/datagram.hpp"
@@ -13,6 +14,7 @@
 namespace uring6 {
 
 namespace detail {
+struct buffer;
 class buffer_pool;
 class receiver;
 class receive_operation;
@@ -51,19 +53,22 @@ class URING6_EXPORT datagram_batch {
   friend class iterator;
   friend class detail::receiver;
 
-  detail::intrusive_list<detail::list_hook> buffers_;  // detail::buffer
+  detail::intrusive_list<detail::buffer> buffers_;
   std::shared_ptr<detail::buffer_pool> pool_;
+  std::size_t buffer_count_ = 0;
   std::size_t size_ = 0;
+  bool all_pooled_ = true;  // none has memory of its own
 };
 
-/// Walks a batch datagram by datagram. Single pass in spirit: the datagram it shows is its own and changes with `++`.
+/// Walks a batch datagram by datagram. Single pass in spirit: a datagram of a train, which it shows as its own, changes
+/// with `++`.
 class URING6_EXPORT datagram_batch::iterator {
  public:
   using value_type = datagram;
   using difference_type = std::ptrdiff_t;
 
-  const datagram& operator*() const noexcept { return shown_; }
-  const datagram* operator->() const noexcept { return &shown_; }
+  const datagram& operator*() const noexcept { return single_ ? *single_ : *of_train_; }
+  const datagram* operator->() const noexcept { return &**this; }
 
   iterator& operator++() noexcept {
     if (rest_.empty()) {
@@ -84,15 +89,16 @@ class URING6_EXPORT datagram_batch::iterator {
   void open(detail::list_hook* which) noexcept;
   void cut() noexcept {
     const std::size_t length = rest_.size() < segment_ ? rest_.size() : segment_;
-    shown_.payload = rest_.first(length);
-    shown_.full_length = length;
+    of_train_->payload = rest_.first(length);
+    of_train_->full_length = length;
     rest_ = rest_.subspan(length);
   }
 
   const datagram_batch* batch_;
   detail::list_hook* next_ = nullptr;
-  datagram shown_;
-  std::span<std::byte> rest_;
+  const datagram* single_ = nullptr;  // shown where it lies
+  std::optional<datagram> of_train_;  // else this is
+  std::span<std::byte> rest_;         // of the train
   std::size_t segment_ = 0;
   bool at_end_ = false;
 };

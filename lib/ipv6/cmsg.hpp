@@ -13,8 +13,10 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
+#include <type_traits>
 
 #include "uring6/address.hpp"
 #include "uring6/control_message.hpp"
@@ -60,6 +62,24 @@ class cmsg_reader {
     left_ -= taken;
     return true;
   }
+
+  /// Steps over the next one if it is this, whole, and as long as its value: as the kernel writes them.
+  template <class T>
+  bool next_is(int level, int type, T& value) noexcept {
+    constexpr std::size_t space = control_space(sizeof(T));
+    if (left_ < space) return false;
+    cmsghdr header;
+    std::memcpy(&header, at_, sizeof header);
+    if (header.cmsg_len != sizeof header + sizeof(T) || header.cmsg_level != level || header.cmsg_type != type)
+      return false;
+    std::memcpy(&value, at_ + sizeof header, sizeof(T));
+    at_ += space;
+    left_ -= space;
+    return true;
+  }
+
+  /// What it has not stepped over.
+  std::span<const std::byte> rest() const noexcept { return {at_, left_}; }
 
   /// Whether the walk ended at a length that cannot be.
   bool malformed() const noexcept { return malformed_; }
@@ -117,9 +137,12 @@ constexpr std::uint64_t key(int level, int type) noexcept {
   return static_cast<std::uint64_t>(static_cast<std::uint32_t>(level)) << 32 | static_cast<std::uint32_t>(type);
 }
 
+inline void set_octet(std::optional<int>& field, int value) noexcept {
+  if (value >= 0 && value <= 255) field = value;
+}
+
 inline void set_octet(std::optional<int>& field, const cmsg_view& view) noexcept {
-  int value;
-  if (view.read(value) && value >= 0 && value <= 255) field = value;
+  if (int value; view.read(value)) set_octet(field, value);
 }
 
 inline void set_interface(std::optional<std::uint32_t>& field, std::uint32_t index) noexcept {
@@ -139,25 +162,28 @@ inline ip_address address_of(const in6_addr& address) noexcept {
   return ip_address(std::bit_cast<ip_address::bytes_type>(address));
 }
 
+inline void set_arrival(control_message& message, const in6_pktinfo& info) noexcept {
+  message.destination = address_of(info.ipi6_addr);
+  set_interface(message.interface_index, info.ipi6_ifindex);
+}
+
 /// Field by field: assigning a fresh one costs as much as decoding does (GCC 12 makes it a `rep stos`).
 inline void clear(control_message& message) noexcept {
-  message.traffic_class.reset();
-  message.hop_limit.reset();
-  message.interface_index.reset();
-  message.path_mtu.reset();
-  message.source.reset();
-  message.destination.reset();
-  message.next_hop.reset();
-  message.received_at.reset();
+  static_assert(std::is_trivially_destructible_v<control_message>);
+  std::construct_at(&message.traffic_class);
+  std::construct_at(&message.hop_limit);
+  std::construct_at(&message.interface_index);
+  std::construct_at(&message.path_mtu);
+  std::construct_at(&message.source);
+  std::construct_at(&message.destination);
+  std::construct_at(&message.next_hop);
+  std::construct_at(&message.received_at);
 }
 
 inline void decode_one(const cmsg_view& view, control_message& message, received_extras& extras) noexcept {
   switch (key(view.level, view.type)) {
     case key(IPPROTO_IPV6, IPV6_PKTINFO):
-      if (in6_pktinfo info; view.read(info)) {
-        message.destination = address_of(info.ipi6_addr);
-        set_interface(message.interface_index, info.ipi6_ifindex);
-      }
+      if (in6_pktinfo info; view.read(info)) set_arrival(message, info);
       break;
     case key(IPPROTO_IPV6, IPV6_HOPLIMIT):
     case key(IPPROTO_IP, IP_TTL):
@@ -197,6 +223,14 @@ inline void decode_one(const cmsg_view& view, control_message& message, received
   }
 }
 
+/// False if the rest is malformed. Not inlined: what comes before it need not save a register for it.
+[[gnu::noinline]] inline bool decode_rest(std::span<const std::byte> area, control_message& message,
+                                          received_extras& extras) noexcept {
+  cmsg_reader reader(area);
+  for (cmsg_view view; reader.next(view);) decode_one(view, message, extras);
+  return !reader.malformed();
+}
+
 }  // namespace cmsg_detail
 
 /// Reads the control bytes of one received buffer into `message` and `extras`, which are emptied first. Malformed
@@ -206,8 +240,12 @@ inline bool decode_received(std::span<const std::byte> area, control_message& me
   cmsg_detail::clear(message);
   extras = {};
   cmsg_reader reader(area);
-  for (cmsg_view view; reader.next(view);) cmsg_detail::decode_one(view, message, extras);
-  return !reader.malformed();
+  // Of nearly every datagram these are all, in the order in which the kernel writes them: nothing is to be searched.
+  if (in6_pktinfo info; reader.next_is(IPPROTO_IPV6, IPV6_PKTINFO, info)) cmsg_detail::set_arrival(message, info);
+  int octet = 0;
+  if (reader.next_is(IPPROTO_IPV6, IPV6_HOPLIMIT, octet)) cmsg_detail::set_octet(message.hop_limit, octet);
+  if (reader.next_is(IPPROTO_IPV6, IPV6_TCLASS, octet)) cmsg_detail::set_octet(message.traffic_class, octet);
+  return reader.rest().empty() || cmsg_detail::decode_rest(reader.rest(), message, extras);
 }
 
 inline bool decode_received(std::span<const std::byte> area, received_control& out) noexcept {

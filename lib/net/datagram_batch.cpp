@@ -7,7 +7,10 @@
 namespace uring6 {
 
 datagram_batch::datagram_batch(datagram_batch&& other) noexcept
-    : pool_(std::move(other.pool_)), size_(std::exchange(other.size_, 0)) {
+    : pool_(std::move(other.pool_)),
+      buffer_count_(std::exchange(other.buffer_count_, 0)),
+      size_(std::exchange(other.size_, 0)),
+      all_pooled_(std::exchange(other.all_pooled_, true)) {
   buffers_.splice_back(other.buffers_);
 }
 
@@ -15,15 +18,24 @@ datagram_batch& datagram_batch::operator=(datagram_batch&& other) noexcept {
   if (this != &other) {
     clear();
     pool_ = std::move(other.pool_);
+    buffer_count_ = std::exchange(other.buffer_count_, 0);
     size_ = std::exchange(other.size_, 0);
+    all_pooled_ = std::exchange(other.all_pooled_, true);
     buffers_.splice_back(other.buffers_);
   }
   return *this;
 }
 
 void datagram_batch::clear() noexcept {
-  while (!buffers_.empty()) pool_->give_back(static_cast<detail::buffer&>(buffers_.pop_front()));
+  if (buffers_.empty()) return;
+  if (all_pooled_) {
+    pool_->give_back(buffers_, buffer_count_);
+  } else {
+    while (!buffers_.empty()) pool_->give_back(buffers_.pop_front());
+  }
+  buffer_count_ = 0;
   size_ = 0;
+  all_pooled_ = true;
 }
 
 datagram_batch::iterator datagram_batch::begin() const noexcept {
@@ -37,15 +49,15 @@ void datagram_batch::iterator::open(detail::list_hook* which) noexcept {
   }
   const auto& from = static_cast<const detail::buffer&>(*which);
   next_ = which->next;
-  shown_ = {.payload = {},
-            .control = from.control,
-            .source = from.source,
-            .truncated = from.truncated,
-            .control_truncated = from.control_truncated};
+  if (from.single()) {
+    single_ = &from.first;
+    return;
+  }
+  single_ = nullptr;
+  of_train_ = from.first;
   rest_ = {from.payload, from.remaining};
   segment_ = from.segment;
   cut();
-  shown_.full_length += from.cut_off;
 }
 
 }  // namespace uring6

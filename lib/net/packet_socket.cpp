@@ -9,9 +9,9 @@
 namespace uring6::detail {
 
 packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd, const packet_socket_options& options)
-    : loop_(std::move(loop)),
+    : options_(options),
+      loop_(std::move(loop)),
       fd_(std::move(fd)),
-      options_(options),
       receiver_(*loop_, fd_.get()),
       sender_(*loop_, fd_.get(), options.send) {
   receiver_.use(options.receive_class);

@@ -93,15 +93,16 @@ class packet_socket final : public resident {
     return loop_->check_owner();
   }
 
-  std::shared_ptr<loop_core> loop_;
-  file_descriptor fd_;
   packet_socket_options options_;
   control_flags enabled_ = control_flags::none;
   std::uint64_t drops_ = 0;  // counted in 64 bits, as often as it is asked for
+  deadline write_deadline_{*this, &packet_socket::write_deadline_passed};
+  // What a read asks first is next to what it reads from.
+  std::shared_ptr<loop_core> loop_;
+  file_descriptor fd_;
+  deadline read_deadline_{*this, &packet_socket::read_deadline_passed};
   receiver receiver_;
   sender sender_;
-  deadline read_deadline_{*this, &packet_socket::read_deadline_passed};
-  deadline write_deadline_{*this, &packet_socket::write_deadline_passed};
 };
 
 }  // namespace uring6::detail

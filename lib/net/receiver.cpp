@@ -11,9 +11,21 @@
 
 #include "ipv6/cmsg.hpp"
 #include "net/packet_socket.hpp"
+#include "uring/fetch.hpp"
 #include "uring6/datagram_batch.hpp"
 
 namespace uring6::detail {
+namespace {
+
+// The same for all: the kernel keeps the lengths, and writes nothing here.
+msghdr layout = [] {
+  msghdr lengths{};
+  lengths.msg_namelen = buffer_layout::name;
+  lengths.msg_controllen = buffer_layout::control;
+  return lengths;
+}();
+
+}  // namespace
 
 receiver::~receiver() = default;
 
@@ -25,10 +37,7 @@ bool receiver::prepare_read(io_uring_sqe& entry, int flags) noexcept {
   if (bare) {
     ::io_uring_prep_recv_multishot(&entry, fd_, nullptr, 0, MSG_TRUNC | flags);
   } else {
-    // The kernel keeps only the lengths.
-    layout_.msg_namelen = buffer_layout::name;
-    layout_.msg_controllen = buffer_layout::control;
-    ::io_uring_prep_recvmsg_multishot(&entry, fd_, &layout_, static_cast<unsigned>(MSG_TRUNC | flags));
+    ::io_uring_prep_recvmsg_multishot(&entry, fd_, &layout, static_cast<unsigned>(MSG_TRUNC | flags));
   }
   entry.flags |= IOSQE_BUFFER_SELECT;
   entry.buf_group = pool_->group();
@@ -56,6 +65,10 @@ void receiver::complete(completion what) noexcept {
   if (empties_ > empties) companions_wanted_ = std::min(2 * companions_wanted_ + 1, most_companions);
   // It ended: an empty datagram, an error, a full completion queue, a pause that is over.
   if (!waiting_.empty()) arm();
+}
+
+void receiver::soon_complete() const noexcept {
+  if (!waiting_.empty()) fetch(waiting_.first(), sizeof(read_waiter));
 }
 
 void receiver::take_in(completion what, bool bare) noexcept {
@@ -121,6 +134,7 @@ bool receiver::reads_bare() noexcept {
 
 void receiver::keep(buffer& what) noexcept {
   if (what.remaining == 0) ++empties_;
+  if (what.own_memory) all_pooled_ = false;
   backlog_.push_back(what);
   ++backlog_size_;
   pool_->add_holder(*this);
@@ -138,15 +152,16 @@ void receiver::expect_only(const std::optional<endpoint>& peer) noexcept {
 // There is only the payload. A result beyond the buffer is the length of a datagram that was cut.
 void receiver::read_bare(buffer& what, std::uint32_t length) noexcept {
   const auto room = static_cast<std::uint32_t>(pool_->size());
-  what.source = peer_;
   received_extras none;
-  decode_received({}, what.control, none);
-  what.control.source = what.source.address;
+  decode_received({}, what.first.control, none);
+  what.first.source = peer_;
+  what.first.control.source = peer_.address;
   what.payload = what.memory;
   what.remaining = what.segment = std::min(length, room);
   what.cut_off = length - what.remaining;
-  what.truncated = what.cut_off > 0;
-  what.control_truncated = false;
+  what.show_next();
+  what.first.truncated = what.cut_off > 0;
+  what.first.control_truncated = false;
   ++counters_.buffers;
 }
 
@@ -173,24 +188,25 @@ bool receiver::read_off(buffer& what, std::uint32_t length, bool bare) noexcept 
   const std::byte* const name = what.memory + buffer_layout::header;
   const std::byte* const control = name + buffer_layout::name;
 
-  // Read where it lies: a copy would be written in pieces and read back across them, which stalls.
-  const auto& address = *reinterpret_cast<const sockaddr_in6*>(name);
-  if (header.namelen >= sizeof address && address.sin6_family == AF_INET6) [[likely]] {
-    what.source = endpoint::from_sockaddr(address);
-  } else {
-    what.source = {};
-  }
   received_extras beside;
-  decode_received({control, std::min<std::size_t>(header.controllen, buffer_layout::control)}, what.control, beside);
-  what.control.source = what.source.address;
+  decode_received({control, std::min<std::size_t>(header.controllen, buffer_layout::control)}, what.first.control,
+                  beside);
+  // Read where it lies, and written piece by piece: what is put together first is read across its pieces, which stalls.
+  const auto& from = *reinterpret_cast<const sockaddr_in6*>(name);
+  const bool known = header.namelen >= sizeof from && from.sin6_family == AF_INET6;
+  const ip_address address = known ? endpoint::from_sockaddr(from).address : ip_address();
+  what.first.source.address = address;
+  what.first.source.port = known ? endpoint::from_sockaddr(from).port : 0;
+  what.first.control.source = address;
 
   what.payload = what.memory + buffer_layout::payload;
   what.remaining = length - static_cast<std::uint32_t>(buffer_layout::payload);
   what.cut_off = header.payloadlen > what.remaining ? header.payloadlen - what.remaining : 0;
   what.segment = beside.gro_segment_size;
   if (what.segment == 0 || what.segment > what.remaining) what.segment = what.remaining;
-  what.truncated = header.flags & MSG_TRUNC;
-  what.control_truncated = header.flags & MSG_CTRUNC;
+  what.show_next();
+  what.first.truncated = header.flags & MSG_TRUNC;
+  what.first.control_truncated = header.flags & MSG_CTRUNC;
   ++counters_.buffers;
   if (what.segment < what.remaining) ++counters_.trains;
   return true;
@@ -234,6 +250,7 @@ void receiver::move_out() noexcept {
     moved.push_back(copy ? *copy : from);
   }
   backlog_.splice_back(moved);
+  all_pooled_ = false;
   buffer_holder::unlink();
   if (in_flight() && !pausing_) {
     pausing_ = true;
@@ -298,13 +315,19 @@ void receiver::fail_waiting(std::error_code error) noexcept {
 
 void receiver::consumed(buffer& what) noexcept {
   static_cast<list_hook&>(what).unlink();
-  --backlog_size_;
+  left_backlog(1);
   if (what.own_memory) {
     last_moved_.reset(&what);  // its reader still looks at it
   } else {
     pool_->give_back(what);
   }
-  if (backlog_size_ == 0) buffer_holder::unlink();
+}
+
+void receiver::left_backlog(std::size_t count) noexcept {
+  backlog_size_ -= count;
+  if (backlog_size_ > 0) return;
+  buffer_holder::unlink();
+  all_pooled_ = true;
 }
 
 std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
@@ -326,19 +349,28 @@ std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
 
 std::size_t receiver::lend(datagram_batch& batch) noexcept {
   batch.clear();
-  if (batch.pool_ != pool_) batch.pool_ = pool_;
-  while (backlog_size_ > notified_size_) {
-    buffer& from = backlog_.pop_front();
-    --backlog_size_;
-    const bool train = from.segment < from.remaining;  // the division is felt
-    const std::size_t datagrams = train ? (from.remaining + from.segment - 1) / from.segment : 1;
-    counters_.datagrams += datagrams;
-    counters_.bytes += from.remaining;
-    batch.size_ += datagrams;
-    batch.buffers_.push_back(from);
+  const std::size_t count = backlog_size_ - notified_size_;
+  if (count == 0) return 0;
+
+  // Of the first one, which may be a train, single datagrams may have been taken.
+  backlog_.front().show_next();
+
+  list_hook* end = backlog_.first();
+  std::size_t datagrams = 0;
+  for (std::size_t i = 0; i < count; ++i, end = end->next) {
+    const auto& each = static_cast<const buffer&>(*end);
+    datagrams += each.single() ? 1 : (each.remaining + each.segment - 1) / each.segment;  // the division is felt
+    counters_.bytes += each.remaining;
   }
-  if (backlog_size_ == 0) buffer_holder::unlink();
-  return batch.size_;
+  counters_.datagrams += datagrams;
+
+  if (batch.pool_ != pool_) batch.pool_ = pool_;
+  batch.buffers_.splice_back(backlog_, *end);
+  batch.buffer_count_ = count;
+  batch.size_ = datagrams;
+  batch.all_pooled_ = all_pooled_;
+  left_backlog(count);
+  return datagrams;
 }
 
 void receiver::close(std::error_code error) noexcept {
@@ -354,6 +386,7 @@ void receiver::close(std::error_code error) noexcept {
   buffer_holder::unlink();
   while (!backlog_.empty()) pool_->give_back(backlog_.pop_front());
   backlog_size_ = 0;
+  all_pooled_ = true;
   pending_error_ = {};
 }
 

@@ -15,6 +15,7 @@
 #include "uring/buffer_pool.hpp"
 #include "uring6/datagram.hpp"
 #include "uring6/detail/packet_operations.hpp"
+#include "uring6/detail/received_piece.hpp"
 
 namespace uring6 {
 class datagram_batch;
@@ -85,7 +86,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
     counters_.bytes += length;
     from.payload += length;
     from.remaining -= static_cast<std::uint32_t>(length);
-    return {length, &from, length, false};
+    return {length, &from.first, length, false};
   }
 
   /// Copies one datagram out. There is one. Whoever was kept waiting for it calls `next_one` after that.
@@ -100,7 +101,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
     from.payload += length;
     from.remaining -= length;
     if (from.remaining == 0) consumed(from);
-    return {copied, &from, full_length, from.truncated || copied < length};
+    return {copied, &from.first, full_length, from.first.truncated || copied < length};
   }
 
   /// The next one in line, if there is something left for it.
@@ -149,6 +150,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
     bare_ = prepare_read(entry, 0);
   }
   void complete(completion what) noexcept override;
+  void soon_complete() const noexcept override;
   bool prepare_read(io_uring_sqe& entry, int flags) noexcept;
   void take_in(completion what, bool bare) noexcept;
   void send_companions() noexcept;
@@ -171,31 +173,33 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   void wake(read_waiter& reader) noexcept;
   void pause_if_nobody_reads() noexcept;
   void consumed(buffer& what) noexcept;
+  void left_backlog(std::size_t count) noexcept;
 
   static constexpr std::size_t short_piece = 16;
   static constexpr std::size_t longest_short = 16 * short_piece;
 
+  // What every datagram touches comes first: of many conns it is in no cache.
   loop_core& loop_;
   int fd_;
   buffer_class class_ = buffer_class::large;
   bool armed_before_ = false;
   bool pausing_ = false;
-  bool bare_ = false;          // the read that is armed asks for the payload alone
-  bool may_be_bare_ = false;   // the next one may
-  endpoint peer_;              // from whom a bare read gets all, also one that is called back
-  std::uint64_t empties_ = 0;  // empty datagrams so far
-  std::size_t companions_wanted_ = 0;
-  std::unique_ptr<std::array<companion, most_companions>> companions_;  // made when they are first wanted
+  bool bare_ = false;         // the read that is armed asks for the payload alone
+  bool may_be_bare_ = false;  // the next one may
+  bool all_pooled_ = true;    // none of the backlog has memory of its own
   std::shared_ptr<buffer_pool> pool_;
-  msghdr layout_{};
   intrusive_list<buffer> backlog_;
   std::size_t backlog_size_ = 0;
   intrusive_list<read_waiter, waiting_hook> waiting_;
   intrusive_list<read_waiter, waiting_hook> notified_;
   std::size_t notified_size_ = 0;
-  std::unique_ptr<buffer> last_moved_;
   error_slot pending_error_;
+  endpoint peer_;              // from whom a bare read gets all, also one that is called back
+  std::uint64_t empties_ = 0;  // empty datagrams so far
   receive_counters counters_;
+  std::size_t companions_wanted_ = 0;
+  std::unique_ptr<std::array<companion, most_companions>> companions_;  // made when they are first wanted
+  std::unique_ptr<buffer> last_moved_;
 };
 
 }  // namespace uring6::detail

@@ -18,6 +18,12 @@
 
 namespace uring6::detail {
 
+#ifdef URING6_ASAN
+inline constexpr bool poisons = true;
+#else
+inline constexpr bool poisons = false;
+#endif
+
 inline void poison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
 #ifdef URING6_ASAN
   if (memory) __asan_poison_memory_region(memory, size);

@@ -8,8 +8,6 @@
 #include <new>
 #include <utility>
 
-#include "uring/asan.hpp"
-
 namespace uring6::detail {
 namespace {
 
@@ -46,7 +44,6 @@ result<std::shared_ptr<buffer_pool>> buffer_pool::create(ring& ring, std::uint16
   }
 
   made->buffers_ = std::vector<buffer>(count);
-  made->free_.reserve(count);
   made->window_ = std::min(count, first_window);
   for (std::size_t index = count; index-- > 0;) {
     buffer& each = made->buffers_[index];
@@ -72,18 +69,10 @@ void buffer_pool::detach() noexcept {
   ring_ = nullptr;
 }
 
-buffer& buffer_pool::received(std::uint16_t id) noexcept {
-  buffer& what = buffers_[id];
-  --available_;
-  ++filled_;
-  unpoison(what.memory, size_);
-  return what;
-}
-
 buffer* buffer_pool::spare() noexcept {
   if (!free_.empty()) {
-    buffer& what = buffers_[free_.back()];
-    free_.pop_back();
+    buffer& what = free_.pop_front();
+    --free_count_;
     unpoison(what.memory, size_);
     return &what;
   }
@@ -99,9 +88,15 @@ void buffer_pool::give_back(buffer& what) noexcept {
     delete &what;
     return;
   }
-  if (!ring_ || fork_guard_.forked()) return;
   poison(what.memory, size_);
-  free_.push_back(what.id);
+  free_.push_front(what);
+  ++free_count_;
+}
+
+void buffer_pool::give_back(intrusive_list<buffer>& all, std::size_t count) noexcept {
+  if constexpr (poisons) all.for_each([this](const buffer& each) { poison(each.memory, size_); });
+  free_.splice_front(all);
+  free_count_ += count;
 }
 
 // A window that a burst has widened would make the kernel go round and round through all of the pool. What is beyond
@@ -118,10 +113,10 @@ void buffer_pool::hand_over() noexcept {
   const int mask = ::io_uring_buf_ring_mask(static_cast<std::uint32_t>(buffers_.size()));
   int count = 0;
   for (; available_ < window_ && !free_.empty(); ++available_, ++count) {
-    const buffer& next = buffers_[free_.back()];
-    free_.pop_back();
+    const buffer& next = free_.pop_front();
     ::io_uring_buf_ring_add(entries_, next.memory, static_cast<unsigned>(size_), next.id, mask, count);
   }
+  free_count_ -= static_cast<std::size_t>(count);
   if (count > 0) ::io_uring_buf_ring_advance(entries_, count);
 }
 
@@ -167,8 +162,8 @@ buffer* buffer_pool::move_out(buffer& what) noexcept {
   copy->remaining = what.remaining;
   copy->segment = what.segment;
   copy->cut_off = what.cut_off;
-  copy->truncated = what.truncated;
-  static_cast<received_head&>(*copy) = what;
+  copy->first = what.first;
+  copy->show_next();
   ++moved_out_;
   return copy;
 }
@@ -177,7 +172,7 @@ pool_stats buffer_pool::stats() const noexcept {
   return {.buffers = buffers_.size(),
           .buffer_size = size_,
           .in_kernel = available_,
-          .in_use = buffers_.size() - available_ - free_.size(),
+          .in_use = buffers_.size() - available_ - free_count_,
           .filled = filled_,
           .exhausted = exhausted_,
           .moved_out = moved_out_};

@@ -11,10 +11,11 @@
 #include <span>
 #include <vector>
 
+#include "uring/asan.hpp"
 #include "uring/fork_guard.hpp"
 #include "uring/ring.hpp"
+#include "uring6/datagram.hpp"
 #include "uring6/detail/intrusive_list.hpp"
-#include "uring6/detail/received_head.hpp"
 #include "uring6/stats.hpp"
 
 namespace uring6::detail {
@@ -46,19 +47,28 @@ inline constexpr std::size_t longest_in_small = small - payload;
 
 /// One buffer: in the kernel's hands, or filled with what it received. The hook links it into the backlog of the
 /// conn it was received for, or into a lent batch.
-struct buffer : list_hook, received_head {
+struct buffer : list_hook {
   std::byte* memory = nullptr;
   std::uint16_t id = 0;
 
   // What was received, once it has been read off the header.
+  std::uint32_t cut_off = 0;     // octets of the datagram that the buffer had no room for
   std::byte* payload = nullptr;  // the first datagram that has not been handed out
   std::uint32_t remaining = 0;   // bytes from there to the end
   std::uint32_t segment = 0;     // length of each datagram of a train but the last; at least 1
-  std::uint32_t cut_off = 0;     // octets of the datagram that the buffer had no room for
-  bool truncated = false;
+  datagram first;                // as it is shown where it lies; all of a train have but the payload from it
 
   // Only of a datagram that was moved out of the pool.
   std::unique_ptr<std::byte[]> own_memory;
+
+  /// Is there one datagram, or what is left of a train: one?
+  bool single() const noexcept { return segment >= remaining; }
+
+  /// `first` is the first one of what is left.
+  void show_next() noexcept {
+    first.payload = {payload, single() ? remaining : segment};
+    first.full_length = first.payload.size() + cut_off;
+  }
 };
 
 /// A read that ended because the pool was empty, and is told when buffers are back.
@@ -95,7 +105,13 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   std::size_t count() const noexcept { return buffers_.size(); }
 
   /// The buffer that a completion names: it is ours now.
-  buffer& received(std::uint16_t id) noexcept;
+  buffer& received(std::uint16_t id) noexcept {
+    buffer& what = buffers_[id];
+    --available_;
+    ++filled_;
+    unpoison(what.memory, size_);
+    return what;
+  }
 
   /// One that the kernel does not have, or with memory of its own; nullptr if there is none of either. For what
   /// the kernel tells without a buffer.
@@ -103,6 +119,9 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
 
   /// To be received into again, before those that rest longer. A buffer with memory of its own is deleted instead.
   void give_back(buffer& what) noexcept;
+
+  /// The same of `count` at once, which all are the pool's.
+  void give_back(intrusive_list<buffer>& all, std::size_t count) noexcept;
 
   /// Fills up what the kernel has, and wakes those who wait for buffers: one for each buffer, once a
   /// quarter is back or nobody is left who could give more. True: to be asked again after another round, without
@@ -139,7 +158,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
 
   std::size_t low_water() const noexcept { return buffers_.size() / 4; }
   bool running_dry() const noexcept {
-    const std::size_t left = available_ + free_.size();
+    const std::size_t left = available_ + free_count_;
     return left == 0 || (left <= low_water() && !holders_.empty());
   }
   void shrink_if_calm() noexcept;
@@ -155,7 +174,8 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   ::io_uring_buf_ring* entries_ = nullptr;
   std::size_t entries_size_ = 0;
   std::vector<buffer> buffers_;
-  std::vector<std::uint16_t> free_;  // ours, the last one used at the end
+  intrusive_list<buffer> free_;  // ours, those used last first
+  std::size_t free_count_ = 0;
   std::size_t available_ = 0;
   std::size_t window_ = 0;    // how many the kernel has at most
   unsigned calm_rounds_ = 0;  // fillings up, one after the other, that found more than half of it

@@ -139,6 +139,8 @@ class ring {
   std::uint32_t take_slot(operation& op);
   std::uint64_t key_of(const operation& op) const noexcept;
   void deliver(const ::io_uring_cqe& entry) noexcept;
+  void look_ahead(unsigned at, unsigned tail) const noexcept;
+  operation* owner_of(std::uint64_t user_data) const noexcept;
   unsigned reap_completions() noexcept;
   unsigned deliver_quiet() noexcept;
   unsigned backlog() const noexcept;

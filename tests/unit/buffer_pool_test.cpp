@@ -1,8 +1,11 @@
 #include "uring/buffer_pool.hpp"
 
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
+#include <deque>
 #include <memory>
+#include <numeric>
 #include <set>
 #include <vector>
 
@@ -14,6 +17,7 @@ using namespace uring6;
 using namespace uring6::test;
 using detail::buffer;
 using detail::buffer_pool;
+using detail::intrusive_list;
 using detail::ring;
 
 struct pool_of_a_ring {
@@ -78,14 +82,44 @@ TEST_CASE("buffers go round: what is given back can be received again, each with
   }
 }
 
+TEST_CASE("buffers that are given back together go round as those that are given back one by one") {
+  pool_of_a_ring of(8);
+  std::array<std::uint16_t, 5> taken{0, 1, 2, 3, 4};
+  for (int round = 0; round < 5; ++round) {
+    intrusive_list<buffer> together;
+    for (const std::uint16_t id : taken) together.push_back(of.pool->received(id));
+    CHECK(of.pool->stats().in_use == 5);
+    of.pool->give_back(together, taken.size());
+    CHECK(together.empty());
+    CHECK(of.pool->stats().in_use == 0);
+    of.pool->publish();
+    CHECK(of.pool->available() == 8);
+  }
+}
+
 TEST_CASE("the kernel gets more buffers when it ran out, and fewer again when it does not use them") {
   pool_of_a_ring of(256);
   waiter who;
-  std::uint16_t next = 0;  // in the order in which the kernel has them
-  const auto use = [&](int count) {
-    for (int i = 0; i < count; ++i) of.pool->give_back(of.pool->received(next++ % 256));
+  // Both in the order in which they are used next.
+  std::deque<std::uint16_t> ours(256);
+  std::iota(ours.begin(), ours.end(), std::uint16_t{0});
+  std::deque<std::uint16_t> kernels;
+  const auto hand_over = [&] {
     of.pool->publish();
+    while (kernels.size() < of.pool->available()) {
+      kernels.push_back(ours.front());
+      ours.pop_front();
+    }
   };
+  const auto use = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      ours.push_front(kernels.front());
+      kernels.pop_front();
+      of.pool->give_back(of.pool->received(ours.front()));
+    }
+    hand_over();
+  };
+  hand_over();
   of.pool->wait_for_buffers(who);
   of.pool->wait_for_buffers(who);
   use(64);
@@ -172,8 +206,8 @@ TEST_CASE("a backlog whose reader is away is moved out for one who starves, afte
     each.remaining = 3;
     each.segment = 2;
     each.cut_off = 5;
-    each.truncated = true;
-    each.source.port = id;
+    each.first.truncated = true;
+    each.first.source.port = id;
     away.held.push_back(&each);
   }
   of.pool->add_holder(away);
@@ -193,8 +227,10 @@ TEST_CASE("a backlog whose reader is away is moved out for one who starves, afte
     CHECK(each->remaining == 3);
     CHECK(each->segment == 2);
     CHECK(each->cut_off == 5);
-    CHECK(each->truncated);
-    CHECK(each->source.port == port++);
+    CHECK(each->first.truncated);
+    CHECK(each->first.source.port == port++);
+    CHECK(each->first.payload.data() == each->payload);
+    CHECK(each->first.payload.size() == 2);
     of.pool->give_back(*each);  // deleted: the sanitizer would tell
   }
   CHECK(of.pool->available() == 4);

@@ -31,7 +31,7 @@ class intrusive_list {
   intrusive_list(const intrusive_list&) = delete;
   intrusive_list& operator=(const intrusive_list&) = delete;
   ~intrusive_list() {
-    while (!empty()) pop_front();
+    while (!empty()) head_.next->unlink();
   }
 
   bool empty() const noexcept { return head_.next == &head_; }
@@ -51,16 +51,13 @@ class intrusive_list {
   }
 
   /// Takes all elements of `other`, in their order, to the back of this list.
-  void splice_back(intrusive_list& other) noexcept {
-    if (other.empty()) return;
-    list_hook* first = other.head_.next;
-    list_hook* last = other.head_.prev;
-    first->prev = head_.prev;
-    head_.prev->next = first;
-    last->next = &head_;
-    head_.prev = last;
-    other.reset();
-  }
+  void splice_back(intrusive_list& other) noexcept { splice(*head_.prev, other, other.head_); }
+
+  /// The same, of those before `end` only, which is one that walking by hand has come to.
+  void splice_back(intrusive_list& other, list_hook& end) noexcept { splice(*head_.prev, other, end); }
+
+  /// Takes all elements of `other`, in their order, to the front of this list.
+  void splice_front(intrusive_list& other) noexcept { splice(head_, other, other.head_); }
 
   /// Calls f for each element; f may unlink the element it is given, and no other.
   template <class F>
@@ -74,6 +71,18 @@ class intrusive_list {
 
  private:
   void reset() noexcept { head_.prev = head_.next = &head_; }
+
+  static void splice(list_hook& before, intrusive_list& other, list_hook& end) noexcept {
+    list_hook* const first = other.head_.next;
+    if (first == &end) return;
+    list_hook* const last = end.prev;
+    other.head_.next = &end;
+    end.prev = &other.head_;
+    first->prev = &before;
+    last->next = before.next;
+    before.next->prev = last;
+    before.next = first;
+  }
 
   static T& element(list_hook& hook) noexcept { return static_cast<T&>(static_cast<Hook&>(hook)); }
 

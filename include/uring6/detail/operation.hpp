@@ -37,6 +37,9 @@ class operation : public list_hook {
   /// and never asks for a submission entry.
   virtual void complete(completion what) noexcept = 0;
 
+  /// The reaper will come to it after some others: whoever has many of its kind fetches what `complete` looks at.
+  virtual void soon_complete() const noexcept {}
+
   bool idle() const noexcept { return state_ == state::idle; }
   bool in_flight() const noexcept { return state_ == state::in_flight; }
 

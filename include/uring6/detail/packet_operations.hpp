@@ -10,7 +10,6 @@
 #include "uring6/datagram.hpp"
 #include "uring6/detail/error_slot.hpp"
 #include "uring6/detail/promise.hpp"
-#include "uring6/detail/received_head.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
@@ -24,6 +23,7 @@ namespace detail {
 class packet_socket;
 class receiver;
 class sender;
+struct received_piece;
 
 /// A coroutine that waits until its conn has a datagram for it. Made only when there is none at hand.
 class URING6_EXPORT read_waiter final : public ready_node, public waiting_hook, stop_listener {
@@ -99,7 +99,7 @@ class URING6_EXPORT read_from_operation final : public read_operation {
   // First the caller's buffer, then what was received into it. Not a span: written as two words and read as one,
   // it would wait for the store buffer, which costs as much as all the rest of a read.
   std::byte* data_;
-  const received_head* head_ = nullptr;
+  const datagram* head_ = nullptr;
   std::size_t size_;
   std::size_t full_length_ = 0;
   bool truncated_ = false;

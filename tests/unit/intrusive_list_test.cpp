@@ -1,0 +1,81 @@
+#include "uring6/detail/intrusive_list.hpp"
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <vector>
+
+namespace {
+
+using namespace uring6::detail;
+
+struct number : list_hook {
+  int value = 0;
+};
+using numbers = intrusive_list<number>;
+
+/// Ten, that are in a list as they are told to be.
+struct some_numbers {
+  some_numbers() {
+    for (int i = 0; i < 10; ++i) all[static_cast<std::size_t>(i)].value = i;
+  }
+  void put(numbers& into, int from, int to) {
+    for (int i = from; i < to; ++i) into.push_back(all[static_cast<std::size_t>(i)]);
+  }
+
+  std::array<number, 10> all;
+};
+
+/// Forwards, and the links back agree.
+std::vector<int> values_of(numbers& list) {
+  std::vector<int> values;
+  list.for_each([&](const number& each) { values.push_back(each.value); });
+  for (const list_hook* at = list.first(); !list.is_end(at); at = at->next) CHECK(at->next->prev == at);
+  return values;
+}
+
+TEST_CASE("a list takes all of another, to its back or its front, in their order") {
+  some_numbers of;
+  numbers one, two;
+  of.put(one, 0, 2);
+  of.put(two, 2, 5);
+  one.splice_back(two);
+  CHECK(two.empty());
+  CHECK(values_of(one) == std::vector{0, 1, 2, 3, 4});
+
+  of.put(two, 5, 7);
+  one.splice_front(two);
+  CHECK(two.empty());
+  CHECK(values_of(one) == std::vector{5, 6, 0, 1, 2, 3, 4});
+
+  one.splice_back(two);
+  one.splice_front(two);
+  CHECK(values_of(one) == std::vector{5, 6, 0, 1, 2, 3, 4});
+  two.splice_front(one);
+  CHECK(one.empty());
+  CHECK(values_of(two).size() == 7);
+}
+
+TEST_CASE("a list takes those of another that stand before one of them") {
+  some_numbers of;
+  numbers one, two;
+  of.put(one, 0, 2);
+  of.put(two, 2, 6);
+  one.splice_back(two, of.all[4]);
+  CHECK(values_of(one) == std::vector{0, 1, 2, 3});
+  CHECK(values_of(two) == std::vector{4, 5});
+  one.splice_back(two, of.all[4]);  // none
+  CHECK(values_of(one) == std::vector{0, 1, 2, 3});
+  CHECK(values_of(two) == std::vector{4, 5});
+}
+
+TEST_CASE("a list that goes leaves its elements unlinked") {
+  some_numbers of;
+  {
+    numbers list;
+    of.put(list, 0, 10);
+    CHECK(of.all[9].linked());
+  }
+  for (const number& each : of.all) CHECK_FALSE(each.linked());
+}
+
+}  // namespace
