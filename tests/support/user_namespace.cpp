@@ -11,6 +11,7 @@
 #include <catch2/reporters/catch_reporter_event_listener.hpp>
 #include <catch2/reporters/catch_reporter_registrars.hpp>
 #include <cerrno>
+#include <cstdint>
 #include <exception>
 #include <string>
 #include <system_error>
