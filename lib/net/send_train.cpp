@@ -20,9 +20,12 @@ bool is_same(const T& one, const T& other) noexcept {
 
 std::error_code send_train::begin(const endpoint& destination, const control_message& control, bool addressed,
                                   std::size_t limit) noexcept {
-  const auto encoded = encode(control, {control_bytes_.data(), max_encoded_size}, family_of(destination.address));
-  if (!encoded) return encoded.error();
-  control_length_ = *encoded;
+  control_length_ = 0;
+  if (encoded_size(control) > 0 || control.next_hop) {
+    const auto encoded = encode(control, {control_bytes_.data(), max_encoded_size}, family_of(destination.address));
+    if (!encoded) return encoded.error();
+    control_length_ = *encoded;
+  }
   destination_ = destination;
   control_ = control;
   name_length_ = addressed ? sizeof name_ : 0;
@@ -47,10 +50,10 @@ std::size_t send_train::append(std::span<outgoing> messages, bool addressed, wri
     return 0;
   }
   const auto rides_along = [addressed](const outgoing& one, const outgoing& before) {
-    return is_same(one.control, before.control) && (!addressed || is_same(one.destination, before.destination));
+    return (!addressed || one.destination == before.destination) && is_same(one.control, before.control);
   };
   outgoing* const end = message + most;
-  iovec* last = vectors_ > 0 ? &pieces_[vectors_ - 1] : nullptr;
+  iovec* last = last_piece();
   const std::size_t segment = segment_;
   const std::size_t room = room_ - bytes_;
   std::size_t bytes = 0;
@@ -64,8 +67,8 @@ std::size_t send_train::append(std::span<outgoing> messages, bool addressed, wri
     length = message->payload.size();
   } while (length > 0 && length <= segment && bytes + length <= room && rides_along(message[0], message[-1]));
   const auto count = static_cast<std::uint32_t>(message - messages.data());
-  parts_[parts_used_++] = {nullptr, messages.data(), &from, count, static_cast<std::uint32_t>(bytes)};
-  vectors_ = static_cast<std::size_t>(last - pieces_.data()) + 1;
+  add_part({nullptr, messages.data(), &from, count, static_cast<std::uint32_t>(bytes)});
+  vectors_ = vectors_up_to(last);
   datagrams_ += count;
   bytes_ += bytes;
   complete_ = message[-1].payload.size() < segment;
@@ -78,9 +81,22 @@ inline iovec* send_train::extend(iovec* last, std::span<const std::byte> payload
     last->iov_len += payload.size();
     return last;
   }
-  last = last ? last + 1 : pieces_.data();
+  if (!last) {
+    last = &piece_;
+  } else if (last == &piece_) {
+    long_->pieces.front() = piece_;
+    last = &long_->pieces[1];
+  } else {
+    ++last;
+  }
   *last = {const_cast<std::byte*>(payload.data()), payload.size()};
   return last;
+}
+
+void send_train::add_part(const part& next) noexcept {
+  if (parts_used_ == 1) long_->parts.front() = part_;
+  (parts_used_ > 0 ? long_->parts[parts_used_] : part_) = next;
+  ++parts_used_;
 }
 
 void send_train::append(std::span<const std::byte> copied) noexcept {
@@ -90,19 +106,21 @@ void send_train::append(std::span<const std::byte> copied) noexcept {
   ++datagrams_;
   load(copied);
   if (parts_used_ > 0) {
-    ++parts_.front().datagrams;  // a block of the slab is filled in order
-    parts_.front().bytes += length;
+    ++part_.datagrams;  // a block of the slab is filled in order
+    part_.bytes += length;
   } else {
-    parts_[parts_used_++] = {copied.data(), nullptr, nullptr, 1, length};
+    add_part({copied.data(), nullptr, nullptr, 1, length});
   }
 }
 
 bool send_train::is_over() const noexcept {
-  return std::ranges::all_of(std::span(parts_).first(parts_used_), &part::gone);
+  return std::ranges::all_of(parts(), &part::gone);
 }
 
 void send_train::reload() noexcept {
-  parts_used_ -= std::ranges::remove_if(parts(), &part::gone).size();
+  const std::size_t left = parts_used_ - std::ranges::remove_if(parts(), &part::gone).size();
+  if (parts_used_ > 1 && left == 1) part_ = long_->parts.front();
+  parts_used_ = left;
   vectors_ = bytes_ = datagrams_ = 0;
   for (part each : parts()) {
     if (refused > 0) each = each.take_first(segment_);
@@ -115,14 +133,13 @@ void send_train::reload() noexcept {
 
 void send_train::load(std::span<const std::byte> payload) noexcept {
   bytes_ += payload.size();
-  vectors_ =
-      static_cast<std::size_t>(extend(vectors_ > 0 ? &pieces_[vectors_ - 1] : nullptr, payload) - pieces_.data()) + 1;
+  vectors_ = vectors_up_to(extend(last_piece(), payload));
 }
 
 std::size_t send_train::pages() const noexcept {
   constexpr std::uintptr_t page = 4096;  // or longer, and then there are fewer
   std::size_t count = 0;
-  for (const iovec& each : std::span(pieces_).first(vectors_)) {
+  for (const iovec& each : pieces()) {
     const auto offset = reinterpret_cast<std::uintptr_t>(each.iov_base) % page;
     count += (offset + each.iov_len + page - 1) / page;
   }
@@ -131,7 +148,7 @@ std::size_t send_train::pages() const noexcept {
 
 // One piece of memory, and nothing beside it: then there is no msghdr for the kernel to fetch and to keep.
 void send_train::prepare_alone(io_uring_sqe& entry) noexcept {
-  ::io_uring_prep_send(&entry, fd, pieces_.front().iov_base, pieces_.front().iov_len, may_park ? 0 : MSG_DONTWAIT);
+  ::io_uring_prep_send(&entry, fd, piece_.iov_base, piece_.iov_len, may_park ? 0 : MSG_DONTWAIT);
   if (name_length_ > 0) {
     entry.addr2 = reinterpret_cast<std::uintptr_t>(&name_);
     entry.addr_len = static_cast<std::uint16_t>(name_length_);
@@ -153,7 +170,7 @@ void send_train::prepare(io_uring_sqe& entry) noexcept {
   }
   header_ = {.msg_name = name_length_ ? &name_ : nullptr,
              .msg_namelen = name_length_,
-             .msg_iov = pieces_.data(),
+             .msg_iov = pieces().data(),
              .msg_iovlen = vectors_,
              .msg_control = control_length ? control_bytes_.data() : nullptr,
              .msg_controllen = control_length,

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "net/send_slab.hpp"
@@ -78,12 +79,14 @@ class send_train final : public operation, public train_hook {
   /// A datagram in the slab.
   void append(std::span<const std::byte> copied) noexcept;
 
-  std::span<part> parts() noexcept { return {parts_.data(), parts_used_}; }
+  std::span<part> parts() noexcept { return {parts_used_ > 1 ? long_->parts.data() : &part_, parts_used_}; }
+  std::span<const part> parts() const noexcept { return {parts_used_ > 1 ? long_->parts.data() : &part_, parts_used_}; }
 
   /// The first datagram, of a train that has departed: what became of it is known.
   part take_first() noexcept {
-    const part first = parts_.front().take_first(segment_);
-    if (parts_.front().gone()) parts_.front() = {};
+    part& of = parts().front();
+    const part first = of.take_first(segment_);
+    if (of.gone()) of = {};
     return first;
   }
   /// Nothing of it is left.
@@ -122,7 +125,22 @@ class send_train final : public operation, public train_hook {
 
  private:
   void prepare_alone(io_uring_sqe& entry) noexcept;
+  // The datagrams of many destinations are trains of one each, all at once: these are to fit the cache, so what only a
+  // long train needs lies elsewhere. There are either no more than one piece (one part), in the train, or they all are
+  // there.
+  struct long_train {
+    std::array<iovec, most_segments> pieces;
+    std::array<part, most_segments> parts;
+  };
+
   void load(std::span<const std::byte> payload) noexcept;
+  void add_part(const part& next) noexcept;
+  std::span<iovec> pieces() noexcept { return {vectors_ > 1 ? long_->pieces.data() : &piece_, vectors_}; }
+  std::span<const iovec> pieces() const noexcept { return {vectors_ > 1 ? long_->pieces.data() : &piece_, vectors_}; }
+  iovec* last_piece() noexcept { return vectors_ > 0 ? &pieces().back() : nullptr; }
+  std::size_t vectors_up_to(const iovec* last) const noexcept {
+    return last == &piece_ ? 1 : static_cast<std::size_t>(last - long_->pieces.data()) + 1;
+  }
   iovec* extend(iovec* last, std::span<const std::byte> payload) noexcept;
 
   std::size_t limit_ = 1;
@@ -138,13 +156,14 @@ class send_train final : public operation, public train_hook {
   bool answered_ = false;
   bool copied_ = false;
   int answer_ = 0;
+  iovec piece_{};
+  part part_;
+  sockaddr_in6 name_{};
   endpoint destination_;
   control_message control_;
-  sockaddr_in6 name_{};
   msghdr header_{};
   alignas(cmsghdr) std::array<std::byte, max_encoded_size + control_space(sizeof(std::uint16_t))> control_bytes_{};
-  std::array<iovec, most_segments> pieces_;
-  std::array<part, most_segments> parts_;
+  std::unique_ptr<long_train> long_ = std::make_unique<long_train>();
 };
 
 }  // namespace uring6::detail
