@@ -1,5 +1,8 @@
 // A dialed conn without receive_offload, of which nobody asks for control messages: the kernel writes the payload
 // alone. It shows by the room that a buffer has for it: in a small one 2048 octets, otherwise less than 1800.
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <vector>
@@ -74,6 +77,37 @@ TEST_CASE("payloads alone have a whole buffer, and what is longer is cut and say
       CHECK(got->payload.size() == 2048);
       CHECK(got->full_length == length);
       CHECK(got->truncated == (length > 2048));
+    }
+  });
+}
+
+TEST_CASE("a read of payloads alone that is called back amid a flood gives what it has, with its source") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    pair_of_conns conns(loop);
+    std::array<std::byte, 2048> buffer;
+    const auto send = [&](std::uint64_t i) {
+      // Not by the loop: the datagrams wait in the socket when the read is called back.
+      const sockaddr_in6 there = conns.to_client().to_sockaddr();
+      const numbered payload(i);
+      REQUIRE(::sendto(conns.server.native_handle(), payload.bytes.data(), payload.bytes.size(), 0,
+                       reinterpret_cast<const sockaddr*>(&there), sizeof there) == 8);
+    };
+    constexpr std::uint64_t count = 200;  // a read gives 32 at a time
+    for (int round = 0; round < 10; ++round) {
+      or_throw(conns.client.set_control_message(control_flags::hop_limit, false));
+      send(0);
+      const auto first = co_await conns.client.read_from(buffer);  // the read is armed after that
+      REQUIRE(first);
+      for (std::uint64_t i = 1; i < count; ++i) send(i);
+      or_throw(conns.client.set_control_message(control_flags::hop_limit, true));
+      for (std::uint64_t i = 1; i < count; ++i) {
+        const auto got = co_await conns.client.read_from(buffer);
+        REQUIRE(got);
+        REQUIRE(number_in(got->payload) == i);
+        REQUIRE(got->source == name_of(conns.server));
+        REQUIRE(got->control.source == ip_address::loopback());
+      }
     }
   });
 }

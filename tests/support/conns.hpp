@@ -1,12 +1,14 @@
 // Conns for tests: on ::1, with payloads that tell themselves apart.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "uring6/event_loop.hpp"
 #include "uring6/listen.hpp"
@@ -49,6 +51,15 @@ inline std::uint64_t number_in(std::span<const std::byte> payload) noexcept {
   std::uint64_t number = ~std::uint64_t{0};
   if (payload.size() >= sizeof number) std::memcpy(&number, payload.data(), sizeof number);
   return number;
+}
+
+/// Equal datagrams that lie behind each other.
+inline std::vector<outgoing> pieces_of(std::span<const std::byte> all, std::size_t length, const endpoint& there) {
+  std::vector<outgoing> batch;
+  for (std::size_t at = 0; at < all.size(); at += length) {
+    batch.push_back({all.subspan(at, std::min(length, all.size() - at)), {}, there, {}});
+  }
+  return batch;
 }
 
 }  // namespace uring6::test
