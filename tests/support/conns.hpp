@@ -24,6 +24,14 @@ inline packet_conn open_conn(event_loop& loop, const packet_options& options = {
   return or_throw(listen_packet(loop, "udp6", "[::1]:0", options));
 }
 
+/// A raw conn, by default of a protocol number that is for experiments (RFC 3692).
+inline packet_conn open_raw(event_loop& loop, const char* network = "ip6:253", const char* address = "::1") {
+  return or_throw(listen_packet(loop, network, address));
+}
+
+/// Where raw conns send to on this host.
+inline const endpoint to_loopback{ip_address::loopback(), 0};
+
 inline packet_conn dial(event_loop& loop, const endpoint& peer, const packet_options& options = {}) {
   return or_throw(dial_packet(loop, "udp6", peer.to_string(), options));
 }
