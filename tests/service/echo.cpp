@@ -47,16 +47,11 @@ u6::task<> accept(u6::loop_group& group, std::size_t index, std::string address,
   }
 }
 
-void print(const counters& count) {
-  fmt::print("open {} clients {} late {} bytes {}\n", count.open.load(), count.clients.load(), count.late.load(),
-             count.bytes.load());
-}
-
-u6::task<> print(u6::event_loop& loop, std::size_t index, const counters& count) {
+u6::task<> print(u6::event_loop& loop, std::size_t index, const counters& n) {
   u6::interval every(500ms);
   while (co_await every.tick()) {
     fmt::print("loop {}: {}\n", index, loop.stats());
-    print(count);
+    fmt::print("open {} clients {} late {} bytes {}\n", n.open.load(), n.clients.load(), n.late.load(), n.bytes.load());
     std::fflush(stdout);
   }
 }
@@ -78,7 +73,7 @@ int main(int, char** arguments) {
   }
   loop.run(until_signal(stops));
   const bool orderly = group.drain(5s);
-  fmt::print("end: ");
-  print(count);
+  fmt::print("end: open {} clients {} late {} bytes {}\n", count.open.load(), count.clients.load(), count.late.load(),
+             count.bytes.load());
   return orderly && count.open == 0 ? 0 : 1;
 }
