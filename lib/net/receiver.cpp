@@ -11,7 +11,7 @@
 
 #include "ipv6/cmsg.hpp"
 #include "net/packet_socket.hpp"
-#include "uring/fetch.hpp"
+#include "uring/cache.hpp"
 #include "uring6/datagram_batch.hpp"
 
 namespace uring6::detail {

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <exception>
 
-#include "uring/fetch.hpp"
+#include "uring/cache.hpp"
 
 namespace uring6::detail {
 namespace {

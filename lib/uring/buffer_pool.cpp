@@ -8,8 +8,17 @@
 #include <new>
 #include <utility>
 
+#include "uring/cache.hpp"
+
 namespace uring6::detail {
 namespace {
+
+/// From one buffer to the next: an odd number of cache lines, so that their beginnings, which is what of most is used,
+/// do not all want the same few places of the cache.
+constexpr std::size_t stride_of(std::size_t size) noexcept {
+  const std::size_t lines = (size + cache_line - 1) / cache_line;
+  return (lines | 1) * cache_line;
+}
 
 std::byte* map_memory(std::size_t size) noexcept {
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -25,7 +34,8 @@ result<std::shared_ptr<buffer_pool>> buffer_pool::create(ring& ring, std::uint16
 
   made->entries_size_ = count * sizeof(::io_uring_buf);
   made->entries_ = reinterpret_cast<::io_uring_buf_ring*>(map_memory(made->entries_size_));
-  made->mapped_ = count * size;
+  const std::size_t stride = stride_of(size);
+  made->mapped_ = count * stride;
   made->memory_ = map_memory(made->mapped_);
   if (!made->entries_ || !made->memory_) return fail_errno(ENOMEM);
   // Fewer page faults while the pool is new; refused without harm where huge pages are off.
@@ -47,7 +57,7 @@ result<std::shared_ptr<buffer_pool>> buffer_pool::create(ring& ring, std::uint16
   made->window_ = std::min(count, first_window);
   for (std::size_t index = count; index-- > 0;) {
     buffer& each = made->buffers_[index];
-    each.memory = made->memory_ + index * size;
+    each.memory = made->memory_ + index * stride;
     each.id = static_cast<std::uint16_t>(index);
     made->give_back(each);
   }

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "uring/fetch.hpp"
+#include "uring/cache.hpp"
 #include "uring/kernel_abi.hpp"
 #include "uring/setup.hpp"
 #include "uring/tsan.hpp"

@@ -1,4 +1,4 @@
-// Asks for memory to be in the cache by the time it is looked at.
+// The processor's cache: its lines, and asking for memory to be there by the time it is looked at.
 #pragma once
 
 #include <cstddef>
