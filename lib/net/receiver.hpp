@@ -35,6 +35,18 @@ struct receive_counters {
 };
 
 class receiver final : operation, buffer_waiter, buffer_holder {
+  static constexpr std::size_t short_piece = 16;
+  static constexpr std::size_t longest_short = 16 * short_piece;
+
+  // In pieces of 16 octets. The reader's buffer lies where the compiler has put it; the C library stores 32 at a time,
+  // and for one that crosses a cache line the reader's first look at its datagram has to wait.
+  static void copy_short(std::byte* into, const std::byte* from, std::size_t length) noexcept {
+    const std::size_t last = length - short_piece;  // overlaps the one before
+#pragma GCC unroll 1
+    for (std::size_t at = 0; at < last; at += short_piece) std::memcpy(into + at, from + at, short_piece);
+    std::memcpy(into + last, from + last, short_piece);
+  }
+
  public:
   receiver(loop_core& loop, int fd) noexcept : loop_(loop), fd_(fd) {}
   receiver(const receiver&) = delete;
@@ -42,7 +54,9 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   ~receiver();
 
   /// Which pool to fill from; before the first read.
-  void use(buffer_class which) noexcept { class_ = which; }
+  void use(buffer_class which) noexcept {
+    class_ = which;
+  }
 
   /// All datagrams come from `peer`, singly, and nobody asks what else is known of them: the kernel need not say it.
   /// Nothing: it is to say all it knows, of every datagram that it gives from now on.
@@ -61,7 +75,9 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   void fail_waiting(std::error_code error) noexcept;
 
   /// Is there a datagram that nobody else was promised, and may it be taken without a suspension?
-  bool at_hand() noexcept { return backlog_size_ > 0 && notified_size_ == 0 && waiting_.empty() && loop_.spend(); }
+  bool at_hand() noexcept {
+    return backlog_size_ > 0 && notified_size_ == 0 && waiting_.empty() && loop_.spend();
+  }
 
   /// Is the next one short, whole, and not the last of its buffer? Nearly all of a train are.
   bool amid_a_train(std::size_t room) noexcept {
@@ -71,17 +87,10 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   }
 
   /// `take` for one of those: it calls nothing, so that nothing is saved and restored around it.
-  ///
-  /// It copies in pieces of 16 octets. The reader's buffer lies where the compiler has put it; the C library stores 32
-  /// at a time, and for one that crosses a cache line the reader's first look at its datagram has to wait.
   received_piece take_amid(std::byte* into) noexcept {
     buffer& from = backlog_.front();
     const std::size_t length = from.segment;
-    const std::byte* const payload = from.payload;
-    const std::size_t last = length - short_piece;  // overlaps the one before
-#pragma GCC unroll 1
-    for (std::size_t at = 0; at < last; at += short_piece) std::memcpy(into + at, payload + at, short_piece);
-    std::memcpy(into + last, payload + last, short_piece);
+    copy_short(into, from.payload, length);
     ++counters_.datagrams;
     counters_.bytes += length;
     from.payload += length;
@@ -94,7 +103,11 @@ class receiver final : operation, buffer_waiter, buffer_holder {
     buffer& from = backlog_.front();
     const std::uint32_t length = std::min(from.segment, from.remaining);
     const std::size_t copied = std::min<std::size_t>(length, into.size());
-    if (copied > 0) std::memcpy(into.data(), from.payload, copied);
+    if (copied >= short_piece && copied <= longest_short) {
+      copy_short(into.data(), from.payload, copied);
+    } else if (copied > 0) {
+      std::memcpy(into.data(), from.payload, copied);
+    }
     const std::size_t full_length = std::size_t{length} + from.cut_off;
     ++counters_.datagrams;
     counters_.bytes += full_length;
@@ -152,7 +165,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   void complete(completion what) noexcept override;
   void soon_complete() const noexcept override;
   bool prepare_read(io_uring_sqe& entry, int flags) noexcept;
-  void take_in(completion what, bool bare) noexcept;
+  [[gnu::always_inline]] inline void take_in(completion what, bool bare) noexcept;
   void send_companions() noexcept;
   void end_reads() noexcept;
   bool reads() noexcept;
@@ -163,10 +176,10 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   }
   void move_out() noexcept override;
 
-  bool read_off(buffer& what, std::uint32_t length, bool bare) noexcept;
+  [[gnu::always_inline]] inline bool read_off(buffer& what, std::uint32_t length, bool bare) noexcept;
   void read_bare(buffer& what, std::uint32_t length) noexcept;
   void empty_arrived() noexcept;
-  void keep(buffer& what) noexcept;
+  inline void keep(buffer& what) noexcept;
   void failed(std::error_code error) noexcept;
   void arm() noexcept;
   void notify() noexcept;
@@ -174,9 +187,6 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   void pause_if_nobody_reads() noexcept;
   void consumed(buffer& what) noexcept;
   void left_backlog(std::size_t count) noexcept;
-
-  static constexpr std::size_t short_piece = 16;
-  static constexpr std::size_t longest_short = 16 * short_piece;
 
   // What every datagram touches comes first: of many conns it is in no cache.
   loop_core& loop_;

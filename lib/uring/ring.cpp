@@ -318,6 +318,7 @@ void ring::deliver(const ::io_uring_cqe& entry) noexcept {
 }
 
 // Where many operations complete one after the other, as those of many sockets, what they belong to is in no cache.
+// Asked for at each change from one to another.
 void ring::look_ahead(unsigned at, unsigned tail) const noexcept {
   constexpr unsigned far = 8;
   constexpr unsigned near = far / 2;
@@ -325,7 +326,7 @@ void ring::look_ahead(unsigned at, unsigned tail) const noexcept {
   const auto user_data = [&](unsigned ahead) {
     return ring_.cq.cqes[(at + ahead) & (features_.completion_entries - 1)].user_data;
   };
-  if (tail - at <= near || user_data(0) == user_data(near)) return;
+  if (tail - at <= near) return;
   if (const operation* const next = owner_of(user_data(near))) next->soon_complete();
   if (tail - at <= far) return;
   if (const operation* const later = owner_of(user_data(far))) fetch(later, looked_at);
@@ -393,9 +394,11 @@ unsigned ring::reap_completions() noexcept {
     if (head == tail) break;
     for (unsigned at = head; at != tail; ++at) {
       const ::io_uring_cqe& entry = ring_.cq.cqes[at & mask];
-      last_operations_ += std::exchange(previous, entry.user_data) != entry.user_data;
+      if (std::exchange(previous, entry.user_data) != entry.user_data) {
+        ++last_operations_;
+        look_ahead(at, tail);
+      }
       if (entry.res > 0) last_octets_ += static_cast<std::uint32_t>(entry.res);
-      look_ahead(at, tail);
       deliver(entry);
     }
     ::io_uring_cq_advance(&ring_, tail - head);
