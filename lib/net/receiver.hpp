@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 
+#include "net/short_copy.hpp"
 #include "runtime/loop_core.hpp"
 #include "uring/buffer_pool.hpp"
 #include "uring6/datagram.hpp"
@@ -35,18 +36,6 @@ struct receive_counters {
 };
 
 class receiver final : operation, buffer_waiter, buffer_holder {
-  static constexpr std::size_t short_piece = 16;
-  static constexpr std::size_t longest_short = 16 * short_piece;
-
-  // In pieces of 16 octets. The reader's buffer lies where the compiler has put it; the C library stores 32 at a time,
-  // and for one that crosses a cache line the reader's first look at its datagram has to wait.
-  static void copy_short(std::byte* into, const std::byte* from, std::size_t length) noexcept {
-    const std::size_t last = length - short_piece;  // overlaps the one before
-#pragma GCC unroll 1
-    for (std::size_t at = 0; at < last; at += short_piece) std::memcpy(into + at, from + at, short_piece);
-    std::memcpy(into + last, from + last, short_piece);
-  }
-
  public:
   receiver(loop_core& loop, int fd) noexcept : loop_(loop), fd_(fd) {}
   receiver(const receiver&) = delete;
@@ -54,9 +43,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   ~receiver();
 
   /// Which pool to fill from; before the first read.
-  void use(buffer_class which) noexcept {
-    class_ = which;
-  }
+  void use(buffer_class which) noexcept { class_ = which; }
 
   /// All datagrams come from `peer`, singly, and nobody asks what else is known of them: the kernel need not say it.
   /// Nothing: it is to say all it knows, of every datagram that it gives from now on.
@@ -75,9 +62,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   void fail_waiting(std::error_code error) noexcept;
 
   /// Is there a datagram that nobody else was promised, and may it be taken without a suspension?
-  bool at_hand() noexcept {
-    return backlog_size_ > 0 && notified_size_ == 0 && waiting_.empty() && loop_.spend();
-  }
+  bool at_hand() noexcept { return backlog_size_ > 0 && notified_size_ == 0 && waiting_.empty() && loop_.spend(); }
 
   /// Is the next one short, whole, and not the last of its buffer? Nearly all of a train are.
   bool amid_a_train(std::size_t room) noexcept {
@@ -141,9 +126,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   /// Ends the read, waits for the kernel's last word, drops the backlog and fails everyone with `error`.
   void close(std::error_code error) noexcept;
 
-  const receive_counters& counters() const noexcept {
-    return counters_;
-  }
+  const receive_counters& counters() const noexcept { return counters_; }
 
  private:
   // A read that does not stay armed. Empty datagrams end a multishot read, each of them one: while they keep coming,
@@ -159,9 +142,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   };
   static constexpr std::size_t most_companions = 15;
 
-  void prepare(io_uring_sqe& entry) noexcept override {
-    bare_ = prepare_read(entry, 0);
-  }
+  void prepare(io_uring_sqe& entry) noexcept override { bare_ = prepare_read(entry, 0); }
   void complete(completion what) noexcept override;
   void soon_complete() const noexcept override;
   bool prepare_read(io_uring_sqe& entry, int flags) noexcept;
@@ -171,9 +152,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   bool reads() noexcept;
   bool reads_bare() noexcept;
   void buffers_are_back() noexcept override;
-  bool starves() const noexcept override {
-    return backlog_.empty() && !waiting_.empty();
-  }
+  bool starves() const noexcept override { return backlog_.empty() && !waiting_.empty(); }
   void move_out() noexcept override;
 
   [[gnu::always_inline]] inline bool read_off(buffer& what, std::uint32_t length, bool bare) noexcept;

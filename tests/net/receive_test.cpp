@@ -178,6 +178,40 @@ TEST_CASE("receive lends what is there: singles, trains, empty ones") {
   });
 }
 
+TEST_CASE("of a train that a read has begun receive lends the rest, also where that is a single datagram") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto at = open_conn(loop);
+    plain_sender sender(name_of(at));
+    std::array<std::byte, 100> buffer;
+    datagram_batch batch;
+    for (const std::size_t last : {std::size_t{40}, std::size_t{100}}) {
+      for (std::size_t taken = 1; taken < 4; ++taken) {
+        const bytes all = train_of(3, 100, last);
+        sender.send_train(all, 100);
+        for (std::size_t i = 0; i < taken; ++i) {
+          const auto got = co_await at.read_from(buffer);
+          REQUIRE(got);
+          REQUIRE(std::ranges::equal(got->payload, std::span(all).subspan(i * 100, 100)));
+        }
+        const auto rest = co_await at.receive(batch);
+        REQUIRE(rest);
+        CHECK(*rest == 4 - taken);
+        CHECK(batch.size() == 4 - taken);
+        std::size_t i = taken;
+        for (const datagram& each : batch) {
+          const auto expected = std::span(all).subspan(i * 100, i < 3 ? 100 : last);
+          CHECK(std::ranges::equal(each.payload, expected));
+          CHECK(each.full_length == expected.size());
+          CHECK(each.source == sender.name());
+          ++i;
+        }
+        CHECK(i == 4);
+      }
+    }
+  });
+}
+
 TEST_CASE("a datagram that receive lends is marked when it was cut") {
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -329,15 +363,29 @@ TEST_CASE("conns whose readers are away do not keep the buffers from one that re
       REQUIRE(more);
       REQUIRE(number_in(more->payload) == i);
     }
-    // And those who were away find everything.
+    // And those who were away find everything, copied or lent.
+    datagram_batch batch;
     for (auto& each : away) {
-      for (std::uint64_t i = 1; i <= 200; ++i) {
-        const auto late = co_await each.read_from(buffer);
-        REQUIRE(late);
-        REQUIRE(number_in(late->payload) == i);
+      for (std::uint64_t i = 1; i <= 200;) {
+        if (i % 2) {
+          const auto late = co_await each.read_from(buffer);
+          REQUIRE(late);
+          REQUIRE(number_in(late->payload) == i++);
+          continue;
+        }
+        const auto lent = co_await each.receive(batch);
+        REQUIRE(lent);
+        for (const datagram& late : batch) {
+          REQUIRE(number_in(late.payload) == i++);
+          REQUIRE(late.full_length == 8);
+        }
       }
       CHECK(each.stats().kernel_drops == 0);
     }
+    batch.clear();
+    const pool_stats pool = loop.pools()[1];
+    CHECK(pool.moved_out > 0);
+    CHECK(pool.in_use == 0);
   });
 }
 
