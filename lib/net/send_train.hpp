@@ -124,7 +124,6 @@ class send_train final : public operation, public train_hook {
   std::size_t refused = 0;      // the length of the datagrams, if a route refused the train: then they go one by one
 
  private:
-  void prepare_alone(io_uring_sqe& entry) noexcept;
   // The datagrams of many destinations are trains of one each, all at once: these are to fit the cache, so what only a
   // long train needs lies elsewhere. There are either no more than one piece (one part), in the train, or they all are
   // there.
@@ -133,6 +132,7 @@ class send_train final : public operation, public train_hook {
     std::array<part, most_segments> parts;
   };
 
+  void prepare_alone(io_uring_sqe& entry) noexcept;
   void load(std::span<const std::byte> payload) noexcept;
   void add_part(const part& next) noexcept;
   std::span<iovec> pieces() noexcept { return {vectors_ > 1 ? long_->pieces.data() : &piece_, vectors_}; }
