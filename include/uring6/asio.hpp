@@ -103,7 +103,7 @@ class asio_bridge {
       }
       done_ = std::make_unique<held_handler<Handler>>(std::move(handler));
       detail::child_promise& promise = part_.prepare().promise();
-      promise.set_owner(*this, token_);
+      promise.set_owner(*this, root_);
       promise.handle = std::coroutine_handle<detail::child_promise>::from_promise(promise);
       detail::make_ready(*bridge_.loop_.core(), promise);
       ++shared_->waiting;
@@ -149,7 +149,7 @@ class asio_bridge {
     asio_bridge& bridge_;
     std::shared_ptr<shared_state> shared_;
     std::stop_source stop_;
-    std::stop_token token_ = stop_.get_token();
+    detail::stop_root root_{stop_.get_token()};
     std::unique_ptr<handler_base> done_;
     detail::sibling<A> part_;  // last: it goes first, with what it has in flight
   };

@@ -45,7 +45,7 @@ namespace detail {
 
 /// One request on somebody's descriptor, in the frame of the coroutine that waits for it. The kernel may
 /// write to the buffer until its last word: a frame that is destroyed before waits for that.
-class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener {
+class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener, resident {
  public:
   descriptor_operation(const descriptor_operation&) = delete;
   descriptor_operation& operator=(const descriptor_operation&) = delete;
@@ -53,7 +53,7 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_token_of(waiting));
+    return suspend(waiting, stop_of(waiting));
   }
 
  protected:
@@ -69,22 +69,15 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener 
   result<std::uint32_t> outcome() noexcept;
 
  private:
-  // A member, because stop_listener hears of the loop's end, too: later, when nothing is in flight.
-  struct loop_end final : resident {
-    explicit loop_end(descriptor_operation& of_) noexcept : of(of_) {}
-    void loop_ends() noexcept override { of.abandon(); }
-    descriptor_operation& of;
-  };
-
-  bool suspend(std::coroutine_handle<> waiting, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
   void prepare(io_uring_sqe& entry) noexcept override;
   void complete(completion what) noexcept override;
   void stop_requested() noexcept override;
+  void loop_ends() noexcept override { abandon(); }
   void give_up() noexcept;
   void abandon() noexcept;
 
   loop_core* loop_ = nullptr;
-  loop_end loop_end_{*this};
   int fd_;
   kind kind_;
   bool polls_first_ = false;  // the descriptor is non-blocking and was not ready

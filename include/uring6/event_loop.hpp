@@ -84,8 +84,10 @@ class URING6_EXPORT event_loop {
       } const note{finished};
       co_return co_await std::move(inner);
     };
+    detail::stop_root stop(stop_.get_token());
     task<T> outer = root(main, done);
-    drive(outer.handle(), outer.handle().promise(), done);
+    outer.handle().promise().inherit_stop(stop);
+    drive(outer.handle(), done);
     return outer.handle().promise().take();
   }
 
@@ -136,12 +138,11 @@ class URING6_EXPORT event_loop {
 
  private:
   explicit event_loop(std::shared_ptr<detail::loop_core> core) noexcept;
-  void drive(std::coroutine_handle<> handle, detail::promise_base& promise, const bool& done);
+  void drive(std::coroutine_handle<> handle, const bool& done);
   void post_call(void (*call)(void*), void (*drop)(void*), void* state);
 
   std::shared_ptr<detail::loop_core> core_;
   std::stop_source stop_;
-  std::stop_token token_;
 };
 
 template <std::invocable F>

@@ -58,7 +58,7 @@ class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_token_of(waiting));
+    return suspend(waiting, stop_of(waiting));
   }
 
  protected:
@@ -69,7 +69,7 @@ class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
   std::error_code finish() noexcept;
 
  private:
-  bool suspend(std::coroutine_handle<> waiting, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
   bool leave() noexcept;
   void stop_requested() noexcept override;
   void wake() noexcept override;

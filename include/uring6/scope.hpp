@@ -30,14 +30,14 @@ class URING6_EXPORT join_operation final : ready_node {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> joining) {
-    return suspend(joining, stop_token_of(joining));
+    return suspend(joining, stop_of(joining));
   }
   void await_resume();
 
  private:
   friend class uring6::scope;
 
-  bool suspend(std::coroutine_handle<> joining, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> joining, stop_root& stop);
 
   scope* scope_;
 };
@@ -114,7 +114,7 @@ class URING6_EXPORT scope final : detail::child_owner {
 
   std::shared_ptr<detail::loop_core> loop_;
   std::stop_source stop_;
-  std::stop_token token_ = stop_.get_token();
+  detail::stop_root root_{stop_.get_token()};
   std::optional<std::stop_callback<relay>> from_parent_;
   std::optional<std::stop_callback<relay>> from_joiner_;
   detail::intrusive_list<detail::child_promise, detail::sibling_hook> children_;

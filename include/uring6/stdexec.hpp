@@ -70,10 +70,9 @@ class sender_operation final : guest {
     auto asked = stdexec::get_stop_token(stdexec::get_env(receiver_));
     if (asked.stop_possible()) {
       stop_ = std::stop_source();
-      token_ = stop_.get_token();
       link_.emplace(std::move(asked), relay{&stop_});
     }
-    enter(token_);
+    enter(stop_.get_token());
   }
 
  private:
@@ -111,7 +110,6 @@ class sender_operation final : guest {
   Make make_;
   Receiver receiver_;
   std::stop_source stop_{std::nostopstate};
-  std::stop_token token_;
   std::optional<await_value<awaited>> value_;
   std::optional<stdexec::stop_callback_for_t<token, relay>> link_;
 };
@@ -251,7 +249,7 @@ class sender_awaiter final : ready_node, remote_target {
     }
     open(*loop_);
     started_ = starting_ = true;
-    const std::stop_token& token = stop_token_of(waiting);
+    const std::stop_token& token = stop_of(waiting).token();
     if (token.stop_possible()) link_.emplace(token, relay{&stop_});
     stdexec::start(operation_);
     const std::scoped_lock lock(mutex_);

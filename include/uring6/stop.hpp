@@ -14,7 +14,7 @@ struct stop_token_query {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> asking) noexcept {
-    token = &stop_token_of(asking);
+    token = &stop_of(asking).token();
     return false;
   }
   std::stop_token await_resume() const noexcept { return *token; }

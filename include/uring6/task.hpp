@@ -110,7 +110,7 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
     // stack back, also where the compiler makes no tail calls (GCC at -O0, with sanitizers).
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> parent) const {
-      child.promise().inherit_stop(detail::stop_token_of(parent));
+      child.promise().inherit_stop(detail::stop_of(parent));
       child.resume();
       if (child.done()) return false;
       child.promise().set_continuation(parent);

@@ -20,12 +20,12 @@ class URING6_EXPORT sleep_operation : timer_node, stop_listener, ready_node {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> sleeper) {
-    return suspend(sleeper, stop_token_of(sleeper));
+    return suspend(sleeper, stop_of(sleeper));
   }
   result<void> await_resume() noexcept;
 
  private:
-  bool suspend(std::coroutine_handle<> sleeper, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> sleeper, stop_root& stop);
   void expired() noexcept override;
   void stop_requested() noexcept override;
 

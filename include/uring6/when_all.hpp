@@ -41,10 +41,10 @@ class when_all_operation final : all_siblings {
   bool await_ready() const noexcept { return sizeof...(As) == 0; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    open(stop_token_of(waiting));
+    open(stop_of(waiting));
     std::size_t index = 0;
     std::apply([&](auto&... part) { (start(part.prepare(), index++), ...); }, parts_);
-    return wait(waiting, stop_token_of(waiting));
+    return wait(waiting, stop_of(waiting));
   }
   std::tuple<await_value<As>...> await_resume() {
     rethrow();
@@ -65,9 +65,9 @@ class when_all_of_operation final : all_siblings {
   bool await_ready() const noexcept { return parts_.empty(); }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    open(stop_token_of(waiting));
+    open(stop_of(waiting));
     for (std::size_t i = 0; i < parts_.size(); ++i) start(parts_[i].prepare(), i);
-    return wait(waiting, stop_token_of(waiting));
+    return wait(waiting, stop_of(waiting));
   }
   auto await_resume() {
     rethrow();

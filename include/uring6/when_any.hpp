@@ -63,9 +63,9 @@ class when_any_operation final : any_siblings {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    open(stop_token_of(waiting));
+    open(stop_of(waiting));
     start_from<0>();
-    return wait(waiting, stop_token_of(waiting));
+    return wait(waiting, stop_of(waiting));
   }
   result_type await_resume() {
     rethrow();
@@ -111,9 +111,9 @@ class when_any_of_operation final : any_siblings {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    open(stop_token_of(waiting));
+    open(stop_of(waiting));
     for (std::size_t i = 0; i < parts_.size() && !decided(); ++i) start(parts_[i].prepare(), i);
-    return wait(waiting, stop_token_of(waiting));
+    return wait(waiting, stop_of(waiting));
   }
   result_type await_resume() {
     rethrow();

@@ -26,7 +26,7 @@ class URING6_EXPORT timed_siblings : public siblings, timer_node {
   ~timed_siblings() = default;
 
   /// After the start, as `wait`.
-  bool wait_until_deadline(std::coroutine_handle<> waiting, const std::stop_token& inherited);
+  bool wait_until_deadline(std::coroutine_handle<> waiting, stop_root& inherited);
 
   /// To be called first in await_resume.
   void rethrow() {
@@ -55,9 +55,9 @@ class with_deadline_operation final : timed_siblings {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    open(stop_token_of(waiting));
+    open(stop_of(waiting));
     start(part_.prepare(), 0);
-    return wait_until_deadline(waiting, stop_token_of(waiting));
+    return wait_until_deadline(waiting, stop_of(waiting));
   }
   std::conditional_t<std::is_void_v<await_result<A>>, void, await_value<A>> await_resume() {
     rethrow();

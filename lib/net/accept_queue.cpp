@@ -41,12 +41,12 @@ accept_operation::~accept_operation() {
   if (waiting_hook::linked()) queue_->leave(*this);
 }
 
-bool accept_operation::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
+bool accept_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
   error_ = queue_ ? queue_->check() : make_error_code(errc::closed);
-  if (!error_ && token.stop_requested()) error_ = errc::canceled;
+  if (!error_ && stop.stop_requested()) error_ = errc::canceled;
   if (error_ || queue_->at_hand()) return false;
-  queue_->wait(*this, token);
+  queue_->wait(*this, stop);
   return true;
 }
 
@@ -128,10 +128,10 @@ file_descriptor accept_queue::take() noexcept {
   return taken;
 }
 
-void accept_queue::wait(accept_operation& who, const std::stop_token& token) {
+void accept_queue::wait(accept_operation& who, stop_root& stop) {
   who.state_ = accept_operation::state::waiting;
   waiting_.push_back(who);
-  who.listen(*loop_, token);
+  who.listen(*loop_, stop);
   notify();
   if (!waiting_.empty()) arm();
 }

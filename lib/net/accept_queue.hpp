@@ -28,7 +28,7 @@ class accept_queue final : public resident, operation {
   /// There is one.
   file_descriptor take() noexcept;
 
-  void wait(accept_operation& who, const std::stop_token& token);
+  void wait(accept_operation& who, stop_root& stop);
   /// It has been resumed, and takes what was kept for it.
   void resumed(accept_operation& who) noexcept;
   /// It goes without taking anything: what was kept for it is the next one's.

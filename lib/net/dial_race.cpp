@@ -53,18 +53,18 @@ dial_race::~dial_race() {
   if (in_flight_ > 0) loop_->drain_until([this] { return in_flight_ == 0; });
 }
 
-bool dial_race::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
+bool dial_race::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
   if (!ended_) {
     if (const auto error = loop_->ended() ? make_error_code(errc::closed) : loop_->check_owner()) ended_ = error;
   }
-  if (!ended_ && token.stop_requested()) ended_ = errc::canceled;
+  if (!ended_ && stop.stop_requested()) ended_ = errc::canceled;
   if (ended_) return false;
   start_next();
   if (finished()) return false;
   waiting_ = true;
-  loop_->add(loop_end_);
-  listen(*loop_, token);
+  loop_->add(*this);
+  listen(*loop_, stop);
   return true;
 }
 
@@ -128,7 +128,7 @@ void dial_race::settle() noexcept {
   if (!waiting_ || !finished()) return;
   disarm();
   waiting_ = false;
-  loop_end_.unlink();
+  resident::unlink();
   if (!abandoned_) make_ready(*loop_, *this);
 }
 

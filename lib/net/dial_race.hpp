@@ -22,7 +22,7 @@ class stream_socket;
 /// IPv6 and IPv4 take turns, beginning with the family of the first; within a family the order stays (RFC 8305, 4).
 std::vector<endpoint> interleave_families(std::span<const endpoint> addresses);
 
-class dial_race final : ready_node, stop_listener, timer_node {
+class dial_race final : ready_node, stop_listener, timer_node, resident {
  public:
   /// Addresses in the order in which they are tried; an error if it is known already.
   dial_race(std::shared_ptr<loop_core> loop, result<std::vector<endpoint>> addresses, bool only_v6,
@@ -31,7 +31,7 @@ class dial_race final : ready_node, stop_listener, timer_node {
   dial_race& operator=(const dial_race&) = delete;
   ~dial_race();
 
-  bool suspend(std::coroutine_handle<> waiting, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
   /// The winner's socket, once, or why there is none.
   result<std::unique_ptr<stream_socket>> outcome();
 
@@ -46,12 +46,6 @@ class dial_race final : ready_node, stop_listener, timer_node {
     sockaddr_in6 name;
     file_descriptor fd;
   };
-  // A member, because stop_listener hears of the loop's end, too: later, when nothing is in flight.
-  struct loop_end final : resident {
-    explicit loop_end(dial_race& of_) noexcept : of(of_) {}
-    void loop_ends() noexcept override { of.give_up(errc::closed, true); }
-    dial_race& of;
-  };
 
   void start_next() noexcept;
   std::error_code start(attempt& one) noexcept;
@@ -63,9 +57,9 @@ class dial_race final : ready_node, stop_listener, timer_node {
   bool finished() const noexcept { return in_flight_ == 0 && (winner_ || ended_ || next_ == attempts_.size()); }
   void expired() noexcept override { start_next(); }
   void stop_requested() noexcept override { give_up(errc::canceled, false); }
+  void loop_ends() noexcept override { give_up(errc::closed, true); }
 
   std::shared_ptr<loop_core> loop_;
-  loop_end loop_end_{*this};
   bool only_v6_;
   tcp_options options_;
   std::string device_;  // what the options refer to

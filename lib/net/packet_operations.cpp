@@ -20,21 +20,21 @@ void read_waiter::stop_requested() noexcept {
   if (was_waiting && !ready_node::linked()) make_ready(socket_.loop(), *this);
 }
 
-inline receiver* read_operation::at_hand(const std::stop_token& token) noexcept {
-  if (!socket_ || !socket_->may_read() || token.stop_requested()) return nullptr;
+inline receiver* read_operation::at_hand(stop_root& stop) noexcept {
+  if (!socket_ || !socket_->may_read() || stop.stop_requested()) return nullptr;
   receiver& from = socket_->reading();
   return from.at_hand() ? &from : nullptr;
 }
 
-bool read_operation::wait(std::coroutine_handle<> reader, const std::stop_token& token, bool briefly) {
+bool read_operation::wait(std::coroutine_handle<> reader, stop_root& stop, bool briefly) {
   if (waiter_ || error_) [[unlikely]]
     ready_node::throw_awaited_twice();
   error_ = socket_ ? socket_->check_read() : make_error_code(errc::closed);
-  if (!error_ && token.stop_requested()) error_ = errc::canceled;
+  if (!error_ && stop.stop_requested()) error_ = errc::canceled;
   if (!error_) error_ = socket_->reading().take_error_before_data();
   if (error_) return false;
   waiter_.emplace(*socket_);
-  socket_->reading().wait(*waiter_, reader, token);
+  socket_->reading().wait(*waiter_, reader, stop);
   // The next round comes after the kernel has been asked.
   if (briefly && !static_cast<ready_node&>(*waiter_).linked()) make_ready(socket_->loop(), *waiter_);
   return true;
@@ -65,12 +65,12 @@ bool read_from_operation::take(receiver& from) noexcept {
   return false;
 }
 
-bool read_from_operation::suspend(std::coroutine_handle<> reader, const std::stop_token& token) {
+bool read_from_operation::suspend(std::coroutine_handle<> reader, stop_root& stop) {
   if (head_) [[unlikely]]
     ready_node::throw_awaited_twice();
-  receiver* const from = at_hand(token);
+  receiver* const from = at_hand(stop);
   if (!from) [[unlikely]]
-    return wait(reader, token);
+    return wait(reader, stop);
   if (!from->amid_a_train(size_)) return take(*from);
   took(from->take_amid(data_));
   return false;
@@ -83,18 +83,18 @@ void read_from_operation::finish() noexcept {
   }
 }
 
-bool read_batch_operation::suspend(std::coroutine_handle<> reader, const std::stop_token& token) {
+bool read_batch_operation::suspend(std::coroutine_handle<> reader, stop_root& stop) {
   if (count_ > 0) [[unlikely]]
     ready_node::throw_awaited_twice();
   if (messages_.empty()) {
     error_ = make_error_code(std::errc::invalid_argument);
     return false;
   }
-  if (receiver* const from = at_hand(token)) {
+  if (receiver* const from = at_hand(stop)) {
     count_ = from->take_some(messages_);
     return false;
   }
-  return wait(reader, token, briefly_);
+  return wait(reader, stop, briefly_);
 }
 
 result<std::size_t> read_batch_operation::await_resume() noexcept {
@@ -110,14 +110,14 @@ receive_operation::receive_operation(packet_socket* socket, datagram_batch& into
   into.clear();
 }
 
-bool receive_operation::suspend(std::coroutine_handle<> reader, const std::stop_token& token) {
+bool receive_operation::suspend(std::coroutine_handle<> reader, stop_root& stop) {
   if (count_ > 0) [[unlikely]]
     ready_node::throw_awaited_twice();
-  if (receiver* const from = at_hand(token)) {
+  if (receiver* const from = at_hand(stop)) {
     count_ = from->lend(*into_);
     return false;
   }
-  return wait(reader, token);
+  return wait(reader, stop);
 }
 
 result<std::size_t> receive_operation::await_resume() noexcept {
@@ -134,11 +134,11 @@ write_waiter::~write_waiter() {
   if (waiting_hook::linked()) socket_->writing().abandon(*this);
 }
 
-bool write_waiter::suspend(std::coroutine_handle<> writer, const std::stop_token& token) {
+bool write_waiter::suspend(std::coroutine_handle<> writer, stop_root& stop) {
   begin_wait(writer);
-  if (socket_ && socket_->may_write() && !token.stop_requested()) [[likely]] {
+  if (socket_ && socket_->may_write() && !stop.stop_requested()) [[likely]] {
     if (addressed_ != socket_->connected() || messages_.empty()) [[likely]] {
-      return socket_->writing().wait(*this, token);
+      return socket_->writing().wait(*this, stop);
     }
     ended_ = make_error_code(addressed_ ? std::errc::already_connected : std::errc::destination_address_required);
     return false;

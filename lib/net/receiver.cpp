@@ -260,19 +260,19 @@ void receiver::move_out() noexcept {
 
 // --- the readers' side ---
 
-void receiver::wait(read_waiter& reader, std::coroutine_handle<> handle, const std::stop_token& token) {
+void receiver::wait(read_waiter& reader, std::coroutine_handle<> handle, stop_root& stop) {
   reader.handle = handle;
   if (waiting_.empty() && backlog_size_ > notified_size_) {
     reader.state_ = read_waiter::state::notified;
     notified_.push_back(reader);
     ++notified_size_;
     make_ready(loop_, reader);
-    reader.listen(loop_, token);
+    reader.listen(loop_, stop);
     return;
   }
   reader.state_ = read_waiter::state::waiting;
   waiting_.push_back(reader);
-  reader.listen(loop_, token);
+  reader.listen(loop_, stop);
   arm();
 }
 

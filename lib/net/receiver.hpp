@@ -50,7 +50,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   void expect_only(const std::optional<endpoint>& peer) noexcept;
 
   /// A coroutine waits for a datagram. It will be resumed.
-  void wait(read_waiter& reader, std::coroutine_handle<> handle, const std::stop_token& token);
+  void wait(read_waiter& reader, std::coroutine_handle<> handle, stop_root& stop);
 
   /// A notified coroutine runs: what was kept for it is its own.
   void resumed(read_waiter& reader) noexcept;

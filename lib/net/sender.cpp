@@ -70,14 +70,14 @@ bool has_zones(const ip_address& address) noexcept {
 
 // --- writers ---
 
-bool sender::wait(write_waiter& writer, const std::stop_token& token) {
+bool sender::wait(write_waiter& writer, stop_root& stop) {
   if (writer.flushes_) {
     if (!has_unsent()) {
       writer.ended_ = take_error();
       return false;
     }
     departed_.push_back(writer);
-    writer.listen(loop_, token);
+    writer.listen(loop_, stop);
     hurry();
     return true;
   }
@@ -96,7 +96,7 @@ bool sender::wait(write_waiter& writer, const std::stop_token& token) {
     }
   }
   writers_.push_back(writer);
-  writer.listen(loop_, token);
+  writer.listen(loop_, stop);
   hurry();
   return true;
 }

@@ -48,7 +48,7 @@ class sender final : outbound {
   sender& operator=(const sender&) = delete;
 
   /// A coroutine wants its datagrams sent. True: it is suspended and will be resumed.
-  bool wait(write_waiter& writer, const std::stop_token& token);
+  bool wait(write_waiter& writer, stop_root& stop);
 
   /// The writer's datagrams that have not gone to the kernel do not go; those that have are called back. It is
   /// resumed when the kernel has said its last word.

@@ -22,15 +22,15 @@ stream_operation::~stream_operation() {
   if (waiting_hook::linked()) socket_->abandon(*this);
 }
 
-bool stream_operation::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
+bool stream_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
   if (const auto error = socket_ ? socket_->check(*this) : make_error_code(errc::closed)) {
     error_ = error;
-  } else if (token.stop_requested()) {
+  } else if (stop.stop_requested()) {
     error_ = errc::canceled;
   }
   if (error_ || size_ == 0) return false;
-  socket_->start(*this, token);
+  socket_->start(*this, stop);
   return true;
 }
 
@@ -80,9 +80,9 @@ std::error_code stream_socket::check_thread() const noexcept {
   return error == errc::forked ? std::error_code{} : error;
 }
 
-void stream_socket::start(stream_operation& op, const std::stop_token& token) {
+void stream_socket::start(stream_operation& op, stop_root& stop) {
   line_of(op).push_back(op);
-  op.listen(*loop_, token);  // in line before: a stop that is requested meanwhile ends what waits
+  op.listen(*loop_, stop);  // in line before: a stop that is requested meanwhile ends what waits
   if (first(op)) go(op);
 }
 

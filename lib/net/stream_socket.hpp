@@ -24,7 +24,7 @@ class stream_socket final : public resident {
   std::uint64_t sent() const noexcept { return sent_; }
 
   /// The operation stands in line from now on, and will be resumed.
-  void start(stream_operation& op, const std::stop_token& token);
+  void start(stream_operation& op, stop_root& stop);
 
   /// May one begin? closed, deadline_exceeded or the wrong thread.
   std::error_code check(const stream_operation& op) const noexcept;

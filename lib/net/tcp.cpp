@@ -207,8 +207,8 @@ namespace detail {
 dial_operation::dial_operation(std::unique_ptr<dial_race> race) noexcept : race_(std::move(race)) {}
 dial_operation::~dial_operation() = default;
 
-bool dial_operation::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
-  return race_->suspend(waiting, token);
+bool dial_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
+  return race_->suspend(waiting, stop);
 }
 result<tcp_conn> dial_operation::await_resume() {
   auto outcome = race_->outcome();

@@ -23,16 +23,16 @@ descriptor_operation::~descriptor_operation() {
   loop_->drain_until([this] { return idle(); });
 }
 
-bool descriptor_operation::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
+bool descriptor_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
-  if (token.stop_requested()) error_ = errc::canceled;
+  if (stop.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
-  loop_->add(loop_end_);
+  loop_->add(*this);
   loop_->stranger_begins();
   loop_->ring().queue(*this);
-  listen(*loop_, token);
+  listen(*loop_, stop);
   return true;
 }
 
@@ -60,7 +60,7 @@ void descriptor_operation::complete(completion what) noexcept {
     loop_->ring().queue(*this);
     return;
   }
-  loop_end_.unlink();
+  resident::unlink();
   loop_->stranger_ends();
   if (what.result >= 0 && !was_polling) {
     value_ = static_cast<std::uint32_t>(what.result);

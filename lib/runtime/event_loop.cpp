@@ -27,9 +27,9 @@ struct posted_call final : detail::inbox_message {
 }  // namespace
 
 event_loop::event_loop(std::shared_ptr<detail::loop_core> core) noexcept
-    : core_(std::move(core)), token_(stop_.get_token()) {}
+    : core_(std::move(core)) {}
 
-event_loop::event_loop(const loop_options& options) : token_(stop_.get_token()) {
+event_loop::event_loop(const loop_options& options) {
   auto made = detail::loop_core::create(options);
   if (!made) {
     const std::error_code error = made.error();
@@ -50,7 +50,6 @@ event_loop::event_loop(event_loop&&) noexcept = default;
 event_loop& event_loop::operator=(event_loop&& other) noexcept {
   std::swap(core_, other.core_);
   std::swap(stop_, other.stop_);
-  std::swap(token_, other.token_);
   return *this;
 }
 
@@ -58,9 +57,8 @@ event_loop::~event_loop() {
   if (core_) core_->shut_down();
 }
 
-void event_loop::drive(std::coroutine_handle<> handle, detail::promise_base& promise, const bool& done) {
+void event_loop::drive(std::coroutine_handle<> handle, const bool& done) {
   if (!core_) throw std::system_error(errc::closed, "event_loop::run");
-  promise.inherit_stop(token_);
   detail::ready_node root;
   root.handle = handle;
   core_->make_ready(root);

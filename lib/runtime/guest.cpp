@@ -24,8 +24,8 @@ guest::~guest() {
   if (running_) running_.destroy();
 }
 
-void guest::enter(const std::stop_token& stop) noexcept {
-  stop_ = &stop;
+void guest::enter(std::stop_token stop) noexcept {
+  stop_.follow(std::move(stop));
   if (!loop_) return turned_away();  // a loop that was moved from
   if (loop_->runs_here()) return begin();
   auto message = std::unique_ptr<inbox_message>(new (std::nothrow) arrival(*this));
@@ -45,7 +45,7 @@ void guest::begin() noexcept {
   loop_->add(*this);
   running_.promise().owner = this;
   running_.promise().handle = running_;
-  running_.promise().inherit_stop(*stop_);
+  running_.promise().inherit_stop(stop_);
   running_.resume();
 }
 
@@ -58,11 +58,13 @@ void guest::end() noexcept {
   guest_promise& promise = std::exchange(running_, nullptr).promise();
   std::exception_ptr failure = std::move(promise.exception);
   loop_->bury(promise);
+  stop_.close();
   finished(std::move(failure));
 }
 
 void guest::loop_ends() noexcept {
   std::exchange(running_, nullptr).destroy();
+  stop_.close();
   turned_away();
 }
 

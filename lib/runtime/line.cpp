@@ -37,11 +37,11 @@ line_waiter::~line_waiter() {
   if (loop_) leave({});
 }
 
-bool line_waiter::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
+bool line_waiter::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
-  if (token.stop_requested()) error_ = errc::canceled;
+  if (stop.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
   {
     const std::scoped_lock lock(line_.mutex_);
@@ -58,7 +58,7 @@ bool line_waiter::suspend(std::coroutine_handle<> waiting, const std::stop_token
       state_ = state::waiting;
     }
   }
-  listen(*loop_, token);
+  listen(*loop_, stop);
   return true;
 }
 

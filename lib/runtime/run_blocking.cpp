@@ -23,11 +23,11 @@ blocking_wait::~blocking_wait() {
   if (job_) leave();
 }
 
-bool blocking_wait::suspend(std::coroutine_handle<> waiting, const std::stop_token& token) {
+bool blocking_wait::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
-  if (token.stop_requested()) error_ = errc::canceled;
+  if (stop.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
   remote_waker::open(*loop_);
   job_->waiter_ = this;
@@ -35,7 +35,7 @@ bool blocking_wait::suspend(std::coroutine_handle<> waiting, const std::stop_tok
     leave();
     return false;
   }
-  listen(*loop_, token);
+  listen(*loop_, stop);
   return true;
 }
 

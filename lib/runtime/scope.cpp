@@ -55,7 +55,7 @@ void scope::adopt(detail::child child, const std::source_location& where) {
     throw std::logic_error("uring6: spawned a task from another thread than its loop's");
 
   detail::child_promise& promise = child.promise();
-  promise.set_owner(*this, token_);
+  promise.set_owner(*this, root_);
   promise.where = where;
   promise.handle = child.release();
   children_.push_back(promise);
@@ -94,12 +94,12 @@ join_operation::~join_operation() {
   scope_->from_joiner_.reset();
 }
 
-bool join_operation::suspend(std::coroutine_handle<> joining, const std::stop_token& token) {
+bool join_operation::suspend(std::coroutine_handle<> joining, stop_root& stop) {
   if (scope_->joiner_) throw std::logic_error("uring6: a scope was joined twice at the same time");
   begin_wait(joining);
   if (scope_->running_ == 0) return false;
   scope_->joiner_ = this;
-  if (token.stop_possible()) scope_->from_joiner_.emplace(token, scope::relay{scope_});
+  if (stop.token().stop_possible()) scope_->from_joiner_.emplace(stop.token(), scope::relay{scope_});
   return true;
 }
 

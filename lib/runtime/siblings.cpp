@@ -8,27 +8,27 @@
 
 namespace uring6::detail {
 
-void siblings::open(const std::stop_token& inherited) {
+void siblings::open(stop_root& inherited) {
   loop_ = current_loop();
   if (!loop_) throw std::logic_error("uring6: tasks can be started only by a coroutine that a loop runs");
   stop_ = std::stop_source();
-  token_ = stop_.get_token();
+  root_.follow(stop_.get_token());
   if (inherited.stop_requested()) request_stop();
   running_ = 1;  // until all are started: none of them can be the last before that
 }
 
 void siblings::start(child& one, std::size_t index) {
   child_promise& promise = one.promise();
-  promise.set_owner(*this, token_);
+  promise.set_owner(*this, root_);
   promise.index = index;
   ++running_;
   one.start();
 }
 
-bool siblings::wait(std::coroutine_handle<> waiting, const std::stop_token& inherited) {
+bool siblings::wait(std::coroutine_handle<> waiting, stop_root& inherited) {
   handle = waiting;
   if (--running_ == 0) return false;
-  if (inherited.stop_possible()) link_.emplace(inherited, relay{this});
+  if (inherited.token().stop_possible()) link_.emplace(inherited.token(), relay{this});
   return true;
 }
 
@@ -50,7 +50,7 @@ void any_siblings::one_ended(child_promise& which) noexcept {
   request_stop();
 }
 
-bool timed_siblings::wait_until_deadline(std::coroutine_handle<> waiting, const std::stop_token& inherited) {
+bool timed_siblings::wait_until_deadline(std::coroutine_handle<> waiting, stop_root& inherited) {
   if (!wait(waiting, inherited)) return false;
   arm(loop(), deadline_);
   return true;

@@ -4,14 +4,14 @@
 
 namespace uring6::detail {
 
-bool sleep_operation::suspend(std::coroutine_handle<> sleeper, const std::stop_token& token) {
+bool sleep_operation::suspend(std::coroutine_handle<> sleeper, stop_root& stop) {
   begin_wait(sleeper);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
-  if (token.stop_requested()) error_ = errc::canceled;
+  if (stop.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
   arm(*loop_, until_);
-  listen(*loop_, token);
+  listen(*loop_, stop);
   return true;
 }
 

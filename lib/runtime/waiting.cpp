@@ -58,14 +58,4 @@ void remote_target::call() const {
   }
 }
 
-void stop_listener::start(loop_core& loop, const std::stop_token& token) {
-  open(loop);
-  callback_.emplace(token, forward{this});
-}
-
-void stop_listener::end() noexcept {
-  callback_.reset();  // waits for a callback that another thread is in
-  close();
-}
-
 }  // namespace uring6::detail

@@ -21,12 +21,12 @@ namespace uring6::test {
 inline constexpr std::chrono::seconds patience{60};
 
 /// A task that runs in `loop` beside the others, from the loop's next round until it ends or this object goes: then
-/// its frame is destroyed wherever it waits. It has a stop token of its own.
+/// its frame is destroyed wherever it waits. It is stopped by itself.
 class beside {
  public:
   beside(event_loop& loop, task<> body)
-      : loop_(*loop.core()), token_(stop_.get_token()), whole_(follow(std::move(body), *this)) {
-    whole_.handle().promise().inherit_stop(token_);
+      : loop_(*loop.core()), root_(stop_.get_token()), whole_(follow(std::move(body), *this)) {
+    whole_.handle().promise().inherit_stop(root_);
     start_.handle = whole_.handle();
     loop_.make_ready(start_);
   }
@@ -88,7 +88,7 @@ class beside {
 
   detail::loop_core& loop_;
   std::stop_source stop_;
-  std::stop_token token_;
+  detail::stop_root root_;
   detail::ready_node start_;
   ending* joiner_ = nullptr;
   std::exception_ptr error_;

@@ -24,7 +24,7 @@ class visitor final : detail::guest {
  public:
   visitor(event_loop& loop, std::function<task<>()> make) : guest(loop.core()), make_(std::move(make)) {}
 
-  void start() noexcept { enter(detail::never_stopped); }
+  void start() noexcept { enter({}); }
 
   int finishes = 0;
   int failures = 0;

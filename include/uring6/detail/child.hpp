@@ -47,9 +47,9 @@ class child_promise final : public promise_base, public ready_node, public sibli
   void return_void() const noexcept {}
   void unhandled_exception() noexcept { exception = std::current_exception(); }
 
-  void set_owner(child_owner& who, const std::stop_token& token) noexcept {
+  void set_owner(child_owner& who, stop_root& stop) noexcept {
     owner_ = &who;
-    inherit_stop(token);
+    inherit_stop(stop);
   }
 
   std::exception_ptr exception;

@@ -56,9 +56,8 @@ class URING6_EXPORT guest : resident {
   explicit guest(std::shared_ptr<loop_core> loop) noexcept;
   ~guest();
 
-  /// Any thread. The work begins on the loop's thread: at once if that is this one, while it runs the loop. The token
-  /// lives as long as the guest.
-  void enter(const std::stop_token& stop) noexcept;
+  /// Any thread. The work begins on the loop's thread: at once if that is this one, while it runs the loop.
+  void enter(std::stop_token stop) noexcept;
 
   /// Makes the coroutine. An exception out of it is the work's.
   virtual guest_work work() = 0;
@@ -79,7 +78,7 @@ class URING6_EXPORT guest : resident {
   void loop_ends() noexcept final;
 
   std::shared_ptr<loop_core> loop_;
-  const std::stop_token* stop_ = nullptr;
+  stop_root stop_;
   std::coroutine_handle<guest_promise> running_;
 };
 

@@ -67,7 +67,7 @@ class URING6_EXPORT line_waiter : ready_node, waiting_hook, stop_listener, remot
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_token_of(waiting));
+    return suspend(waiting, stop_of(waiting));
   }
 
  protected:
@@ -85,7 +85,7 @@ class URING6_EXPORT line_waiter : ready_node, waiting_hook, stop_listener, remot
   // waiting: in line; served: a permit is kept for it until it resumes.
   enum class state : std::uint8_t { idle, waiting, served };
 
-  bool suspend(std::coroutine_handle<> waiting, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
   bool leave(std::error_code why) noexcept;
   void stop_requested() noexcept override;
   void wake() noexcept override;

@@ -57,11 +57,11 @@ class URING6_EXPORT read_operation {
   explicit read_operation(packet_socket* socket) noexcept : socket_(socket) {}
 
   /// Where to take from at once, or nullptr.
-  receiver* at_hand(const std::stop_token& token) noexcept;
+  receiver* at_hand(stop_root& stop) noexcept;
 
   /// There is nothing at hand. True: the coroutine is suspended, with `briefly` for one turn of the loop; false:
   /// `error_` says why it cannot be.
-  bool wait(std::coroutine_handle<> reader, const std::stop_token& token, bool briefly = false);
+  bool wait(std::coroutine_handle<> reader, stop_root& stop, bool briefly = false);
 
   /// After a suspension: nullptr if `error_` says what ended it.
   receiver* resumed() noexcept;
@@ -78,7 +78,7 @@ class URING6_EXPORT read_from_operation final : public read_operation {
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> reader) {
-    return suspend(reader, stop_token_of(reader));
+    return suspend(reader, stop_of(reader));
   }
 
   result<datagram> await_resume() noexcept {
@@ -91,7 +91,7 @@ class URING6_EXPORT read_from_operation final : public read_operation {
   }
 
  private:
-  bool suspend(std::coroutine_handle<> reader, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> reader, stop_root& stop);
   bool take(receiver& from) noexcept;
   void took(const received_piece& taken) noexcept;
   void finish() noexcept;
@@ -112,12 +112,12 @@ class URING6_EXPORT read_batch_operation final : public read_operation {
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> reader) {
-    return suspend(reader, stop_token_of(reader));
+    return suspend(reader, stop_of(reader));
   }
   result<std::size_t> await_resume() noexcept;
 
  private:
-  bool suspend(std::coroutine_handle<> reader, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> reader, stop_root& stop);
 
   std::span<incoming> messages_;
   std::size_t count_ = 0;
@@ -131,12 +131,12 @@ class URING6_EXPORT receive_operation final : public read_operation {
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> reader) {
-    return suspend(reader, stop_token_of(reader));
+    return suspend(reader, stop_of(reader));
   }
   result<std::size_t> await_resume() noexcept;
 
  private:
-  bool suspend(std::coroutine_handle<> reader, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> reader, stop_root& stop);
 
   datagram_batch* into_;
   std::size_t count_ = 0;
@@ -148,7 +148,7 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> writer) {
-    return suspend(writer, stop_token_of(writer));
+    return suspend(writer, stop_of(writer));
   }
 
  protected:
@@ -168,7 +168,7 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
   friend class sender;
   friend class intrusive_list<write_waiter, waiting_hook>;
 
-  bool suspend(std::coroutine_handle<> writer, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> writer, stop_root& stop);
   void stop_requested() noexcept override;
 
   packet_socket* socket_;

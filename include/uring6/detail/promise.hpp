@@ -1,18 +1,16 @@
-// What every uring6 coroutine carries: who waits for it, and which stop token it inherited.
+// What every uring6 coroutine carries: who waits for it, and by what it is stopped.
 #pragma once
 
 #include <coroutine>
 #include <cstddef>
 #include <memory>
 #include <memory_resource>
-#include <stop_token>
 #include <type_traits>
 
 #include "uring6/detail/frame.hpp"
+#include "uring6/detail/stop_root.hpp"
 
 namespace uring6::detail {
-
-inline const std::stop_token never_stopped{};
 
 class promise_base {
  public:
@@ -35,20 +33,19 @@ class promise_base {
   std::coroutine_handle<> continuation() const noexcept { return continuation_; }
   void set_continuation(std::coroutine_handle<> continuation) noexcept { continuation_ = continuation; }
 
-  /// The token lives in whoever started the tree of tasks (a scope, a timeout, the loop) and outlives them all.
-  const std::stop_token& stop_token() const noexcept { return *stop_; }
-  void inherit_stop(const std::stop_token& token) noexcept { stop_ = &token; }
+  stop_root& stop() const noexcept { return *stop_; }
+  void inherit_stop(stop_root& root) noexcept { stop_ = &root; }
 
  private:
   std::coroutine_handle<> continuation_;
-  const std::stop_token* stop_ = &never_stopped;
+  stop_root* stop_ = &never_stopped;
 };
 
-/// The stop token of a suspended coroutine; coroutines of other libraries have none.
+/// By what a suspended coroutine is stopped; those of other libraries are not.
 template <class Promise>
-const std::stop_token& stop_token_of(std::coroutine_handle<Promise> handle) noexcept {
+stop_root& stop_of(std::coroutine_handle<Promise> handle) noexcept {
   if constexpr (std::is_base_of_v<promise_base, Promise>) {
-    return handle.promise().stop_token();
+    return handle.promise().stop();
   } else {
     return never_stopped;
   }

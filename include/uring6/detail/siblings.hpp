@@ -70,14 +70,14 @@ class URING6_EXPORT siblings : child_owner, ready_node {
   ~siblings() = default;
 
   /// Before the first start. Throws std::logic_error outside of a running loop.
-  void open(const std::stop_token& inherited);
+  void open(stop_root& inherited);
 
   /// Runs `one` until it waits for the first time, or ends.
   void start(child& one, std::size_t index);
 
   /// After the last start. Returns whether there is something to wait for; if so, `waiting` is resumed when
   /// the last sibling has ended.
-  bool wait(std::coroutine_handle<> waiting, const std::stop_token& inherited);
+  bool wait(std::coroutine_handle<> waiting, stop_root& inherited);
 
   /// To be called first in await_resume.
   void close() noexcept { link_.reset(); }
@@ -99,7 +99,7 @@ class URING6_EXPORT siblings : child_owner, ready_node {
   loop_core* loop_ = nullptr;
   std::size_t running_ = 0;
   std::stop_source stop_{std::nostopstate};
-  std::stop_token token_;
+  stop_root root_;
   std::optional<std::stop_callback<relay>> link_;
 };
 

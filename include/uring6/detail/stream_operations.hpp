@@ -35,7 +35,7 @@ class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_token_of(waiting));
+    return suspend(waiting, stop_of(waiting));
   }
 
  protected:
@@ -52,7 +52,7 @@ class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop
   friend class stream_socket;
   friend class intrusive_list<stream_operation, waiting_hook>;
 
-  bool suspend(std::coroutine_handle<> waiting, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
   void prepare(io_uring_sqe& entry) noexcept override;
   void complete(completion what) noexcept override;
   void stop_requested() noexcept override;
@@ -99,7 +99,7 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_token_of(waiting));
+    return suspend(waiting, stop_of(waiting));
   }
   result<tcp_conn> await_resume();
 
@@ -110,7 +110,7 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
   // waiting: in line; served: resumed soon, and a connection is kept for it until then.
   enum class state : std::uint8_t { idle, waiting, served };
 
-  bool suspend(std::coroutine_handle<> waiting, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
   void stop_requested() noexcept override;
 
   accept_queue* queue_;
@@ -129,12 +129,12 @@ class URING6_EXPORT dial_operation {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_token_of(waiting));
+    return suspend(waiting, stop_of(waiting));
   }
   result<tcp_conn> await_resume();
 
  private:
-  bool suspend(std::coroutine_handle<> waiting, const std::stop_token& token);
+  bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
 
   std::unique_ptr<dial_race> race_;
 };

@@ -1,4 +1,4 @@
-// How a suspended coroutine waits: in the ready queue, on a timer, for a stop request. These are the parts
+// How a suspended coroutine waits: in the ready queue, on a timer, for a call of another thread. These are the parts
 // that awaiters are made of; all of them live in the coroutine frame and unlink themselves when it goes.
 #pragma once
 
@@ -6,8 +6,6 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <stop_token>
 
 #include "uring6/detail/intrusive_list.hpp"
 #include "uring6/export.hpp"
@@ -104,35 +102,6 @@ class URING6_EXPORT remote_target {
 
   loop_core* loop_ = nullptr;
   std::uint64_t key_ = 0;
-};
-
-/// Hears of a stop request on the loop's thread, whichever thread made it.
-class URING6_EXPORT stop_listener : remote_target {
- public:
-  /// A token that can never be stopped costs nothing here.
-  void listen(loop_core& loop, const std::stop_token& token) {
-    if (token.stop_possible()) start(loop, token);
-  }
-  void forget() noexcept {
-    if (is_open()) end();
-  }
-
- protected:
-  ~stop_listener() { forget(); }
-  virtual void stop_requested() noexcept = 0;
-
- private:
-  struct forward {
-    const remote_target* to;
-    void operator()() const { to->call(); }
-  };
-
-  void start(loop_core& loop, const std::stop_token& token);
-  void end() noexcept;
-  void called() noexcept final { stop_requested(); }
-  void loop_ends() noexcept final { end(); }
-
-  std::optional<std::stop_callback<forward>> callback_;
 };
 
 }  // namespace uring6::detail

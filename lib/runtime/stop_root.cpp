@@ -1,0 +1,21 @@
+#include "uring6/detail/stop_root.hpp"
+
+namespace uring6::detail {
+
+bool stop_root::start(loop_core& loop) {
+  if (!token_.stop_possible()) return false;
+  open(loop);
+  callback_.emplace(token_, forward{this});
+  return true;
+}
+
+void stop_root::called() noexcept {
+  while (!listeners_.empty()) listeners_.pop_front().stop_requested();
+}
+
+void stop_root::close() noexcept {
+  callback_.reset();  // waits for a callback that another thread is in
+  remote_target::close();
+}
+
+}  // namespace uring6::detail
