@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <stop_token>
 
 #include "uring6/detail/error_slot.hpp"
 #include "uring6/detail/operation.hpp"

@@ -4,7 +4,6 @@
 #include <coroutine>
 #include <cstddef>
 #include <exception>
-#include <stop_token>
 #include <tuple>
 #include <type_traits>
 #include <utility>

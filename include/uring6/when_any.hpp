@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <exception>
 #include <stdexcept>
-#include <stop_token>
 #include <tuple>
 #include <type_traits>
 #include <utility>

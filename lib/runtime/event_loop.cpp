@@ -26,8 +26,7 @@ struct posted_call final : detail::inbox_message {
 
 }  // namespace
 
-event_loop::event_loop(std::shared_ptr<detail::loop_core> core) noexcept
-    : core_(std::move(core)) {}
+event_loop::event_loop(std::shared_ptr<detail::loop_core> core) noexcept : core_(std::move(core)) {}
 
 event_loop::event_loop(const loop_options& options) {
   auto made = detail::loop_core::create(options);

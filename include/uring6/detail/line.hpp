@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <stop_token>
 #include <system_error>
 
 #include "uring6/detail/promise.hpp"

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <stop_token>
 
 #include "uring6/detail/error_slot.hpp"
 #include "uring6/detail/operation.hpp"
