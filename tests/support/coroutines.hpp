@@ -21,7 +21,7 @@ namespace uring6::test {
 inline constexpr std::chrono::seconds patience{60};
 
 /// A task that runs in `loop` beside the others, from the loop's next round until it ends or this object goes: then
-/// its frame is destroyed wherever it waits. It is stopped by itself.
+/// its frame is destroyed wherever it waits. No stop but its own reaches it.
 class beside {
  public:
   beside(event_loop& loop, task<> body)

@@ -6,12 +6,15 @@
 #include <functional>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
+#include <thread>
 #include <utility>
 
 #include "support/coroutines.hpp"
 #include "support/counted.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/timer.hpp"
+#include "uring6/with_timeout.hpp"
 
 using namespace std::chrono_literals;
 using uring6::test::counted;
@@ -24,7 +27,7 @@ class visitor final : detail::guest {
  public:
   visitor(event_loop& loop, std::function<task<>()> make) : guest(loop.core()), make_(std::move(make)) {}
 
-  void start() noexcept { enter({}); }
+  void start(std::stop_token stop = {}) noexcept { enter(std::move(stop)); }
 
   int finishes = 0;
   int failures = 0;
@@ -106,6 +109,22 @@ TEST_CASE("guest: a loop that ends before it turns it away, also one whose task 
     CHECK(each->finishes + each->failures == 0);
   }
   CHECK(counted::alive == 0);
+}
+
+// The loop keeps track of who is to be told while the guest goes: what the guest had of that must be over by then.
+TEST_CASE("guest: a stop of its token ends the work, and after that it may go on another thread", "[threads]") {
+  event_loop loop;
+  std::stop_source source;
+  std::optional<visitor> leaves(std::in_place, loop, sleep_long);
+  test::run(loop, [&]() -> task<> {
+    leaves->start(source.get_token());
+    std::thread([&] { source.request_stop(); }).join();
+    co_await test::until([&] { return leaves->finishes == 1; });
+    std::thread elsewhere([&] { leaves.reset(); });
+    for (int i = 0; i < 100; ++i) (void)co_await with_timeout(1us, sleep_for(1h));
+    elsewhere.join();
+  });
+  CHECK_FALSE(leaves.has_value());
 }
 
 TEST_CASE("guest: a loop that was moved from turns it away") {
