@@ -53,16 +53,12 @@ receiver* read_operation::resumed() noexcept {
   return &from;
 }
 
-inline void read_from_operation::took(const received_piece& taken) noexcept {
+void read_from_operation::take(receiver& from) noexcept {
+  const received_piece taken = from.take({data_, size_});
   size_ = taken.copied;
   head_ = taken.head;
   full_length_ = taken.full_length;
   truncated_ = taken.truncated;
-}
-
-bool read_from_operation::take(receiver& from) noexcept {
-  took(from.take({data_, size_}));
-  return false;
 }
 
 bool read_from_operation::suspend(std::coroutine_handle<> reader, stop_root& stop) {
@@ -71,8 +67,8 @@ bool read_from_operation::suspend(std::coroutine_handle<> reader, stop_root& sto
   receiver* const from = at_hand(stop);
   if (!from) [[unlikely]]
     return wait(reader, stop);
-  if (!from->amid_a_train(size_)) return take(*from);
-  took(from->take_amid(data_));
+  take(*from);
+  from->open_train_of(*socket_);
   return false;
 }
 

@@ -242,6 +242,7 @@ void receiver::pause_if_nobody_reads() noexcept {
 
 void receiver::move_out() noexcept {
   if (!waiting_.empty() || notified_size_ > 0) return;  // its reader is at work
+  this_threads_train.close();
   intrusive_list<buffer> moved;
   while (!backlog_.empty()) {
     buffer& from = backlog_.pop_front();
@@ -260,7 +261,20 @@ void receiver::move_out() noexcept {
 
 // --- the readers' side ---
 
+void receiver::close_train() noexcept {
+  buffer& from = backlog_.front();
+  open_train& train = this_threads_train;
+  const auto taken = static_cast<std::uint32_t>(train.next - from.payload);
+  from.payload = train.next;
+  from.remaining -= taken;
+  counters_.datagrams += taken / train.length;
+  counters_.bytes += taken;
+  loop_.refund(train.left);
+  train = {};
+}
+
 void receiver::wait(read_waiter& reader, std::coroutine_handle<> handle, stop_root& stop) {
+  this_threads_train.close();
   reader.handle = handle;
   if (waiting_.empty() && backlog_size_ > notified_size_) {
     reader.state_ = read_waiter::state::notified;
@@ -305,6 +319,7 @@ void receiver::leave(read_waiter& reader) noexcept {
 }
 
 void receiver::fail_waiting(std::error_code error) noexcept {
+  this_threads_train.close();
   while (!waiting_.empty()) {
     read_waiter& reader = waiting_.front();
     reader.error_ = error;

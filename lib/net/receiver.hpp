@@ -11,12 +11,13 @@
 #include <memory>
 #include <optional>
 
-#include "net/short_copy.hpp"
 #include "runtime/loop_core.hpp"
 #include "uring/buffer_pool.hpp"
 #include "uring6/datagram.hpp"
+#include "uring6/detail/open_train.hpp"
 #include "uring6/detail/packet_operations.hpp"
 #include "uring6/detail/received_piece.hpp"
+#include "uring6/detail/short_copy.hpp"
 
 namespace uring6 {
 class datagram_batch;
@@ -35,7 +36,7 @@ struct receive_counters {
   std::uint64_t malformed = 0;  // completions whose header made no sense
 };
 
-class receiver final : operation, buffer_waiter, buffer_holder {
+class receiver final : operation, buffer_waiter, buffer_holder, train_owner {
  public:
   receiver(loop_core& loop, int fd) noexcept : loop_(loop), fd_(fd) {}
   receiver(const receiver&) = delete;
@@ -62,7 +63,10 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   void fail_waiting(std::error_code error) noexcept;
 
   /// Is there a datagram that nobody else was promised, and may it be taken without a suspension?
-  bool at_hand() noexcept { return backlog_size_ > 0 && notified_size_ == 0 && waiting_.empty() && loop_.spend(); }
+  bool at_hand() noexcept {
+    this_threads_train.close();
+    return backlog_size_ > 0 && notified_size_ == 0 && waiting_.empty() && loop_.spend();
+  }
 
   /// Is the next one short, whole, and not the last of its buffer? Nearly all of a train are.
   bool amid_a_train(std::size_t room) noexcept {
@@ -88,11 +92,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
     buffer& from = backlog_.front();
     const std::uint32_t length = std::min(from.segment, from.remaining);
     const std::size_t copied = std::min<std::size_t>(length, into.size());
-    if (copied >= short_piece && copied <= longest_short) {
-      copy_short(into.data(), from.payload, copied);
-    } else if (copied > 0) {
-      std::memcpy(into.data(), from.payload, copied);
-    }
+    copy_datagram(into.data(), from.payload, copied);
     const std::size_t full_length = std::size_t{length} + from.cut_off;
     ++counters_.datagrams;
     counters_.bytes += full_length;
@@ -100,6 +100,20 @@ class receiver final : operation, buffer_waiter, buffer_holder {
     from.remaining -= length;
     if (from.remaining == 0) consumed(from);
     return {copied, &from.first, full_length, from.first.truncated || copied < length};
+  }
+
+  /// After a read of one that was at hand: the next ones of its train go without all these questions, as many as the
+  /// turn's budget has.
+  void open_train_of(const packet_socket& socket) noexcept {
+    if (backlog_.empty() || backlog_.front().single()) return;
+    buffer& from = backlog_.front();
+    const std::uint32_t whole = (from.remaining - 1) / from.segment;
+    this_threads_train = {.of = &socket,
+                          .owner = this,
+                          .head = &from.first,
+                          .next = from.payload,
+                          .length = from.segment,
+                          .left = loop_.spend(whole)};
   }
 
   /// The next one in line, if there is something left for it.
@@ -126,7 +140,10 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   /// Ends the read, waits for the kernel's last word, drops the backlog and fails everyone with `error`.
   void close(std::error_code error) noexcept;
 
-  const receive_counters& counters() const noexcept { return counters_; }
+  const receive_counters& counters() noexcept {
+    this_threads_train.close();
+    return counters_;
+  }
 
  private:
   // A read that does not stay armed. Empty datagrams end a multishot read, each of them one: while they keep coming,
@@ -154,6 +171,7 @@ class receiver final : operation, buffer_waiter, buffer_holder {
   void buffers_are_back() noexcept override;
   bool starves() const noexcept override { return backlog_.empty() && !waiting_.empty(); }
   void move_out() noexcept override;
+  void close_train() noexcept override;
 
   [[gnu::always_inline]] inline bool read_off(buffer& what, std::uint32_t length, bool bare) noexcept;
   void read_bare(buffer& what, std::uint32_t length) noexcept;

@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "uring/cache.hpp"
+#include "uring6/detail/open_train.hpp"
 
 namespace uring6::detail {
 namespace {
@@ -36,6 +37,7 @@ bool in_range(const loop_options& options) noexcept {
 }  // namespace
 
 constinit thread_local loop_core* running_loop = nullptr;
+constinit thread_local open_train this_threads_train;
 
 loop_core* current_loop() noexcept {
   return running_loop;
@@ -44,10 +46,13 @@ loop_core* current_loop() noexcept {
 class loop_core::adopted {
  public:
   explicit adopted(loop_core& loop) noexcept
-      : loop_(loop), before_(std::exchange(running_loop, &loop)), ran_before_(std::exchange(loop.running_, true)) {}
+      : loop_(loop), before_(std::exchange(running_loop, &loop)), ran_before_(std::exchange(loop.running_, true)) {
+    this_threads_train.close();
+  }
   adopted(const adopted&) = delete;
   adopted& operator=(const adopted&) = delete;
   ~adopted() {
+    this_threads_train.close();
     loop_.running_ = ran_before_;
     running_loop = before_;
   }
@@ -61,7 +66,10 @@ class loop_core::adopted {
 result<std::shared_ptr<loop_core>> loop_core::create(const loop_options& options) {
   if (!in_range(options)) return fail(errc::out_of_range);
   // A child that is forked inside of a coroutine is not inside of the loop any more.
-  static const int forgets = ::pthread_atfork(nullptr, nullptr, [] { running_loop = nullptr; });
+  static const int forgets = ::pthread_atfork(nullptr, nullptr, [] {
+    running_loop = nullptr;
+    this_threads_train = {};
+  });
   if (forgets != 0) return fail_errno(forgets);
   std::shared_ptr<loop_core> made(new loop_core(options));
   auto ring = ring::create({.submission_entries = options.submission_entries,
@@ -147,6 +155,7 @@ bool loop_core::at_rest() const noexcept {
 
 unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& error) {
   ++turns_;
+  this_threads_train.close();
   budget_left_ = options_.budget;
   destroy_buried();
   unsigned busy = run_ready(done);

@@ -2,6 +2,7 @@
 // hold on to. The reaper only marks; coroutines are resumed from one place, run_ready().
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -73,6 +74,14 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
     --budget_left_;
     return true;
   }
+
+  /// The same of up to `many`; returns of how many. What was not needed comes back in the same turn.
+  unsigned spend(unsigned many) noexcept {
+    const unsigned granted = std::min(many, budget_left_);
+    budget_left_ -= granted;
+    return granted;
+  }
+  void refund(unsigned unspent) noexcept { budget_left_ += unspent; }
 
   void flush_before_enter(outbound& what) noexcept {
     if (!what.linked()) outbound_.push_back(what);

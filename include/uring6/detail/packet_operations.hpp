@@ -9,7 +9,9 @@
 
 #include "uring6/datagram.hpp"
 #include "uring6/detail/error_slot.hpp"
+#include "uring6/detail/open_train.hpp"
 #include "uring6/detail/promise.hpp"
+#include "uring6/detail/short_copy.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
@@ -78,7 +80,8 @@ class URING6_EXPORT read_from_operation final : public read_operation {
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> reader) {
-    return suspend(reader, stop_of(reader));
+    stop_root& stop = stop_of(reader);
+    return !take_of_train(stop) && suspend(reader, stop);
   }
 
   result<datagram> await_resume() noexcept {
@@ -91,9 +94,20 @@ class URING6_EXPORT read_from_operation final : public read_operation {
   }
 
  private:
+  /// The next one of the train that is open here, if it is this conn's and fits.
+  bool take_of_train(const stop_root& stop) noexcept {
+    open_train& train = this_threads_train;
+    if (train.left == 0 || train.of != socket_ || train.length > size_ || head_ || stop.stop_requested()) return false;
+    size_ = full_length_ = train.length;
+    copy_datagram(data_, train.next, size_);
+    head_ = train.head;
+    train.next += size_;
+    --train.left;
+    return true;
+  }
+
   bool suspend(std::coroutine_handle<> reader, stop_root& stop);
-  bool take(receiver& from) noexcept;
-  void took(const received_piece& taken) noexcept;
+  void take(receiver& from) noexcept;
   void finish() noexcept;
 
   // First the caller's buffer, then what was received into it. Not a span: written as two words and read as one,

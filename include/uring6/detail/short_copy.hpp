@@ -20,4 +20,13 @@ inline void copy_short(std::byte* into, const std::byte* from, std::size_t lengt
   std::memcpy(into + last, from + last, short_piece);
 }
 
+/// `length` octets, any number.
+inline void copy_datagram(std::byte* into, const std::byte* from, std::size_t length) noexcept {
+  if (length >= short_piece && length <= longest_short) {
+    copy_short(into, from, length);
+  } else if (length > 0) {
+    std::memcpy(into, from, length);
+  }
+}
+
 }  // namespace uring6::detail
