@@ -53,30 +53,29 @@ receiver* read_operation::resumed() noexcept {
   return &from;
 }
 
-void read_from_operation::take(receiver& from) noexcept {
-  const received_piece taken = from.take({data_, size_});
-  size_ = taken.copied;
-  head_ = taken.head;
-  full_length_ = taken.full_length;
-  truncated_ = taken.truncated;
-}
-
 bool read_from_operation::suspend(std::coroutine_handle<> reader, stop_root& stop) {
-  if (head_) [[unlikely]]
+  if (state_ != state::idle) [[unlikely]]
     ready_node::throw_awaited_twice();
+  state_ = state::asked;
+  taken_.head = nullptr;
   receiver* const from = at_hand(stop);
   if (!from) [[unlikely]]
     return wait(reader, stop);
-  take(*from);
+  taken_ = from->take({data_, size_});
   from->open_train_of(*socket_);
   return false;
 }
 
-void read_from_operation::finish() noexcept {
-  if (receiver* const from = resumed()) {
-    take(*from);
-    from->next_one();
+result<datagram> read_from_operation::outcome() noexcept {
+  if (waiter_) {
+    if (receiver* const from = resumed()) {
+      taken_ = from->take({data_, size_});
+      from->next_one();
+    }
   }
+  if (!taken_.head) [[unlikely]]
+    return fail(error_.code());
+  return made({data_, taken_.copied}, *taken_.head, taken_.truncated, taken_.full_length);
 }
 
 bool read_batch_operation::suspend(std::coroutine_handle<> reader, stop_root& stop) {

@@ -11,6 +11,7 @@
 #include "uring6/detail/error_slot.hpp"
 #include "uring6/detail/open_train.hpp"
 #include "uring6/detail/promise.hpp"
+#include "uring6/detail/received_piece.hpp"
 #include "uring6/detail/short_copy.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
@@ -25,7 +26,6 @@ namespace detail {
 class packet_socket;
 class receiver;
 class sender;
-struct received_piece;
 
 /// A coroutine that waits until its conn has a datagram for it. Made only when there is none at hand.
 class URING6_EXPORT read_waiter final : public ready_node, public waiting_hook, stop_listener {
@@ -85,38 +85,42 @@ class URING6_EXPORT read_from_operation final : public read_operation {
   }
 
   result<datagram> await_resume() noexcept {
-    if (waiter_) finish();
-    if (!head_) [[unlikely]]
-      return fail(error_.code());
-    // Member by member, where the caller wants it: a datagram is large enough for every copy to be felt.
-    return result<datagram>(tl::in_place, std::span(data_, size_), head_->control, head_->source, truncated_,
-                            head_->control_truncated, full_length_);
+    if (state_ != state::of_train) return outcome();
+    const open_train& train = this_threads_train;
+    return made({data_, train.length}, *train.head, false, train.length);
   }
 
  private:
+  enum class state : std::uint8_t { idle, of_train, asked };
+
   /// The next one of the train that is open here, if it is this conn's and fits.
   bool take_of_train(const stop_root& stop) noexcept {
     open_train& train = this_threads_train;
-    if (train.left == 0 || train.of != socket_ || train.length > size_ || head_ || stop.stop_requested()) return false;
-    size_ = full_length_ = train.length;
-    copy_datagram(data_, train.next, size_);
-    head_ = train.head;
-    train.next += size_;
+    if (train.left == 0 || train.of != socket_ || train.length > size_ || state_ != state::idle) return false;
+    if (stop.stop_requested()) return false;
+    copy_datagram(data_, train.next, train.length);
+    train.next += train.length;
     --train.left;
+    state_ = state::of_train;
     return true;
   }
 
-  bool suspend(std::coroutine_handle<> reader, stop_root& stop);
-  void take(receiver& from) noexcept;
-  void finish() noexcept;
+  /// Member by member, where the caller wants it: a datagram is large enough for every copy to be felt.
+  static result<datagram> made(std::span<std::byte> payload, const datagram& head, bool truncated,
+                               std::size_t full_length) noexcept {
+    return result<datagram>(tl::in_place, payload, head.control, head.source, truncated, head.control_truncated,
+                            full_length);
+  }
 
-  // First the caller's buffer, then what was received into it. Not a span: written as two words and read as one,
-  // it would wait for the store buffer, which costs as much as all the rest of a read.
+  bool suspend(std::coroutine_handle<> reader, stop_root& stop);
+  result<datagram> outcome() noexcept;
+
+  // The caller's buffer. Not a span: written as two words and read as one, it would wait for the store buffer, which
+  // costs as much as all the rest of a read.
   std::byte* data_;
-  const datagram* head_ = nullptr;
   std::size_t size_;
-  std::size_t full_length_ = 0;
-  bool truncated_ = false;
+  state state_ = state::idle;
+  received_piece taken_;  // once it was asked for; without a head: nothing
 };
 
 class URING6_EXPORT read_batch_operation final : public read_operation {
