@@ -8,7 +8,7 @@ namespace uring6::detail {
 // --- reading ---
 
 void read_waiter::leave() noexcept {
-  socket_.reading().leave(*this);
+  socket_->reading().leave(*this);
 }
 
 // Also of one that is about to be resumed: its datagram stays in the conn, for the next read.
@@ -17,7 +17,7 @@ void read_waiter::stop_requested() noexcept {
   const bool was_waiting = state_ == state::waiting;
   error_ = errc::canceled;
   leave();
-  if (was_waiting && !ready_node::linked()) make_ready(socket_.loop(), *this);
+  if (was_waiting && !ready_node::linked()) make_ready(socket_->loop(), *this);
 }
 
 inline receiver* read_operation::at_hand(stop_root& stop) noexcept {
@@ -27,13 +27,13 @@ inline receiver* read_operation::at_hand(stop_root& stop) noexcept {
 }
 
 bool read_operation::wait(std::coroutine_handle<> reader, stop_root& stop, bool briefly) {
-  if (waiter_ || error_) [[unlikely]]
+  if (waiter_) [[unlikely]]
     ready_node::throw_awaited_twice();
-  error_ = socket_ ? socket_->check_read() : make_error_code(errc::closed);
-  if (!error_ && stop.stop_requested()) error_ = errc::canceled;
-  if (!error_) error_ = socket_->reading().take_error_before_data();
-  if (error_) return false;
-  waiter_.emplace(*socket_);
+  error_slot error = socket_ ? socket_->check_read() : make_error_code(errc::closed);
+  if (!error && stop.stop_requested()) error = errc::canceled;
+  if (!error) error = socket_->reading().take_error_before_data();
+  waiter_.emplace(socket_).error_ = error;
+  if (error) return false;
   socket_->reading().wait(*waiter_, reader, stop);
   // The next round comes after the kernel has been asked.
   if (briefly && !static_cast<ready_node&>(*waiter_).linked()) make_ready(socket_->loop(), *waiter_);
@@ -46,8 +46,7 @@ receiver* read_operation::resumed() noexcept {
     waiter_->leave();
     waiter_->error_ = make_error_code(std::errc::resource_unavailable_try_again);
   }
-  error_ = waiter_->error_;
-  if (error_) return nullptr;
+  if (waiter_->error_) return nullptr;
   receiver& from = socket_->reading();
   from.resumed(*waiter_);
   return &from;
@@ -74,7 +73,7 @@ result<datagram> read_from_operation::outcome() noexcept {
     }
   }
   if (!taken_.head) [[unlikely]]
-    return fail(error_.code());
+    return fail(error());
   return made({data_, taken_.copied}, *taken_.head, taken_.truncated, taken_.full_length);
 }
 
@@ -82,7 +81,7 @@ bool read_batch_operation::suspend(std::coroutine_handle<> reader, stop_root& st
   if (count_ > 0) [[unlikely]]
     ready_node::throw_awaited_twice();
   if (messages_.empty()) {
-    error_ = make_error_code(std::errc::invalid_argument);
+    refuse(make_error_code(std::errc::invalid_argument));
     return false;
   }
   if (receiver* const from = at_hand(stop)) {
@@ -96,7 +95,7 @@ result<std::size_t> read_batch_operation::await_resume() noexcept {
   if (waiter_) {
     if (receiver* const from = resumed()) count_ = from->take_some(messages_);
   }
-  if (error_) return fail(error_.code());
+  if (const auto error = this->error()) return fail(error);
   return count_;
 }
 
@@ -119,7 +118,7 @@ result<std::size_t> receive_operation::await_resume() noexcept {
   if (waiter_) {
     if (receiver* const from = resumed()) count_ = from->lend(*into_);
   }
-  if (error_) return fail(error_.code());
+  if (const auto error = this->error()) return fail(error);
   return count_;
 }
 

@@ -27,10 +27,11 @@ class packet_socket;
 class receiver;
 class sender;
 
-/// A coroutine that waits until its conn has a datagram for it. Made only when there is none at hand.
+/// A coroutine that waits until its conn has a datagram for it, or why it cannot have one. Made only when there is none
+/// at hand.
 class URING6_EXPORT read_waiter final : public ready_node, public waiting_hook, stop_listener {
  public:
-  explicit read_waiter(packet_socket& socket) noexcept : socket_(socket) {}
+  explicit read_waiter(packet_socket* socket) noexcept : socket_(socket) {}
   ~read_waiter() {
     if (state_ != state::idle) leave();
   }
@@ -45,7 +46,7 @@ class URING6_EXPORT read_waiter final : public ready_node, public waiting_hook, 
   void leave() noexcept;
   void stop_requested() noexcept override;
 
-  packet_socket& socket_;
+  packet_socket* socket_;
   error_slot error_;
   state state_ = state::idle;
 };
@@ -62,14 +63,17 @@ class URING6_EXPORT read_operation {
   receiver* at_hand(stop_root& stop) noexcept;
 
   /// There is nothing at hand. True: the coroutine is suspended, with `briefly` for one turn of the loop; false:
-  /// `error_` says why it cannot be.
+  /// `error()` says why it cannot be.
   bool wait(std::coroutine_handle<> reader, stop_root& stop, bool briefly = false);
 
-  /// After a suspension: nullptr if `error_` says what ended it.
+  /// After a suspension: nullptr if `error()` says what ended it.
   receiver* resumed() noexcept;
 
+  /// Nothing is read.
+  void refuse(error_slot why) noexcept { waiter_.emplace(socket_).error_ = why; }
+  std::error_code error() const noexcept { return waiter_ ? waiter_->error_.code() : std::error_code(); }
+
   packet_socket* socket_;
-  error_slot error_;
   std::optional<read_waiter> waiter_;
 };
 
@@ -98,9 +102,11 @@ class URING6_EXPORT read_from_operation final : public read_operation {
     open_train& train = this_threads_train;
     if (train.left == 0 || train.of != socket_ || train.length > size_ || state_ != state::idle) return false;
     if (stop.stop_requested()) return false;
-    copy_datagram(data_, train.next, train.length);
-    train.next += train.length;
+    const std::byte* const next = train.next;
+    const std::size_t length = train.length;
+    train.next += length;
     --train.left;
+    copy_datagram(data_, next, length);
     state_ = state::of_train;
     return true;
   }
