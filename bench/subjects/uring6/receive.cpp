@@ -28,7 +28,7 @@ class read_from : public receiver {
 
  private:
   uring6::task<> work(std::uint64_t total) override {
-    alignas(16) std::array<std::byte, largest_payload> buffer;
+    std::array<std::byte, largest_payload> buffer;
     while (seen_.datagrams < total) {
       const auto got = co_await conn_.read_from(buffer);
       if (!got) throw std::system_error(got.error());
