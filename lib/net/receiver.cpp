@@ -274,7 +274,6 @@ void receiver::close_train() noexcept {
 }
 
 void receiver::wait(read_waiter& reader, std::coroutine_handle<> handle, stop_root& stop) {
-  this_threads_train.close();
   reader.handle = handle;
   if (waiting_.empty() && backlog_size_ > notified_size_) {
     reader.state_ = read_waiter::state::notified;

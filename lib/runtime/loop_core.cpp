@@ -46,9 +46,7 @@ loop_core* current_loop() noexcept {
 class loop_core::adopted {
  public:
   explicit adopted(loop_core& loop) noexcept
-      : loop_(loop), before_(std::exchange(running_loop, &loop)), ran_before_(std::exchange(loop.running_, true)) {
-    this_threads_train.close();
-  }
+      : loop_(loop), before_(std::exchange(running_loop, &loop)), ran_before_(std::exchange(loop.running_, true)) {}
   adopted(const adopted&) = delete;
   adopted& operator=(const adopted&) = delete;
   ~adopted() {

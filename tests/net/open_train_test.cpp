@@ -180,7 +180,7 @@ TEST_CASE("a second reader gets its datagram of a train in its turn") {
   });
 }
 
-TEST_CASE("a train that is open is nobody's on another thread, in another loop or in the child of a fork", "[threads]") {
+TEST_CASE("a train that is open is nobody's on another thread, in another loop, in the child of a fork", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     station s(loop);
@@ -214,6 +214,22 @@ TEST_CASE("a train that is open is nobody's on another thread, in another loop o
   });
 }
 
+TEST_CASE("a run that ends in the midst of a train leaves it to the next one, or to who ends the conn", "[threads]") {
+  event_loop loop;
+  std::optional<station> s(loop);
+  run(loop, [&]() -> task<> { co_await s->read_to(3); });
+  run(loop, [&]() -> task<> { co_await s->read_to(5); });
+  s.reset();
+
+  event_loop other;
+  s.emplace(other);
+  const auto read_four = [&]() -> task<> {
+    for (int i = 0; i < 4; ++i) (void)co_await s->read();
+  };
+  std::thread([&] { other.run(read_four()); }).join();
+  CHECK(s->at.stats().received_datagrams == 4);
+}
+
 TEST_CASE("a train is read within its turn's budget, which others share") {
   constexpr unsigned budget = 8;
   event_loop loop({.budget = budget});
@@ -240,6 +256,14 @@ TEST_CASE("a train is read within its turn's budget, which others share") {
       co_await c.read_to(i);
     }
     CHECK(loop.stats().turns - before <= 2 * 64 / budget + 2);
+
+    // Nor does it go beside the next turn's.
+    station d(loop, 64);
+    co_await d.read_to(0);
+    co_await yield();
+    const std::uint64_t turn = loop.stats().turns;
+    while (loop.stats().turns == turn) co_await d.read_to(d.next);
+    CHECK(d.next - 2 <= budget);
   });
 }
 
