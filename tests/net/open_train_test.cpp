@@ -5,6 +5,7 @@
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
+#include <deque>
 #include <optional>
 #include <thread>
 
@@ -228,6 +229,35 @@ TEST_CASE("a run that ends in the midst of a train leaves it to the next one, or
   };
   std::thread([&] { other.run(read_four()); }).join();
   CHECK(s->at.stats().received_datagrams == 4);
+}
+
+TEST_CASE("a train that is moved out of the pool, for the sake of others, goes on where it was") {
+  event_loop loop({.receive_buffers = 4});
+  run(loop, [&]() -> task<> {
+    std::deque<station> holders;
+    for (int i = 0; i < 4; ++i) {
+      holders.emplace_back(loop);
+      co_await holders.back().read_to(0);
+    }
+    auto starved = open_conn(loop);
+    plain_sender sender(name_of(starved));
+    sender.send("at last");
+    beside reader(loop, [&]() -> task<> {
+      std::array<std::byte, 16> room;
+      const auto got = co_await starved.read_from(room);
+      REQUIRE(got);
+      CHECK(as_text(got->payload) == "at last");
+    });
+    for (station& each : holders) {
+      while (each.next < 19) {
+        co_await each.read_to(each.next);
+        co_await yield();
+      }
+    }
+    REQUIRE(co_await reader.join());
+    CHECK(loop.pools()[1].moved_out > 0);
+    for (station& each : holders) co_await each.read_to(19);
+  });
 }
 
 TEST_CASE("a train is read within its turn's budget, which others share") {
