@@ -256,7 +256,14 @@ TEST_CASE("a train that is moved out of the pool, for the sake of others, goes o
     }
     REQUIRE(co_await reader.join());
     CHECK(loop.pools()[1].moved_out > 0);
-    for (station& each : holders) co_await each.read_to(19);
+    for (station& each : holders) {
+      co_await each.read_to(19);
+      CHECK(each.at.stats().received_datagrams == 20);
+      each.sender.send("behind it");
+      const auto got = co_await each.at.read_from(each.room);
+      REQUIRE(got);
+      CHECK(as_text(got->payload) == "behind it");
+    }
   });
 }
 
