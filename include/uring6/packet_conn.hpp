@@ -101,7 +101,8 @@ class URING6_EXPORT packet_conn {
     return {socket(), payload, control, nullptr};
   }
 
-  /// Sends all the messages; consecutive ones of equal length, destination and control message leave as one train.
+  /// Sends all the messages; consecutive ones of equal length, destination and control message (as far as it is sent)
+  /// leave as one train.
   /// Each message's `error` tells what became of it; one that is refused keeps none of the others back. Returns how
   /// many were sent; if none was, the first error. Any number will do, 0 too, and nothing is allocated. The messages
   /// and their payloads must stay until then.

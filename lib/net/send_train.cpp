@@ -4,24 +4,14 @@
 #include <netinet/udp.h>
 
 #include "ipv6/cmsg.hpp"
-#include "net/same_bytes.hpp"
 #include "net/sender.hpp"
 #include "uring/kernel_abi.hpp"
 
 namespace uring6::detail {
-namespace {
-
-template <class T>
-bool is_same(const T& one, const T& other) noexcept {
-  return same_bytes(one, other) || one == other;
-}
-
-}  // namespace
-
 std::error_code send_train::begin(const endpoint& destination, const control_message& control, bool addressed,
                                   std::size_t limit) noexcept {
   control_length_ = 0;
-  if (encoded_size(control) > 0 || control.next_hop) {
+  if (!tells_nothing(control)) {
     const auto encoded = encode(control, {control_bytes_.data(), max_encoded_size}, family_of(destination.address));
     if (!encoded) return encoded.error();
     control_length_ = *encoded;
@@ -49,8 +39,10 @@ std::size_t send_train::append(std::span<outgoing> messages, bool addressed, wri
   } else if (!accepts(message->payload, addressed ? message->destination : destination_, message->control)) {
     return 0;
   }
-  const auto rides_along = [addressed](const outgoing& one, const outgoing& before) {
-    return (!addressed || one.destination == before.destination) && is_same(one.control, before.control);
+  const bool plain = control_length_ == 0;
+  const auto rides_along = [addressed, plain](const outgoing& one, const outgoing& before) {
+    if (addressed && !(one.destination == before.destination)) return false;
+    return plain ? tells_nothing(one.control) : tells_the_same(one.control, before.control);
   };
   outgoing* const end = message + most;
   iovec* last = last_piece();

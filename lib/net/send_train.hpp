@@ -14,6 +14,7 @@
 #include <span>
 
 #include "net/send_slab.hpp"
+#include "net/told_control.hpp"
 #include "uring6/control_message.hpp"
 #include "uring6/datagram.hpp"
 #include "uring6/detail/operation.hpp"
@@ -65,11 +66,12 @@ class send_train final : public operation, public train_hook {
   std::error_code begin(const endpoint& destination, const control_message& control, bool addressed,
                         std::size_t limit) noexcept;
 
-  /// May this one ride along? Equal destination and control, equal length or, as the last one, shorter.
+  /// May this one ride along? Equal destination, control that tells the kernel the same, equal length or, as the last
+  /// one, shorter.
   bool accepts(std::span<const std::byte> payload, const endpoint& destination,
                const control_message& control) const noexcept {
     return datagrams_ < limit_ && !complete_ && !payload.empty() && payload.size() <= segment_ &&
-           bytes_ + payload.size() <= room_ && destination == destination_ && control == control_;
+           bytes_ + payload.size() <= room_ && destination == destination_ && tells_the_same(control, control_);
   }
 
   /// As many of the writer's messages, from the first on, as may ride along; `addressed` tells whether they name
