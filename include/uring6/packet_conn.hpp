@@ -102,10 +102,9 @@ class URING6_EXPORT packet_conn {
   }
 
   /// Sends all the messages; consecutive ones of equal length, destination and control message (as far as it is sent)
-  /// leave as one train.
-  /// Each message's `error` tells what became of it; one that is refused keeps none of the others back. Returns how
-  /// many were sent; if none was, the first error. Any number will do, 0 too, and nothing is allocated. The messages
-  /// and their payloads must stay until then.
+  /// leave as one train. Each message's `error` tells what became of it; one that is refused keeps none of the others
+  /// back. Returns how many were sent; if none was, the first error. Any number will do, 0 too, and nothing is
+  /// allocated. The messages and their payloads must stay until then.
   ///
   /// With `write_flags::dont_wait` a message for which the socket has no room ends with
   /// `std::errc::resource_unavailable_try_again`; those behind it are tried, too. Go: WriteBatch, which ends at the

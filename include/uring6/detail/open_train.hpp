@@ -23,9 +23,9 @@ struct train_owner {
   ~train_owner() = default;
 };
 
-/// A thread has one at most, and only while it runs a loop. It is opened by a read that might have taken all of it,
-/// and closed by whatever could change that (another way of reading, somebody who waits, a deadline, the end of the
-/// conn, of the turn or of the run): so whoever finds his conn here need not ask for any of these.
+/// A thread has one at most, and only while it runs a loop. A read that might have taken all of it opens it. Whatever
+/// could change that closes it first: another way of reading, somebody who waits, a deadline, the end of the conn, of
+/// the turn or of the run. So a read that finds its conn here need not ask for any of these.
 struct open_train {
   const packet_socket* of = nullptr;  // no conn: there is none
   train_owner* owner = nullptr;
