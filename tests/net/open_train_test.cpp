@@ -275,7 +275,10 @@ TEST_CASE("a train is read within its turn's budget, which others share") {
     std::uint64_t turns_of_others = 0;
     bool over = false;
     beside other(loop, [&]() -> task<> {
-      for (; !over; ++turns_of_others) co_await yield();
+      while (!over) {
+        ++turns_of_others;
+        co_await yield();
+      }
     });
     co_await a.read_to(63);
     over = true;
