@@ -8,6 +8,7 @@
 #include "uring/kernel_abi.hpp"
 
 namespace uring6::detail {
+
 std::error_code send_train::begin(const endpoint& destination, const control_message& control, bool addressed,
                                   std::size_t limit) noexcept {
   control_length_ = 0;

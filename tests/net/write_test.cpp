@@ -2,7 +2,6 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -200,36 +199,6 @@ TEST_CASE("messages that are equal go together, whatever their memory has held b
     CHECK(*sent == 30);
     CHECK(from.stats().sent_trains == 1);
     co_await read_all(to, 30);
-  });
-}
-
-TEST_CASE("what a control message says of a received datagram keeps no other from its train") {
-  event_loop loop;
-  run(loop, [&]() -> task<> {
-    auto from = open_conn(loop);
-    auto to = open_conn(loop);
-    REQUIRE(to.set_control_message(all_control, true));
-    for (const std::optional<int> hop_limit : {std::optional<int>(), std::optional(7)}) {
-      const auto trains = from.stats().sent_trains;
-      std::vector<outgoing> batch;
-      for (unsigned i = 0; i < 30; ++i) {
-        control_message control{.hop_limit = hop_limit};
-        if (i % 3 == 0) control.received_at.emplace(std::chrono::nanoseconds(i));
-        if (i % 3 == 1) control.path_mtu = 1280 + i;
-        if (i % 3 == 2) control.destination = ip_address::loopback();
-        batch.push_back({as_payload("same"), control, name_of(to), {}});
-      }
-      const auto sent = co_await from.write_batch(batch);
-      REQUIRE(sent == 30);
-      CHECK(from.stats().sent_trains == trains + 1);
-      std::array<std::byte, 16> buffer;
-      for (int i = 0; i < 30; ++i) {
-        const auto got = co_await to.read_from(buffer);
-        REQUIRE(got);
-        CHECK(as_text(got->payload) == "same");
-        CHECK(got->control.hop_limit == hop_limit.value_or(64));
-      }
-    }
   });
 }
 
