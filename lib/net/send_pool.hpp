@@ -1,10 +1,12 @@
-// What all the senders of a loop share: trains and slab blocks, made on demand up to a bound, last used first.
+// What all the senders of a loop share: trains and slab blocks, made on demand up to a bound, last used first; and the
+// list of those that leave together, which is empty between two turns.
 #pragma once
 
 #include <array>
 #include <memory>
 #include <vector>
 
+#include "net/send_convoy.hpp"
 #include "net/send_train.hpp"
 #include "runtime/loop_core.hpp"
 
@@ -19,6 +21,8 @@ class send_pool {
   /// what it gets back itself, and none need be told what the others give back.
   send_train* take_train(bool has_none);
   void give_back(send_train& train) noexcept { free_trains_.push_back(&train); }
+
+  send_convoy& convoy() noexcept { return convoy_; }
 
   /// nullptr when all are in use.
   slab_block* take_block();
@@ -35,6 +39,7 @@ class send_pool {
   std::vector<send_train*> free_trains_;
   std::vector<std::unique_ptr<slab_block>> blocks_;
   std::vector<slab_block*> free_blocks_;
+  send_convoy convoy_;
 };
 
 }  // namespace uring6::detail

@@ -148,12 +148,7 @@ void send_train::prepare_alone(io_uring_sqe& entry) noexcept {
   }
 }
 
-void send_train::prepare(io_uring_sqe& entry) noexcept {
-  if (datagrams_ == 1 && control_length_ == 0 && !zero_copy) {
-    prepare_alone(entry);
-    if (!may_park) entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
-    return;
-  }
+void send_train::describe(msghdr& header) noexcept {
   std::size_t control_length = control_length_;
   // Only where it says something: some paths get the checksum of a train of one wrong.
   if (datagrams_ > 1) {
@@ -161,13 +156,22 @@ void send_train::prepare(io_uring_sqe& entry) noexcept {
     rest.append(IPPROTO_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(segment_));
     control_length += rest.size();
   }
-  header_ = {.msg_name = name_length_ ? &name_ : nullptr,
-             .msg_namelen = name_length_,
-             .msg_iov = pieces().data(),
-             .msg_iovlen = vectors_,
-             .msg_control = control_length ? control_bytes_.data() : nullptr,
-             .msg_controllen = control_length,
-             .msg_flags = 0};
+  header = {.msg_name = name_length_ ? &name_ : nullptr,
+            .msg_namelen = name_length_,
+            .msg_iov = pieces().data(),
+            .msg_iovlen = vectors_,
+            .msg_control = control_length ? control_bytes_.data() : nullptr,
+            .msg_controllen = control_length,
+            .msg_flags = 0};
+}
+
+void send_train::prepare(io_uring_sqe& entry) noexcept {
+  if (datagrams_ == 1 && control_length_ == 0 && !zero_copy) {
+    prepare_alone(entry);
+    if (!may_park) entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
+    return;
+  }
+  describe(header_);
   if (zero_copy) {
     // It never parks: there are kernels that lose the control message of one that is tried again (before 6.10).
     answered_ = copied_ = false;

@@ -115,6 +115,9 @@ class send_train final : public operation, public train_hook {
   bool answered() const noexcept { return answered_; }  // the result has come
   bool copied() const noexcept { return copied_; }      // the notification says that the kernel has copied after all
 
+  /// As sendmsg(2) takes it. What it refers to belongs to the train.
+  void describe(msghdr& header) noexcept;
+
   void prepare(io_uring_sqe& entry) noexcept override;
   void complete(completion what) noexcept override;
 

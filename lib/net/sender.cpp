@@ -11,8 +11,8 @@ namespace uring6::detail {
 namespace {
 
 constexpr std::size_t most_refusing_routes = 64;
-constexpr std::size_t most_held = 64;   // trains of one conn, of the pool's 512
-constexpr std::size_t most_blocks = 8;  // of the slab's 64
+constexpr std::size_t most_held = send_convoy::most;  // trains of one conn, of the pool's 512
+constexpr std::size_t most_blocks = 8;                // of the slab's 64
 
 // EIO: no checksum offload (before 6.11), IPsec. EINVAL, EMSGSIZE: a segment longer than the path takes whole.
 bool refuses_trains(int result) noexcept {
@@ -241,16 +241,49 @@ void sender::depart(send_train& train) noexcept {
     train.zero_copy = true;
     ++parked_;
   }
-  launch(train);
+  departing_.push_back(train);
 }
 
 void sender::launch(send_train& train) noexcept {
+  flying_.push_back(train);
+  if (gathers_) {
+    // A connected socket tells an answer of the network once, and sendmmsg keeps it to itself behind others that went.
+    if (train.quiet() && train.addressed()) {
+      pool_->convoy().add(train);
+      return;
+    }
+    leave_together();  // none overtakes another
+  }
+  leave_by_ring(train);
+}
+
+void sender::leave_by_ring(send_train& train) noexcept {
   // A quiet operation ends without a completion to wake up for: somebody may wait for it, or the rest of the train.
   if (train.quiet() && (train.parts().front().owner || !departed_.empty() || train.refused > 0)) {
     loop_.expect_progress();
   }
-  flying_.push_back(train);
   loop_.ring().queue(train);
+}
+
+// From the first one on that the socket's buffer has no room for, by the ring, which waits for room.
+void sender::leave_together() noexcept {
+  gathers_ = false;
+  send_convoy& convoy = pool_->convoy();
+  bool room = convoy.is_worth_it();
+  while (room && !convoy.empty()) {
+    const int went = convoy.send(fd_);
+    room = went != -EAGAIN;
+    for (int left = room ? std::max(went, 1) : 0; left > 0; --left) {
+      send_train& train = convoy.first();
+      convoy.take_first();
+      finished(train, std::min(went, 0));
+    }
+  }
+  while (!convoy.empty()) {
+    send_train& train = convoy.first();
+    convoy.take_first();
+    leave_by_ring(train);
+  }
 }
 
 void sender::retire(send_train& train) noexcept {
@@ -267,7 +300,8 @@ void sender::retire(send_train& train) noexcept {
 }
 
 void sender::flush() noexcept {
-  if (open_) depart(*std::exchange(open_, nullptr));
+  // What is on its way by the ring is not overtaken, and the child of a fork sends nothing.
+  gathers_ = flying_.empty() && !loop_.check_thread();
   while (!unsent_.empty()) {
     send_train& train = unsent_.pop_front();
     if (train.is_over()) {
@@ -277,12 +311,15 @@ void sender::flush() noexcept {
       launch(train);
     }
   }
+  if (open_) depart(*std::exchange(open_, nullptr));
   if (options_.coalesce) {
     while (!writers_.empty() && fill_slab(writers_.front())) all_taken(writers_.front());
     if (open_) depart(*std::exchange(open_, nullptr));
   }
   build_trains();  // of one that writes ahead: what the slab has no room for
+  while (!departing_.empty()) launch(departing_.pop_front());
   refuse_impatient();
+  leave_together();
 }
 
 void sender::all_taken(write_waiter& writer) noexcept {

@@ -80,7 +80,9 @@ class sender final : outbound {
 
   void flush() noexcept override;
   void hurry() noexcept;
-  bool has_unsent() const noexcept { return open_ || !flying_.empty() || !unsent_.empty(); }
+  bool has_unsent() const noexcept {
+    return open_ || !departing_.empty() || !flying_.empty() || !unsent_.empty();
+  }
   std::error_code take_error() noexcept { return std::exchange(late_error_, {}); }
   const endpoint& destination_of(const outgoing& message, bool addressed) const noexcept {
     return addressed ? message.destination : options_.peer;
@@ -94,6 +96,8 @@ class sender final : outbound {
   void remember_refusal(const ip_address& route, std::size_t from) noexcept;
   void depart(send_train& train) noexcept;
   void launch(send_train& train) noexcept;
+  void leave_by_ring(send_train& train) noexcept;
+  void leave_together() noexcept;
   static bool gave_up(const send_train::part& part) noexcept;
   bool copy_instead(send_train& train, int& outcome) noexcept;
   void retire(send_train& train) noexcept;
@@ -115,13 +119,15 @@ class sender final : outbound {
   intrusive_list<write_waiter, waiting_hook> writers_;   // have something that no train has taken
   intrusive_list<write_waiter, waiting_hook> departed_;  // wait for trains only
   intrusive_list<send_train, train_hook> flying_;
-  intrusive_list<send_train, train_hook> unsent_;  // to depart again
+  intrusive_list<send_train, train_hook> unsent_;     // to depart again
+  intrusive_list<send_train, train_hook> departing_;  // complete
   send_train* open_ = nullptr;                     // the train that writes ahead join
   slab_block* block_ = nullptr;                    // the last one taken, as long as trains are in it
   std::size_t blocks_ = 0;                         // taken from the pool
   std::vector<refusal> refusing_;
   std::unique_ptr<zero_copy_choice> zero_copy_;  // nullptr: everything is copied
   receiver* path_mtu_reader_ = nullptr;
+  bool gathers_ = false;        // trains that are launched now leave together, unless they are few
   std::error_code late_error_;  // the first of a write ahead since it was last asked for
   std::size_t held_ = 0;        // trains taken from the pool
   std::size_t parked_ = 0;      // of these, those that wait for room in the socket, or for

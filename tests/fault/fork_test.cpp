@@ -123,6 +123,29 @@ TEST_CASE("fork: the child may close the conn, give buffers back and destroy the
         }) == "gone");
 }
 
+TEST_CASE("fork: what was written ahead is sent by the parent, and not by a child that closes the conn, too") {
+  constexpr std::uint64_t count = 20;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop);
+    auto from = open_conn(loop, {.send_offload = false, .coalesce_writes = true});
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const numbered number(i);
+      const auto written = co_await from.write_to(number, name_of(to));
+      REQUIRE(written);
+    }
+    CHECK(in_child([&] { return from.close().has_value() ? "closed" : "not closed"; }) == "closed");
+    std::array<std::byte, 16> buffer;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto got = co_await to.read_from(buffer);
+      REQUIRE(got);
+      CHECK(number_in(got->payload) == i);
+    }
+    co_await yield();
+    CHECK(to.stats().received_datagrams == count);
+  });
+}
+
 TEST_CASE("fork: the child has loops of its own, also inside of the parent's task") {
   CHECK(in_the_middle([](event_loop&, packet_conn& at, datagram_batch&) {
           event_loop own;

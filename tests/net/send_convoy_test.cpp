@@ -1,0 +1,144 @@
+// Datagrams to many destinations: one system call takes them all, and each has its own result.
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <vector>
+
+#include "net/send_convoy.hpp"
+#include "support/conns.hpp"
+#include "support/coroutines.hpp"
+#include "uring6/scope.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+
+constexpr std::size_t enough = detail::send_convoy::enough;
+
+struct many_conns {
+  explicit many_conns(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) conns.push_back(open_conn(loop));
+    for (std::uint64_t i = 0; i < count; ++i) numbers.emplace_back(i);
+  }
+
+  /// One datagram for each, with its number.
+  std::vector<outgoing> batch() const {
+    std::vector<outgoing> all;
+    for (std::size_t i = 0; i < conns.size(); ++i) all.push_back({numbers[i], {}, name_of(conns[i]), {}});
+    return all;
+  }
+
+  std::uint64_t handed_to_ring() const { return loop.stats().submissions; }
+
+  event_loop loop;
+  packet_conn from = open_conn(loop);
+  std::vector<packet_conn> conns;
+  std::vector<numbered> numbers;
+};
+
+task<> expect_number(packet_conn& at, std::uint64_t number) {
+  std::array<std::byte, 16> buffer;
+  const auto got = co_await at.read_from(buffer);
+  REQUIRE(got);
+  CHECK(number_in(got->payload) == number);
+}
+
+TEST_CASE("many destinations: one system call sends to them, the ring to a few") {
+  for (const std::size_t count : {enough - 1, enough, detail::send_convoy::most}) {
+    CAPTURE(count);
+    many_conns to(count);
+    run(to.loop, [&]() -> task<> {
+      auto batch = to.batch();
+      const auto before = to.handed_to_ring();
+      const auto sent = co_await to.from.write_batch(batch);
+      CHECK(to.handed_to_ring() - before == (count < enough ? count : 0));
+      REQUIRE(sent);
+      CHECK(*sent == count);
+      for (std::size_t i = 0; i < count; ++i) co_await expect_number(to.conns[i], i);
+    });
+    CHECK(to.from.stats().sent_datagrams == count);
+    CHECK(to.from.stats().sent_bytes == 8 * count);
+  }
+}
+
+TEST_CASE("many destinations: a batch longer than one call takes goes whole, each one's datagrams in order") {
+  constexpr std::size_t rounds = 20;
+  many_conns to(enough);
+  run(to.loop, [&]() -> task<> {
+    std::vector<numbered> numbers;
+    for (std::uint64_t i = 0; i < rounds * enough; ++i) numbers.emplace_back(i / enough);
+    std::vector<outgoing> batch;
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      batch.push_back({numbers[i], {}, name_of(to.conns[i % enough]), {}});
+    }
+    const auto before = to.handed_to_ring();
+    const auto sent = co_await to.from.write_batch(batch);
+    CHECK(to.handed_to_ring() == before);
+    REQUIRE(sent);
+    CHECK(*sent == batch.size());
+    for (auto& conn : to.conns) {
+      for (std::uint64_t round = 0; round < rounds; ++round) co_await expect_number(conn, round);
+    }
+  });
+}
+
+TEST_CASE("many destinations: what is refused has its own error, and nobody else's datagram has it") {
+  constexpr std::size_t count = 2 * enough;
+  many_conns to(count);
+  run(to.loop, [&]() -> task<> {
+    auto batch = to.batch();
+    for (const std::size_t bad : {std::size_t{0}, std::size_t{5}, std::size_t{6}, count - 1}) {
+      batch[bad].destination.port = 0;  // EINVAL
+    }
+    const auto sent = co_await to.from.write_batch(batch);
+    REQUIRE(sent);
+    CHECK(*sent == count - 4);
+    for (std::size_t i = 0; i < count; ++i) {
+      CAPTURE(i);
+      if (batch[i].destination.port == 0) {
+        CHECK(batch[i].error == std::errc::invalid_argument);
+      } else {
+        CHECK_FALSE(batch[i].error);
+        co_await expect_number(to.conns[i], i);
+      }
+    }
+  });
+  CHECK(to.from.stats().sent_datagrams == count - 4);
+  CHECK(to.from.stats().failed_datagrams == 4);
+}
+
+TEST_CASE("many destinations: single writes of one turn go together as well") {
+  many_conns to(enough);
+  run(to.loop, [&]() -> task<> {
+    const auto before = to.handed_to_ring();
+    scope all;
+    for (std::size_t i = 0; i < enough; ++i) {
+      all.spawn([](many_conns& here, std::size_t which) -> task<> {
+        const auto sent = co_await here.from.write_to(here.numbers[which], name_of(here.conns[which]));
+        CHECK(sent);
+      }(to, i));
+    }
+    co_await all.join();
+    CHECK(to.handed_to_ring() == before);
+    for (std::size_t i = 0; i < enough; ++i) co_await expect_number(to.conns[i], i);
+  });
+}
+
+TEST_CASE("many destinations: written ahead, too") {
+  many_conns to(enough);
+  auto ahead = open_conn(to.loop, {.coalesce_writes = true});
+  run(to.loop, [&]() -> task<> {
+    const auto before = to.handed_to_ring();
+    for (std::size_t i = 0; i < enough; ++i) {
+      const auto sent = co_await ahead.write_to(to.numbers[i], name_of(to.conns[i]));
+      CHECK(sent);
+    }
+    const auto flushed = co_await ahead.flush();
+    CHECK(flushed);
+    CHECK(to.handed_to_ring() == before);
+    for (std::size_t i = 0; i < enough; ++i) co_await expect_number(to.conns[i], i);
+  });
+}
+
+}  // namespace
