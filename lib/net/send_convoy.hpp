@@ -1,8 +1,9 @@
-// Trains of one socket that leave together, by one sendmmsg(2). Datagrams to many destinations are a train each, and
-// what the ring does for each of its entries is more than a system call for all of them costs.
+// What leaves one socket together, by one sendmmsg(2): trains, and datagrams of their own. To many destinations that is
+// faster than by the ring, which does more for each of its entries than one call for all of them costs.
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <array>
 #include <cerrno>
@@ -15,35 +16,56 @@ namespace uring6::detail {
 class send_convoy {
  public:
   static constexpr std::size_t most = 64;
-  static constexpr std::size_t enough = 8;  // from here on it is faster than the ring
+  static constexpr std::size_t enough = 8;  // from here on it is the faster way
+
+  struct member {
+    send_train* train;
+    // A datagram that goes without: the train is there, and is loaded only if it has to go by the ring.
+    outgoing* message = nullptr;
+    write_waiter* writer = nullptr;
+  };
 
   bool empty() const noexcept { return count_ == 0; }
   bool is_worth_it() const noexcept { return count_ >= enough; }
 
   void add(send_train& train) noexcept {
-    train.describe(messages_[count_].msg_hdr);
-    trains_[count_++] = &train;
+    train.describe(headers_[count_].msg_hdr);
+    members_[count_++] = {&train};
   }
 
-  send_train& first() const noexcept { return *trains_[gone_]; }
+  void add(outgoing& message, write_waiter& writer, send_train& reserve) noexcept {
+    names_[count_] = message.destination.to_sockaddr();
+    pieces_[count_] = {const_cast<std::byte*>(message.payload.data()), message.payload.size()};
+    headers_[count_].msg_hdr = {.msg_name = &names_[count_],
+                                .msg_namelen = sizeof names_[count_],
+                                .msg_iov = &pieces_[count_],
+                                .msg_iovlen = 1,
+                                .msg_control = nullptr,
+                                .msg_controllen = 0,
+                                .msg_flags = 0};
+    members_[count_++] = {&reserve, &message, &writer};
+  }
 
-  /// The first train is somebody else's now.
-  void take_first() noexcept {
+  member take_first() noexcept {
+    const member first = members_[gone_];
     if (++gone_ == count_) count_ = gone_ = 0;
+    return first;
   }
 
   /// Sends as many as go without waiting. Returns how many went, or the negative errno of the first one. Of one that
   /// fails behind others nothing is said: it is the first of the next call.
   int send(int fd) noexcept {
-    const int went = ::sendmmsg(fd, &messages_[gone_], static_cast<unsigned>(count_ - gone_), MSG_DONTWAIT);
+    const int went = ::sendmmsg(fd, &headers_[gone_], static_cast<unsigned>(count_ - gone_), MSG_DONTWAIT);
     return went > 0 ? went : -errno;
   }
 
  private:
   std::size_t count_ = 0;
   std::size_t gone_ = 0;
-  std::array<mmsghdr, most> messages_{};
-  std::array<send_train*, most> trains_{};
+  std::array<mmsghdr, most> headers_{};
+  std::array<sockaddr_in6, most> names_{};
+  std::array<iovec, most> pieces_{};
+  std::array<member, most> members_{};
 };
 
 }  // namespace uring6::detail

@@ -245,16 +245,16 @@ void sender::depart(send_train& train) noexcept {
 }
 
 void sender::launch(send_train& train) noexcept {
-  flying_.push_back(train);
   if (gathers_) {
     // A connected socket tells an answer of the network once, and sendmmsg keeps it to itself behind others that went.
-    if (train.quiet() && train.addressed()) {
-      pool_->convoy().add(train);
-      return;
-    }
+    if (train.quiet() && train.addressed()) return pool_->convoy().add(train);
     leave_together();  // none overtakes another
   }
   leave_by_ring(train);
+}
+
+void sender::launch_departing() noexcept {
+  while (!departing_.empty()) launch(departing_.pop_front());
 }
 
 void sender::leave_by_ring(send_train& train) noexcept {
@@ -262,6 +262,7 @@ void sender::leave_by_ring(send_train& train) noexcept {
   if (train.quiet() && (train.parts().front().owner || !departed_.empty() || train.refused > 0)) {
     loop_.expect_progress();
   }
+  flying_.push_back(train);
   loop_.ring().queue(train);
 }
 
@@ -273,17 +274,32 @@ void sender::leave_together() noexcept {
   while (room && !convoy.empty()) {
     const int went = convoy.send(fd_);
     room = went != -EAGAIN;
-    for (int left = room ? std::max(went, 1) : 0; left > 0; --left) {
-      send_train& train = convoy.first();
-      convoy.take_first();
-      finished(train, std::min(went, 0));
-    }
+    for (int left = room ? std::max(went, 1) : 0; left > 0; --left) arrive(convoy.take_first(), std::min(went, 0));
+    go_on();
   }
   while (!convoy.empty()) {
-    send_train& train = convoy.first();
-    convoy.take_first();
-    leave_by_ring(train);
+    const auto [train, message, writer] = convoy.take_first();
+    if (message) {
+      train->begin(message->destination, message->control, true, 1);
+      train->append({message, 1}, true, *writer);
+    }
+    leave_by_ring(*train);
   }
+}
+
+void sender::arrive(const send_convoy::member& from, int outcome) noexcept {
+  const auto [train, message, writer] = from;
+  if (!message) return finished(*train, outcome);
+  give_back(*train);
+  if (outcome < 0) {
+    if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->look_again();
+    account({nullptr, message, writer, 1, 0}, reason_of(outcome, message->destination));
+    return;
+  }
+  ++counters_.datagrams;
+  counters_.bytes += message->payload.size();
+  ++writer->sent_;
+  if (--writer->in_flight_ == 0) settle(*writer);
 }
 
 void sender::retire(send_train& train) noexcept {
@@ -293,6 +309,11 @@ void sender::retire(send_train& train) noexcept {
     pool_->give_back(*block);
   }
   give_back(train);
+  go_on();
+}
+
+// With what came back.
+void sender::go_on() noexcept {
   if (!writers_.empty()) hurry();
   if (!has_unsent()) {
     departed_.for_each([this](write_waiter& each) { settle(each); });
@@ -316,8 +337,8 @@ void sender::flush() noexcept {
     while (!writers_.empty() && fill_slab(writers_.front())) all_taken(writers_.front());
     if (open_) depart(*std::exchange(open_, nullptr));
   }
+  launch_departing();
   build_trains();  // of one that writes ahead: what the slab has no room for
-  while (!departing_.empty()) launch(departing_.pop_front());
   refuse_impatient();
   leave_together();
 }
@@ -337,6 +358,12 @@ void sender::refuse_impatient() noexcept {
   });
 }
 
+// The next one goes elsewhere, so it would be a train by itself, and there is nothing to tell the kernel.
+bool sender::goes_alone(std::span<const outgoing> messages, bool addressed) const noexcept {
+  return gathers_ && !zero_copy_ && addressed && messages.size() > 1 &&
+         !(messages[0].destination == messages[1].destination) && tells_nothing(messages[0].control);
+}
+
 void sender::build_trains() noexcept {
   send_train* train = nullptr;
   while (!writers_.empty()) {
@@ -350,20 +377,33 @@ void sender::build_trains() noexcept {
       train = take_train();
       if (!train) return;  // it comes again when one is free
       outgoing& message = rest.front();
-      if (const auto error = start(*train, destination_of(message, writer.addressed_), message, writer.addressed_)) {
-        give_back(*std::exchange(train, nullptr));
+      const endpoint& to = destination_of(message, writer.addressed_);
+      const bool alone = goes_alone(rest, writer.addressed_);
+      const auto error = alone ? refusal_of(message, to) : start(*train, to, message, writer.addressed_);
+      if (error || alone) {
         ++writer.next_;
         ++writer.in_flight_;
-        account({nullptr, &message, &writer, 1, 0}, error);
+        if (error) {
+          give_back(*train);
+          account({nullptr, &message, &writer, 1, 0}, error);
+        } else {
+          if (message.error) message.error.clear();
+          pool_->convoy().add(message, writer, *train);
+        }
+        train = nullptr;
         continue;
       }
     }
     const std::size_t aboard = train->append(rest, writer.addressed_, writer);
     writer.next_ += aboard;
     writer.in_flight_ += aboard;
-    if (aboard < rest.size()) depart(*std::exchange(train, nullptr));
+    if (aboard == rest.size()) continue;
+    depart(*std::exchange(train, nullptr));
+    launch_departing();
   }
-  if (train) depart(*train);
+  if (!train) return;
+  depart(*train);
+  launch_departing();
 }
 
 // --- writing ahead ---

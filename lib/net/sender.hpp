@@ -80,9 +80,7 @@ class sender final : outbound {
 
   void flush() noexcept override;
   void hurry() noexcept;
-  bool has_unsent() const noexcept {
-    return open_ || !departing_.empty() || !flying_.empty() || !unsent_.empty();
-  }
+  bool has_unsent() const noexcept { return held_ > 0; }
   std::error_code take_error() noexcept { return std::exchange(late_error_, {}); }
   const endpoint& destination_of(const outgoing& message, bool addressed) const noexcept {
     return addressed ? message.destination : options_.peer;
@@ -96,11 +94,15 @@ class sender final : outbound {
   void remember_refusal(const ip_address& route, std::size_t from) noexcept;
   void depart(send_train& train) noexcept;
   void launch(send_train& train) noexcept;
+  void launch_departing() noexcept;
   void leave_by_ring(send_train& train) noexcept;
   void leave_together() noexcept;
+  bool goes_alone(std::span<const outgoing> messages, bool addressed) const noexcept;
+  void arrive(const send_convoy::member& from, int outcome) noexcept;
   static bool gave_up(const send_train::part& part) noexcept;
   bool copy_instead(send_train& train, int& outcome) noexcept;
   void retire(send_train& train) noexcept;
+  void go_on() noexcept;
   void account(const send_train::part& part, std::error_code error) noexcept;
   void settle(write_waiter& writer) noexcept;
   send_train* take_train() noexcept;
