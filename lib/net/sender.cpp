@@ -358,10 +358,14 @@ void sender::refuse_impatient() noexcept {
   });
 }
 
-// The next one goes elsewhere, so it would be a train by itself, and there is nothing to tell the kernel.
-bool sender::goes_alone(std::span<const outgoing> messages, bool addressed) const noexcept {
-  return gathers_ && !zero_copy_ && addressed && messages.size() > 1 &&
-         !(messages[0].destination == messages[1].destination) && tells_nothing(messages[0].control);
+// The next one goes elsewhere, so it would be a train by itself; and it is plain: nothing about it is to be told to the
+// kernel, or to be refused.
+inline bool sender::goes_alone(std::span<const outgoing> messages, bool addressed) const noexcept {
+  constexpr std::size_t fits_always = 65'535 - 20 - 8;  // IPv4
+  if (!gathers_ || zero_copy_ || !options_.udp || !addressed || messages.size() < 2) return false;
+  const outgoing& message = messages.front();
+  return !(message.destination == messages[1].destination) && tells_nothing(message.control) &&
+         message.payload.size() <= fits_always && message.destination.address.zone() == 0;
 }
 
 void sender::build_trains() noexcept {
@@ -377,20 +381,18 @@ void sender::build_trains() noexcept {
       train = take_train();
       if (!train) return;  // it comes again when one is free
       outgoing& message = rest.front();
-      const endpoint& to = destination_of(message, writer.addressed_);
-      const bool alone = goes_alone(rest, writer.addressed_);
-      const auto error = alone ? refusal_of(message, to) : start(*train, to, message, writer.addressed_);
-      if (error || alone) {
+      if (goes_alone(rest, writer.addressed_)) {
         ++writer.next_;
         ++writer.in_flight_;
-        if (error) {
-          give_back(*train);
-          account({nullptr, &message, &writer, 1, 0}, error);
-        } else {
-          if (message.error) message.error.clear();
-          pool_->convoy().add(message, writer, *train);
-        }
-        train = nullptr;
+        if (message.error) message.error.clear();
+        pool_->convoy().add(message, writer, *std::exchange(train, nullptr));
+        continue;
+      }
+      if (const auto error = start(*train, destination_of(message, writer.addressed_), message, writer.addressed_)) {
+        give_back(*std::exchange(train, nullptr));
+        ++writer.next_;
+        ++writer.in_flight_;
+        account({nullptr, &message, &writer, 1, 0}, error);
         continue;
       }
     }
