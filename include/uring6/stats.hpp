@@ -13,6 +13,7 @@ namespace uring6 {
 /// Counters of a loop since it was made.
 struct loop_stats {
   std::uint64_t enters = 0;         ///< System calls into the ring.
+  std::uint64_t sends = 0;          ///< System calls that sent datagrams without it (sendmmsg).
   std::uint64_t submissions = 0;    ///< Operations handed to the kernel.
   std::uint64_t completions = 0;    ///< Completions reaped.
   std::uint64_t overflows = 0;      ///< Enters that found the completion queue overflown.
@@ -22,6 +23,9 @@ struct loop_stats {
   std::uint64_t ring_messages = 0;  ///< Other loops that it has woken by a message of the ring (IORING_OP_MSG_RING).
   std::uint64_t spins = 0;          ///< Sleeps that spinning saved.
   std::uint64_t idle_spins = 0;     ///< Spins in vain: the loop slept after them.
+
+  /// That moved datagrams, or waited for them.
+  constexpr std::uint64_t system_calls() const noexcept { return enters + sends; }
 };
 
 /// State and counters of a pool of receive buffers, since the first conn that uses it.
@@ -79,6 +83,7 @@ inline constexpr std::array<named_counter<Stats>, 0> counters_of{};
 template <>
 inline constexpr auto counters_of<loop_stats> = std::to_array<named_counter<loop_stats>>({
     {"enters", &loop_stats::enters},
+    {"sends", &loop_stats::sends},
     {"submissions", &loop_stats::submissions},
     {"completions", &loop_stats::completions},
     {"overflows", &loop_stats::overflows},

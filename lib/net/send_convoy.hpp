@@ -26,12 +26,9 @@ class send_convoy {
   };
 
   bool empty() const noexcept { return count_ == 0; }
-  bool is_worth_it() const noexcept { return count_ >= enough; }
+  bool is_long() const noexcept { return count_ >= enough; }
 
-  void add(send_train& train) noexcept {
-    train.describe(headers_[count_].msg_hdr);
-    members_[count_++] = {&train};
-  }
+  void add(send_train& train) noexcept { members_[count_++] = {&train}; }
 
   void add(outgoing& message, write_waiter& writer, send_train& reserve) noexcept {
     names_[count_] = message.destination.to_sockaddr();
@@ -50,6 +47,13 @@ class send_convoy {
     const member first = members_[gone_];
     if (++gone_ == count_) count_ = gone_ = 0;
     return first;
+  }
+
+  /// Before the first `send`.
+  void describe_trains() noexcept {
+    for (std::size_t each = gone_; each < count_; ++each) {
+      if (!members_[each].message) members_[each].train->describe(headers_[each].msg_hdr);
+    }
   }
 
   /// Sends as many as go without waiting. Returns how many went, or the negative errno of the first one. Of one that

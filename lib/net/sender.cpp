@@ -241,7 +241,11 @@ void sender::depart(send_train& train) noexcept {
     train.zero_copy = true;
     ++parked_;
   }
-  departing_.push_back(train);
+  if (flushing_) {
+    launch(train);
+  } else {
+    departing_.push_back(train);
+  }
 }
 
 void sender::launch(send_train& train) noexcept {
@@ -253,10 +257,6 @@ void sender::launch(send_train& train) noexcept {
   leave_by_ring(train);
 }
 
-void sender::launch_departing() noexcept {
-  while (!departing_.empty()) launch(departing_.pop_front());
-}
-
 void sender::leave_by_ring(send_train& train) noexcept {
   // A quiet operation ends without a completion to wake up for: somebody may wait for it, or the rest of the train.
   if (train.quiet() && (train.parts().front().owner || !departed_.empty() || train.refused > 0)) {
@@ -266,13 +266,16 @@ void sender::leave_by_ring(send_train& train) noexcept {
   loop_.ring().queue(train);
 }
 
-// From the first one on that the socket's buffer has no room for, by the ring, which waits for room.
+// A few go by the ring, which the loop enters anyway. So do those for which the socket's buffer has no room: it waits
+// for that.
 void sender::leave_together() noexcept {
   gathers_ = false;
   send_convoy& convoy = pool_->convoy();
-  bool room = convoy.is_worth_it();
+  bool room = convoy.is_long();
+  if (room) convoy.describe_trains();
   while (room && !convoy.empty()) {
     const int went = convoy.send(fd_);
+    loop_.count_send();
     room = went != -EAGAIN;
     for (int left = room ? std::max(went, 1) : 0; left > 0; --left) arrive(convoy.take_first(), std::min(went, 0));
     go_on();
@@ -323,6 +326,7 @@ void sender::go_on() noexcept {
 void sender::flush() noexcept {
   // What is on its way by the ring is not overtaken, and the child of a fork sends nothing.
   gathers_ = flying_.empty() && !loop_.check_thread();
+  flushing_ = true;
   while (!unsent_.empty()) {
     send_train& train = unsent_.pop_front();
     if (train.is_over()) {
@@ -332,15 +336,16 @@ void sender::flush() noexcept {
       launch(train);
     }
   }
+  while (!departing_.empty()) launch(departing_.pop_front());
   if (open_) depart(*std::exchange(open_, nullptr));
   if (options_.coalesce) {
     while (!writers_.empty() && fill_slab(writers_.front())) all_taken(writers_.front());
     if (open_) depart(*std::exchange(open_, nullptr));
   }
-  launch_departing();
   build_trains();  // of one that writes ahead: what the slab has no room for
   refuse_impatient();
   leave_together();
+  flushing_ = false;
 }
 
 void sender::all_taken(write_waiter& writer) noexcept {
@@ -399,13 +404,9 @@ void sender::build_trains() noexcept {
     const std::size_t aboard = train->append(rest, writer.addressed_, writer);
     writer.next_ += aboard;
     writer.in_flight_ += aboard;
-    if (aboard == rest.size()) continue;
-    depart(*std::exchange(train, nullptr));
-    launch_departing();
+    if (aboard < rest.size()) depart(*std::exchange(train, nullptr));
   }
-  if (!train) return;
-  depart(*train);
-  launch_departing();
+  if (train) depart(*train);
 }
 
 // --- writing ahead ---

@@ -94,7 +94,6 @@ class sender final : outbound {
   void remember_refusal(const ip_address& route, std::size_t from) noexcept;
   void depart(send_train& train) noexcept;
   void launch(send_train& train) noexcept;
-  void launch_departing() noexcept;
   void leave_by_ring(send_train& train) noexcept;
   void leave_together() noexcept;
   bool goes_alone(std::span<const outgoing> messages, bool addressed) const noexcept;
@@ -129,7 +128,8 @@ class sender final : outbound {
   std::vector<refusal> refusing_;
   std::unique_ptr<zero_copy_choice> zero_copy_;  // nullptr: everything is copied
   receiver* path_mtu_reader_ = nullptr;
-  bool gathers_ = false;        // trains that are launched now leave together, unless they are few
+  bool flushing_ = false;
+  bool gathers_ = false;        // what is launched now may leave together, without the ring
   std::error_code late_error_;  // the first of a write ahead since it was last asked for
   std::size_t held_ = 0;        // trains taken from the pool
   std::size_t parked_ = 0;      // of these, those that wait for room in the socket, or for

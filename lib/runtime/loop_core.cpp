@@ -357,6 +357,7 @@ void loop_core::post(std::unique_ptr<inbox_message> message) noexcept {
 loop_stats loop_core::stats() const noexcept {
   const ring_counters& from = ring_->counters();
   return {.enters = from.enters,
+          .sends = sends_,
           .submissions = from.submissions,
           .completions = from.completions,
           .overflows = from.overflows,

@@ -103,6 +103,9 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void stranger_begins() noexcept { ++strangers_; }
   void stranger_ends() noexcept { --strangers_; }
 
+  /// Something has been sent without the ring.
+  void count_send() noexcept { ++sends_; }
+
   /// The next enter ends something that a coroutine waits for: it need not sleep.
   void expect_progress() noexcept { progress_expected_ = true; }
 
@@ -187,6 +190,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   std::uint64_t turns_ = 0;
   std::uint64_t resumptions_ = 0;
   std::uint64_t posts_ = 0;
+  std::uint64_t sends_ = 0;
   std::uint64_t spins_ = 0;
   std::uint64_t idle_spins_ = 0;
   unsigned spins_in_vain_ = 0;  // since the last one that found something

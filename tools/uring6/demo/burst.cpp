@@ -42,7 +42,7 @@ burst_sender::burst_sender(event_loop& loop, packet_conn& conn, endpoint server,
 }
 
 task<> burst_sender::run() {
-  const std::uint64_t calls_before = loop_.stats().enters;
+  const std::uint64_t calls_before = loop_.stats().system_calls();
   const auto begin = std::chrono::steady_clock::now();
   bool heard = true;
   while (heard && next_ < book_.burst.wanted) {
@@ -58,7 +58,7 @@ task<> burst_sender::run() {
   }
   if (heard) heard = co_await wait_for_answers(next_);
   book_.burst.duration = std::chrono::steady_clock::now() - begin;
-  book_.burst.system_calls = loop_.stats().enters - calls_before;
+  book_.burst.system_calls = loop_.stats().system_calls() - calls_before;
 }
 
 void burst_sender::fill(std::size_t count) {
