@@ -5,54 +5,14 @@
 #include <cstring>
 
 #include "net/packet_socket.hpp"
+#include "net/send_outcome.hpp"
 #include "sys/socket.hpp"
 
 namespace uring6::detail {
 namespace {
 
-constexpr std::size_t most_refusing_routes = 64;
 constexpr std::size_t most_held = send_convoy::most;  // trains of one conn, of the pool's 512
 constexpr std::size_t most_blocks = 8;                // of the slab's 64
-
-// EIO: no checksum offload (before 6.11), IPsec. EINVAL, EMSGSIZE: a segment longer than the path takes whole.
-bool refuses_trains(int result) noexcept {
-  return result == -EIO || result == -EINVAL || result == -EMSGSIZE;
-}
-
-// Nothing was sent, and a copy may go. Errors that the network has reported are not among them: they are told once.
-bool fails_without_copy(int result) noexcept {
-  switch (-result) {
-    case EAGAIN:  // waits for room, as a copy
-    case ENOMEM:
-    case ENOBUFS:   // RLIMIT_MEMLOCK, net.core.optmem_max
-    case EMSGSIZE:  // more pages than the kernel takes
-    case EFAULT:    // memory that cannot be pinned
-    case EINVAL:
-    case EIO:
-    case EACCES:
-    case EOPNOTSUPP:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// An answer of the network to an earlier datagram, by which a connected socket refuses the next one, whatever that is.
-bool is_answer(int result) noexcept {
-  switch (-result) {
-    case ECONNREFUSED:  // port unreachable
-    case EACCES:        // prohibited
-    case EPROTO:        // parameter problem
-    case ENOPROTOOPT:
-    case EHOSTUNREACH:
-    case EHOSTDOWN:
-    case ENETUNREACH:
-    case ENONET:
-      return true;
-    default:
-      return false;
-  }
-}
 
 // The kernel does not know the operation or that it has to report (before 6.2), or a restriction forbids it: then there
 // is no notification. Or the socket cannot do it.
@@ -189,11 +149,6 @@ void sender::close(std::error_code why) noexcept {
 
 // --- trains ---
 
-std::size_t sender::limit_towards(const ip_address& to, std::size_t length) const noexcept {
-  const auto refuses = [&](const refusal& each) { return each.route == to && length >= each.from; };
-  return std::ranges::any_of(refusing_, refuses) ? 1 : longest_train_;
-}
-
 // A socket that does not drain must not hold what the others send with.
 send_train* sender::take_train() noexcept {
   send_train* const train = held_ < most_held ? pool_->take_train(held_ == 0) : nullptr;
@@ -229,7 +184,7 @@ std::error_code sender::refusal_of(const outgoing& message, const endpoint& to) 
 
 std::error_code sender::start(send_train& train, const endpoint& to, const outgoing& message, bool addressed) noexcept {
   if (const auto refused = refusal_of(message, to)) return refused;
-  return train.begin(to, message.control, addressed, limit_towards(to.address, message.payload.size()));
+  return train.begin(to, message.control, addressed, refusing_.limit_towards(to.address, message.payload.size(), longest_train_));
 }
 
 void sender::hurry() noexcept {
@@ -499,7 +454,7 @@ void sender::finished(send_train& train, int outcome) noexcept {
   } else if (!canceled) {
     const std::error_code error = outcome < 0 ? reason_of(outcome, train.destination()) : std::error_code{};
     if (!error && is_train) ++counters_.trains;
-    if (!error && train.refused > 0) remember_refusal(train.destination().address, train.refused);
+    if (!error && train.refused > 0) refusing_.remember(train.destination().address, train.refused);
     // Sent singly, only the first of them would have met the answer.
     if (train.refused == 0 && !(is_train && !train.addressed() && is_answer(outcome))) {
       for (const send_train::part& each : train.parts()) account(each, error);
@@ -558,16 +513,6 @@ bool sender::copy_instead(send_train& train, int& outcome) noexcept {
   }
   launch(train);
   return true;
-}
-
-void sender::remember_refusal(const ip_address& route, std::size_t from) noexcept {
-  const auto known = std::ranges::find(refusing_, route, &refusal::route);
-  if (known != refusing_.end()) {
-    known->from = std::min(known->from, from);
-    return;
-  }
-  if (refusing_.size() == most_refusing_routes) refusing_.erase(refusing_.begin());
-  refusing_.push_back({route, from});
 }
 
 }  // namespace uring6::detail

@@ -5,8 +5,8 @@
 
 #include <memory>
 #include <span>
-#include <vector>
 
+#include "net/refusing_routes.hpp"
 #include "net/segment_limit.hpp"
 #include "net/send_pool.hpp"
 #include "net/zero_copy.hpp"
@@ -72,12 +72,6 @@ class sender final : outbound {
   const send_counters& counters() const noexcept { return counters_; }
 
  private:
-  // Some destinations take no trains, or none of long datagrams.
-  struct refusal {
-    ip_address route;
-    std::size_t from;  // the length of the datagrams that was refused; shorter ones may pass
-  };
-
   void flush() noexcept override;
   void hurry() noexcept;
   bool has_unsent() const noexcept { return held_ > 0; }
@@ -91,7 +85,6 @@ class sender final : outbound {
   void refuse_impatient() noexcept;
   void build_trains() noexcept;
   void all_taken(write_waiter& writer) noexcept;
-  void remember_refusal(const ip_address& route, std::size_t from) noexcept;
   void depart(send_train& train) noexcept;
   void launch(send_train& train) noexcept;
   void leave_by_ring(send_train& train) noexcept;
@@ -110,7 +103,6 @@ class sender final : outbound {
   std::error_code reason_of(int outcome, const endpoint& to) const noexcept;
   std::error_code refusal_of(const outgoing& message, const endpoint& to) const noexcept;
   std::error_code start(send_train& train, const endpoint& to, const outgoing& message, bool addressed) noexcept;
-  std::size_t limit_towards(const ip_address& to, std::size_t length) const noexcept;
 
   loop_core& loop_;
   int fd_;
@@ -125,7 +117,7 @@ class sender final : outbound {
   send_train* open_ = nullptr;                     // the train that writes ahead join
   slab_block* block_ = nullptr;                    // the last one taken, as long as trains are in it
   std::size_t blocks_ = 0;                         // taken from the pool
-  std::vector<refusal> refusing_;
+  refusing_routes refusing_;
   std::unique_ptr<zero_copy_choice> zero_copy_;  // nullptr: everything is copied
   receiver* path_mtu_reader_ = nullptr;
   bool flushing_ = false;

@@ -185,6 +185,22 @@ TEST_CASE("a write that is stopped before it is known that there is no room for 
   });
 }
 
+TEST_CASE("while a write waits for room, a long batch waits behind it") {
+  slow_link link(100'000, {.send_offload = false});
+  run(link.loop, [&]() -> task<> {
+    std::unique_ptr<beside> waiting;
+    std::optional<result<std::size_t>> outcome;
+    co_await link.fill(waiting, outcome);
+    const auto sends = link.loop.stats().sends;
+    std::vector<outgoing> batch(20, {link.payload, {}, link.there, {}});
+    const auto sent = co_await link.from.write_batch(batch);
+    CHECK(sent == batch.size());
+    CHECK(link.loop.stats().sends == sends);
+    co_await waiting->join();
+    CHECK((outcome && *outcome));
+  });
+}
+
 TEST_CASE("a parked batch that is stopped tells which messages went") {
   slow_link link(1'000, {.send_offload = false});
   run(link.loop, [&]() -> task<> {

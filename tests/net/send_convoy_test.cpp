@@ -2,11 +2,15 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "net/send_convoy.hpp"
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
+#include "support/link_control.hpp"
+#include "support/veth_pair.hpp"
 #include "uring6/scope.hpp"
 
 namespace {
@@ -106,6 +110,36 @@ TEST_CASE("many destinations: what is refused has its own error, and nobody else
   });
   CHECK(to.from.stats().sent_datagrams == count - 4);
   CHECK(to.from.stats().failed_datagrams == 4);
+}
+
+TEST_CASE("many destinations: what is too long for the path is refused, and its news comes to the reader") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    REQUIRE(from.set_dont_fragment(true));
+    REQUIRE(from.set_control_message(control_flags::path_mtu, true));
+    std::array<std::byte, 64> buffer;
+    std::optional<std::uint32_t> heard;
+    beside reader(loop, [&]() -> task<> {
+      const auto got = co_await from.read_from(buffer);
+      if (got) heard = got->control.path_mtu;
+    });
+    co_await yield();  // it is armed before there is news
+
+    const std::vector<std::byte> longer(1500);
+    std::vector<outgoing> batch;
+    for (std::uint16_t i = 0; i < enough; ++i) {
+      const auto port = static_cast<std::uint16_t>(4000 + i);
+      batch.push_back({longer, {}, {cable.far.address, port}, {}});
+    }
+    const auto sent = co_await from.write_batch(batch);
+    CHECK_FALSE(sent);
+    for (const outgoing& each : batch) CHECK(each.error == std::errc::message_size);
+    CHECK(loop.stats().sends > 0);
+    co_await reader.join();
+    CHECK(heard == 1500U);
+  });
 }
 
 TEST_CASE("many destinations: single writes of one turn go together as well") {
