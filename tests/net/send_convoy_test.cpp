@@ -95,12 +95,16 @@ TEST_CASE("many destinations: what is refused has its own error, and nobody else
     for (const std::size_t bad : {std::size_t{0}, std::size_t{5}, std::size_t{6}, count - 1}) {
       batch[bad].destination.port = 0;  // EINVAL
     }
+    const std::vector<std::byte> too_much(max_udp_payload + 1);
+    batch[8].payload = too_much;
     const auto sent = co_await to.from.write_batch(batch);
     REQUIRE(sent);
-    CHECK(*sent == count - 4);
+    CHECK(*sent == count - 5);
     for (std::size_t i = 0; i < count; ++i) {
       CAPTURE(i);
-      if (batch[i].destination.port == 0) {
+      if (i == 8) {
+        CHECK(batch[i].error == errc::too_long);
+      } else if (batch[i].destination.port == 0) {
         CHECK(batch[i].error == std::errc::invalid_argument);
       } else {
         CHECK_FALSE(batch[i].error);
@@ -108,8 +112,8 @@ TEST_CASE("many destinations: what is refused has its own error, and nobody else
       }
     }
   });
-  CHECK(to.from.stats().sent_datagrams == count - 4);
-  CHECK(to.from.stats().failed_datagrams == 4);
+  CHECK(to.from.stats().sent_datagrams == count - 5);
+  CHECK(to.from.stats().failed_datagrams == 5);
 }
 
 TEST_CASE("many destinations: what is too long for the path is refused, and its news comes to the reader") {
@@ -139,6 +143,45 @@ TEST_CASE("many destinations: what is too long for the path is refused, and its 
     CHECK(loop.stats().sends > 0);
     co_await reader.join();
     CHECK(heard == 1500U);
+  });
+}
+
+TEST_CASE("many destinations: each datagram has its own control message") {
+  many_conns to(enough);
+  for (auto& each : to.conns) REQUIRE(each.set_control_message(control_flags::hop_limit, true));
+  run(to.loop, [&]() -> task<> {
+    auto batch = to.batch();
+    for (std::size_t i = 1; i < enough; ++i) batch[i].control.hop_limit = static_cast<std::uint8_t>(i);
+    const auto sent = co_await to.from.write_batch(batch);
+    CHECK(sent == enough);
+    CHECK(to.loop.stats().sends == 1);
+    std::array<std::byte, 16> buffer;
+    for (std::size_t i = 0; i < enough; ++i) {
+      const auto got = co_await to.conns[i].read_from(buffer);
+      REQUIRE(got);
+      CHECK(number_in(got->payload) == i);
+      CHECK(got->control.hop_limit == (i == 0 ? 64 : i));
+    }
+  });
+}
+
+TEST_CASE("one destination: a connected conn hears each answer of the network, also of a long batch") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const endpoint nobody = name_of(open_conn(loop));
+    auto from = dial(loop, nobody, {.send_offload = false});
+    std::vector<outgoing> batch(2 * enough, {as_payload("knock"), {}, {}, {}});
+    const auto sent = co_await from.write_batch(batch);
+    CHECK(sent == enough);
+    // By which every second one is refused.
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      CAPTURE(i);
+      if (i % 2 == 0) {
+        CHECK_FALSE(batch[i].error);
+      } else {
+        CHECK(batch[i].error == std::errc::connection_refused);
+      }
+    }
   });
 }
 

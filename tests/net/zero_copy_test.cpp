@@ -144,6 +144,30 @@ TEST_CASE("the size that counts is that of the train") {
   });
 }
 
+TEST_CASE("many destinations, without a copy") {
+  constexpr std::size_t count = 10;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop, without_copy());
+    const bytes payload = counting(5000);
+    std::vector<packet_conn> conns;
+    std::vector<outgoing> batch;
+    for (std::size_t i = 0; i < count; ++i) {
+      conns.push_back(open_conn(loop));
+      batch.push_back({payload, {}, name_of(conns.back()), {}});
+    }
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent == count);
+    CHECK(from.stats().zero_copy_sends == count);
+    bytes buffer(6000);
+    for (packet_conn& each : conns) {
+      const auto got = co_await each.read_from(buffer);
+      REQUIRE(got);
+      CHECK(std::ranges::equal(got->payload, payload));
+    }
+  });
+}
+
 TEST_CASE("a train whose payload lies in more pages than the kernel takes is copied, and stays a train") {
   event_loop loop;
   run(loop, [&]() -> task<> {
