@@ -137,9 +137,10 @@ TEST_CASE("many destinations: what is too long for the path is refused, and its 
       const auto port = static_cast<std::uint16_t>(4000 + i);
       batch.push_back({longer, {}, {cable.far.address, port}, {}});
     }
+    batch.push_back({as_payload("short"), {}, {cable.far.address, 4000}, {}});
     const auto sent = co_await from.write_batch(batch);
-    CHECK_FALSE(sent);
-    for (const outgoing& each : batch) CHECK(each.error == std::errc::message_size);
+    CHECK(sent == 1U);
+    for (std::size_t i = 0; i < enough; ++i) CHECK(batch[i].error == std::errc::message_size);
     CHECK(loop.stats().sends > 0);
     co_await reader.join();
     CHECK(heard == 1500U);
