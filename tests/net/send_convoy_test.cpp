@@ -129,6 +129,7 @@ TEST_CASE("many destinations: what is too long for the path is refused, and its 
       const auto got = co_await from.read_from(buffer);
       if (got) heard = got->control.path_mtu;
     });
+    co_await yield();
     co_await yield();  // it is armed before there is news
 
     const std::vector<std::byte> longer(1500);
