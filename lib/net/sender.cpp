@@ -184,7 +184,8 @@ std::error_code sender::refusal_of(const outgoing& message, const endpoint& to) 
 
 std::error_code sender::start(send_train& train, const endpoint& to, const outgoing& message, bool addressed) noexcept {
   if (const auto refused = refusal_of(message, to)) return refused;
-  return train.begin(to, message.control, addressed, refusing_.limit_towards(to.address, message.payload.size(), longest_train_));
+  const std::size_t limit = refusing_.limit_towards(to.address, message.payload.size(), longest_train_);
+  return train.begin(to, message.control, addressed, limit);
 }
 
 void sender::hurry() noexcept {

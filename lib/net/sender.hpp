@@ -113,14 +113,14 @@ class sender final : outbound {
   intrusive_list<write_waiter, waiting_hook> departed_;  // wait for trains only
   intrusive_list<send_train, train_hook> flying_;
   intrusive_list<send_train, train_hook> unsent_;     // to depart again
-  intrusive_list<send_train, train_hook> departing_;  // complete
-  send_train* open_ = nullptr;                     // the train that writes ahead join
-  slab_block* block_ = nullptr;                    // the last one taken, as long as trains are in it
-  std::size_t blocks_ = 0;                         // taken from the pool
+  intrusive_list<send_train, train_hook> departing_;  // written ahead: with the next flush
+  send_train* open_ = nullptr;                        // the train that writes ahead join
+  slab_block* block_ = nullptr;                       // the last one taken, as long as trains are in it
+  std::size_t blocks_ = 0;                            // taken from the pool
   refusing_routes refusing_;
   std::unique_ptr<zero_copy_choice> zero_copy_;  // nullptr: everything is copied
   receiver* path_mtu_reader_ = nullptr;
-  bool flushing_ = false;
+  bool flushing_ = false;       // what departs now is launched at once
   bool gathers_ = false;        // what is launched now may leave together, without the ring
   std::error_code late_error_;  // the first of a write ahead since it was last asked for
   std::size_t held_ = 0;        // trains taken from the pool
