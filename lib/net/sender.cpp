@@ -222,8 +222,8 @@ void sender::leave_by_ring(send_train& train) noexcept {
   loop_.ring().queue(train);
 }
 
-// A few go by the ring, which the loop enters anyway. So do those for which the socket's buffer has no room: it waits
-// for that.
+// A few go by the ring, which the loop enters anyway. So does the rest from the first one on for which the socket's
+// buffer has no room, as the ring waits for that, or which a filter of system calls may have refused.
 void sender::leave_together() noexcept {
   gathers_ = false;
   send_convoy& convoy = pool_->convoy();
@@ -232,7 +232,7 @@ void sender::leave_together() noexcept {
   while (room && !convoy.empty()) {
     const int went = convoy.send(fd_);
     loop_.count_send();
-    room = went != -EAGAIN;
+    room = went != -EAGAIN && went != -EPERM && went != -ENOSYS;
     for (int left = room ? std::max(went, 1) : 0; left > 0; --left) arrive(convoy.take_first(), std::min(went, 0));
     go_on();
   }

@@ -168,7 +168,9 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
   posts_ += posts;
   busy += posts;
   if (!timers_.empty()) busy += timers_.expire(clock::now());
+  const std::uint64_t sends_before = sends_;
   flush_outbound();
+  busy += static_cast<unsigned>(sends_ - sends_before);
   for (const auto& pool : pools_) {
     if (pool && pool->publish()) progress_expected_ = true;
   }

@@ -1,14 +1,19 @@
 // Datagrams to many destinations: one system call takes them all, and each has its own result.
 
+#include <sys/syscall.h>
+
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <cerrno>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "net/send_convoy.hpp"
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
+#include "support/forked.hpp"
 #include "support/link_control.hpp"
 #include "support/veth_pair.hpp"
 #include "uring6/scope.hpp"
@@ -165,6 +170,29 @@ TEST_CASE("many destinations: each datagram has its own control message") {
       CHECK(got->control.hop_limit == (i == 0 ? 64 : i));
     }
   });
+}
+
+TEST_CASE("many destinations: a filter of system calls that knows the ring only keeps nothing back") {
+  for (const int error_number : {EPERM, ENOSYS}) {
+    const std::string said = in_child([&] {
+      forbid_system_call(SYS_sendmmsg, error_number);
+      many_conns to(enough);
+      std::string errors;
+      to.loop.run([](many_conns& here, std::string& text) -> task<> {
+        auto batch = here.batch();
+        const auto sent = co_await here.from.write_batch(batch);
+        if (!sent) text = sent.error().message();
+        if (sent && *sent != enough) text = "not all";
+        for (std::size_t i = 0; i < enough; ++i) {
+          std::array<std::byte, 16> buffer;
+          const auto got = co_await here.conns[i].read_from(buffer);
+          if (!got || number_in(got->payload) != i) text = "another one came";
+        }
+      }(to, errors));
+      return errors + "done";
+    });
+    CHECK(said == "done");
+  }
 }
 
 TEST_CASE("one destination: a connected conn hears each answer of the network, also of a long batch") {
