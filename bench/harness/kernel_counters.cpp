@@ -12,7 +12,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <string_view>
 
 namespace bench {
 
@@ -43,24 +42,16 @@ std::map<std::string, std::uint64_t> udp_errors() {
   return errors;
 }
 
-processor_time processor_time_now() {
+std::uint64_t stolen_time() {
   std::ifstream stat("/proc/stat");
   std::string name;
   stat >> name;
-  const auto tick = 1'000'000'000u / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
-  processor_time now;
-  // What follows steal (guest) is part of user already.
+  constexpr int before = 7;  // user, nice, system, idle, iowait, irq, softirq
   std::uint64_t ticks = 0;
-  for (const char* column : {"user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"}) {
-    if (!(stat >> ticks)) break;
-    const std::string_view what = column;
-    now.total += ticks * tick;
-    if (what == "steal")
-      now.stolen = ticks * tick;
-    else if (what != "idle" && what != "iowait")
-      now.busy += ticks * tick;
+  for (int column = 0; column <= before; ++column) {
+    if (!(stat >> ticks)) return 0;
   }
-  return now;
+  return ticks * (1'000'000'000u / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK)));
 }
 
 namespace {

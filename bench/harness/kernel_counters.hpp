@@ -19,13 +19,8 @@ std::uint64_t drops_at(const std::vector<std::uint16_t>& ports);
 /// The error counters of IPv6 UDP in this network namespace, by their names in /proc/net/snmp6.
 std::map<std::string, std::uint64_t> udp_errors();
 
-/// Time of all processors so far, in nanoseconds, as the kernel samples it.
-struct processor_time {
-  std::uint64_t busy = 0;
-  std::uint64_t stolen = 0;  // by the hypervisor
-  std::uint64_t total = 0;
-};
-processor_time processor_time_now();
+/// What the hypervisor has taken from all processors so far, in nanoseconds, as the kernel samples it: /proc/stat.
+std::uint64_t stolen_time();
 
 /// Counts the system calls of whole processes by the tracepoint raw_syscalls:sys_enter: exact, and nobody is
 /// stopped for it. It slows every system call down, so it runs in windows of its own.

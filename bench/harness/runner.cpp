@@ -1,11 +1,14 @@
 #include "harness/runner.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <functional>
 #include <memory>
 
+#include "common/clock.hpp"
+#include "harness/foreign_time.hpp"
 #include "harness/kernel_counters.hpp"
 
 namespace bench {
@@ -104,24 +107,23 @@ struct round_shares {
 round_shares run_round(std::vector<racer>& field, bool backwards, std::chrono::milliseconds span,
                        std::vector<std::optional<window>>& windows) {
   windows.assign(field.size(), std::nullopt);
-  const processor_time before = processor_time_now();
-  std::uint64_t own = 0;
+  const auto threads = foreign_threads();
+  const std::uint64_t stolen = stolen_time();
+  const std::uint64_t begin = now_ns();
   for (std::size_t i = 0; i < field.size(); ++i) {
     const std::size_t at = backwards ? field.size() - 1 - i : i;
     racer& r = field[at];
     if (!r.running()) continue;
     r.attempt([&] {
       const window w = r.track->run(span);
-      own += w.subject_cpu_ns + w.peer_cpu_ns;
       demand_explained(w.loss);
       windows[at] = w;
     });
   }
-  const processor_time after = processor_time_now();
-  const auto total = static_cast<double>(std::max<std::uint64_t>(after.total - before.total, 1));
-  const std::uint64_t busy = after.busy - before.busy;
-  return {.stolen = static_cast<double>(after.stolen - before.stolen) / total,
-          .foreign = busy > own ? static_cast<double>(busy - own) / total : 0};
+  const auto all =
+      static_cast<double>((now_ns() - begin) * static_cast<std::uint64_t>(::sysconf(_SC_NPROCESSORS_ONLN)));
+  return {.stolen = static_cast<double>(stolen_time() - stolen) / all,
+          .foreign = static_cast<double>(time_between(threads, foreign_threads())) / all};
 }
 
 surroundings measure(std::vector<racer>& field, const effort& how, progress& shown) {

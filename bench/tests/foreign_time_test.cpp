@@ -1,0 +1,76 @@
+// Whose time is whose: what this process and its children run is theirs, what others run is told to the nanosecond.
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "common/clock.hpp"
+#include "harness/foreign_time.hpp"
+
+using namespace bench;
+
+namespace {
+
+constexpr std::uint64_t some_time = 20'000'000;  // of a processor
+
+void run_for(std::uint64_t ns) {
+  const std::uint64_t begin = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+  while (read_clock(CLOCK_PROCESS_CPUTIME_ID) - begin < ns) {
+  }
+}
+
+/// A process that runs so long and then waits for its end: a child, or a child's child, which is nobody of ours.
+class runner {
+ public:
+  explicit runner(bool ours) {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    child_ = ::fork();
+    REQUIRE(child_ >= 0);
+    if (child_ == 0) {
+      const pid_t worker = ours ? 0 : ::fork();
+      if (worker == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        run_for(some_time);
+        (void)!::write(ends[1], "x", 1);
+      }
+      ::pause();
+      ::_exit(0);
+    }
+    char done = 0;
+    REQUIRE(::read(ends[0], &done, 1) == 1);
+    ::close(ends[0]);
+    ::close(ends[1]);
+  }
+  ~runner() {
+    ::kill(child_, SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+  }
+
+ private:
+  pid_t child_;
+};
+
+}  // namespace
+
+TEST_CASE("foreign time: what others run is counted, also of those that began meanwhile") {
+  const auto before = foreign_threads();
+  const runner somebody(false);
+  CHECK(time_between(before, foreign_threads()) >= some_time);
+}
+
+TEST_CASE("foreign time: this process and its children are no others") {
+  const auto before = foreign_threads();
+  const runner child(true);
+  run_for(some_time);
+  const auto after = foreign_threads();
+  CHECK(after.count(::getpid()) == 0);
+  CHECK(time_between(before, after) < some_time);
+}
+
+TEST_CASE("foreign time: of a thread that has ended nothing is counted, and none runs backwards") {
+  CHECK(time_between({{1, 500}, {2, 700}}, {{1, 600}}) == 100);
+  CHECK(time_between({{1, 500}}, {{1, 400}, {3, 50}}) == 50);
+}
