@@ -15,9 +15,7 @@ thread_local int dropping = 0;
 
 }  // namespace
 
-scope::scope(const std::stop_token& parent) {
-  if (parent.stop_possible()) from_parent_.emplace(parent, relay{this});
-}
+scope::scope(const std::stop_token& parent) : from_parent_(std::in_place, parent, relay{this}) {}
 
 scope::scope(event_loop& loop) : loop_(loop.core()) {}
 
