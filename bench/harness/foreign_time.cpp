@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -34,6 +35,10 @@ std::optional<pid_t> parent_of(const fs::path& process) {
 }
 
 }  // namespace
+
+bool foreign_time_is_kept() {
+  return std::ifstream("/proc/self/schedstat").good();
+}
 
 std::map<pid_t, std::uint64_t> foreign_threads() {
   std::map<pid_t, std::uint64_t> threads;

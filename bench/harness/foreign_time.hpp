@@ -9,6 +9,9 @@
 
 namespace bench {
 
+/// Does the kernel keep these books (CONFIG_SCHED_INFO)? Without them nothing is seen of others.
+bool foreign_time_is_kept();
+
 /// The threads of processes that are neither this one nor its children, kernel threads among them, by number, with
 /// what each has run so far, in nanoseconds. /proc/PID/task/TID/schedstat
 std::map<pid_t, std::uint64_t> foreign_threads();

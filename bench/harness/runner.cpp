@@ -128,6 +128,7 @@ round_shares run_round(std::vector<racer>& field, bool backwards, std::chrono::m
 
 surroundings measure(std::vector<racer>& field, const effort& how, progress& shown) {
   surroundings around;
+  if (!foreign_time_is_kept()) shown.say_once("not seen: what other processes take (the kernel has no schedstat)");
   std::vector<std::optional<window>> windows;
   for (int round = 0; round < how.windows;) {
     shown.show(fmt::format("window {} of {}, {} subjects", round + 1, how.windows, field.size()));

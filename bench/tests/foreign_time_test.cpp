@@ -56,6 +56,7 @@ class runner {
 }  // namespace
 
 TEST_CASE("foreign time: what others run is counted, also of those that began meanwhile") {
+  REQUIRE(foreign_time_is_kept());
   const auto before = foreign_threads();
   const runner somebody(false);
   CHECK(time_between(before, foreign_threads()) >= some_time);

@@ -24,7 +24,7 @@ struct loop_stats {
   std::uint64_t spins = 0;          ///< Sleeps that spinning saved.
   std::uint64_t idle_spins = 0;     ///< Spins in vain: the loop slept after them.
 
-  /// That moved datagrams, or waited for them.
+  /// All that the loop has made to send, to receive and to wait: into the ring and past it.
   constexpr std::uint64_t system_calls() const noexcept { return enters + sends; }
 };
 

@@ -40,8 +40,9 @@ class Configuration:
 
 # A full run has half an hour on two processors, and building is nearly all of it. So no build has debug information
 # (what a sanitizer prints names its functions without it), and none builds again what another has shown: the tests of
-# the library's floors, which are most of the code, run at -O2 and sanitized; the programs around it (the command, the
-# examples, the README's) run at -O2 and -O0; tests/consumer/subproject.sh has clang build the library at -O0, sanitized.
+# the library's floors, which are most of the code, run at -O2 (tests/meson.build) and sanitized; the programs around it
+# (the command, the examples, the README's) run at -O2 and -O0; tests/consumer/subproject.sh has clang build the library
+# at -O0, sanitized.
 FLOORS = ["unit", "net", "fault", "service"]
 AROUND = ["tool", "examples", "readme", "interop", "service"]
 OPTIMIZED = ["--buildtype=debugoptimized", "-Ddebug=false"]
