@@ -6,6 +6,20 @@
 #include <system_error>
 
 namespace bench {
+namespace {
+
+// Three times ten thousand sockets are more than the kernel's range of ports has: the rest takes ports from below it.
+void bind_to_some_port(int fd) {
+  constexpr std::uint16_t lowest = 10'000;
+  static std::uint16_t next = lowest;
+  sockaddr_in6 address = loopback(0);
+  while (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (errno != EADDRINUSE || next < lowest) throw_errno("bind");
+    address = loopback(next++);
+  }
+}
+
+}  // namespace
 
 void throw_errno(const std::string& what) {
   throw std::system_error(errno, std::system_category(), what);
@@ -38,8 +52,7 @@ void widen_buffers(int fd) {
 descriptor open_socket(int extra_flags) {
   descriptor fd(check(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | extra_flags, 0), "socket"));
   widen_buffers(fd.get());
-  const sockaddr_in6 address = loopback(0);
-  check(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+  bind_to_some_port(fd.get());
   return fd;
 }
 

@@ -96,6 +96,9 @@ json to_json(const verdict& v) {
            {"ratio", v.ratio.median}, {"low", v.ratio.low},  {"high", v.ratio.high},      {"at_most", v.goal.at_most},
            {"more", v.more},          {"met", v.met}};
   if (v.goal.at_most_more) out["at_most_more"] = *v.goal.at_most_more;
+  if (v.plain)
+    out["plain_c"] = {
+        {"subject", v.goal.plain}, {"ratio", v.plain->median}, {"low", v.plain->low}, {"high", v.plain->high}};
   return out;
 }
 
@@ -174,6 +177,7 @@ std::string line_of(const verdict& v) {
       fmt::format("  {:<7} {:<16} {:<48} {:.3f} [{:.3f}, {:.3f}], at most {:.2f}", v.met ? "met" : "NOT MET",
                   v.goal.contest, v.goal.what, v.ratio.median, v.ratio.low, v.ratio.high, v.goal.at_most);
   if (v.goal.at_most_more) line += fmt::format("; {:.1f} ns more, at most {:.0f}", v.more, *v.goal.at_most_more);
+  if (v.plain) line += fmt::format("; {} {:.3f}", v.goal.plain, v.plain->median);
   return line;
 }
 

@@ -58,6 +58,25 @@ TEST_CASE("a_limit_in_nanoseconds_counts_beside_the_ratio") {
   CHECK_FALSE(receive->met);
 }
 
+TEST_CASE("plain_c_by_the_same_means_stands_beside_a_ratio") {
+  const auto loops = judge({report_of(
+      "two-loops", {measured("two-loops", "uring6 one loop", 100), measured("two-loops", "uring6 two loops", 70),
+                    measured("two-loops", "raw one thread", 200), measured("two-loops", "raw two threads", 120)})});
+  REQUIRE(loops.size() == 1);
+  CHECK(loops[0].ratio.median == 0.7);
+  REQUIRE(loops[0].plain);
+  CHECK(loops[0].plain->median == 0.6);
+
+  const auto spin = [](std::vector<result> results) { return judge({report_of("echo-spin", std::move(results))}); };
+  const auto ours = measured("echo-spin", "uring6 echo", 120);
+  const auto theirs = measured("echo-spin", "raw echo", 100);
+  const auto both = spin({ours, theirs, measured("echo-spin", "raw multishot echo", 110)});
+  REQUIRE(both.size() == 1);
+  REQUIRE(both[0].plain);
+  CHECK(both[0].plain->median == 1.1);
+  CHECK_FALSE(spin({ours, theirs})[0].plain);
+}
+
 TEST_CASE("a_void_result_is_no_side_of_a_ratio") {
   auto theirs = measured("drain-64-cm", "go ReadFrom", 1000);
   theirs.void_because = "lost";

@@ -1,4 +1,4 @@
-// Echo servers over plain system calls. Like the README's server, they answer from the address and the
+// Echo servers in plain C. Like the README's server, they answer from the address and the
 // interface that a datagram came to.
 #pragma once
 
@@ -10,5 +10,11 @@ namespace bench::raw {
 
 /// With a vector of 1, recvmsg and sendmsg; with more, recvmmsg and sendmmsg.
 std::unique_ptr<subject> echo(const settings&);
+
+/// recvmsg and sendmsg of whole trains (UDP_GRO, UDP_SEGMENT).
+std::unique_ptr<subject> echo_by_train(const settings&);
+
+/// io_uring: multishot recvmsg, and sendmsg.
+std::unique_ptr<subject> echo_by_ring(const settings&);
 
 }  // namespace bench::raw

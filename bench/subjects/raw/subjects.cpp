@@ -20,6 +20,9 @@ std::span<const entry> subjects() {
       entry{"send", "raw sendmmsg", raw::send_by_sendmmsg},
       entry{"send", "raw gso", raw::send_by_gso},
       entry{"echo", "raw echo", raw::echo},
+      entry{"echo", "raw spinning echo", raw::echo},
+      entry{"echo", "raw train echo", raw::echo_by_train},
+      entry{"echo", "raw multishot echo", raw::echo_by_ring},
   };
   return table;
 }

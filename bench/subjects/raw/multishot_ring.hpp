@@ -1,0 +1,110 @@
+// io_uring as plain C uses it: multishot recvmsg into a ring of provided buffers.
+#pragma once
+
+#include <liburing.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "common/control.hpp"
+#include "subjects/subject.hpp"
+
+namespace bench::raw {
+
+class multishot_ring {
+ public:
+  struct shape {
+    unsigned buffers = 64;    // a power of two
+    unsigned sockets = 1;     // that are armed at the same time
+    std::size_t control = 0;  // octets of control messages
+    std::size_t payload = largest_payload;
+    bool spins = false;  // looks for work put off without entering the kernel
+  };
+
+  /// What came. It lies in a buffer, and is there until that is given back.
+  struct arrival {
+    std::uint64_t socket;
+    std::uint16_t buffer;
+    sockaddr_in6* source;
+    std::byte* control;
+    std::size_t control_length;
+    std::byte* payload;
+    std::size_t size;
+  };
+
+  explicit multishot_ring(const shape& wanted);
+  ~multishot_ring();
+  multishot_ring(const multishot_ring&) = delete;
+  multishot_ring& operator=(const multishot_ring&) = delete;
+
+  /// The next one to fill in; what waits is handed over if there is none.
+  io_uring_sqe& entry();
+
+  /// With the next enter. `socket` names it in what arrives.
+  void arm(int fd, std::uint64_t socket);
+
+  /// Hands over what waits, and waits for a completion, or only looks for one.
+  void enter(bool block);
+
+  /// Every completion that is there: `take(const arrival&)` for what came, `again(socket)` where a multishot has ended.
+  template <class Take, class Again>
+  void reap(Take take, Again again) {
+    unsigned head = 0;
+    unsigned reaped = 0;
+    io_uring_cqe* cqe = nullptr;
+    io_uring_for_each_cqe(&ring_, head, cqe) {
+      ++reaped;
+      if (cqe->res < 0 && cqe->res != -ENOBUFS) returned(cqe->res, "a completion");
+      if (cqe->flags & IORING_CQE_F_BUFFER) take(read(*cqe));
+      if ((cqe->flags & IORING_CQE_F_MORE) == 0) again(cqe->user_data);
+    }
+    ::io_uring_cq_advance(&ring_, reaped);
+    give_back();
+  }
+
+  /// Once all has been reaped.
+  void release(std::uint16_t id) noexcept {
+    ::io_uring_buf_ring_add(buffers_, buffer(id), static_cast<unsigned>(stride_), id,
+                            ::io_uring_buf_ring_mask(shape_.buffers), freed_++);
+  }
+
+  /// Makes what was released the kernel's.
+  void give_back() noexcept { ::io_uring_buf_ring_advance(buffers_, std::exchange(freed_, 0)); }
+
+ private:
+  static constexpr std::size_t name_room = 32;
+  static constexpr std::size_t head_room = sizeof(io_uring_recvmsg_out) + name_room;
+
+  static int returned(int result, const char* what);
+  std::byte* buffer(std::uint16_t id) noexcept { return memory_.data() + stride_ * id; }
+  void provide_buffers();
+
+  /// Header, name, control and payload lie one after the other, the areas as large as they were asked for.
+  arrival read(const io_uring_cqe& cqe) {
+    const auto id = static_cast<std::uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
+    const auto filled = static_cast<std::size_t>(cqe.res);
+    const std::size_t skipped = head_room + shape_.control;
+    std::byte* const data = buffer(id);
+    if (filled < skipped) returned(-EBADMSG, "a buffer without its header");
+    io_uring_recvmsg_out header;
+    std::memcpy(&header, data, sizeof header);
+    return {.socket = cqe.user_data,
+            .buffer = id,
+            .source = reinterpret_cast<sockaddr_in6*>(data + sizeof header),
+            .control = data + head_room,
+            .control_length = header.controllen,
+            .payload = data + skipped,
+            .size = filled - skipped};
+  }
+
+  shape shape_;
+  std::size_t stride_;
+  std::vector<std::byte> memory_;
+  io_uring ring_{};
+  io_uring_buf_ring* buffers_ = nullptr;
+  int freed_ = 0;
+  msghdr message_{};
+};
+
+}  // namespace bench::raw
