@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <new>
 
 #include "net/send_train.hpp"
 
@@ -31,7 +32,8 @@ class send_convoy {
   void add(send_train& train) noexcept { members_[count_++] = {&train}; }
 
   void add(outgoing& message, write_waiter& writer, send_train& reserve) noexcept {
-    names_[count_] = message.destination.to_sockaddr();
+    // Made in its place: a copy would be read across the pieces that it is written by, which stalls.
+    new (&names_[count_]) sockaddr_in6(message.destination.to_sockaddr());
     pieces_[count_] = {const_cast<std::byte*>(message.payload.data()), message.payload.size()};
     headers_[count_].msg_hdr = {.msg_name = &names_[count_],
                                 .msg_namelen = sizeof names_[count_],

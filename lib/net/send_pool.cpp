@@ -15,7 +15,7 @@ std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
   return std::static_pointer_cast<send_pool>(place);
 }
 
-send_train* send_pool::take_train(bool has_none) {
+send_train* send_pool::find_train(bool has_none) {
   const std::size_t in_use = trains_.size() - free_trains_.size();
   if (in_use >= most_trains && !has_none) return nullptr;
   if (free_trains_.empty()) {

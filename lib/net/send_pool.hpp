@@ -19,7 +19,13 @@ class send_pool {
 
   /// nullptr when all are in use, but not to who has none: the pool may have one more for each conn. So each goes on by
   /// what it gets back itself, and none need be told what the others give back.
-  send_train* take_train(bool has_none);
+  send_train* take_train(bool has_none) {
+    if (free_trains_.empty() || trains_.size() > most_trains) [[unlikely]]
+      return find_train(has_none);
+    send_train* const train = free_trains_.back();
+    free_trains_.pop_back();
+    return train;
+  }
   void give_back(send_train& train) noexcept { free_trains_.push_back(&train); }
 
   send_convoy& convoy() noexcept { return convoy_; }
@@ -34,6 +40,8 @@ class send_pool {
  private:
   static constexpr std::size_t most_trains = 512;
   static constexpr std::size_t most_blocks = 64;
+
+  send_train* find_train(bool has_none);
 
   std::vector<std::unique_ptr<send_train>> trains_;
   std::vector<send_train*> free_trains_;

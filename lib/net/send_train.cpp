@@ -3,6 +3,8 @@
 #include <liburing.h>
 #include <netinet/udp.h>
 
+#include <new>
+
 #include "ipv6/cmsg.hpp"
 #include "net/sender.hpp"
 #include "uring/kernel_abi.hpp"
@@ -20,7 +22,7 @@ std::error_code send_train::begin(const endpoint& destination, const control_mes
   destination_ = destination;
   control_ = control;
   name_length_ = addressed ? sizeof name_ : 0;
-  if (addressed) name_ = destination.to_sockaddr();
+  if (addressed) new (&name_) sockaddr_in6(destination.to_sockaddr());  // in its place, as send_convoy does
   limit_ = limit;
   room_ = longest_payload(destination.address);
   segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = refused = 0;

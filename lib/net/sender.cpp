@@ -314,12 +314,27 @@ void sender::refuse_impatient() noexcept {
 
 // The next one goes elsewhere, so it would be a train by itself; and it is plain: nothing about it is to be told to the
 // kernel, or to be refused.
-inline bool sender::goes_alone(std::span<const outgoing> messages, bool addressed) const noexcept {
+static bool goes_alone(const outgoing& message, const outgoing& next) noexcept {
   constexpr std::size_t fits_always = 65'535 - 20 - 8;  // IPv4
-  if (!gathers_ || zero_copy_ || !options_.udp || !addressed || messages.size() < 2) return false;
-  const outgoing& message = messages.front();
-  return !(message.destination == messages[1].destination) && tells_nothing(message.control) &&
+  return !(message.destination == next.destination) && tells_nothing(message.control) &&
          message.payload.size() <= fits_always && message.destination.address.zone() == 0;
+}
+
+// Those at hand that go alone. The loop over a batch, as send_train::append is.
+void sender::gather_alone(write_waiter& writer) noexcept {
+  if (!gathers_ || zero_copy_ || !options_.udp || !writer.addressed_) return;
+  send_convoy& convoy = pool_->convoy();
+  const std::size_t end = writer.messages_.size();
+  std::size_t at = writer.next_;
+  for (outgoing* message = &writer.messages_[at]; at + 1 < end && goes_alone(message[0], message[1]); ++message) {
+    send_train* const reserve = take_train();
+    if (!reserve) break;
+    if (message->error) message->error.clear();
+    convoy.add(*message, writer, *reserve);
+    ++at;
+  }
+  writer.in_flight_ += at - writer.next_;
+  writer.next_ = at;
 }
 
 void sender::build_trains() noexcept {
@@ -330,18 +345,12 @@ void sender::build_trains() noexcept {
       all_taken(writer);
       continue;
     }
+    if (!train) gather_alone(writer);
     const auto rest = writer.messages_.subspan(writer.next_);
     if (!train) {
       train = take_train();
       if (!train) return;  // it comes again when one is free
       outgoing& message = rest.front();
-      if (goes_alone(rest, writer.addressed_)) {
-        ++writer.next_;
-        ++writer.in_flight_;
-        if (message.error) message.error.clear();
-        pool_->convoy().add(message, writer, *std::exchange(train, nullptr));
-        continue;
-      }
       if (const auto error = start(*train, destination_of(message, writer.addressed_), message, writer.addressed_)) {
         give_back(*std::exchange(train, nullptr));
         ++writer.next_;

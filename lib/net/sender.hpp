@@ -89,7 +89,7 @@ class sender final : outbound {
   void launch(send_train& train) noexcept;
   void leave_by_ring(send_train& train) noexcept;
   void leave_together() noexcept;
-  bool goes_alone(std::span<const outgoing> messages, bool addressed) const noexcept;
+  void gather_alone(write_waiter& writer) noexcept;
   void arrive(const send_convoy::member& from, int outcome) noexcept;
   static bool gave_up(const send_train::part& part) noexcept;
   bool copy_instead(send_train& train, int& outcome) noexcept;
