@@ -74,7 +74,8 @@ class send_contest : public contest {
                              {.subject = "go WriteBatch", .vectors = {16, 64, 128}}};
     if (destinations_ == 1) {
       const auto longest = static_cast<unsigned>(longest_train(size));
-      all.insert(all.begin() + 2, {.subject = "raw gso", .vectors = {longest}});
+      all.insert(all.begin() + 2, {{.subject = "raw gso", .vectors = {longest}},
+                                   {.subject = "raw gso of messages", .vectors = {longest}}});
     }
     return all;
   }

@@ -10,5 +10,6 @@ namespace bench::raw {
 std::unique_ptr<subject> send_by_sendmsg(const settings&);
 std::unique_ptr<subject> send_by_sendmmsg(const settings&);
 std::unique_ptr<subject> send_by_gso(const settings&);
+std::unique_ptr<subject> send_messages_by_gso(const settings&);
 
 }  // namespace bench::raw
