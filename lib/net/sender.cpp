@@ -345,7 +345,7 @@ void sender::build_trains() noexcept {
       all_taken(writer);
       continue;
     }
-    if (!train) gather_alone(writer);
+    if (!train && writer.messages_.size() - writer.next_ > 1) gather_alone(writer);
     const auto rest = writer.messages_.subspan(writer.next_);
     if (!train) {
       train = take_train();
