@@ -21,9 +21,11 @@ said=$("$bench/run" --case no-such-case 2>&1) || status=$?
 [[ $status == 2 && $said == *"no such case"* ]] || fail "a case that is not there: $status, $said"
 
 "$bench/run" --quick --case train-64 --case echo-block --subject "raw gro" --subject "raw echo" \
-  --subject "uring6 receive" --subject "uring6 echo" --json result.json >lines 2>&1 || fail "$(<lines)"
+  --subject "raw multishot echo" --subject "uring6 receive" --subject "uring6 echo" --json result.json \
+  >lines 2>&1 || fail "$(<lines)"
 for line in "^train-64$" "^  uring6 receive .* ns/datagram" "^  uring6 echo \(open, 20000/s\) .*p99 " \
-  "^ratios of medians$" "train-64 .*receive / raw GRO" "^limits, " "allocations per datagram, uring6 "; do
+  "^ratios of medians$" "train-64 .*receive / raw GRO" "; raw multishot echo [0-9.]*$" \
+  "^limits, " "allocations per datagram, uring6 "; do
   grep -qE "$line" lines || fail "no line matches $line in:"$'\n'"$(<lines)"
 done
 
@@ -45,7 +47,7 @@ for key in "cpu", "processors", "virtual_machine", "kernel", "liburing", "compil
     assert key in report["machine"], key
 assert report["machine"]["build_type"] == "release"
 names = [(r["case"], r["subject"], r.get("load")) for r in report["results"]]
-assert len(set(names)) == len(names) == 6, names
+assert len(set(names)) == len(names) == 7, names
 assert ("echo-block", "uring6 echo", "open, 20000/s") in names
 for r in report["results"]:
     for key in ("unit", "median", "low", "high", "windows", "vector", "loss", "allocations_per_datagram",
@@ -61,6 +63,9 @@ for r in report["results"]:
         assert r["load"] == ("open, 20000/s" if r.get("rate") == 20000 else "closed")
 for judged in report["targets"] + report["limits"]:
     assert isinstance(judged["met"], bool) and "at_most" in judged and judged["what"], judged
+plain = {t["case"]: t.get("plain_c") for t in report["targets"]}
+assert plain["train-64"] is None and plain["echo-block"]["subject"] == "raw multishot echo", plain
+assert plain["echo-block"]["low"] <= plain["echo-block"]["ratio"] <= plain["echo-block"]["high"], plain
 
 # What the next lines have to show: a result that does not count.
 lost = dict(report["results"][0], void="17 sent, 16 received", subject="lost subject", windows=[])
@@ -72,6 +77,7 @@ printf 'before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n' >page.
 "$bench/report" with-void.json page.md || fail "bench/report ends with $?"
 for line in "^before$" "^after$" "^Measured on a " "^\| train-64 \| receive / raw GRO \| \*\*" \
   "^\| echo-block \| uring6 echo, open, 20000/s \| .* / .* / " "^\| train-64 \| lost subject \| void: 17 sent" \
+  "^\| echo-block \| p50 / raw blocking echo \| .* \| [0-9.]+ \(raw multishot echo\) \|$" \
   "^\| [^|]* \| allocations per datagram, uring6 "; do
   grep -qE "$line" page.md || fail "bench/report: no line matches $line in:"$'\n'"$(<page.md)"
 done
