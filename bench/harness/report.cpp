@@ -98,7 +98,7 @@ json to_json(const verdict& v) {
   if (v.goal.at_most_more) out["at_most_more"] = *v.goal.at_most_more;
   if (v.plain)
     out["plain_c"] = {
-        {"subject", v.goal.plain}, {"ratio", v.plain->median}, {"low", v.plain->low}, {"high", v.plain->high}};
+        {"subject", v.plain_subject}, {"ratio", v.plain->median}, {"low", v.plain->low}, {"high", v.plain->high}};
   return out;
 }
 
@@ -177,7 +177,7 @@ std::string line_of(const verdict& v) {
       fmt::format("  {:<7} {:<16} {:<48} {:.3f} [{:.3f}, {:.3f}], at most {:.2f}", v.met ? "met" : "NOT MET",
                   v.goal.contest, v.goal.what, v.ratio.median, v.ratio.low, v.ratio.high, v.goal.at_most);
   if (v.goal.at_most_more) line += fmt::format("; {:.1f} ns more, at most {:.0f}", v.more, *v.goal.at_most_more);
-  if (v.plain) line += fmt::format("; {} {:.3f}", v.goal.plain, v.plain->median);
+  if (v.plain) line += fmt::format("; {} {:.3f}", v.plain_subject, v.plain->median);
   return line;
 }
 

@@ -18,9 +18,6 @@ struct target {
   double at_most;
   /// At most so many nanoseconds more, where the target says so.
   std::optional<double> at_most_more = std::nullopt;
-  /// What plain C reaches by the same means: its ratio to the same one, or to `plain_against`.
-  std::string plain = "";
-  std::string plain_against = "";
 };
 
 const std::vector<target>& targets();
@@ -31,7 +28,8 @@ struct verdict {
   std::string against;  // who it was
   estimate ratio;
   double more = 0;  // nanoseconds between both medians
-  std::optional<estimate> plain;
+  std::string plain_subject;
+  std::optional<estimate> plain;  // what plain C reaches in place of uring6; nothing if it did not run
   bool met = false;
 };
 

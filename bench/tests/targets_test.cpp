@@ -75,6 +75,12 @@ TEST_CASE("plain_c_by_the_same_means_stands_beside_a_ratio") {
   REQUIRE(both[0].plain);
   CHECK(both[0].plain->median == 1.1);
   CHECK_FALSE(spin({ours, theirs})[0].plain);
+
+  const auto multishot = measured("drain-64-cm", "raw multishot", 100);
+  for (const verdict& v :
+       judge({report_of("drain-64-cm", {measured("drain-64-cm", "uring6 receive", 101), multishot})})) {
+    CHECK_FALSE(v.plain);  // it is what receive is measured against
+  }
 }
 
 TEST_CASE("a_void_result_is_no_side_of_a_ratio") {
