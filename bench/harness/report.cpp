@@ -96,9 +96,10 @@ json to_json(const verdict& v) {
            {"ratio", v.ratio.median}, {"low", v.ratio.low},  {"high", v.ratio.high},      {"at_most", v.goal.at_most},
            {"more", v.more},          {"met", v.met}};
   if (v.goal.at_most_more) out["at_most_more"] = *v.goal.at_most_more;
-  if (v.plain)
-    out["plain_c"] = {
-        {"subject", v.plain_subject}, {"ratio", v.plain->median}, {"low", v.plain->low}, {"high", v.plain->high}};
+  if (v.plain) {
+    const estimate& plain = *v.plain;
+    out["plain_c"] = {{"subject", v.plain_subject}, {"ratio", plain.median}, {"low", plain.low}, {"high", plain.high}};
+  }
   return out;
 }
 

@@ -19,6 +19,14 @@ bool has_zones(const ip_address& address) noexcept {
   return scope ? *scope <= multicast_scope::link_local : address.is_link_local() && !address.is_v4_mapped();
 }
 
+// The next one goes elsewhere, so it would be a train by itself; and it is plain: nothing about it is to be told to the
+// kernel, or to be refused.
+bool goes_alone(const outgoing& message, const outgoing& next) noexcept {
+  constexpr std::size_t fits_always = 65'535 - 20 - 8;  // IPv4
+  return !(message.destination == next.destination) && tells_nothing(message.control) &&
+         message.payload.size() <= fits_always && message.destination.address.zone() == 0;
+}
+
 }  // namespace
 
 // --- writers ---
@@ -310,14 +318,6 @@ void sender::refuse_impatient() noexcept {
   writers_.for_each([this](write_waiter& each) {
     if (each.impatient_) withdraw(each, make_error_code(std::errc::resource_unavailable_try_again));
   });
-}
-
-// The next one goes elsewhere, so it would be a train by itself; and it is plain: nothing about it is to be told to the
-// kernel, or to be refused.
-static bool goes_alone(const outgoing& message, const outgoing& next) noexcept {
-  constexpr std::size_t fits_always = 65'535 - 20 - 8;  // IPv4
-  return !(message.destination == next.destination) && tells_nothing(message.control) &&
-         message.payload.size() <= fits_always && message.destination.address.zone() == 0;
 }
 
 // Those at hand that go alone. The loop over a batch, as send_train::append is.

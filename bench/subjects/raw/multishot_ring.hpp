@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "common/control.hpp"
+#include "common/socket.hpp"
 #include "subjects/subject.hpp"
 
 namespace bench::raw {
@@ -63,13 +63,12 @@ class multishot_ring {
     give_back();
   }
 
-  /// Once all has been reaped.
+  /// What lies there has been used: the kernel gets it with the next `give_back`, which ends every `reap`.
   void release(std::uint16_t id) noexcept {
     ::io_uring_buf_ring_add(buffers_, buffer(id), static_cast<unsigned>(stride_), id,
                             ::io_uring_buf_ring_mask(shape_.buffers), freed_++);
   }
 
-  /// Makes what was released the kernel's.
   void give_back() noexcept { ::io_uring_buf_ring_advance(buffers_, std::exchange(freed_, 0)); }
 
  private:
