@@ -231,6 +231,18 @@ TEST_CASE("predicates_tell_every_kind_of_address") {
       {"255.255.255.255", mapped},
       {"::fffe:127.0.0.1", global_unicast | unicast},
       {"1::ffff:127.0.0.1", global_unicast | unicast},
+      // One word away from an address that is special.
+      {"0:0:0:1:0:ffff:127.0.0.1", global_unicast | unicast},
+      {"0:0:1:0:0:ffff:255.255.255.255", global_unicast | unicast},
+      {"::fffe:255.255.255.255", global_unicast | unicast},
+      {"::ffff:ffff", global_unicast | unicast},
+      {"2001::", global_unicast | unicast},
+      {"0:0:1::", global_unicast | unicast},
+      {"::1:0:0", global_unicast | unicast},
+      {"::fffe:0.0.0.0", global_unicast | unicast},
+      {"1::1", global_unicast | unicast},
+      {"0:0:0:1::1", global_unicast | unicast},
+      {"::1:0:1", global_unicast | unicast},
   }));
   CAPTURE(text);
   CHECK(predicates_of(address(text)) == expected);
