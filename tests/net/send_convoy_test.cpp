@@ -195,6 +195,45 @@ TEST_CASE("many destinations: a filter of system calls that knows the ring only 
   }
 }
 
+TEST_CASE("many destinations: a message says what became of this write, not of an earlier one") {
+  many_conns to(enough);
+  run(to.loop, [&]() -> task<> {
+    auto batch = to.batch();
+    for (outgoing& each : batch) each.error = errc::canceled;
+    const auto sent = co_await to.from.write_batch(batch);
+    CHECK(sent == enough);
+    for (const outgoing& each : batch) CHECK_FALSE(each.error);
+  });
+}
+
+TEST_CASE("many destinations: a zone that is not there is refused among the others") {
+  constexpr std::size_t which = enough / 2;
+  many_conns to(enough);
+  run(to.loop, [&]() -> task<> {
+    auto batch = to.batch();
+    batch[which].destination.address = ip_address::loopback().with_zone(0x7fff'fff0);
+    const auto sent = co_await to.from.write_batch(batch);
+    CHECK(sent == enough - 1);
+    for (std::size_t i = 0; i < enough; ++i) {
+      CAPTURE(i);
+      CHECK(batch[i].error == (i == which ? make_error_code(errc::unknown_zone) : std::error_code()));
+      if (i != which) co_await expect_number(to.conns[i], i);
+    }
+  });
+}
+
+TEST_CASE("many destinations: of a connected conn all go to its peer") {
+  many_conns to(enough);
+  run(to.loop, [&]() -> task<> {
+    auto peer = open_conn(to.loop);
+    auto from = dial(to.loop, name_of(peer));
+    auto batch = to.batch();
+    const auto sent = co_await from.write_batch(batch);
+    CHECK(sent == enough);
+    for (std::size_t i = 0; i < enough; ++i) co_await expect_number(peer, i);
+  });
+}
+
 TEST_CASE("one destination: a connected conn hears each answer of the network, also of a long batch") {
   event_loop loop;
   run(loop, [&]() -> task<> {
