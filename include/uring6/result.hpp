@@ -62,9 +62,14 @@ inline tl::unexpected<std::error_code> fail_errno(int error_number) noexcept {
 
 /// The value of `r`, or a thrown `std::system_error`.
 template <class T>
-T or_throw(result<T> r) {
+T or_throw(result<T>&& r) {  // looked at where it is: what was just written in pieces and is copied whole stalls
   if (!r) throw std::system_error(r.error());
   if constexpr (!std::is_void_v<T>) return std::move(*r);
+}
+template <class T>
+T or_throw(const result<T>& r) {
+  if (!r) throw std::system_error(r.error());
+  if constexpr (!std::is_void_v<T>) return *r;
 }
 
 }  // namespace uring6

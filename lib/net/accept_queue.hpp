@@ -63,7 +63,7 @@ class accept_queue final : public resident, operation {
   intrusive_list<accept_operation, waiting_hook> promised_;
   std::size_t served_ = 0;  // how many are promised one
   bool pausing_ = false;
-  sticky_deadline<accept_queue> deadline_{*this, &accept_queue::deadline_passed};
+  sticky_deadline<accept_queue, &accept_queue::deadline_passed> deadline_{*this};
 };
 
 }  // namespace uring6::detail

@@ -44,20 +44,16 @@ datagram_batch::iterator datagram_batch::begin() const noexcept {
 
 void datagram_batch::iterator::open(detail::list_hook* which) noexcept {
   if (batch_->buffers_.is_end(which)) {
-    at_end_ = true;
+    shown_ = nullptr;
     return;
   }
-  const auto& from = static_cast<const detail::buffer&>(*which);
+  auto& from = static_cast<detail::buffer&>(*which);
   next_ = which->next;
-  if (from.single()) {
-    single_ = &from.first;
-    return;
-  }
-  single_ = nullptr;
-  of_train_ = from.first;
-  rest_ = {from.payload, from.remaining};
+  shown_ = &from.first;
+  if (from.single()) return;
   segment_ = from.segment;
-  cut();
+  rest_ = {from.payload, from.remaining};
+  show(rest_.first(segment_));  // it may have been walked before
 }
 
 }  // namespace uring6

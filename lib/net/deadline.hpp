@@ -8,10 +8,10 @@
 namespace uring6::detail {
 
 /// Calls `(owner.*when_due)()` once, when it passes.
-template <class Owner>
+template <class Owner, void (Owner::*when_due)() noexcept>
 class sticky_deadline final : public timer_node {
  public:
-  sticky_deadline(Owner& owner, void (Owner::*when_due)() noexcept) noexcept : owner_(owner), when_due_(when_due) {}
+  explicit sticky_deadline(Owner& owner) noexcept : owner_(owner) {}
 
   /// None: no deadline. One that has passed is due at once.
   void set(loop_core& loop, std::optional<clock::time_point> when) {
@@ -29,11 +29,10 @@ class sticky_deadline final : public timer_node {
  private:
   void expired() noexcept override {
     passed_ = true;
-    (owner_.*when_due_)();
+    (owner_.*when_due)();
   }
 
   Owner& owner_;
-  void (Owner::*when_due_)() noexcept;
   bool passed_ = false;
 };
 

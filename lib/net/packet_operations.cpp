@@ -29,7 +29,8 @@ inline receiver* read_operation::at_hand(stop_root& stop) noexcept {
 bool read_operation::wait(std::coroutine_handle<> reader, stop_root& stop, bool briefly) {
   if (waiter_) [[unlikely]]
     ready_node::throw_awaited_twice();
-  error_slot error = socket_ ? socket_->check_read() : make_error_code(errc::closed);
+  error_slot error;
+  if (!socket_ || !socket_->may_read()) error = socket_ ? socket_->check_read() : make_error_code(errc::closed);
   if (!error && stop.stop_requested()) error = errc::canceled;
   if (!error) error = socket_->reading().take_error_before_data();
   waiter_.emplace(socket_).error_ = error;

@@ -9,9 +9,11 @@
 namespace uring6::detail {
 
 packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd, const packet_socket_options& options)
-    : options_(options),
-      loop_(std::move(loop)),
+    : loop_(std::move(loop)),
       fd_(std::move(fd)),
+      connected_(options.connected),
+      payload_alone_(options.payload_alone),
+      dual_stack_(options.dual_stack),
       receiver_(*loop_, fd_.get()),
       sender_(*loop_, fd_.get(), options.send) {
   receiver_.use(options.receive_class);
@@ -34,6 +36,7 @@ void packet_socket::end_operations() noexcept {
   resident::unlink();
   read_deadline_.disarm();
   write_deadline_.disarm();
+  receiver_.admit(false);
   receiver_.close(errc::closed);
   sender_.close(errc::closed);
 }
@@ -60,7 +63,7 @@ std::uint64_t packet_socket::drops() noexcept {
 
 // The kernel's name of the peer is the one that it gives with each datagram.
 void packet_socket::tell_receiver() noexcept {
-  if (!options_.payload_alone) return;
+  if (!payload_alone_) return;
   const bool asked = has_any(enabled_, ~control_flags::source);
   const auto from = peer_endpoint(fd());
   receiver_.expect_only(from && !asked ? std::optional(*from) : std::nullopt);
@@ -92,7 +95,7 @@ result<void> packet_socket::ask_for(control_flags flags, bool on) noexcept {
     const bool want = has_any(wanted, each.asks);
     if (want == has_any(enabled_, each.asks)) continue;
     if (auto done = set_option(fd(), each.v6, want); !done) return done;
-    if (options_.dual_stack && each.v4) {
+    if (dual_stack_ && each.v4) {
       if (auto done = set_option(fd(), *each.v4, want); !done) return done;
     }
     // Row by row: after an error what was reached is known.
@@ -105,30 +108,15 @@ result<void> packet_socket::ask_for(control_flags flags, bool on) noexcept {
 
 result<void> packet_socket::set_error_reports(bool on) noexcept {
   const auto set = set_option(fd(), option::receive_errors, on);
-  return set && options_.dual_stack ? set_option(fd(), option::receive_v4_errors, on) : set;
+  return set && dual_stack_ ? set_option(fd(), option::receive_v4_errors, on) : set;
 }
 
 void packet_socket::set_read_deadline(std::optional<clock::time_point> when) {
-  read_deadline_.set(when);
+  read_deadline_.set(*loop_, when);
+  receiver_.admit(!closed() && !read_deadline_.passed());
 }
 void packet_socket::set_write_deadline(std::optional<clock::time_point> when) {
-  write_deadline_.set(when);
-}
-
-void packet_socket::deadline::set(std::optional<clock::time_point> when) {
-  disarm();
-  passed_ = false;
-  if (!when) return;
-  if (*when <= clock::now()) {
-    expired();
-  } else {
-    arm(*socket_.loop_, *when);
-  }
-}
-
-void packet_socket::deadline::expired() noexcept {
-  passed_ = true;
-  (socket_.*when_due_)();
+  write_deadline_.set(*loop_, when);
 }
 
 }  // namespace uring6::detail

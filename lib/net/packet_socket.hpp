@@ -3,9 +3,11 @@
 
 #include <memory>
 
+#include "net/deadline.hpp"
 #include "net/receiver.hpp"
 #include "net/sender.hpp"
 #include "sys/file_descriptor.hpp"
+#include "uring/cache.hpp"
 
 namespace uring6::detail {
 
@@ -18,25 +20,25 @@ struct packet_socket_options {
   sender::options send;
 };
 
-class packet_socket final : public resident {
+class alignas(cache_line) packet_socket final : public resident {
  public:
   packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd, const packet_socket_options& options);
   ~packet_socket();
 
   int fd() const noexcept { return fd_.get(); }
   bool closed() const noexcept { return fd_.get() < 0; }
-  bool connected() const noexcept { return options_.connected; }
+  bool connected() const noexcept { return connected_; }
   /// Of a connected one, as it was given.
-  const endpoint& peer() const noexcept { return options_.send.peer; }
+  const endpoint& peer() const noexcept { return sender_.peer(); }
   loop_core& loop() noexcept { return *loop_; }
   receiver& reading() noexcept { return receiver_; }
   sender& writing() noexcept { return sender_; }
 
   /// May a read (a write) begin? If not: closed, deadline_exceeded, or the wrong thread.
-  bool may_read() const noexcept { return !closed() && !read_deadline_.passed() && loop_->runs_here(); }
+  bool may_read() const noexcept { return receiver_.may_read(); }
   bool may_write() const noexcept { return !closed() && !write_deadline_.passed() && loop_->runs_here(); }
-  std::error_code check_read() const noexcept { return check(read_deadline_); }
-  std::error_code check_write() const noexcept { return check(write_deadline_); }
+  std::error_code check_read() const noexcept { return check(read_deadline_.passed()); }
+  std::error_code check_write() const noexcept { return check(write_deadline_.passed()); }
 
   /// Sticky, as Go has them: for the operations that wait and all that come, until set anew. None: no deadline.
   void set_read_deadline(std::optional<clock::time_point> when);
@@ -64,43 +66,31 @@ class packet_socket final : public resident {
   result<void> set_error_reports(bool on) noexcept;
 
  private:
-  class deadline final : public timer_node {
-   public:
-    deadline(packet_socket& socket, void (packet_socket::*when_due)() noexcept) noexcept
-        : socket_(socket), when_due_(when_due) {}
-
-    void set(std::optional<clock::time_point> when);
-    bool passed() const noexcept { return passed_; }
-
-   private:
-    void expired() noexcept override;
-
-    packet_socket& socket_;
-    void (packet_socket::*when_due_)() noexcept;
-    bool passed_ = false;
-  };
-
   void loop_ends() noexcept override { close(); }
   result<void> ask_for(control_flags flags, bool on) noexcept;
   void tell_receiver() noexcept;
   void end_operations() noexcept;
-  void read_deadline_passed() noexcept { receiver_.fail_waiting(errc::deadline_exceeded); }
+  void read_deadline_passed() noexcept {
+    receiver_.admit(false);
+    receiver_.fail_waiting(errc::deadline_exceeded);
+  }
   void write_deadline_passed() noexcept { sender_.fail_waiting(errc::deadline_exceeded); }
 
-  std::error_code check(const deadline& applies) const noexcept {
+  std::error_code check(bool deadline_passed) const noexcept {
     if (closed()) return errc::closed;
-    if (applies.passed()) return errc::deadline_exceeded;
+    if (deadline_passed) return errc::deadline_exceeded;
     return loop_->check_owner();
   }
 
-  packet_socket_options options_;
-  control_flags enabled_ = control_flags::none;
-  std::uint64_t drops_ = 0;  // counted in 64 bits, as often as it is asked for
-  deadline write_deadline_{*this, &packet_socket::write_deadline_passed};
-  // What a read asks first is next to what it reads from.
   std::shared_ptr<loop_core> loop_;
   file_descriptor fd_;
-  deadline read_deadline_{*this, &packet_socket::read_deadline_passed};
+  bool connected_;
+  bool payload_alone_;
+  bool dual_stack_;
+  control_flags enabled_ = control_flags::none;
+  std::uint64_t drops_ = 0;  // counted in 64 bits, as often as it is asked for
+  sticky_deadline<packet_socket, &packet_socket::read_deadline_passed> read_deadline_{*this};
+  sticky_deadline<packet_socket, &packet_socket::write_deadline_passed> write_deadline_{*this};
   receiver receiver_;
   sender sender_;
 };

@@ -68,7 +68,7 @@ void receiver::complete(completion what) noexcept {
 }
 
 void receiver::soon_complete() const noexcept {
-  if (!waiting_.empty()) fetch(waiting_.first(), sizeof(read_waiter));
+  if (!waiting_.empty()) fetch(&waiting_.front(), sizeof(read_waiter));
 }
 
 void receiver::take_in(completion what, bool bare) noexcept {
@@ -216,6 +216,7 @@ void receiver::failed(std::error_code error) noexcept {
   ++counters_.errors;
   if (waiting_.empty()) {
     pending_error_ = error;
+    error_pends_ = true;
     return;
   }
   read_waiter& first = waiting_.front();
@@ -337,7 +338,7 @@ void receiver::consumed(buffer& what) noexcept {
   }
 }
 
-void receiver::left_backlog(std::size_t count) noexcept {
+void receiver::left_backlog(std::uint32_t count) noexcept {
   backlog_size_ -= count;
   if (backlog_size_ > 0) return;
   buffer_holder::unlink();
@@ -363,7 +364,7 @@ std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
 
 std::size_t receiver::lend(datagram_batch& batch) noexcept {
   batch.clear();
-  const std::size_t count = backlog_size_ - notified_size_;
+  const std::uint32_t count = backlog_size_ - notified_size_;
   if (count == 0) return 0;
 
   // Of the first one, which may be a train, single datagrams may have been taken.
@@ -371,7 +372,7 @@ std::size_t receiver::lend(datagram_batch& batch) noexcept {
 
   list_hook* end = backlog_.first();
   std::size_t datagrams = 0;
-  for (std::size_t i = 0; i < count; ++i, end = end->next) {
+  for (std::uint32_t i = 0; i < count; ++i, end = end->next) {
     const auto& each = static_cast<const buffer&>(*end);
     datagrams += each.single() ? 1 : (each.remaining + each.segment - 1) / each.segment;  // the division is felt
     counters_.bytes += each.remaining;
@@ -401,7 +402,7 @@ void receiver::close(std::error_code error) noexcept {
   while (!backlog_.empty()) pool_->give_back(backlog_.pop_front());
   backlog_size_ = 0;
   all_pooled_ = true;
-  pending_error_ = {};
+  error_pends_ = false;
 }
 
 }  // namespace uring6::detail

@@ -36,7 +36,7 @@ struct receive_counters {
   std::uint64_t malformed = 0;  // completions whose header made no sense
 };
 
-class receiver final : operation, buffer_waiter, buffer_holder, train_owner {
+class receiver final : buffer_waiter, train_owner, operation, buffer_holder {
  public:
   receiver(loop_core& loop, int fd) noexcept : loop_(loop), fd_(fd) {}
   receiver(const receiver&) = delete;
@@ -49,6 +49,10 @@ class receiver final : operation, buffer_waiter, buffer_holder, train_owner {
   /// All datagrams come from `peer`, singly, and nobody asks what else is known of them: the kernel need not say it.
   /// Nothing: it is to say all it knows, of every datagram that it gives from now on.
   void expect_only(const std::optional<endpoint>& peer) noexcept;
+
+  /// Do reads begin here, as far as closing and deadlines are concerned?
+  void admit(bool reads) noexcept { admits_ = reads; }
+  bool may_read() const noexcept { return admits_ && loop_.runs_here(); }
 
   /// A coroutine waits for a datagram. It will be resumed.
   void wait(read_waiter& reader, std::coroutine_handle<> handle, stop_root& stop);
@@ -133,8 +137,9 @@ class receiver final : operation, buffer_waiter, buffer_holder, train_owner {
 
   /// An error of the socket that came while nobody waited, once, unless datagrams came before it.
   error_slot take_error_before_data() noexcept {
-    if (backlog_size_ > 0 || !waiting_.empty()) return {};
-    return std::exchange(pending_error_, {});
+    if (!error_pends_ || backlog_size_ > 0 || !waiting_.empty()) return {};
+    error_pends_ = false;
+    return pending_error_;
   }
 
   /// Ends the read, waits for the kernel's last word, drops the backlog and fails everyone with `error`.
@@ -183,12 +188,15 @@ class receiver final : operation, buffer_waiter, buffer_holder, train_owner {
   void wake(read_waiter& reader) noexcept;
   void pause_if_nobody_reads() noexcept;
   void consumed(buffer& what) noexcept;
-  void left_backlog(std::size_t count) noexcept;
+  void left_backlog(std::uint32_t count) noexcept;
 
-  // What every datagram touches comes first: of many conns it is in no cache.
+  // What every datagram touches is together, from `operation` on: three cache lines, because of many conns it is in no
+  // cache.
   loop_core& loop_;
   int fd_;
   buffer_class class_ = buffer_class::large;
+  bool admits_ = true;
+  bool error_pends_ = false;
   bool armed_before_ = false;
   bool pausing_ = false;
   bool bare_ = false;         // the read that is armed asks for the payload alone
@@ -196,15 +204,15 @@ class receiver final : operation, buffer_waiter, buffer_holder, train_owner {
   bool all_pooled_ = true;    // none of the backlog has memory of its own
   std::shared_ptr<buffer_pool> pool_;
   intrusive_list<buffer> backlog_;
-  std::size_t backlog_size_ = 0;
+  std::uint32_t backlog_size_ = 0;
+  std::uint32_t notified_size_ = 0;
   intrusive_list<read_waiter, waiting_hook> waiting_;
   intrusive_list<read_waiter, waiting_hook> notified_;
-  std::size_t notified_size_ = 0;
-  error_slot pending_error_;
-  endpoint peer_;              // from whom a bare read gets all, also one that is called back
   std::uint64_t empties_ = 0;  // empty datagrams so far
   receive_counters counters_;
+  error_slot pending_error_;
   std::size_t companions_wanted_ = 0;
+  endpoint peer_;  // from whom a bare read gets all, also one that is called back
   std::unique_ptr<std::array<companion, most_companions>> companions_;  // made when they are first wanted
   std::unique_ptr<buffer> last_moved_;
 };

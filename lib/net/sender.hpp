@@ -69,6 +69,9 @@ class sender final : outbound {
   /// Who looks for the news of the path MTU that the kernel keeps when a datagram was too long; nullptr: nobody.
   void tell_of_path_mtu(receiver* reader) noexcept { path_mtu_reader_ = reader; }
 
+  /// Of a connected one, as it was given.
+  const endpoint& peer() const noexcept { return options_.peer; }
+
   const send_counters& counters() const noexcept { return counters_; }
 
  private:

@@ -70,7 +70,7 @@ stream_socket::stream_socket(std::shared_ptr<loop_core> loop, file_descriptor fd
 
 std::error_code stream_socket::check(const stream_operation& op) const noexcept {
   if (closed()) return errc::closed;
-  if ((op.reads() ? read_deadline_ : write_deadline_).passed()) return errc::deadline_exceeded;
+  if (op.reads() ? read_deadline_.passed() : write_deadline_.passed()) return errc::deadline_exceeded;
   return loop_->check_owner();
 }
 

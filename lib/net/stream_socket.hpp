@@ -70,8 +70,8 @@ class stream_socket final : public resident {
   std::vector<std::byte> unread_;  // taken from the kernel for a reader whose frame has gone
   std::uint64_t received_ = 0;
   std::uint64_t sent_ = 0;
-  sticky_deadline<stream_socket> read_deadline_{*this, &stream_socket::read_deadline_passed};
-  sticky_deadline<stream_socket> write_deadline_{*this, &stream_socket::write_deadline_passed};
+  sticky_deadline<stream_socket, &stream_socket::read_deadline_passed> read_deadline_{*this};
+  sticky_deadline<stream_socket, &stream_socket::write_deadline_passed> write_deadline_{*this};
 };
 
 }  // namespace uring6::detail

@@ -196,6 +196,16 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
   return busy;
 }
 
+// Of many coroutines that waited, no frame is in the cache.
+constexpr unsigned group = 8;
+
+void fetch_frames(const intrusive_list<ready_node>& round) noexcept {
+  const list_hook* at = round.first();
+  for (unsigned i = 0; i < group && !round.is_end(at); ++i, at = at->next) {
+    fetch(static_cast<const ready_node*>(at)->handle.address(), 6 * cache_line);
+  }
+}
+
 // A list taken off first: a coroutine that becomes ready meanwhile waits for the next round, so that no chain of
 // wake-ups keeps the kernel waiting.
 unsigned loop_core::run_ready(const bool* done) {
@@ -208,11 +218,9 @@ unsigned loop_core::run_ready(const bool* done) {
       ready_.splice_back(round);
       break;
     }
-    ready_node& node = round.pop_front();
+    if (count % group == 0) fetch_frames(round);
     ++count;
-    // Of many coroutines that waited, the next one's frame is in no cache.
-    if (!round.empty()) fetch(round.front().handle.address(), 4 * cache_line);
-    node.handle.resume();
+    round.pop_front().handle.resume();
   }
   resumptions_ += count;
   return count;

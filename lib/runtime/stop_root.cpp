@@ -9,8 +9,17 @@ bool stop_root::start(loop_core& loop) {
   return true;
 }
 
+stop_root::~stop_root() {
+  close();
+  while (!listeners_.empty()) listeners_.back()->forget();
+}
+
 void stop_root::called() noexcept {
-  while (!listeners_.empty()) listeners_.pop_front().stop_requested();
+  while (!listeners_.empty()) {
+    stop_listener& told = *listeners_.back();
+    told.forget();
+    told.stop_requested();
+  }
 }
 
 void stop_root::close() noexcept {

@@ -23,6 +23,10 @@ constexpr bool is_nobodys(std::uint64_t user_data) noexcept {
   return user_data >> 32 == 0;
 }
 
+// Of more completions than a few, what belongs to them is looked for ahead, so many at once.
+constexpr unsigned few = 4;
+constexpr unsigned group = 8;
+
 __kernel_timespec to_timespec(std::chrono::nanoseconds duration) noexcept {
   const auto count = std::max<std::int64_t>(duration.count(), 0);
   return {.tv_sec = count / 1'000'000'000, .tv_nsec = count % 1'000'000'000};
@@ -317,19 +321,29 @@ void ring::deliver(const ::io_uring_cqe& entry) noexcept {
   op.complete({entry.res, entry.flags});
 }
 
-// Where many operations complete one after the other, as those of many sockets, what they belong to is in no cache.
-// Asked for at each change from one to another.
-void ring::look_ahead(unsigned at, unsigned tail) const noexcept {
-  constexpr unsigned far = 8;
-  constexpr unsigned near = far / 2;
-  constexpr std::size_t looked_at = 5 * cache_line;  // of what an operation is part of
-  const auto user_data = [&](unsigned ahead) {
-    return ring_.cq.cqes[(at + ahead) & (features_.completion_entries - 1)].user_data;
-  };
-  if (tail - at <= near) return;
-  if (const operation* const next = owner_of(user_data(near))) next->soon_complete();
-  if (tail - at <= far) return;
-  if (const operation* const later = owner_of(user_data(far))) fetch(later, looked_at);
+const ::io_uring_cqe& ring::completion_at(unsigned at) const noexcept {
+  return ring_.cq.cqes[at & (features_.completion_entries - 1)];
+}
+
+// Calls f for what each of these completions belongs to, once where several in a row do.
+template <class F>
+void ring::for_each_owner(unsigned from, unsigned to, F&& f) const noexcept {
+  std::uint64_t previous = nobody;
+  for (unsigned at = from; at != to; ++at) {
+    const std::uint64_t user_data = completion_at(at).user_data;
+    if (std::exchange(previous, user_data) == user_data) continue;
+    if (const operation* const owner = owner_of(user_data)) f(*owner);
+  }
+}
+
+// Where many operations complete one after the other, as those of many sockets, what they belong to is in no cache, and
+// in no TLB: looked for ahead, and for several at once, because a fetch waits until it knows the page.
+void ring::look_ahead(unsigned next, unsigned tail) const noexcept {
+  constexpr std::size_t looked_at = 3 * cache_line;  // of what an operation is part of
+  const unsigned middle = next + std::min(group, tail - next);
+  const unsigned end = middle + std::min(group, tail - middle);
+  for_each_owner(middle, end, [](const operation& later) { fetch(&later, looked_at); });
+  for_each_owner(next, middle, [](const operation& soon) { soon.soon_complete(); });
 }
 
 void ring::release_slot(operation& op) noexcept {
@@ -387,19 +401,20 @@ unsigned ring::reap_completions() noexcept {
   std::uint64_t previous = nobody;
   last_operations_ = 0;
   last_octets_ = 0;
-  const unsigned mask = features_.completion_entries - 1;
   for (;;) {
     const unsigned head = *ring_.cq.khead;
     const unsigned tail = __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE);
     if (head == tail) break;
-    for (unsigned at = head; at != tail; ++at) {
-      const ::io_uring_cqe& entry = ring_.cq.cqes[at & mask];
-      if (std::exchange(previous, entry.user_data) != entry.user_data) {
-        ++last_operations_;
-        look_ahead(at, tail);
+    if (tail - head > few) look_ahead(head, tail);
+    for (unsigned from = head; from != tail;) {
+      const unsigned to = from + std::min(group, tail - from);
+      if (to != tail) look_ahead(to, tail);
+      for (; from != to; ++from) {
+        const ::io_uring_cqe& entry = completion_at(from);
+        if (std::exchange(previous, entry.user_data) != entry.user_data) ++last_operations_;
+        if (entry.res > 0) last_octets_ += static_cast<std::uint32_t>(entry.res);
+        deliver(entry);
       }
-      if (entry.res > 0) last_octets_ += static_cast<std::uint32_t>(entry.res);
-      deliver(entry);
     }
     ::io_uring_cq_advance(&ring_, tail - head);
     total += tail - head;

@@ -139,7 +139,10 @@ class ring {
   std::uint32_t take_slot(operation& op);
   std::uint64_t key_of(const operation& op) const noexcept;
   void deliver(const ::io_uring_cqe& entry) noexcept;
-  void look_ahead(unsigned at, unsigned tail) const noexcept;
+  const ::io_uring_cqe& completion_at(unsigned at) const noexcept;
+  template <class F>
+  void for_each_owner(unsigned from, unsigned to, F&& f) const noexcept;
+  void look_ahead(unsigned next, unsigned tail) const noexcept;
   operation* owner_of(std::uint64_t user_data) const noexcept;
   unsigned reap_completions() noexcept;
   unsigned deliver_quiet() noexcept;

@@ -36,6 +36,7 @@ class intrusive_list {
 
   bool empty() const noexcept { return head_.next == &head_; }
   T& front() noexcept { return element(*head_.next); }
+  const T& front() const noexcept { return element(*head_.next); }
 
   /// For walking by hand: from first() along `next` until is_end().
   list_hook* first() const noexcept { return head_.next; }

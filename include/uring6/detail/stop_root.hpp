@@ -1,13 +1,14 @@
 // How a stop request reaches those who wait: each tree of tasks has one root, which holds the token that its tasks
-// inherit and, on the loop's thread, the list of its tasks that wait for something. So a wait costs two links, not a
+// inherit and, on the loop's thread, a table of its tasks that wait for something. So a wait costs a place in it, not a
 // std::stop_callback with its lock.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <stop_token>
 #include <utility>
+#include <vector>
 
-#include "uring6/detail/intrusive_list.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
 
@@ -16,19 +17,26 @@ namespace uring6::detail {
 class stop_root;
 
 /// Hears of a stop request on the loop's thread, whichever thread made it.
-class URING6_EXPORT stop_listener : list_hook {
+class URING6_EXPORT stop_listener {
  public:
-  /// Until it is told, forgets, or goes. If the stop has been requested already, it is told in here.
+  stop_listener() = default;
+  stop_listener(const stop_listener&) = delete;
+  stop_listener& operator=(const stop_listener&) = delete;
+
+  /// Until it is told, forgets, or goes. If the stop has been requested already, it is told in here. Throws
+  /// std::bad_alloc, and does not listen then.
   void listen(loop_core& loop, stop_root& root);
-  void forget() noexcept { unlink(); }
+  void forget() noexcept;
 
  protected:
-  ~stop_listener() { unlink(); }
+  ~stop_listener() { forget(); }
   virtual void stop_requested() noexcept = 0;
 
  private:
   friend class stop_root;
-  friend class intrusive_list<stop_listener>;
+
+  stop_root* root_ = nullptr;  // while it listens
+  std::size_t place_ = 0;      // in the root's table
 };
 
 /// Lives in whoever started the tree of tasks (a scope, a timeout, the loop's run) and outlives them all. Any thread
@@ -38,7 +46,7 @@ class URING6_EXPORT stop_root final : remote_target {
   /// Never stopped.
   stop_root() = default;
   explicit stop_root(std::stop_token token) noexcept : token_(std::move(token)) {}
-  ~stop_root() { close(); }
+  ~stop_root();
 
   /// Before its first listener.
   void follow(std::stop_token token) noexcept { token_ = std::move(token); }
@@ -61,7 +69,9 @@ class URING6_EXPORT stop_root final : remote_target {
   void loop_ends() noexcept override { close(); }
 
   std::stop_token token_;
-  intrusive_list<stop_listener> listeners_;
+  // A table and no list: who leaves a list writes to both of its neighbours, which of ten thousand that wait are in no
+  // cache. Here the one that came last, and was just looked at, takes the empty place.
+  std::vector<stop_listener*> listeners_;
   std::optional<std::stop_callback<forward>> callback_;  // from the first listener on
 };
 
@@ -69,7 +79,19 @@ inline void stop_listener::listen(loop_core& loop, stop_root& root) {
   if (!root.is_open() && !root.start(loop)) return;
   // Whoever is in the list when the stop is requested is told by the call; whoever comes later sees it here.
   if (root.stop_requested()) return stop_requested();
-  root.listeners_.push_back(*this);
+  place_ = root.listeners_.size();
+  root.listeners_.push_back(this);
+  root_ = &root;
+}
+
+inline void stop_listener::forget() noexcept {
+  if (!root_) return;
+  auto& listeners = root_->listeners_;
+  stop_listener* const last = listeners.back();
+  last->place_ = place_;
+  listeners[place_] = last;
+  listeners.pop_back();
+  root_ = nullptr;
 }
 
 /// Of coroutines that nobody can ask to stop.
