@@ -236,7 +236,7 @@ void receiver::buffers_are_back() noexcept {
 
 // Nobody reads and half of the pool is ours: the rest waits in the socket, where it takes nobody's buffers.
 void receiver::pause_if_nobody_reads() noexcept {
-  if (pausing_ || backlog_size_ * 2 < pool_->count() || !waiting_.empty() || notified_size_ > 0) return;
+  if (notified_size_ > 0 || pausing_ || !waiting_.empty() || backlog_size_ * 2 < pool_->count()) return;
   pausing_ = true;
   loop_.ring().cancel(*this);
 }

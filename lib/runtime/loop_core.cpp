@@ -315,7 +315,9 @@ result<std::shared_ptr<buffer_pool>> loop_core::pool(buffer_class which) {
   const auto index = static_cast<std::size_t>(which);
   if (!pools_[index]) {
     const std::size_t size = which == buffer_class::large ? buffer_layout::large : buffer_layout::small;
-    auto made = buffer_pool::create(*ring_, static_cast<std::uint16_t>(index), options_.receive_buffers, size);
+    // The kernel finds group 0 without a search as long as there is no other: it is the large ones'.
+    const std::uint16_t group = which == buffer_class::large ? 0 : 1;
+    auto made = buffer_pool::create(*ring_, group, options_.receive_buffers, size);
     if (!made) return fail(made.error());
     pools_[index] = std::move(*made);
   }

@@ -120,14 +120,19 @@ void buffer_pool::shrink_if_calm() noexcept {
 
 void buffer_pool::hand_over() noexcept {
   if (!ring_) return;
+  if (available_ >= window_) return;
+  const std::size_t count = std::min(window_ - available_, free_count_);
+  const auto length = static_cast<unsigned>(size_);
   const int mask = ::io_uring_buf_ring_mask(static_cast<std::uint32_t>(buffers_.size()));
-  int count = 0;
-  for (; available_ < window_ && !free_.empty(); ++available_, ++count) {
-    const buffer& next = free_.pop_front();
-    ::io_uring_buf_ring_add(entries_, next.memory, static_cast<unsigned>(size_), next.id, mask, count);
+  list_hook* at = free_.first();
+  for (std::size_t i = 0; i < count; ++i, at = at->next) {
+    const auto& next = static_cast<const buffer&>(*at);
+    ::io_uring_buf_ring_add(entries_, next.memory, length, next.id, mask, static_cast<int>(i));
   }
-  free_count_ -= static_cast<std::size_t>(count);
-  if (count > 0) ::io_uring_buf_ring_advance(entries_, count);
+  free_.cut_front(*at);
+  free_count_ -= count;
+  available_ += count;
+  ::io_uring_buf_ring_advance(entries_, static_cast<int>(count));
 }
 
 bool buffer_pool::publish_now() noexcept {

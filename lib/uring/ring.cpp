@@ -342,6 +342,7 @@ void ring::look_ahead(unsigned next, unsigned tail) const noexcept {
   constexpr std::size_t looked_at = 3 * cache_line;  // of what an operation is part of
   const unsigned middle = next + std::min(group, tail - next);
   const unsigned end = middle + std::min(group, tail - middle);
+  if (completion_at(next).user_data == completion_at(end - 1).user_data) return;  // one socket's
   for_each_owner(middle, end, [](const operation& later) { fetch(&later, looked_at); });
   for_each_owner(next, middle, [](const operation& soon) { soon.soon_complete(); });
 }

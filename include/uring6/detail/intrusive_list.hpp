@@ -51,6 +51,12 @@ class intrusive_list {
     return first;
   }
 
+  /// Lets go of all elements before `end`, and does not look at them: their links are stale until they join a list.
+  void cut_front(list_hook& end) noexcept {
+    head_.next = &end;
+    end.prev = &head_;
+  }
+
   /// Takes all elements of `other`, in their order, to the back of this list.
   void splice_back(intrusive_list& other) noexcept { splice(*head_.prev, other, other.head_); }
 
