@@ -67,19 +67,40 @@ void receiver::complete(completion what) noexcept {
   if (!waiting_.empty()) arm();
 }
 
+// What the kernel wrote some datagrams ago is in the first cache no more: fetched ahead, with the buffer that is to show
+// it.
+void receiver::complete_run(const ::io_uring_cqe* first, std::size_t count) noexcept {
+  constexpr std::size_t ahead = 4;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + ahead < count) pool_->soon_received(completion{first[i + ahead].res, first[i + ahead].flags}.buffer_id());
+    const completion what{first[i].res, first[i].flags};
+    if (what.has_buffer()) {
+      take_buffer(what, bare_);
+    } else {
+      take_in(what, bare_);
+    }
+  }
+  notify();
+  pause_if_nobody_reads();
+}
+
 void receiver::soon_complete() const noexcept {
   if (!waiting_.empty()) fetch(&waiting_.front(), sizeof(read_waiter));
 }
 
+void receiver::take_buffer(completion what, bool bare) noexcept {
+  buffer& filled = pool_->received(what.buffer_id());
+  if (what.result >= 0 && read_off(filled, static_cast<std::uint32_t>(what.result), bare)) {
+    keep(filled);
+  } else {
+    ++counters_.malformed;
+    pool_->give_back(filled);
+  }
+}
+
 void receiver::take_in(completion what, bool bare) noexcept {
   if (what.has_buffer()) {
-    buffer& filled = pool_->received(what.buffer_id());
-    if (what.result >= 0 && read_off(filled, static_cast<std::uint32_t>(what.result), bare)) {
-      keep(filled);
-    } else {
-      ++counters_.malformed;
-      pool_->give_back(filled);
-    }
+    take_buffer(what, bare);
   } else if (what.result == 0) {
     empty_arrived();
   } else if (what.result == -ENOBUFS) {

@@ -166,9 +166,11 @@ class receiver final : buffer_waiter, train_owner, operation, buffer_holder {
 
   void prepare(io_uring_sqe& entry) noexcept override { bare_ = prepare_read(entry, 0); }
   void complete(completion what) noexcept override;
+  void complete_run(const io_uring_cqe* first, std::size_t count) noexcept override;
   void soon_complete() const noexcept override;
   bool prepare_read(io_uring_sqe& entry, int flags) noexcept;
-  [[gnu::always_inline]] inline void take_in(completion what, bool bare) noexcept;
+  void take_in(completion what, bool bare) noexcept;
+  [[gnu::always_inline]] inline void take_buffer(completion what, bool bare) noexcept;
   void send_companions() noexcept;
   void end_reads() noexcept;
   bool reads() noexcept;

@@ -34,8 +34,8 @@ result<std::shared_ptr<buffer_pool>> buffer_pool::create(ring& ring, std::uint16
 
   made->entries_size_ = count * sizeof(::io_uring_buf);
   made->entries_ = reinterpret_cast<::io_uring_buf_ring*>(map_memory(made->entries_size_));
-  const std::size_t stride = stride_of(size);
-  made->mapped_ = count * stride;
+  made->stride_ = stride_of(size);
+  made->mapped_ = count * made->stride_;
   made->memory_ = map_memory(made->mapped_);
   if (!made->entries_ || !made->memory_) return fail_errno(ENOMEM);
   // Fewer page faults while the pool is new; refused without harm where huge pages are off.
@@ -57,7 +57,7 @@ result<std::shared_ptr<buffer_pool>> buffer_pool::create(ring& ring, std::uint16
   made->window_ = std::min(count, first_window);
   for (std::size_t index = count; index-- > 0;) {
     buffer& each = made->buffers_[index];
-    each.memory = made->memory_ + index * stride;
+    each.memory = made->memory_ + index * made->stride_;
     each.id = static_cast<std::uint16_t>(index);
     made->give_back(each);
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "uring/asan.hpp"
+#include "uring/cache.hpp"
 #include "uring/fork_guard.hpp"
 #include "uring/ring.hpp"
 #include "uring6/datagram.hpp"
@@ -113,6 +114,13 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
     return what;
   }
 
+  /// The next but some that a completion names.
+  void soon_received(std::uint16_t id) const noexcept {
+    const buffer& what = buffers_[id];
+    fetch(&what, sizeof what);
+    fetch(memory_ + id * stride_, buffer_layout::payload + 1);
+  }
+
   /// One that the kernel does not have, or with memory of its own; nullptr if there is none of either. For what
   /// the kernel tells without a buffer.
   buffer* spare() noexcept;
@@ -169,6 +177,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   ring* ring_;
   std::uint16_t group_;
   std::size_t size_;
+  std::size_t stride_ = 0;
   std::size_t mapped_ = 0;
   std::byte* memory_ = nullptr;
   ::io_uring_buf_ring* entries_ = nullptr;

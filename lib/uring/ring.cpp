@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "uring/cache.hpp"
@@ -312,6 +313,10 @@ operation* ring::owner_of(std::uint64_t user_data) const noexcept {
   return owner.generation == user_data >> 32 ? owner.op : nullptr;
 }
 
+void operation::complete_run(const ::io_uring_cqe* first, std::size_t count) noexcept {
+  for (const ::io_uring_cqe& each : std::span(first, count)) complete({each.res, each.flags});
+}
+
 void ring::deliver(const ::io_uring_cqe& entry) noexcept {
   operation* const owner = owner_of(entry.user_data);
   if (!owner) return;
@@ -323,6 +328,28 @@ void ring::deliver(const ::io_uring_cqe& entry) noexcept {
 
 const ::io_uring_cqe& ring::completion_at(unsigned at) const noexcept {
   return ring_.cq.cqes[at & (features_.completion_entries - 1)];
+}
+
+// Those of one operation that follow each other and do not end it are delivered together. Returns how many; none if the
+// first one is its last.
+unsigned ring::deliver_run(unsigned from, unsigned tail) noexcept {
+  const ::io_uring_cqe* const first = &completion_at(from);
+  const unsigned index = from & (features_.completion_entries - 1);
+  const unsigned most = std::min(tail - from, features_.completion_entries - index);
+  unsigned count = 0;
+  std::uint64_t octets = 0;
+  for (; count < most; ++count) {
+    const ::io_uring_cqe& entry = first[count];
+    if (entry.user_data != first->user_data || !(entry.flags & IORING_CQE_F_MORE)) break;
+    if (entry.res > 0) octets += static_cast<std::uint32_t>(entry.res);
+  }
+  operation* const owner = count > 0 ? owner_of(first->user_data) : nullptr;
+  if (owner) {
+    last_octets_ += octets;
+    reaped_from_kernel(owner);
+    owner->complete_run(first, count);
+  }
+  return count;
 }
 
 // Calls f for what each of these completions belongs to, once where several in a row do.
@@ -407,14 +434,21 @@ unsigned ring::reap_completions() noexcept {
     const unsigned tail = __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE);
     if (head == tail) break;
     if (tail - head > few) look_ahead(head, tail);
-    for (unsigned from = head; from != tail;) {
-      const unsigned to = from + std::min(group, tail - from);
-      if (to != tail) look_ahead(to, tail);
-      for (; from != to; ++from) {
-        const ::io_uring_cqe& entry = completion_at(from);
-        if (std::exchange(previous, entry.user_data) != entry.user_data) ++last_operations_;
+    unsigned done = 0;
+    for (unsigned looked_for = 0; done != tail - head;) {
+      const unsigned at = head + done;
+      if (done >= looked_for && tail - at > group) {
+        look_ahead(at + group, tail);
+        looked_for = done + group;
+      }
+      const ::io_uring_cqe& entry = completion_at(at);
+      if (std::exchange(previous, entry.user_data) != entry.user_data) ++last_operations_;
+      if (const unsigned run = deliver_run(at, tail)) {
+        done += run;
+      } else {
         if (entry.res > 0) last_octets_ += static_cast<std::uint32_t>(entry.res);
         deliver(entry);
+        ++done;
       }
     }
     ::io_uring_cq_advance(&ring_, tail - head);

@@ -139,6 +139,7 @@ class ring {
   std::uint32_t take_slot(operation& op);
   std::uint64_t key_of(const operation& op) const noexcept;
   void deliver(const ::io_uring_cqe& entry) noexcept;
+  unsigned deliver_run(unsigned from, unsigned tail) noexcept;
   const ::io_uring_cqe& completion_at(unsigned at) const noexcept;
   template <class F>
   void for_each_owner(unsigned from, unsigned to, F&& f) const noexcept;

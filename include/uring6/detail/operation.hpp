@@ -2,11 +2,13 @@
 // must outlive its final completion; the ring knows it by slot and generation, never by its address.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "uring6/detail/intrusive_list.hpp"
 #include "uring6/export.hpp"
 
+struct io_uring_cqe;
 struct io_uring_sqe;
 
 namespace uring6::detail {
@@ -36,6 +38,9 @@ class operation : public list_hook {
   /// Called by the reaper, once per completion. It records and marks as ready; it never resumes a coroutine
   /// and never asks for a submission entry.
   virtual void complete(completion what) noexcept = 0;
+
+  /// The same of `count` that came one after the other and do not end it, for whoever gets many.
+  virtual void complete_run(const io_uring_cqe* first, std::size_t count) noexcept;
 
   /// The reaper will come to it after some others: whoever has many of its kind fetches what `complete` looks at.
   virtual void soon_complete() const noexcept {}
