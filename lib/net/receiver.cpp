@@ -67,8 +67,8 @@ void receiver::complete(completion what) noexcept {
   if (!waiting_.empty()) arm();
 }
 
-// What the kernel wrote some datagrams ago is in the first cache no more: fetched ahead, with the buffer that is to show
-// it.
+// What the kernel wrote some datagrams ago is in the first cache no more: fetched ahead, with the buffer that is to
+// show it.
 void receiver::complete_run(const ::io_uring_cqe* first, std::size_t count) noexcept {
   constexpr std::size_t ahead = 4;
   for (std::size_t i = 0; i < count; ++i) {

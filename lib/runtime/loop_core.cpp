@@ -22,6 +22,17 @@ void relax() noexcept {
 #endif
 }
 
+// Of many coroutines that waited no frame is in the cache: those behind the first one are fetched, so many at once.
+constexpr unsigned together = 8;
+
+void fetch_frames(const intrusive_list<ready_node>& round) noexcept {
+  constexpr std::size_t looked_at = 6 * cache_line;
+  const list_hook* at = round.first()->next;
+  for (unsigned i = 0; i < together && !round.is_end(at); ++i, at = at->next) {
+    fetch(static_cast<const ready_node*>(at)->handle.address(), looked_at);
+  }
+}
+
 /// Nothing is cut to what the kernel takes: a value out of range is an error.
 bool in_range(const loop_options& options) noexcept {
   using namespace std::chrono_literals;
@@ -196,16 +207,6 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
   return busy;
 }
 
-// Of many coroutines that waited, no frame is in the cache.
-constexpr unsigned group = 8;
-
-void fetch_frames(const intrusive_list<ready_node>& round) noexcept {
-  const list_hook* at = round.first();
-  for (unsigned i = 0; i < group && !round.is_end(at); ++i, at = at->next) {
-    fetch(static_cast<const ready_node*>(at)->handle.address(), 6 * cache_line);
-  }
-}
-
 // A list taken off first: a coroutine that becomes ready meanwhile waits for the next round, so that no chain of
 // wake-ups keeps the kernel waiting.
 unsigned loop_core::run_ready(const bool* done) {
@@ -218,7 +219,7 @@ unsigned loop_core::run_ready(const bool* done) {
       ready_.splice_back(round);
       break;
     }
-    if (count % group == 0) fetch_frames(round);
+    if (count % together == 0) fetch_frames(round);
     ++count;
     round.pop_front().handle.resume();
   }

@@ -114,11 +114,12 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
     return what;
   }
 
-  /// The next but some that a completion names.
+  /// A completion some places on names it.
   void soon_received(std::uint16_t id) const noexcept {
-    const buffer& what = buffers_[id];
-    fetch(&what, sizeof what);
-    fetch(memory_ + id * stride_, buffer_layout::payload + 1);
+    const std::byte* const memory = memory_ + id * stride_;
+    fetch(memory, buffer_layout::header + buffer_layout::name + usual_control);
+    fetch(memory + buffer_layout::payload, cache_line);
+    fetch(&buffers_[id], sizeof(buffer));
   }
 
   /// One that the kernel does not have, or with memory of its own; nullptr if there is none of either. For what
@@ -161,6 +162,9 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
 
   // What the kernel has before it has asked for more: a multishot read takes 32 at a time.
   static constexpr std::size_t first_window = 64;
+  // What most datagrams have: traffic class, hop limit, and where they arrived.
+  static constexpr std::size_t usual_control =
+      control_space(control_flags::traffic_class | control_flags::hop_limit | control_flags::interface);
   // So many times the kernel had no use for half of what it has: then it gets fewer again.
   static constexpr unsigned calm = 64;
 

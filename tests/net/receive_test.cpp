@@ -174,6 +174,30 @@ TEST_CASE("receive lends what is there: singles, trains, empty ones") {
   });
 }
 
+TEST_CASE("a batch is walked from its beginning, however far it was walked before") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto at = open_conn(loop);
+    plain_sender sender(name_of(at));
+    const bytes all = train_of(3, 100, 40);
+    sender.send_train(all, 100);
+    datagram_batch batch;
+    const auto count = co_await at.receive(batch);
+    REQUIRE(count == 4);
+    for (std::size_t steps = 0; steps < 5; ++steps) {
+      auto walker = batch.begin();
+      for (std::size_t i = 0; i < steps; ++i) ++walker;
+      CHECK((walker == batch.end()) == (steps == 4));
+      bytes seen;
+      for (const datagram& each : batch) {
+        CHECK(each.full_length == each.payload.size());
+        seen.insert(seen.end(), each.payload.begin(), each.payload.end());
+      }
+      CHECK(seen == all);
+    }
+  });
+}
+
 TEST_CASE("of a train that a read has begun receive lends the rest, also where that is a single datagram") {
   event_loop loop;
   run(loop, [&]() -> task<> {

@@ -68,6 +68,22 @@ TEST_CASE("a list takes those of another that stand before one of them") {
   CHECK(values_of(two) == std::vector{4, 5});
 }
 
+TEST_CASE("a list lets go of those before one of them, who may join another") {
+  some_numbers of;
+  numbers one, two;
+  of.put(one, 0, 6);
+  one.cut_front(of.all[4]);
+  CHECK(values_of(one) == std::vector{4, 5});
+  of.put(two, 0, 4);
+  CHECK(values_of(two) == std::vector{0, 1, 2, 3});
+  one.cut_front(of.all[4]);  // none
+  CHECK(values_of(one) == std::vector{4, 5});
+  two.cut_front(*of.all[3].next);  // all
+  CHECK(two.empty());
+  of.put(two, 2, 4);
+  CHECK(values_of(two) == std::vector{2, 3});
+}
+
 TEST_CASE("a list that goes leaves its elements unlinked") {
   some_numbers of;
   {

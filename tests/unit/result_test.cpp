@@ -2,8 +2,10 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
 namespace uring6 {
 namespace {
@@ -90,6 +92,17 @@ TEST_CASE("or_throw_gives_the_value_or_throws_the_error") {
     CHECK(std::string(thrown.what()) == "the group is not joined on this interface");
   }
   CHECK_THROWS_AS(or_throw(result<void>(fail_errno(EPERM))), std::system_error);
+}
+
+TEST_CASE("or_throw_leaves_a_result_that_is_kept_and_empties_one_that_is_given") {
+  const result<std::string> kept("a value that is too long to lie in the string itself");
+  CHECK(or_throw(kept) == *kept);
+  CHECK(or_throw(kept).size() == kept->size());
+  CHECK_THROWS_AS(or_throw(std::as_const(*std::make_unique<result<int>>(fail(errc::closed)))), std::system_error);
+
+  result<std::unique_ptr<int>> given(std::make_unique<int>(7));
+  CHECK(*or_throw(std::move(given)) == 7);
+  CHECK(given->get() == nullptr);
 }
 
 }  // namespace

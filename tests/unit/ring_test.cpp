@@ -46,6 +46,18 @@ struct wait_readable final : noting_operation {
   int fd;
 };
 
+/// Readable again and again, told each time; notes how many came together.
+struct watch_readable final : noting_operation {
+  explicit watch_readable(int fd_) : fd(fd_) {}
+  void prepare(io_uring_sqe& entry) noexcept override { ::io_uring_prep_poll_multishot(&entry, fd, POLLIN); }
+  void complete_run(const io_uring_cqe* first, std::size_t count) noexcept override {
+    runs.push_back(count);
+    operation::complete_run(first, count);
+  }
+  int fd;
+  std::vector<std::size_t> runs;
+};
+
 /// A read that does not wait, and is quiet about its success.
 struct quiet_read final : noting_operation {
   explicit quiet_read(int fd_) : fd(fd_) {}
@@ -173,6 +185,44 @@ TEST_CASE("an operation in flight is canceled, with one last word") {
   CHECK(other.in_flight());
   on->cancel(other);
   drive(*on, [&] { return other.idle(); });
+}
+
+TEST_CASE("what completes again and again is told of its completions in runs, and of its end alone") {
+  const auto on = make_ring(8, 64);
+  const file_descriptor one = counter(), other = counter();
+  watch_readable op(one.get()), beside(other.get());
+  on->queue(op);
+  on->queue(beside);
+  REQUIRE_FALSE(on->enter(false, {}));
+  const auto happen = [&](const file_descriptor& event, int times) {
+    for (int i = 0; i < times; ++i) {
+      REQUIRE(::eventfd_write(event.get(), 1) == 0);
+      REQUIRE_FALSE(on->enter(false, {}));
+    }
+  };
+
+  happen(one, 3);
+  happen(other, 1);
+  happen(one, 2);
+  on->reap();
+  CHECK(op.runs == std::vector<std::size_t>{3, 2});
+  CHECK(beside.runs == std::vector<std::size_t>{1});
+
+  // To the end of the queue, and from its beginning.
+  happen(one, 40);
+  on->reap();
+  happen(one, 30);
+  on->reap();
+  CHECK(op.runs == std::vector<std::size_t>{3, 2, 40, 18, 12});
+
+  happen(one, 2);
+  on->cancel(op);
+  on->cancel(beside);
+  drive(*on, [&] { return op.idle() && beside.idle(); });
+  CHECK(op.runs.back() == 2);
+  CHECK(op.results.size() == 3 + 2 + 40 + 30 + 2 + 1);
+  CHECK(op.results.back().result == -ECANCELED);
+  CHECK(beside.results.size() == 2);
 }
 
 TEST_CASE("a cancel that comes too late hits nobody, not even the next user of the slot") {

@@ -1,4 +1,4 @@
-// Many connected conns in one loop, a coroutine for each: every one waits in `receive` all the time.
+// Many connected conns in one loop, each owned by a coroutine that waits in `receive` all the time.
 #include <coroutine>
 #include <string>
 
@@ -38,19 +38,16 @@ class crowd : public subject {
       conns_.push_back(uring6::or_throw(uring6::dial_packet(loop_, "udp6", peer)));
       if (s.control) uring6::or_throw(conns_.back().set_control_message(all_flags, true));
       widen_buffers(conns_.back().native_handle());
+      ports_.push_back(uring6::or_throw(conns_.back().local_endpoint()).port);
     }
   }
 
   void start_readers() override {
-    for (uring6::packet_conn& conn : conns_) readers_.spawn(read(conn));
+    for (uring6::packet_conn& conn : conns_) readers_.spawn(read(std::move(conn)));
     loop_.run(one_turn());  // all of them wait now, as they will between two datagrams
   }
 
-  std::vector<std::uint16_t> ports() const override {
-    std::vector<std::uint16_t> ports;
-    for (const auto& conn : conns_) ports.push_back(uring6::or_throw(conn.local_endpoint()).port);
-    return ports;
-  }
+  std::vector<std::uint16_t> ports() const override { return ports_; }
 
   void run_until(std::uint64_t total) override {
     total_ = total;
@@ -61,7 +58,7 @@ class crowd : public subject {
   uring6::task<> wait() { co_await enough_.reached(); }
   uring6::task<> one_turn() { uring6::or_throw(co_await uring6::sleep_for(std::chrono::milliseconds(1))); }
 
-  uring6::task<> read(uring6::packet_conn& conn) {
+  uring6::task<> read(uring6::packet_conn conn) {
     uring6::datagram_batch batch;
     for (;;) {
       uring6::or_throw(co_await conn.receive(batch));
@@ -78,7 +75,8 @@ class crowd : public subject {
   uring6::event_loop loop_;
   std::uint64_t total_ = 0;
   milestone enough_;
-  std::vector<uring6::packet_conn> conns_;
+  std::vector<uring6::packet_conn> conns_;  // until their readers take them
+  std::vector<std::uint16_t> ports_;
   uring6::scope readers_{loop_};
 };
 

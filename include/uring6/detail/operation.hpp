@@ -40,7 +40,7 @@ class operation : public list_hook {
   virtual void complete(completion what) noexcept = 0;
 
   /// The same of `count` that came one after the other and do not end it, for whoever gets many.
-  virtual void complete_run(const io_uring_cqe* first, std::size_t count) noexcept;
+  URING6_EXPORT virtual void complete_run(const io_uring_cqe* first, std::size_t count) noexcept;
 
   /// The reaper will come to it after some others: whoever has many of its kind fetches what `complete` looks at.
   virtual void soon_complete() const noexcept {}
