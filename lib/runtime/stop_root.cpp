@@ -1,5 +1,7 @@
 #include "uring6/detail/stop_root.hpp"
 
+#include <algorithm>
+
 namespace uring6::detail {
 
 bool stop_root::start(loop_core& loop) {
@@ -12,6 +14,14 @@ bool stop_root::start(loop_core& loop) {
 stop_root::~stop_root() {
   close();
   while (!listeners_.empty()) listeners_.back()->forget();
+}
+
+// The stop may be requested from within the allocation: nothing of the table is held meanwhile.
+void stop_root::make_room() {
+  std::vector<stop_listener*> wider;
+  wider.reserve(std::max<std::size_t>(16, 2 * listeners_.size()));
+  wider.assign(listeners_.begin(), listeners_.end());
+  listeners_.swap(wider);
 }
 
 void stop_root::called() noexcept {

@@ -65,6 +65,7 @@ class URING6_EXPORT stop_root final : remote_target {
   };
 
   bool start(loop_core& loop);
+  void make_room();
   void called() noexcept override;
   void loop_ends() noexcept override { close(); }
 
@@ -77,7 +78,8 @@ class URING6_EXPORT stop_root final : remote_target {
 
 inline void stop_listener::listen(loop_core& loop, stop_root& root) {
   if (!root.is_open() && !root.start(loop)) return;
-  // Whoever is in the list when the stop is requested is told by the call; whoever comes later sees it here.
+  if (root.listeners_.size() == root.listeners_.capacity()) root.make_room();
+  // Whoever has a place when the stop is requested is told by the call; whoever comes later sees it here.
   if (root.stop_requested()) return stop_requested();
   place_ = root.listeners_.size();
   root.listeners_.push_back(this);
