@@ -90,7 +90,8 @@ class when_all_of_operation final : all_siblings {
 /// Gives their values as a std::tuple in the order of the arguments, std::monostate for those that give
 /// nothing. If one throws, the others are stopped and waited for, and the first exception is rethrown. A stop
 /// request reaches them all. An operation that ends with an error code (result<T>) stops nobody: it is a
-/// value. Takes one allocation (the state behind std::stop_source); frames are recycled.
+/// value. Takes one allocation (the state behind std::stop_source), and one more where over eight
+/// wait at once; frames are recycled.
 template <detail::awaitable... As>
 [[nodiscard("co_await it")]] detail::when_all_operation<As...> when_all(As&&... awaited) noexcept {
   return detail::when_all_operation<As...>(static_cast<As&&>(awaited)...);

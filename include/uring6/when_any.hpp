@@ -133,7 +133,8 @@ class when_any_of_operation final : any_siblings {
 /// stopped operation has not given to anybody stays where it is: no datagram is lost to a timer that was
 /// quicker. An exception of the first one is rethrown; what the others end with, being stopped, is dropped,
 /// exceptions included. A stop request from outside reaches them all; the first to end by it counts as the
-/// first. Takes one allocation (the state behind std::stop_source); frames are recycled. Go: select.
+/// first. Takes one allocation (the state behind std::stop_source), and one more where over eight
+/// wait at once; frames are recycled. Go: select.
 ///
 ///     auto first = co_await when_any(pc.read_from(buffer), sleep_for(1s));
 ///     if (first.index == 0) use(std::get<0>(first.value));

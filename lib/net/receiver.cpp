@@ -58,17 +58,16 @@ void receiver::arm() noexcept {
     send_companions();
 }
 
+// It ends: an empty datagram, an error, a full completion queue, a pause that is over.
 void receiver::complete(completion what) noexcept {
   const std::uint64_t empties = empties_;
   take_in(what, bare_);
-  if (what.more()) return pause_if_nobody_reads();
   if (empties_ > empties) companions_wanted_ = std::min(2 * companions_wanted_ + 1, most_companions);
-  // It ended: an empty datagram, an error, a full completion queue, a pause that is over.
   if (!waiting_.empty()) arm();
 }
 
-// What the kernel wrote some datagrams ago is in the first cache no more: fetched ahead, with the buffer that is to
-// show it.
+// It goes on. What the kernel wrote some datagrams ago is in the first cache no more: fetched ahead, with the buffer
+// that is to show it.
 void receiver::complete_run(const ::io_uring_cqe* first, std::size_t count) noexcept {
   constexpr std::size_t ahead = 4;
   for (std::size_t i = 0; i < count; ++i) {

@@ -13,20 +13,22 @@ bool stop_root::start(loop_core& loop) {
 
 stop_root::~stop_root() {
   close();
-  while (!listeners_.empty()) listeners_.back()->forget();
+  while (size_ > 0) listeners_[size_ - 1]->forget();
 }
 
 // The stop may be requested from within the allocation: nothing of the table is held meanwhile.
 void stop_root::make_room() {
-  std::vector<stop_listener*> wider;
-  wider.reserve(std::max<std::size_t>(16, 2 * listeners_.size()));
-  wider.assign(listeners_.begin(), listeners_.end());
-  listeners_.swap(wider);
+  const std::size_t room = 2 * room_;
+  auto wider = std::make_unique_for_overwrite<stop_listener*[]>(room);
+  std::copy_n(listeners_, size_, wider.get());
+  many_ = std::move(wider);
+  listeners_ = many_.get();
+  room_ = room;
 }
 
 void stop_root::called() noexcept {
-  while (!listeners_.empty()) {
-    stop_listener& told = *listeners_.back();
+  while (size_ > 0) {
+    stop_listener& told = *listeners_[size_ - 1];
     told.forget();
     told.stop_requested();
   }

@@ -317,13 +317,14 @@ void operation::complete_run(const ::io_uring_cqe* first, std::size_t count) noe
   for (const ::io_uring_cqe& each : std::span(first, count)) complete({each.res, each.flags});
 }
 
-void ring::deliver(const ::io_uring_cqe& entry) noexcept {
+// The one that ends its operation.
+void ring::deliver_last(const ::io_uring_cqe& entry) noexcept {
   operation* const owner = owner_of(entry.user_data);
   if (!owner) return;
-  operation& op = *owner;
-  reaped_from_kernel(&op);
-  if (!(entry.flags & IORING_CQE_F_MORE)) release_slot(op);
-  op.complete({entry.res, entry.flags});
+  if (entry.res > 0) last_octets_ += static_cast<std::uint32_t>(entry.res);
+  reaped_from_kernel(owner);
+  release_slot(*owner);
+  owner->complete({entry.res, entry.flags});
 }
 
 const ::io_uring_cqe& ring::completion_at(unsigned at) const noexcept {
@@ -369,7 +370,7 @@ void ring::look_ahead(unsigned next, unsigned tail) const noexcept {
   constexpr std::size_t looked_at = 3 * cache_line;  // of what an operation is part of
   const unsigned middle = next + std::min(group, tail - next);
   const unsigned end = middle + std::min(group, tail - middle);
-  if (completion_at(next).user_data == completion_at(end - 1).user_data) return;  // one socket's
+  if (completion_at(next).user_data == completion_at(end - 1).user_data) return;  // one socket's, most likely
   for_each_owner(middle, end, [](const operation& later) { fetch(&later, looked_at); });
   for_each_owner(next, middle, [](const operation& soon) { soon.soon_complete(); });
 }
@@ -438,6 +439,7 @@ unsigned ring::reap_completions() noexcept {
     for (unsigned looked_for = 0; done != tail - head;) {
       const unsigned at = head + done;
       if (done >= looked_for && tail - at > group) {
+        if (done > looked_for) look_ahead(at, tail);  // a run went past it
         look_ahead(at + group, tail);
         looked_for = done + group;
       }
@@ -446,8 +448,7 @@ unsigned ring::reap_completions() noexcept {
       if (const unsigned run = deliver_run(at, tail)) {
         done += run;
       } else {
-        if (entry.res > 0) last_octets_ += static_cast<std::uint32_t>(entry.res);
-        deliver(entry);
+        deliver_last(entry);
         ++done;
       }
     }

@@ -138,7 +138,7 @@ class ring {
   void register_busy_poll() noexcept;
   std::uint32_t take_slot(operation& op);
   std::uint64_t key_of(const operation& op) const noexcept;
-  void deliver(const ::io_uring_cqe& entry) noexcept;
+  void deliver_last(const ::io_uring_cqe& entry) noexcept;
   unsigned deliver_run(unsigned from, unsigned tail) noexcept;
   const ::io_uring_cqe& completion_at(unsigned at) const noexcept;
   template <class F>

@@ -9,6 +9,7 @@
 #include <stop_token>
 #include <thread>
 
+#include "support/allocations.hpp"
 #include "support/coroutines.hpp"
 
 namespace uring6 {
@@ -62,6 +63,27 @@ TEST_CASE("stop_root: whoever leaves, first or last or between, takes nobody els
       INFO(i);
       CHECK(all[i].told == (stays ? 1 : 0));
     }
+    co_return;
+  });
+}
+
+TEST_CASE("stop_root: eight wait without an allocation, and nobody allocates where as many have waited") {
+  event_loop loop;
+  test::run(loop, [&]() -> task<> {
+    std::stop_source source;
+    detail::stop_root root(source.get_token());
+    std::array<listener, 40> all;
+    all[0].listen(*loop.core(), root);
+    const test::allocation_count first_eight;
+    for (std::size_t i = 1; i < 8; ++i) all[i].listen(*loop.core(), root);
+    CHECK(first_eight.since() == 0);
+    for (std::size_t i = 8; i < all.size(); ++i) all[i].listen(*loop.core(), root);
+    const test::allocation_count again;
+    for (listener& each : all) each.forget();
+    for (listener& each : all) each.listen(*loop.core(), root);
+    CHECK(again.since() == 0);
+    source.request_stop();
+    for (const listener& each : all) CHECK(each.told == 1);
     co_return;
   });
 }

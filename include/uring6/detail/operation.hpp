@@ -24,7 +24,7 @@ struct completion {
 };
 
 /// idle -> queued -> in_flight -> idle. The hook is the ring's while queued.
-class operation : public list_hook {
+class URING6_EXPORT operation : public list_hook {
  public:
   enum class state : std::uint8_t { idle, queued, in_flight };
 
@@ -35,12 +35,13 @@ class operation : public list_hook {
   /// by the reaper, with result 0.
   virtual void prepare(io_uring_sqe& entry) noexcept = 0;
 
-  /// Called by the reaper, once per completion. It records and marks as ready; it never resumes a coroutine
-  /// and never asks for a submission entry.
+  /// Called by the reaper, once per completion that does not come in a run. It records and marks as ready; it never
+  /// resumes a coroutine and never asks for a submission entry.
   virtual void complete(completion what) noexcept = 0;
 
-  /// The same of `count` that came one after the other and do not end it, for whoever gets many.
-  URING6_EXPORT virtual void complete_run(const io_uring_cqe* first, std::size_t count) noexcept;
+  /// The same of `count` that came one after the other and do not end it. Calls `complete` for each, unless whoever
+  /// gets many knows better.
+  virtual void complete_run(const io_uring_cqe* first, std::size_t count) noexcept;
 
   /// The reaper will come to it after some others: whoever has many of its kind fetches what `complete` looks at.
   virtual void soon_complete() const noexcept {}

@@ -3,11 +3,12 @@
 // std::stop_callback with its lock.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <utility>
-#include <vector>
 
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
@@ -72,27 +73,29 @@ class URING6_EXPORT stop_root final : remote_target {
   std::stop_token token_;
   // A table and no list: who leaves a list writes to both of its neighbours, which of ten thousand that wait are in no
   // cache. Here the one that came last, and was just looked at, takes the empty place.
-  std::vector<stop_listener*> listeners_;
+  std::array<stop_listener*, 8> few_;  // of them need no allocation
+  std::unique_ptr<stop_listener*[]> many_;
+  stop_listener** listeners_ = few_.data();
+  std::size_t size_ = 0;
+  std::size_t room_ = few_.size();
   std::optional<std::stop_callback<forward>> callback_;  // from the first listener on
 };
 
 inline void stop_listener::listen(loop_core& loop, stop_root& root) {
   if (!root.is_open() && !root.start(loop)) return;
-  if (root.listeners_.size() == root.listeners_.capacity()) root.make_room();
+  if (root.size_ == root.room_) root.make_room();
   // Whoever has a place when the stop is requested is told by the call; whoever comes later sees it here.
   if (root.stop_requested()) return stop_requested();
-  place_ = root.listeners_.size();
-  root.listeners_.push_back(this);
+  place_ = root.size_++;
+  root.listeners_[place_] = this;
   root_ = &root;
 }
 
 inline void stop_listener::forget() noexcept {
   if (!root_) return;
-  auto& listeners = root_->listeners_;
-  stop_listener* const last = listeners.back();
+  stop_listener* const last = root_->listeners_[--root_->size_];
   last->place_ = place_;
-  listeners[place_] = last;
-  listeners.pop_back();
+  root_->listeners_[place_] = last;
   root_ = nullptr;
 }
 
