@@ -1,5 +1,6 @@
 #include "net/packet_socket.hpp"
 
+#include <cstddef>
 #include <optional>
 #include <utility>
 
@@ -16,6 +17,11 @@ packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd
       dual_stack_(options.dual_stack),
       receiver_(*loop_, fd_.get()),
       sender_(*loop_, fd_.get(), options.send) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+  // What a datagram touches, from the receiver's operation on, begins a cache line.
+  static_assert(sizeof(void*) != 8 || offsetof(packet_socket, receiver_) % cache_line == cache_line / 2);
+#pragma GCC diagnostic pop
   receiver_.use(options.receive_class);
   tell_receiver();
   loop_->add(*this);
