@@ -72,6 +72,26 @@ TEST_CASE("a read deadline ends the reads that wait and those that come, until i
   });
 }
 
+TEST_CASE("once a deadline that has passed is lifted, what is at hand is read without a suspension") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto at = open_conn(loop);
+    plain_sender sender(name_of(at));
+    REQUIRE(at.set_read_deadline(steady_clock::now() - 1h));
+    co_await expect_read_error(at, errc::deadline_exceeded);
+    REQUIRE(at.set_read_deadline({}));
+    for (const char* each : {"first", "second"}) sender.send(each);
+    std::array<std::byte, 16> buffer;
+    const auto waited_for = co_await at.read_from(buffer);
+    REQUIRE(waited_for);
+    const auto resumptions = loop.stats().resumptions;
+    const auto at_hand = co_await at.read_from(buffer);
+    REQUIRE(at_hand);
+    CHECK(as_text(at_hand->payload) == "second");
+    CHECK(loop.stats().resumptions == resumptions);
+  });
+}
+
 TEST_CASE("a deadline that is put off or cleared in time ends nothing") {
   event_loop loop;
   run(loop, [&]() -> task<> {
