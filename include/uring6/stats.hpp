@@ -23,9 +23,10 @@ struct loop_stats {
   std::uint64_t ring_messages = 0;  ///< Other loops that it has woken by a message of the ring (IORING_OP_MSG_RING).
   std::uint64_t spins = 0;          ///< Sleeps that spinning saved.
   std::uint64_t idle_spins = 0;     ///< Spins in vain: the loop slept after them.
+  std::uint64_t looks = 0;          ///< System calls that looked at a socket while it spun (recvmsg, recv).
 
   /// All that the loop has made to send, to receive and to wait: into the ring and past it.
-  constexpr std::uint64_t system_calls() const noexcept { return enters + sends; }
+  constexpr std::uint64_t system_calls() const noexcept { return enters + sends + looks; }
 };
 
 /// State and counters of a pool of receive buffers, since the first conn that uses it.
@@ -93,6 +94,7 @@ inline constexpr auto counters_of<loop_stats> = std::to_array<named_counter<loop
     {"ring_messages", &loop_stats::ring_messages},
     {"spins", &loop_stats::spins},
     {"idle_spins", &loop_stats::idle_spins},
+    {"looks", &loop_stats::looks},
 });
 
 template <>

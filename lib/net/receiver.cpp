@@ -11,6 +11,7 @@
 
 #include "ipv6/cmsg.hpp"
 #include "net/packet_socket.hpp"
+#include "net/spun_read.hpp"
 #include "uring/cache.hpp"
 #include "uring6/datagram_batch.hpp"
 
@@ -27,6 +28,7 @@ msghdr layout = [] {
 
 }  // namespace
 
+receiver::receiver(loop_core& loop, int fd) noexcept : loop_(loop), fd_(fd) {}
 receiver::~receiver() = default;
 
 // --- the kernel's side ---
@@ -51,8 +53,9 @@ void receiver::arm() noexcept {
     if (!made) return failed(made.error());
     pool_ = std::move(*made);
   }
-  if (std::exchange(armed_before_, true)) ++counters_.rearms;
   pausing_ = false;
+  if (read_by_spinning()) return;
+  if (std::exchange(armed_before_, true)) ++counters_.rearms;
   loop_.ring().queue(*this);
   if (companions_wanted_ > 0) [[unlikely]]
     send_companions();
@@ -81,6 +84,8 @@ void receiver::complete_run(const ::io_uring_cqe* first, std::size_t count) noex
   }
   notify();
   pause_if_nobody_reads();
+  if (spun_) [[unlikely]]
+    spun_->ring_told(count);
 }
 
 void receiver::soon_complete() const noexcept {
@@ -110,6 +115,12 @@ void receiver::take_in(completion what, bool bare) noexcept {
     failed({-what.result, std::system_category()});
   }
   notify();
+}
+
+bool receiver::read_by_spinning() noexcept {
+  if (!loop_.spinner().helps()) return false;
+  if (!spun_) spun_.reset(new (std::nothrow) spun_read(*this));
+  return spun_ && spun_->begin();
 }
 
 // --- companions ---
@@ -415,6 +426,7 @@ void receiver::close(std::error_code error) noexcept {
     reader.error_ = error;
     resumed(reader);  // it stays in the ready queue
   }
+  spun_.reset();
   end_reads();
   loop_.drain_until([this] { return !reads(); });
   buffer_waiter::unlink();

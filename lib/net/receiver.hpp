@@ -42,7 +42,7 @@ class receiver final : buffer_waiter, train_owner, operation, buffer_holder {
   static_assert(sizeof(void*) != 8 || (sizeof(buffer_waiter) + sizeof(train_owner)) * 2 == cache_line);
 
  public:
-  receiver(loop_core& loop, int fd) noexcept : loop_(loop), fd_(fd) {}
+  receiver(loop_core& loop, int fd) noexcept;
   receiver(const receiver&) = delete;
   receiver& operator=(const receiver&) = delete;
   ~receiver();
@@ -168,6 +168,8 @@ class receiver final : buffer_waiter, train_owner, operation, buffer_holder {
   };
   static constexpr std::size_t most_companions = 15;
 
+  class spun_read;
+
   void prepare(io_uring_sqe& entry) noexcept override { bare_ = prepare_read(entry, 0); }
   void complete(completion what) noexcept override;
   void complete_run(const io_uring_cqe* first, std::size_t count) noexcept override;
@@ -190,6 +192,7 @@ class receiver final : buffer_waiter, train_owner, operation, buffer_holder {
   inline void keep(buffer& what) noexcept;
   void failed(std::error_code error) noexcept;
   void arm() noexcept;
+  bool read_by_spinning() noexcept;
   void notify() noexcept;
   void wake(read_waiter& reader) noexcept;
   void pause_if_nobody_reads() noexcept;
@@ -221,6 +224,7 @@ class receiver final : buffer_waiter, train_owner, operation, buffer_holder {
   endpoint peer_;  // from whom a bare read gets all, also one that is called back
   std::unique_ptr<std::array<companion, most_companions>> companions_;  // made when they are first wanted
   std::unique_ptr<buffer> last_moved_;
+  std::unique_ptr<spun_read> spun_;  // made when the loop first spins
 };
 
 }  // namespace uring6::detail

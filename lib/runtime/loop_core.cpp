@@ -13,15 +13,6 @@
 namespace uring6::detail {
 namespace {
 
-/// Tells the processor that this is a wait.
-void relax() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
 // Of many coroutines that waited no frame is in the cache: those behind the first one are fetched, so many at once.
 constexpr unsigned together = 8;
 
@@ -193,11 +184,17 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
     asleep_.store(sleeping::in_ring, std::memory_order_seq_cst);
     if (!inbox_.empty()) wait = false;
   }
+  if (wait && spinner_.worthwhile() && spin()) {
+    wait = false;
+  } else if (wait || !may_sleep) {
+    spinner_.rest();
+  } else {
+    spinner_.pass();
+  }
   if (!wait && !ring_->has_queued() && !ring_->has_quiet() && !ring_->has_work()) {
     asleep_.store(sleeping::no, std::memory_order_relaxed);
     return busy;
   }
-  if (wait && worth_spinning() && spin()) wait = false;
   error = wait ? sleep() : ring_->enter(false, {});
   // What did not fit, or was not taken, goes next time, and may be quiet: a sleep then would be for good.
   if (ring_->has_queued()) progress_expected_ = true;
@@ -244,13 +241,6 @@ std::error_code loop_core::sleep() noexcept {
   return ring_->enter(true, timeout);
 }
 
-// Where waits last longer than a spin, a spin is wasted time: after some in vain only one wait in eight tries again.
-bool loop_core::worth_spinning() noexcept {
-  constexpr unsigned enough = 4;
-  if (options_.spin.count() == 0) return false;
-  return spins_in_vain_ < enough || ++waits_not_spun_ % 8 == 0;
-}
-
 bool loop_core::spin() noexcept {
   // What is queued goes out first: its completion may be what we spin for.
   if (ring_->has_queued()) {
@@ -258,24 +248,9 @@ bool loop_core::spin() noexcept {
     // What did not fit does not wait until the spin is over.
     if (ring_->has_work() || ring_->has_queued()) return true;
   }
-  auto end = clock::now() + options_.spin;
-  const bool until_timer = !timers_.empty() && timers_.next() < end;
-  if (until_timer) end = timers_.next();
-  bool over = false;
-  do {
-    for (int look = 0; look < 64 && !over; ++look) {
-      over = ring_->has_work() || !inbox_.empty();
-      if (!over) relax();
-    }
-  } while (!over && clock::now() < end);
-  if (!over && !until_timer) {
-    ++spins_in_vain_;
-    ++idle_spins_;
-    return false;
-  }
-  ++spins_;
-  spins_in_vain_ = 0;
-  return true;
+  std::optional<clock::time_point> timer;
+  if (!timers_.empty()) timer = timers_.next();
+  return spinner_.spin(timer, [this] { return ring_->has_work() || !inbox_.empty(); });
 }
 
 bool loop_core::enter_and_reap(bool wait) noexcept {
@@ -378,8 +353,9 @@ loop_stats loop_core::stats() const noexcept {
           .resumptions = resumptions_,
           .posts = posts_,
           .ring_messages = from.messages,
-          .spins = spins_,
-          .idle_spins = idle_spins_};
+          .spins = spinner_.spins(),
+          .idle_spins = spinner_.idle_spins(),
+          .looks = looks_};
 }
 
 std::array<pool_stats, buffer_class_count> loop_core::pool_statistics() const noexcept {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/inbox.hpp"
+#include "runtime/spinner.hpp"
 #include "runtime/timer_heap.hpp"
 #include "runtime/wakeup.hpp"
 #include "uring/buffer_pool.hpp"
@@ -91,6 +92,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
 
   detail::ring& ring() noexcept { return *ring_; }
   timer_heap& timers() noexcept { return timers_; }
+  detail::spinner& spinner() noexcept { return spinner_; }
   const loop_options& options() const noexcept { return options_; }
 
   /// The pool of a size class; made on first use. An error if the kernel refuses the buffer ring.
@@ -105,6 +107,9 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
 
   /// Something has been sent without the ring.
   void count_send() noexcept { ++sends_; }
+
+  /// A socket has been looked at without the ring.
+  void count_look() noexcept { ++looks_; }
 
   /// The next enter ends something that a coroutine waits for: it need not sleep.
   void expect_progress() noexcept { progress_expected_ = true; }
@@ -143,7 +148,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void post(std::unique_ptr<inbox_message> message) noexcept;
 
  private:
-  explicit loop_core(const loop_options& options) : options_(options) {}
+  explicit loop_core(const loop_options& options) : options_(options), spinner_(options.spin) {}
 
   class adopted;  // makes this loop the thread's current one for a scope
 
@@ -165,7 +170,6 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void flush_outbound() noexcept;
   std::error_code sleep() noexcept;
   void end_sleep() noexcept;
-  bool worth_spinning() noexcept;
   bool spin() noexcept;
 
   loop_options options_;
@@ -177,6 +181,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   timer_heap timers_;
   inbox inbox_;
   wakeup wakeup_;
+  detail::spinner spinner_;
   std::array<std::shared_ptr<buffer_pool>, buffer_class_count> pools_;
   std::vector<target_slot> targets_;
   std::vector<std::uint32_t> free_targets_;
@@ -191,10 +196,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   std::uint64_t resumptions_ = 0;
   std::uint64_t posts_ = 0;
   std::uint64_t sends_ = 0;
-  std::uint64_t spins_ = 0;
-  std::uint64_t idle_spins_ = 0;
-  unsigned spins_in_vain_ = 0;  // since the last one that found something
-  unsigned waits_not_spun_ = 0;
+  std::uint64_t looks_ = 0;
 };
 
 /// May something be made for the loop here? wrong_thread, forked; closed if it has been moved from.

@@ -93,6 +93,15 @@ buffer* buffer_pool::spare() noexcept {
   return nullptr;
 }
 
+buffer* buffer_pool::draw() noexcept {
+  if (free_.empty()) return nullptr;
+  buffer& what = free_.pop_front();
+  --free_count_;
+  ++available_;
+  unpoison(what.memory, size_);
+  return &what;
+}
+
 void buffer_pool::give_back(buffer& what) noexcept {
   if (what.own_memory) {
     delete &what;

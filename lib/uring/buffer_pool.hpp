@@ -126,6 +126,16 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// the kernel tells without a buffer.
   buffer* spare() noexcept;
 
+  /// One that is received into without the ring, as if the kernel had taken it: `received` makes it ours. nullptr: there
+  /// is none that it does not have.
+  buffer* draw() noexcept;
+
+  /// One that was drawn, and not received into.
+  void put_back(buffer& drawn) noexcept {
+    --available_;
+    give_back(drawn);
+  }
+
   /// To be received into again, before those that rest longer. A buffer with memory of its own is deleted instead.
   void give_back(buffer& what) noexcept;
 

@@ -1,0 +1,90 @@
+// How a loop waits without a sleep: for a bounded time it looks for news itself, where that has helped before. A wake-up
+// takes longer than many a wait.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "uring6/detail/intrusive_list.hpp"
+#include "uring6/detail/waiting.hpp"
+
+namespace uring6::detail {
+
+/// A socket that somebody waits for, and that a spin looks at without the ring, which takes longer to tell.
+class watched_socket : public list_hook {
+ public:
+  /// Takes in what is there. True: there was something, or the ring has to be entered for it; it has left the list.
+  virtual bool look() noexcept = 0;
+
+  /// It is watched no more: the ring is to tell.
+  virtual void go_by_ring() noexcept = 0;
+
+ protected:
+  ~watched_socket() { unlink(); }
+
+ private:
+  friend class spinner;
+  unsigned passed_over_ = 0;  // spins that had news of something else
+};
+
+class spinner {
+ public:
+  /// Spins last at most so long; 0: there are none.
+  explicit spinner(std::chrono::nanoseconds longest) noexcept : longest_(longest) {}
+
+  /// Do waits end while it spins? Then the ring is entered for nothing else, and what need not go by it is faster.
+  bool helps() const noexcept { return longest_.count() > 0 && in_vain_ == 0 && passes_ < few_passes; }
+
+  /// Is the next wait to begin with a spin?
+  bool worthwhile() noexcept;
+
+  /// Spins until there is news, something of what is watched, or this time (of a timer) has come. False: in vain, it is
+  /// time to sleep.
+  template <class News>
+  bool spin(std::optional<clock::time_point> timer, News&& news) noexcept {
+    auto end = clock::now() + longest_;
+    const bool until_timer = timer && *timer < end;
+    if (until_timer) end = *timer;
+    bool over = false;
+    do {
+      // A look at a socket takes longer than one at the clock.
+      for (int left = watched_.empty() ? 64 : 1; left > 0 && !over; --left) {
+        over = news() || look();
+        if (!over) relax();
+      }
+    } while (!over && clock::now() < end);
+    return ended(over || until_timer);
+  }
+
+  /// The loop goes on without a wait: one look, so that who is watched is not forgotten. Of one that is always busy the
+  /// ring takes in more at once.
+  void pass() noexcept;
+
+  /// A spin is to look at this one. False: it looks at enough already.
+  bool watch(watched_socket& what) noexcept;
+
+  /// What is watched goes by the ring: there is no spin.
+  void rest() noexcept;
+
+  std::uint64_t spins() const noexcept { return spins_; }
+  std::uint64_t idle_spins() const noexcept { return idle_spins_; }
+
+ private:
+  static constexpr unsigned few_passes = 4;
+
+  static void relax() noexcept;
+  bool look() noexcept;
+  bool ended(bool with_news) noexcept;
+  void pass_over() noexcept;
+
+  std::chrono::nanoseconds longest_;
+  intrusive_list<watched_socket> watched_;
+  unsigned in_vain_ = 0;  // since the last one that found something
+  unsigned waits_not_spun_ = 0;
+  unsigned passes_ = 0;  // since the last spin
+  std::uint64_t spins_ = 0;
+  std::uint64_t idle_spins_ = 0;
+};
+
+}  // namespace uring6::detail

@@ -1,0 +1,468 @@
+// Reads of a loop that spins: it asks the socket itself, and nothing of what a read gives, or ends with, is different.
+
+#include <sys/syscall.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/allocations.hpp"
+#include "support/conns.hpp"
+#include "support/coroutines.hpp"
+#include "support/forked.hpp"
+#include "support/plain_sender.hpp"
+#include "uring6/timer.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using namespace std::chrono_literals;
+
+const loop_options spins{.spin = 2s};
+
+/// Sends when the loop has spun for a while.
+task<> later(plain_sender& from, std::span<const std::byte> payload) {
+  const auto slept = co_await sleep_for(100us);
+  CHECK(slept);
+  from.send(payload);
+}
+
+/// One datagram of `to`'s peer, which the loop waits for.
+task<bool> gets_one(event_loop& loop, packet_conn& to, plain_sender& from, std::uint64_t number) {
+  std::array<std::byte, 64> buffer;
+  const numbered payload(number);
+  beside sending(loop, later(from, payload));
+  const auto got = co_await to.read_from(buffer);
+  const bool sent = co_await sending.join();
+  co_return sent && got && number_in(got->payload) == number;
+}
+
+struct numbers {
+  std::uint64_t looks = 0;
+  std::uint64_t submissions = 0;
+};
+numbers counted(const event_loop& loop) {
+  const auto stats = loop.stats();
+  return {stats.looks, stats.submissions};
+}
+
+/// What is in no buffer: after the conns have gone all are back.
+void check_buffers(const event_loop& loop) {
+  for (const auto& pool : loop.core()->pool_statistics()) CHECK(pool.in_use == 0);
+}
+
+TEST_CASE("a loop that spins reads the socket itself, one that does not never") {
+  event_loop loop(spins);
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop);
+    plain_sender from(name_of(to));
+    const bool warm = co_await gets_one(loop, to, from, 0);
+    REQUIRE(warm);
+    const numbers before = counted(loop);
+    for (std::uint64_t i = 1; i <= 50; ++i) {
+      const bool got = co_await gets_one(loop, to, from, i);
+      REQUIRE(got);
+    }
+    CHECK(counted(loop).submissions == before.submissions);
+    CHECK(counted(loop).looks >= before.looks + 50);
+    CHECK(to.stats().received_datagrams == 51);
+    CHECK(to.stats().rearms == 0);
+  });
+  check_buffers(loop);
+
+  event_loop plain;
+  run(plain, [&]() -> task<> {
+    auto to = open_conn(plain);
+    plain_sender from(name_of(to));
+    const bool got = co_await gets_one(plain, to, from, 0);
+    REQUIRE(got);
+    CHECK(counted(plain).looks == 0);
+    CHECK(counted(plain).submissions > 0);
+  });
+}
+
+// The same datagrams, read with a spin and without one.
+TEST_CASE("what a spinning loop reads is what the ring would have given") {
+  struct seen {
+    std::string text;
+    control_message control;
+    endpoint source;
+    bool truncated;
+    std::size_t full_length;
+  };
+  const auto read_all = [](const loop_options& options, bool dialed) {
+    std::vector<seen> all;
+    event_loop loop(options);
+    run(loop, [&]() -> task<> {
+      auto other = open_conn(loop);
+      auto to = dialed ? dial(loop, name_of(other), {.receive_offload = false}) : open_conn(loop);
+      if (!dialed) REQUIRE(to.set_control_message(all_control, true));
+      const endpoint there = name_of(to);
+      std::array<std::byte, 16> buffer;
+      for (const char* text : {"one", "", "longer than the buffer is", "last"}) {
+        beside sending(loop, [&]() -> task<> {
+          const auto slept = co_await sleep_for(100us);
+          CHECK(slept);
+          const auto sent = co_await other.write_to(as_payload(text), there);
+          CHECK(sent);
+        });
+        const auto got = co_await to.read_from(buffer);
+        REQUIRE(got);
+        CHECK(got->source == name_of(other));
+        all.push_back({std::string(as_text(got->payload)), got->control, got->source, got->truncated, got->full_length});
+        const bool sent = co_await sending.join();
+        CHECK(sent);
+      }
+      CHECK((loop.stats().looks > 0) == (options.spin > 0us));
+      CHECK(to.stats().malformed == 0);
+    });
+    check_buffers(loop);
+    return all;
+  };
+  for (const bool dialed : {false, true}) {
+    CAPTURE(dialed);
+    const auto spun = read_all(spins, dialed);
+    const auto told = read_all({}, dialed);
+    REQUIRE(spun.size() == told.size());
+    for (std::size_t i = 0; i < spun.size(); ++i) {
+      CAPTURE(i);
+      CHECK(spun[i].text == told[i].text);
+      CHECK(spun[i].control.traffic_class == told[i].control.traffic_class);
+      CHECK(spun[i].control.hop_limit == told[i].control.hop_limit);
+      CHECK(spun[i].control.destination == told[i].control.destination);
+      CHECK(spun[i].control.interface_index == told[i].control.interface_index);
+      CHECK(spun[i].truncated == told[i].truncated);
+      CHECK(spun[i].full_length == told[i].full_length);
+    }
+  }
+}
+
+TEST_CASE("a spinning loop takes a train apart, and lends it") {
+  event_loop loop(spins);
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop);
+    plain_sender from(name_of(to));
+    std::vector<std::byte> train;
+    for (std::uint64_t i = 0; i < 40; ++i) {
+      const numbered each(i);
+      train.insert(train.end(), each.bytes.begin(), each.bytes.end());
+    }
+    const auto send_train = [&]() -> task<> {
+      const auto slept = co_await sleep_for(100us);
+      CHECK(slept);
+      from.send_train(train, 8);
+    };
+    const numbers before = counted(loop);
+    std::array<std::byte, 64> buffer;
+    {
+      beside sending(loop, send_train);
+      for (std::uint64_t i = 0; i < 40; ++i) {
+        const auto got = co_await to.read_from(buffer);
+        REQUIRE(got);
+        REQUIRE(number_in(got->payload) == i);
+      }
+    }
+    datagram_batch batch;
+    beside sending(loop, send_train);
+    const auto count = co_await to.receive(batch);
+    REQUIRE(count);
+    CHECK(*count == 40);
+    std::uint64_t next = 0;
+    for (const datagram& each : batch) CHECK(number_in(each.payload) == next++);
+    CHECK(next == 40);
+    CHECK(to.stats().received_trains == 2);
+    CHECK(counted(loop).looks > before.looks);
+  });
+  check_buffers(loop);
+}
+
+// The ring takes in many at once.
+TEST_CASE("a spinning loop leaves a stream to the ring, and looks itself again when it has become thin: nothing is lost") {
+  event_loop loop(spins);
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop, {.receive_offload = false});
+    plain_sender from(name_of(to));
+    std::array<std::byte, 64> buffer;
+    std::uint64_t number = 0;
+    std::uint64_t expected = 0;
+    for (int round = 0; round < 3; ++round) {
+      const numbers before = counted(loop);
+      constexpr std::uint64_t burst = 100;
+      for (std::uint64_t i = 0; i < burst; ++i) from.send(numbered(number++));
+      for (std::uint64_t i = 0; i < burst; ++i) {
+        const auto got = co_await to.read_from(buffer);
+        REQUIRE(got);
+        REQUIRE(number_in(got->payload) == expected++);
+      }
+      CHECK(counted(loop).looks - before.looks < burst / 4);
+      for (int i = 0; i < 30; ++i) {
+        const bool got = co_await gets_one(loop, to, from, number++);
+        REQUIRE(got);
+        ++expected;
+      }
+      const numbers thin = counted(loop);
+      for (int i = 0; i < 5; ++i) {
+        const bool got = co_await gets_one(loop, to, from, number++);
+        REQUIRE(got);
+        ++expected;
+      }
+      CHECK(counted(loop).submissions == thin.submissions);
+      CHECK(counted(loop).looks > thin.looks);
+    }
+    CHECK(to.stats().kernel_drops == 0);
+    CHECK(to.stats().received_datagrams == expected);
+  });
+  check_buffers(loop);
+}
+
+TEST_CASE("after a spin in vain the ring tells, and the loop sleeps until then", "[threads]") {
+  event_loop loop(loop_options{.spin = 50us});
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop);
+    plain_sender from(name_of(to));
+    std::array<std::byte, 64> buffer;
+    for (std::uint64_t i = 0; i < 10; ++i) {
+      bool sent = false;
+      std::thread sender([&] {
+        std::this_thread::sleep_for(3ms);
+        sent = from.try_send(numbered(i));
+      });
+      const auto got = co_await to.read_from(buffer);
+      sender.join();
+      CHECK(sent);
+      REQUIRE(got);
+      CHECK(number_in(got->payload) == i);
+    }
+    CHECK(loop.stats().idle_spins > 0);
+    CHECK(loop.stats().looks > 0);
+  });
+  check_buffers(loop);
+}
+
+TEST_CASE("whoever waits while a loop spins is reached by a stop, a deadline and the end of the conn") {
+  event_loop loop(spins);
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop);
+    plain_sender from(name_of(to));
+    std::array<std::byte, 64> buffer;
+    std::error_code outcome;
+    const auto read = [&]() -> task<> {
+      const auto got = co_await to.read_from(buffer);
+      outcome = got ? std::error_code{} : got.error();
+    };
+    {
+      beside reading(loop, read);
+      const auto slept = co_await sleep_for(200us);
+      CHECK(slept);
+      reading.request_stop();
+      const bool ended = co_await reading.join();
+      CHECK(ended);
+      CHECK(outcome == std::errc::operation_canceled);
+    }
+    // Nobody waits now: what comes is the next reader's.
+    from.send("kept");
+    const auto slept = co_await sleep_for(200us);
+    CHECK(slept);
+    const auto kept = co_await to.read_from(buffer);
+    REQUIRE(kept);
+    CHECK(as_text(kept->payload) == "kept");
+
+    REQUIRE(to.set_read_deadline(std::chrono::steady_clock::now() + 300us));
+    co_await read();
+    CHECK(outcome == errc::deadline_exceeded);
+    REQUIRE(to.set_read_deadline({}));
+    const bool got = co_await gets_one(loop, to, from, 7);
+    CHECK(got);
+
+    beside reading(loop, read);
+    const auto waited = co_await sleep_for(200us);
+    CHECK(waited);
+    to.close();
+    const bool ended = co_await reading.join();
+    CHECK(ended);
+    CHECK(outcome == errc::closed);
+  });
+  CHECK(loop.stats().looks > 0);
+  check_buffers(loop);
+}
+
+TEST_CASE("an answer of the network reaches whoever waits while a loop spins, and the next one reads on") {
+  event_loop loop(spins);
+  run(loop, [&]() -> task<> {
+    auto gone = open_conn(loop);
+    const endpoint there = name_of(gone);
+    auto to = dial(loop, there);
+    gone.close();
+    std::array<std::byte, 64> buffer;
+    beside writing(loop, [&]() -> task<> {
+      const auto slept = co_await sleep_for(100us);
+      CHECK(slept);
+      const auto sent = co_await to.write(as_payload("to nobody"));
+      CHECK(sent);
+    });
+    const auto refused = co_await to.read_from(buffer);
+    CHECK(refused.error() == std::errc::connection_refused);
+    const bool ended = co_await writing.join();
+    CHECK(ended);
+
+    gone = or_throw(listen_packet(loop, "udp6", there.to_string()));
+    beside again(loop, [&]() -> task<> {
+      const auto slept = co_await sleep_for(100us);
+      CHECK(slept);
+      const auto sent = co_await gone.write_to(as_payload("back"), name_of(to));
+      CHECK(sent);
+    });
+    const auto got = co_await to.read_from(buffer);
+    REQUIRE(got);
+    CHECK(as_text(got->payload) == "back");
+  });
+  check_buffers(loop);
+}
+
+TEST_CASE("of many conns a spinning loop looks at some, and forgets none") {
+  event_loop loop(spins);
+  run(loop, [&]() -> task<> {
+    constexpr std::size_t count = 10;
+    std::vector<packet_conn> conns;
+    std::vector<plain_sender> senders;
+    for (std::size_t i = 0; i < count; ++i) {
+      conns.push_back(open_conn(loop));
+      senders.emplace_back(name_of(conns[i]));
+    }
+    std::array<std::uint64_t, count> seen{};
+    const auto serve = [&](std::size_t which) -> task<> {
+      std::array<std::byte, 64> buffer;
+      for (;;) {
+        const auto got = co_await conns[which].read_from(buffer);
+        if (!got) co_return;
+        ++seen[which];
+      }
+    };
+    std::vector<std::unique_ptr<beside>> servers;
+    for (std::size_t i = 0; i < count; ++i) servers.push_back(std::make_unique<beside>(loop, serve(i)));
+    // First those that are looked at last, then one of them alone: the others are in its way no more after a while.
+    for (std::uint64_t round = 1; round <= 20; ++round) {
+      for (std::size_t i = count; i-- > 0;) {
+        const auto slept = co_await sleep_for(50us);
+        CHECK(slept);
+        senders[i].send(numbered(round));
+      }
+      const auto slept = co_await sleep_for(50us);
+      CHECK(slept);
+      co_await until([&] { return std::ranges::all_of(seen, [&](auto each) { return each == round; }); });
+    }
+    for (std::uint64_t round = 1; round <= 100; ++round) {
+      senders[0].send(numbered(round));
+      const auto slept = co_await sleep_for(50us);
+      CHECK(slept);
+    }
+    co_await until([&] { return seen[0] == 120; });
+    for (packet_conn& each : conns) each.close();
+  });
+  check_buffers(loop);
+}
+
+TEST_CASE("a loop with a spin that never waits, or is driven from outside, reads by the ring") {
+  event_loop loop(spins);
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop);
+    plain_sender from(name_of(to));
+    std::array<std::byte, 64> buffer;
+    bool got = false;
+    beside reading(loop, [&]() -> task<> {
+      const auto read = co_await to.read_from(buffer);
+      got = read && as_text(read->payload) == "at work";
+    });
+    for (int i = 0; i < 20; ++i) co_await yield();
+    const numbers before = counted(loop);
+    for (int i = 0; i < 20; ++i) co_await yield();
+    CHECK(counted(loop).looks == before.looks);
+    from.send("at work");
+    co_await until([&] { return got; });
+    CHECK(got);
+  });
+
+  auto to = open_conn(loop);
+  plain_sender from(name_of(to));
+  bool got = false;
+  std::array<std::byte, 64> buffer;
+  beside reading(loop, [&]() -> task<> {
+    const auto read = co_await to.read_from(buffer);
+    got = read && as_text(read->payload) == "a turn";
+  });
+  for (int i = 0; i < 3; ++i) REQUIRE(loop.core()->run_once());
+  from.send("a turn");
+  for (int i = 0; i < 100 && !got; ++i) REQUIRE(loop.core()->run_once());
+  CHECK(got);
+}
+
+TEST_CASE("a system that refuses recvmsg is asked by the ring, by a loop that spins as well") {
+  for (const int error_number : {EPERM, ENOSYS}) {
+    CAPTURE(error_number);
+    const std::string report = in_child([error_number] {
+      event_loop loop(spins);
+      std::string seen;
+      run(loop, [&]() -> task<> {
+        auto to = open_conn(loop);
+        plain_sender from(name_of(to));
+        forbid_system_call(SYS_recvmsg, error_number);
+        for (std::uint64_t i = 0; i < 40; ++i) {
+          const bool got = co_await gets_one(loop, to, from, i);
+          if (!got) throw std::runtime_error("not received");
+        }
+        seen = std::to_string(loop.stats().looks);
+      });
+      return seen;
+    });
+    CHECK(report == "1");
+  }
+}
+
+TEST_CASE("reads of a spinning loop allocate nothing") {
+  event_loop loop(spins);
+  run(loop, [&]() -> task<> {
+    auto server = open_conn(loop, {.coalesce_writes = true});
+    auto client = open_conn(loop);
+    REQUIRE(server.set_control_message(all_control, true));
+    const endpoint there = name_of(server);
+    beside serving(loop, [&]() -> task<> {
+      std::array<std::byte, 64> buffer;
+      for (;;) {
+        const auto got = co_await server.read_from(buffer);
+        if (!got) co_return;
+        const auto sent = co_await server.write_to(got->payload, got->control.reply(), got->source);
+        if (!sent) co_return;
+      }
+    });
+    std::array<std::byte, 64> buffer;
+    const auto trips = [&](int count) -> task<> {
+      for (int i = 0; i < count; ++i) {
+        const auto slept = co_await sleep_for(50us);
+        CHECK(slept);
+        const auto sent = co_await client.write_to(as_payload("asked"), there);
+        REQUIRE(sent);
+        const auto got = co_await client.read_from(buffer);
+        REQUIRE(got);
+        REQUIRE(as_text(got->payload) == "asked");
+      }
+    };
+    co_await trips(50);
+    const allocation_count before;
+    const auto looks = loop.stats().looks;
+    co_await trips(200);
+    // The frame of `trips`.
+    CHECK(before.since() <= 1);
+    CHECK(loop.stats().looks > looks);
+    server.close();
+    const bool ended = co_await serving.join();
+    CHECK(ended);
+  });
+  check_buffers(loop);
+}
+
+}  // namespace
