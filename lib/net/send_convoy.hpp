@@ -61,6 +61,7 @@ class send_convoy {
   /// Sends as many as go without waiting. Returns how many went, or the negative errno of the first one. Of one that
   /// fails behind others nothing is said: it is the first of the next call.
   int send(int fd) noexcept {
+    if (count_ - gone_ == 1) return ::sendmsg(fd, &headers_[gone_].msg_hdr, MSG_DONTWAIT) < 0 ? -errno : 1;
     const int went = ::sendmmsg(fd, &headers_[gone_], static_cast<unsigned>(count_ - gone_), MSG_DONTWAIT);
     return went > 0 ? went : -errno;
   }
