@@ -246,7 +246,10 @@ bool loop_core::spin() noexcept {
   if (ring_->has_queued()) {
     ring_->enter(false, {});
     // What did not fit does not wait until the spin is over.
-    if (ring_->has_work() || ring_->has_queued()) return true;
+    if (ring_->has_work() || ring_->has_queued()) {
+      spinner_.pass();
+      return true;
+    }
   }
   std::optional<clock::time_point> timer;
   if (!timers_.empty()) timer = timers_.next();

@@ -70,6 +70,7 @@ void spinner::pass() noexcept {
 }
 
 void spinner::rest() noexcept {
+  passes_ = few_passes;
   while (!watched_.empty()) watched_.pop_front().go_by_ring();
 }
 

@@ -49,7 +49,7 @@ class spinner {
       // A look at a socket is a system call, and time enough until the next one.
       const bool calls = !watched_.empty();
       for (int left = calls ? 8 : 64; left > 0; --left) {
-        if (news() || look()) return ended(true);
+        if (look() || news()) return ended(true);
         if (!calls) relax();
       }
       // The clock takes a tenth of a short wait.
@@ -70,7 +70,7 @@ class spinner {
   /// A spin is to look at this one. False: it looks at enough already.
   bool watch(watched_socket& what) noexcept;
 
-  /// What is watched goes by the ring: there is no spin.
+  /// There is no spin. What is watched goes by the ring, and so does all until the next one.
   void rest() noexcept;
 
   std::uint64_t spins() const noexcept { return spins_; }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <deque>
 #include <optional>
 #include <set>
@@ -127,7 +128,8 @@ TEST_CASE("conns whose readers are away do not keep the buffers from one that re
 }
 
 TEST_CASE("a flooded conn does not starve its neighbour") {
-  event_loop loop;
+  const auto spin = GENERATE(0us, 500us);
+  event_loop loop(loop_options{.spin = spin});
   run(loop, [&]() -> task<> {
     auto flooded = open_conn(loop);
     auto quiet = open_conn(loop);

@@ -2,10 +2,12 @@
 
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -264,10 +266,12 @@ TEST_CASE("whoever waits while a loop spins is reached by a stop, a deadline and
       CHECK(ended);
       CHECK(outcome == std::errc::operation_canceled);
     }
-    // Nobody waits now: what comes is the next reader's.
+    // Nobody waits now: nobody looks, and what comes is the next reader's.
+    const auto looks = loop.stats().looks;
     from.send("kept");
     const auto slept = co_await sleep_for(200us);
     CHECK(slept);
+    CHECK(loop.stats().looks == looks);
     const auto kept = co_await to.read_from(buffer);
     REQUIRE(kept);
     CHECK(as_text(kept->payload) == "kept");
@@ -324,45 +328,106 @@ TEST_CASE("an answer of the network reaches whoever waits while a loop spins, an
   check_buffers(loop);
 }
 
-TEST_CASE("of many conns a spinning loop looks at some, and forgets none") {
+TEST_CASE("several who wait for one conn are served one after the other while a loop spins") {
+  event_loop loop(spins);
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop);
+    plain_sender from(name_of(to));
+    std::vector<std::uint64_t> order;
+    const auto read = [&]() -> task<> {
+      std::array<std::byte, 64> buffer;
+      const auto got = co_await to.read_from(buffer);
+      REQUIRE(got);
+      order.push_back(number_in(got->payload));
+    };
+    beside one(loop, read);
+    beside two(loop, read);
+    beside three(loop, read);
+    for (std::uint64_t i = 0; i < 3; ++i) {
+      const auto slept = co_await sleep_for(100us);
+      CHECK(slept);
+      from.send(numbered(i));
+    }
+    const bool ended = co_await three.join();
+    CHECK(ended);
+    CHECK(order == std::vector<std::uint64_t>{0, 1, 2});
+    CHECK(to.stats().rearms == 0);
+  });
+  check_buffers(loop);
+}
+
+/// Conns whose readers count what they get.
+class served_conns {
+ public:
+  served_conns(event_loop& loop, std::size_t count) : seen_(count) {
+    for (std::size_t i = 0; i < count; ++i) conns_.push_back(open_conn(loop));
+    for (std::size_t i = 0; i < count; ++i) {
+      senders_.emplace_back(name_of(conns_[i]));
+      readers_.push_back(std::make_unique<beside>(loop, serve(i)));
+    }
+  }
+  ~served_conns() {
+    for (packet_conn& each : conns_) each.close();
+  }
+
+  task<> send_to(std::size_t which) {
+    const auto slept = co_await sleep_for(50us);
+    CHECK(slept);
+    senders_[which].send("x");
+  }
+
+  bool all_have(std::uint64_t count) const {
+    return std::ranges::all_of(seen_, [count](auto each) { return each == count; });
+  }
+  std::uint64_t seen(std::size_t which) const { return seen_[which]; }
+
+ private:
+  task<> serve(std::size_t which) {
+    std::array<std::byte, 64> buffer;
+    for (;;) {
+      const auto got = co_await conns_[which].read_from(buffer);
+      if (!got) co_return;
+      ++seen_[which];
+    }
+  }
+
+  std::vector<packet_conn> conns_;
+  std::vector<plain_sender> senders_;
+  std::vector<std::uint64_t> seen_;
+  std::vector<std::unique_ptr<beside>> readers_;
+};
+
+TEST_CASE("a spinning loop looks at four conns, and forgets none of the others") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     constexpr std::size_t count = 10;
-    std::vector<packet_conn> conns;
-    std::vector<plain_sender> senders;
-    for (std::size_t i = 0; i < count; ++i) {
-      conns.push_back(open_conn(loop));
-      senders.emplace_back(name_of(conns[i]));
-    }
-    std::array<std::uint64_t, count> seen{};
-    const auto serve = [&](std::size_t which) -> task<> {
-      std::array<std::byte, 64> buffer;
-      for (;;) {
-        const auto got = co_await conns[which].read_from(buffer);
-        if (!got) co_return;
-        ++seen[which];
-      }
-    };
-    std::vector<std::unique_ptr<beside>> servers;
-    for (std::size_t i = 0; i < count; ++i) servers.push_back(std::make_unique<beside>(loop, serve(i)));
-    // First those that are looked at last, then one of them alone: the others are in its way no more after a while.
+    served_conns conns(loop, count);
+    const auto slept = co_await sleep_for(100us);
+    CHECK(slept);
+    const std::uint64_t own = 1;  // the loop's, for what other threads post
+    CHECK(counted(loop).submissions == own + count - 4);
     for (std::uint64_t round = 1; round <= 20; ++round) {
-      for (std::size_t i = count; i-- > 0;) {
-        const auto slept = co_await sleep_for(50us);
-        CHECK(slept);
-        senders[i].send(numbered(round));
-      }
-      const auto slept = co_await sleep_for(50us);
-      CHECK(slept);
-      co_await until([&] { return std::ranges::all_of(seen, [&](auto each) { return each == round; }); });
+      for (std::size_t i = count; i-- > 0;) co_await conns.send_to(i);
+      for (int i = 0; i < 100 && !conns.all_have(round); ++i) co_await sleep_for(50us);
+      REQUIRE(conns.all_have(round));
     }
-    for (std::uint64_t round = 1; round <= 100; ++round) {
-      senders[0].send(numbered(round));
-      const auto slept = co_await sleep_for(50us);
-      CHECK(slept);
-    }
-    co_await until([&] { return seen[0] == 120; });
-    for (packet_conn& each : conns) each.close();
+  });
+  check_buffers(loop);
+}
+
+TEST_CASE("a conn that has nothing while others have is left to the ring") {
+  event_loop loop(spins);
+  run(loop, [&]() -> task<> {
+    served_conns conns(loop, 2);
+    co_await conns.send_to(0);
+    const numbers before = counted(loop);
+    for (int i = 0; i < 10; ++i) co_await conns.send_to(0);
+    CHECK(counted(loop).submissions == before.submissions);
+    for (int i = 0; i < 80; ++i) co_await conns.send_to(0);
+    CHECK(counted(loop).submissions == before.submissions + 1);
+    co_await conns.send_to(1);
+    for (int i = 0; i < 100 && conns.seen(1) == 0; ++i) co_await sleep_for(50us);
+    CHECK(conns.seen(1) == 1);
   });
   check_buffers(loop);
 }
@@ -423,41 +488,36 @@ TEST_CASE("a system that refuses recvmsg is asked by the ring, by a loop that sp
   }
 }
 
-TEST_CASE("reads of a spinning loop allocate nothing") {
+TEST_CASE("answers of a spinning loop allocate nothing, and do without the ring") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     auto server = open_conn(loop, {.coalesce_writes = true});
-    auto client = open_conn(loop);
     REQUIRE(server.set_control_message(all_control, true));
-    const endpoint there = name_of(server);
+    plain_sender client(name_of(server));
     beside serving(loop, [&]() -> task<> {
       std::array<std::byte, 64> buffer;
       for (;;) {
         const auto got = co_await server.read_from(buffer);
         if (!got) co_return;
         const auto sent = co_await server.write_to(got->payload, got->control.reply(), got->source);
-        if (!sent) co_return;
+        REQUIRE(sent);
       }
     });
-    std::array<std::byte, 64> buffer;
-    const auto trips = [&](int count) -> task<> {
+    const auto ask = [&](int count) -> task<> {
       for (int i = 0; i < count; ++i) {
+        client.send("asked");
         const auto slept = co_await sleep_for(50us);
         CHECK(slept);
-        const auto sent = co_await client.write_to(as_payload("asked"), there);
-        REQUIRE(sent);
-        const auto got = co_await client.read_from(buffer);
-        REQUIRE(got);
-        REQUIRE(as_text(got->payload) == "asked");
       }
     };
-    co_await trips(50);
+    co_await ask(20);
+    const numbers counts = counted(loop);
     const allocation_count before;
-    const auto looks = loop.stats().looks;
-    co_await trips(200);
-    // The frame of `trips`.
-    CHECK(before.since() <= 1);
-    CHECK(loop.stats().looks > looks);
+    co_await ask(100);
+    CHECK(before.since() <= 1);  // the frame of `ask`
+    CHECK(counted(loop).looks > counts.looks);
+    CHECK(counted(loop).submissions == counts.submissions);
+    CHECK(server.stats().sent_datagrams == 120);
     server.close();
     const bool ended = co_await serving.join();
     CHECK(ended);
