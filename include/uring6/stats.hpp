@@ -13,7 +13,7 @@ namespace uring6 {
 /// Counters of a loop since it was made.
 struct loop_stats {
   std::uint64_t enters = 0;         ///< System calls into the ring.
-  std::uint64_t sends = 0;          ///< System calls that sent datagrams without it (sendmmsg).
+  std::uint64_t sends = 0;          ///< System calls that sent datagrams without it (sendmmsg, sendmsg).
   std::uint64_t submissions = 0;    ///< Operations handed to the kernel.
   std::uint64_t completions = 0;    ///< Completions reaped.
   std::uint64_t overflows = 0;      ///< Enters that found the completion queue overflown.
@@ -23,7 +23,7 @@ struct loop_stats {
   std::uint64_t ring_messages = 0;  ///< Other loops that it has woken by a message of the ring (IORING_OP_MSG_RING).
   std::uint64_t spins = 0;          ///< Sleeps that spinning saved.
   std::uint64_t idle_spins = 0;     ///< Spins in vain: the loop slept after them.
-  std::uint64_t looks = 0;          ///< System calls that looked at a socket while it spun (recvmsg, recv).
+  std::uint64_t looks = 0;          ///< System calls that asked a socket for a datagram while it spun (recvmsg, recv).
 
   /// All that the loop has made to send, to receive and to wait: into the ring and past it.
   constexpr std::uint64_t system_calls() const noexcept { return enters + sends + looks; }

@@ -426,7 +426,6 @@ void receiver::close(std::error_code error) noexcept {
     reader.error_ = error;
     resumed(reader);  // it stays in the ready queue
   }
-  spun_.reset();
   end_reads();
   loop_.drain_until([this] { return !reads(); });
   buffer_waiter::unlink();

@@ -223,8 +223,8 @@ void sender::leave_by_ring(send_train& train) noexcept {
   loop_.ring().queue(train);
 }
 
-// A few go by the ring, which the loop enters anyway unless it spins. So does the rest from the first one on for which the socket's
-// buffer has no room, as the ring waits for that, or which a filter of system calls may have refused.
+// A few go by the ring, which the loop enters anyway unless it spins. So does the rest from the first one on for which
+// the socket's buffer has no room, as the ring waits for that, or which a filter of system calls may have refused.
 void sender::leave_together() noexcept {
   gathers_ = false;
   send_convoy& convoy = pool_->convoy();

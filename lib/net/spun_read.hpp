@@ -1,5 +1,5 @@
-// How a receiver reads while its loop spins: it asks the socket itself, again and again. Where datagrams come one by one
-// within a spin, that tells of them sooner than the ring, which polls, puts work off, and is entered for it.
+// How a receiver reads while its loop spins: it asks the socket itself, again and again. Where datagrams come one by
+// one within a spin, that tells of them sooner than the ring, which polls, puts work off, and is entered for it.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// How a loop waits without a sleep: for a bounded time it looks for news itself, where that has helped before. A wake-up
-// takes longer than many a wait.
+// How a loop waits without a sleep: for a bounded time it looks for news itself, where that has helped before. A
+// wake-up takes longer than many a wait.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,6 @@
 // Reads of a loop that spins: it asks the socket itself, and nothing of what a read gives, or ends with, is different.
 
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 #include "support/coroutines.hpp"
 #include "support/forked.hpp"
 #include "support/plain_sender.hpp"
+#include "uring6/descriptor.hpp"
 #include "uring6/timer.hpp"
 
 namespace {
@@ -41,7 +43,7 @@ task<bool> gets_one(event_loop& loop, packet_conn& to, plain_sender& from, std::
   beside sending(loop, later(from, payload));
   const auto got = co_await to.read_from(buffer);
   const bool sent = co_await sending.join();
-  co_return sent && got && number_in(got->payload) == number;
+  co_return sent&& got&& number_in(got->payload) == number;
 }
 
 struct numbers {
@@ -97,16 +99,19 @@ TEST_CASE("what a spinning loop reads is what the ring would have given") {
     bool truncated;
     std::size_t full_length;
   };
-  const auto read_all = [](const loop_options& options, bool dialed) {
+  const std::string longer_than_a_small_buffer(3000, 'x');
+  const auto read_all = [&](const loop_options& options, bool dialed) {
     std::vector<seen> all;
     event_loop loop(options);
     run(loop, [&]() -> task<> {
+      const packet_options small{.receive_offload = false, .longest_datagram = 1000};
       auto other = open_conn(loop);
-      auto to = dialed ? dial(loop, name_of(other), {.receive_offload = false}) : open_conn(loop);
+      auto to = dialed ? dial(loop, name_of(other), small) : open_conn(loop, small);
       if (!dialed) REQUIRE(to.set_control_message(all_control, true));
       const endpoint there = name_of(to);
       std::array<std::byte, 16> buffer;
-      for (const char* text : {"one", "", "longer than the buffer is", "last"}) {
+      for (const std::string& text :
+           {std::string("one"), std::string(), longer_than_a_small_buffer, std::string("last")}) {
         beside sending(loop, [&]() -> task<> {
           const auto slept = co_await sleep_for(100us);
           CHECK(slept);
@@ -116,7 +121,8 @@ TEST_CASE("what a spinning loop reads is what the ring would have given") {
         const auto got = co_await to.read_from(buffer);
         REQUIRE(got);
         CHECK(got->source == name_of(other));
-        all.push_back({std::string(as_text(got->payload)), got->control, got->source, got->truncated, got->full_length});
+        all.push_back(
+            {std::string(as_text(got->payload)), got->control, got->source, got->truncated, got->full_length});
         const bool sent = co_await sending.join();
         CHECK(sent);
       }
@@ -184,7 +190,8 @@ TEST_CASE("a spinning loop takes a train apart, and lends it") {
 }
 
 // The ring takes in many at once.
-TEST_CASE("a spinning loop leaves a stream to the ring, and looks itself again when it has become thin: nothing is lost") {
+TEST_CASE(
+    "a spinning loop leaves a stream to the ring, and looks itself again when it has become thin: nothing is lost") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop, {.receive_offload = false});
@@ -464,6 +471,33 @@ TEST_CASE("a loop with a spin that never waits, or is driven from outside, reads
   from.send("a turn");
   for (int i = 0; i < 100 && !got; ++i) REQUIRE(loop.core()->run_once());
   CHECK(got);
+}
+
+// Of which each wait of the loop ends at once.
+TEST_CASE("a coroutine whose operations complete at once does not keep a spinning loop from its conns") {
+  event_loop loop(spins);
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop);
+    plain_sender from(name_of(to));
+    const file_descriptor always(::eventfd(1, EFD_CLOEXEC));
+    bool done = false;
+    beside greedy(loop, [&]() -> task<> {
+      while (!done) {
+        const auto ready = co_await poll(always.get(), poll_events::readable);
+        REQUIRE(ready);
+      }
+    });
+    std::array<std::byte, 64> buffer;
+    for (std::uint64_t i = 0; i < 50; ++i) {
+      from.send(numbered(i));
+      const auto got = co_await to.read_from(buffer);
+      REQUIRE(got);
+      REQUIRE(number_in(got->payload) == i);
+    }
+    done = true;
+    const bool ended = co_await greedy.join();
+    CHECK(ended);
+  });
 }
 
 TEST_CASE("a system that refuses recvmsg is asked by the ring, by a loop that spins as well") {

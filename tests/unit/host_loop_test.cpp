@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <thread>
 
 #include "support/conns.hpp"
@@ -128,11 +129,11 @@ TEST_CASE("host loop: under epoll, level and edge triggered, no datagram waits i
     epoll_host host(loop, trigger);
     const file_descriptor out = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
     REQUIRE(connect_socket(out.get(), name_of(pc)).has_value());
-    std::jthread sender([&] {
+    std::jthread sender([&](const std::stop_token& given_up) {
       for (int i = 0; i < count; ++i) {
         if (::send(out.get(), "x", 1, 0) != 1) return;  // no assertion: those are the main thread's
         // Each must wake the host by itself, from a sleep: nothing comes after it.
-        while (got <= i) std::this_thread::yield();
+        while (got <= i && !given_up.stop_requested()) std::this_thread::yield();
       }
     });
     host.run_until([&] { return tasks.running() == 0; });
