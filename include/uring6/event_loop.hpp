@@ -36,8 +36,8 @@ struct loop_options {
   /// How long to look for news before going to sleep, at most 10 s. 0: sleep at once. Worth its processor time where a
   /// wake-up costs more than the wait (virtual machines, request-response at low latency). It adapts: where four spins
   /// in a row were in vain, only one wait in eight spins, until one finds something again. A spin asks up to four
-  /// sockets that datagrams come to one by one, each by a system call without the ring (MSG_DONTWAIT); so it does not
-  /// suit a processor that others need.
+  /// sockets that datagrams come to one by one, each by a system call without the ring (MSG_DONTWAIT), if there are
+  /// more than 64 `receive_buffers`.
   std::chrono::microseconds spin{0};
   /// How long a sleep lets completions gather, at most 1 s: a loop with nothing to do sleeps at least that long unless
   /// 32 sockets are ready, then takes all that is there with one system call; if nothing is, it wakes for the first

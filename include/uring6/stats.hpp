@@ -34,7 +34,7 @@ struct pool_stats {
   std::uint64_t buffers = 0;      ///< All there are; 0: no conn has needed the pool yet.
   std::uint64_t buffer_size = 0;  ///< Octets of each.
   std::uint64_t in_kernel = 0;    ///< Now: to be received into.
-  std::uint64_t in_use = 0;       ///< Now: filled, waiting for a reader or lent to one.
+  std::uint64_t in_use = 0;       ///< Now: filled, waiting for a reader, lent to one, or a spin's to read into.
   std::uint64_t filled = 0;       ///< Times that the kernel has filled one.
   std::uint64_t exhausted = 0;    ///< Reads that ended because none was left (ENOBUFS): back-pressure, no loss.
   std::uint64_t moved_out = 0;    ///< Datagrams copied out of the pool because their reader was away.

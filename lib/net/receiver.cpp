@@ -118,6 +118,7 @@ void receiver::take_in(completion what, bool bare) noexcept {
 }
 
 bool receiver::read_by_spinning() noexcept {
+  if (spun_ && spun_->linked()) return true;
   if (!loop_.spinner().helps()) return false;
   if (!spun_) spun_.reset(new (std::nothrow) spun_read(*this));
   return spun_ && spun_->begin();
@@ -428,6 +429,7 @@ void receiver::close(std::error_code error) noexcept {
   }
   end_reads();
   loop_.drain_until([this] { return !reads(); });
+  spun_.reset();
   buffer_waiter::unlink();
   buffer_holder::unlink();
   while (!backlog_.empty()) pool_->give_back(backlog_.pop_front());

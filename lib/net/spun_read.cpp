@@ -12,8 +12,7 @@
 namespace uring6::detail {
 
 bool receiver::spun_read::begin() noexcept {
-  if (linked()) return true;
-  if (!pays_) return false;
+  if (!pays_ || of_.reads()) return false;  // what the ring reads comes first
   if (!into_) into_ = of_.pool_->draw();
   looks_ = 0;
   if (into_ && of_.loop_.spinner().watch(*this)) return true;
@@ -23,7 +22,7 @@ bool receiver::spun_read::begin() noexcept {
 
 void receiver::spun_read::end() noexcept {
   unlink();
-  if (into_) of_.pool_->put_back(*std::exchange(into_, nullptr));
+  if (into_) of_.pool_->give_back(*std::exchange(into_, nullptr));
 }
 
 // As the kernel fills a buffer for a multishot read. Returns what its completion would say.
@@ -79,6 +78,7 @@ bool receiver::spun_read::look() noexcept {
     of_.take_in({result, 0}, bare);
   } else {
     const std::uint32_t id = std::exchange(into_, nullptr)->id;
+    of_.pool_->filled_by_hand();
     of_.take_in({result, id << IORING_CQE_BUFFER_SHIFT | IORING_CQE_F_BUFFER}, bare);
   }
   if (!of_.waiting_.empty()) of_.arm();
@@ -94,8 +94,9 @@ void receiver::spun_read::go_by_ring() noexcept {
 
 void receiver::spun_read::ring_told(std::size_t datagrams) noexcept {
   constexpr unsigned enough = 16;
-  alone_ = datagrams == 1 && of_.loop_.spinner().helps() ? alone_ + 1 : 0;
-  if (alone_ < enough || refused_ || of_.pausing_) return;
+  const spinner& spins = of_.loop_.spinner();
+  alone_ = datagrams == 1 && spins.helps() ? alone_ + 1 : 0;
+  if (alone_ < enough || refused_ || of_.pausing_ || !spins.has_place() || !of_.pool_->can_draw()) return;
   alone_ = at_once_ = 0;
   pays_ = true;
   of_.pausing_ = true;

@@ -16,7 +16,8 @@ class receiver::spun_read final : public watched_socket {
   spun_read& operator=(const spun_read&) = delete;
   ~spun_read() { end(); }
 
-  /// The spins look at the socket from now on, until they have found something. False: the ring is to tell.
+  /// The spins look at the socket from now on, until they have found something; they do not yet. False: the ring is to
+  /// tell.
   bool begin() noexcept;
 
   /// The ring has told of so many datagrams at once. Of single ones it is asked no more after a while.

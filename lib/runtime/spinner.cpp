@@ -18,17 +18,11 @@ bool spinner::worthwhile() noexcept {
   return in_vain_ < enough || ++waits_not_spun_ % 8 == 0;
 }
 
-bool spinner::ended(bool with_news) noexcept {
+bool spinner::ended(bool in_time) noexcept {
   passes_ = 0;
-  if (!with_news) {
-    ++in_vain_;
-    ++idle_spins_;
-    return false;
-  }
-  ++spins_;
-  in_vain_ = 0;
-  pass_over();
-  return true;
+  in_vain_ = in_time ? 0 : in_vain_ + 1;
+  ++(in_time ? spins_ : idle_spins_);
+  return in_time;
 }
 
 // Whoever has nothing while others have takes up their time.
@@ -41,11 +35,16 @@ void spinner::pass_over() noexcept {
   });
 }
 
-bool spinner::watch(watched_socket& what) noexcept {
-  constexpr int most = 4;  // each is a system call, and delays the others
+// Each is a system call, and delays the others.
+bool spinner::has_place() const noexcept {
+  constexpr int most = 4;
   int watched = 0;
-  watched_.for_each([&watched](const watched_socket&) { ++watched; });
-  if (watched == most) return false;
+  for (const list_hook* at = watched_.first(); !watched_.is_end(at); at = at->next) ++watched;
+  return watched < most;
+}
+
+bool spinner::watch(watched_socket& what) noexcept {
+  if (!has_place()) return false;
   what.passed_over_ = 0;
   watched_.push_back(what);
   return true;

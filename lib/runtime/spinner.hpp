@@ -14,7 +14,8 @@ namespace uring6::detail {
 /// A socket that somebody waits for, and that a spin looks at without the ring, which takes longer to tell.
 class watched_socket : public list_hook {
  public:
-  /// Takes in what is there. True: there was something, or the ring has to be entered for it; it has left the list.
+  /// Takes in what is there. True: there was something, or the ring has to be entered for it; unless somebody else
+  /// waits, it is watched no more.
   virtual bool look() noexcept = 0;
 
   /// It is watched no more: the ring is to tell.
@@ -49,7 +50,10 @@ class spinner {
       // A look at a socket is a system call, and time enough until the next one.
       const bool calls = !watched_.empty();
       for (int left = calls ? 8 : 64; left > 0; --left) {
-        if (look() || news()) return ended(true);
+        if (look() || news()) {
+          pass_over();
+          return ended(true);
+        }
         if (!calls) relax();
       }
       // The clock takes a tenth of a short wait.
@@ -67,6 +71,9 @@ class spinner {
   /// ring takes in more at once.
   void pass() noexcept;
 
+  /// Can another one be watched?
+  bool has_place() const noexcept;
+
   /// A spin is to look at this one. False: it looks at enough already.
   bool watch(watched_socket& what) noexcept;
 
@@ -81,7 +88,7 @@ class spinner {
 
   static void relax() noexcept;
   bool look() noexcept;
-  bool ended(bool with_news) noexcept;
+  bool ended(bool in_time) noexcept;
   void pass_over() noexcept;
 
   std::chrono::nanoseconds longest_;

@@ -97,7 +97,6 @@ buffer* buffer_pool::draw() noexcept {
   if (free_.empty()) return nullptr;
   buffer& what = free_.pop_front();
   --free_count_;
-  ++available_;
   unpoison(what.memory, size_);
   return &what;
 }

@@ -126,15 +126,13 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// the kernel tells without a buffer.
   buffer* spare() noexcept;
 
-  /// One that is received into without the ring, as if the kernel had taken it: `received` makes it ours. nullptr: there
-  /// is none that it does not have.
+  /// One that the kernel does not have, to be received into without the ring; nullptr: there is none. It is the
+  /// caller's until it is given back, or filled.
   buffer* draw() noexcept;
+  bool can_draw() const noexcept { return !free_.empty(); }
 
-  /// One that was drawn, and not received into.
-  void put_back(buffer& drawn) noexcept {
-    --available_;
-    give_back(drawn);
-  }
+  /// One that was drawn is filled, and about to be told of as if the kernel had taken it: `received` makes it ours.
+  void filled_by_hand() noexcept { ++available_; }
 
   /// To be received into again, before those that rest longer. A buffer with memory of its own is deleted instead.
   void give_back(buffer& what) noexcept;
