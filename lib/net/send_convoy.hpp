@@ -1,5 +1,5 @@
-// What leaves one socket together, by one sendmmsg(2): trains, and datagrams of their own. To many destinations that is
-// faster than by the ring, which does more for each of its entries than one call for all of them costs.
+// What leaves one socket together, by one sendmmsg(2): trains, and datagrams of their own. Of many that is faster than
+// by the ring, which does more for each of its entries than one call for all of them costs.
 #pragma once
 
 #include <sys/socket.h>
@@ -17,7 +17,8 @@ namespace uring6::detail {
 class send_convoy {
  public:
   static constexpr std::size_t most = 64;
-  static constexpr std::size_t enough = 8;  // from here on it is the faster way
+  static constexpr std::size_t enough = 8;          // members; from here on it is the faster way
+  static constexpr std::size_t enough_inside = 64;  // datagrams in their trains: the same
 
   struct member {
     send_train* train;
@@ -27,9 +28,12 @@ class send_convoy {
   };
 
   bool empty() const noexcept { return count_ == 0; }
-  bool is_long() const noexcept { return count_ >= enough; }
+  bool is_long() const noexcept { return count_ >= enough || datagrams_ >= enough_inside; }
 
-  void add(send_train& train) noexcept { members_[count_++] = {&train}; }
+  void add(send_train& train) noexcept {
+    members_[count_++] = {&train};
+    datagrams_ += train.datagrams();
+  }
 
   void add(outgoing& message, write_waiter& writer, send_train& reserve) noexcept {
     // Made in its place: a copy would be read across the pieces that it is written by, which stalls.
@@ -43,11 +47,12 @@ class send_convoy {
                                 .msg_controllen = 0,
                                 .msg_flags = 0};
     members_[count_++] = {&reserve, &message, &writer};
+    ++datagrams_;
   }
 
   member take_first() noexcept {
     const member first = members_[gone_];
-    if (++gone_ == count_) count_ = gone_ = 0;
+    if (++gone_ == count_) count_ = gone_ = datagrams_ = 0;
     return first;
   }
 
@@ -69,6 +74,7 @@ class send_convoy {
  private:
   std::size_t count_ = 0;
   std::size_t gone_ = 0;
+  std::size_t datagrams_ = 0;  // of all, until the last one has gone
   std::array<mmsghdr, most> headers_{};
   std::array<sockaddr_in6, most> names_{};
   std::array<iovec, most> pieces_{};

@@ -71,6 +71,27 @@ TEST_CASE("many destinations: one system call sends to them, the ring to a few")
   }
 }
 
+TEST_CASE("a train of many leaves by a call of its own, one of a few by the ring") {
+  constexpr std::size_t many = detail::send_convoy::enough_inside;
+  for (const std::size_t count : {many - 1, many}) {
+    CAPTURE(count);
+    many_conns to(1);
+    run(to.loop, [&]() -> task<> {
+      std::vector<numbered> numbers;
+      for (std::uint64_t i = 0; i < count; ++i) numbers.emplace_back(i);
+      std::vector<outgoing> batch;
+      for (const numbered& each : numbers) batch.push_back({each, {}, name_of(to.conns[0]), {}});
+      const auto sent = co_await to.from.write_batch(batch);
+      CHECK(to.loop.stats().sends == (count < many ? 0 : 1));
+      CHECK(to.handed_to_ring() == (count < many ? 1 : 0));
+      REQUIRE(sent);
+      CHECK(*sent == count);
+      for (std::size_t i = 0; i < count; ++i) co_await expect_number(to.conns[0], i);
+    });
+    CHECK(to.from.stats().sent_trains == 1);
+  }
+}
+
 TEST_CASE("many destinations: a batch longer than one call takes goes whole, each one's datagrams in order") {
   constexpr std::size_t rounds = 20;
   many_conns to(enough);
