@@ -187,7 +187,8 @@ TEST_CASE("uring6 demo --json: all fields, nothing lost, fewer than 1 system cal
   const json& counted = said.at("statistics");
   CHECK(names_of(counted) == std::vector<std::string>{"loop", "receive_pool", "server"});
   CHECK(counted.at("loop").size() == counters_of<loop_stats>.size());
-  CHECK(counted.at("loop").at("enters") >= burst.at("system_calls"));
+  const json& loop = counted.at("loop");
+  CHECK(loop.at("enters").get<std::uint64_t>() + loop.at("sends").get<std::uint64_t>() >= burst.at("system_calls"));
   CHECK(counted.at("receive_pool").at("filled") >= counted.at("server").at("received_buffers"));
   CHECK(counted.at("server").at("received_datagrams") >= 100'015);
   CHECK(counted.at("server").at("received_trains") > 0);
