@@ -228,7 +228,7 @@ void sender::leave_by_ring(send_train& train) noexcept {
 void sender::leave_together() noexcept {
   gathers_ = false;
   send_convoy& convoy = pool_->convoy();
-  bool room = !convoy.empty() && (convoy.is_long() || loop_.spinner().helps());
+  bool room = convoy.is_long() || loop_.spinner().helps();
   if (room) convoy.describe_trains();
   while (room && !convoy.empty()) {
     const int went = convoy.send(fd_);

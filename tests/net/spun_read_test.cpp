@@ -225,6 +225,8 @@ TEST_CASE("an answer of the network reaches whoever waits while a loop spins, an
     const auto got = co_await to.read_from(buffer);
     REQUIRE(got);
     CHECK(as_text(got->payload) == "back");
+    CHECK(loop.stats().looks > 0);
+    CHECK(to.stats().rearms == 0);
   });
   check_buffers(loop);
 }
@@ -252,6 +254,7 @@ TEST_CASE("several who wait for one conn are served one after the other while a 
     const bool ended = co_await three.join();
     CHECK(ended);
     CHECK(order == std::vector<std::uint64_t>{0, 1, 2});
+    CHECK(loop.stats().looks > 0);
     CHECK(to.stats().rearms == 0);
   });
   check_buffers(loop);

@@ -31,7 +31,8 @@ inline task<bool> gets_one(event_loop& loop, packet_conn& to, plain_sender& from
   beside sending(loop, later(from, payload));
   const auto got = co_await to.read_from(buffer);
   const bool sent = co_await sending.join();
-  co_return sent&& got&& number_in(got->payload) == number;
+  const bool right = sent && got && number_in(got->payload) == number;
+  co_return right;
 }
 
 /// What a spin, and what the ring was asked so far.
