@@ -38,6 +38,7 @@ struct pool_stats {
   std::uint64_t filled = 0;       ///< Times that the kernel has filled one.
   std::uint64_t exhausted = 0;    ///< Reads that ended because none was left (ENOBUFS): back-pressure, no loss.
   std::uint64_t moved_out = 0;    ///< Datagrams copied out of the pool because their reader was away.
+  std::uint64_t lost = 0;         ///< Buffers that the kernel took and no completion named; they are in use again.
 };
 
 /// Counters of a packet_conn since it was opened.
@@ -106,6 +107,7 @@ inline constexpr auto counters_of<pool_stats> = std::to_array<named_counter<pool
     {"filled", &pool_stats::filled},
     {"exhausted", &pool_stats::exhausted},
     {"moved_out", &pool_stats::moved_out},
+    {"lost", &pool_stats::lost},
 });
 
 template <>

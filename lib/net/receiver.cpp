@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -13,6 +14,7 @@
 #include "net/packet_socket.hpp"
 #include "net/spun_read.hpp"
 #include "uring/cache.hpp"
+#include "uring/completion_order.hpp"
 #include "uring6/datagram_batch.hpp"
 
 namespace uring6::detail {
@@ -56,6 +58,7 @@ void receiver::arm() noexcept {
   pausing_ = false;
   if (read_by_spinning()) return;
   if (std::exchange(armed_before_, true)) ++counters_.rearms;
+  buffers_when_armed_ = counters_.buffers;
   loop_.ring().queue(*this);
   if (companions_wanted_ > 0) [[unlikely]]
     send_companions();
@@ -76,7 +79,7 @@ void receiver::complete_run(const ::io_uring_cqe* first, std::size_t count) noex
   for (std::size_t i = 0; i < count; ++i) {
     if (i + ahead < count) pool_->soon_received(completion{first[i + ahead].res, first[i + ahead].flags}.buffer_id());
     const completion what{first[i].res, first[i].flags};
-    if (what.has_buffer()) {
+    if (what.has_buffer() && what.result >= 0) {
       take_buffer(what, bare_);
     } else {
       take_in(what, bare_);
@@ -93,8 +96,9 @@ void receiver::soon_complete() const noexcept {
 }
 
 void receiver::take_buffer(completion what, bool bare) noexcept {
+  assert(what.has_buffer() && what.result >= 0);
   buffer& filled = pool_->received(what.buffer_id());
-  if (what.result >= 0 && read_off(filled, static_cast<std::uint32_t>(what.result), bare)) {
+  if (read_off(filled, static_cast<std::uint32_t>(what.result), bare)) {
     keep(filled);
   } else {
     ++counters_.malformed;
@@ -103,14 +107,17 @@ void receiver::take_buffer(completion what, bool bare) noexcept {
 }
 
 void receiver::take_in(completion what, bool bare) noexcept {
-  if (what.has_buffer()) {
+  if (what.has_buffer() && what.result >= 0) {
     take_buffer(what, bare);
-  } else if (what.result == 0) {
+    return notify();
+  }
+  if (what.has_buffer()) pool_->return_unfilled(what.buffer_id());
+  if (what.result == 0) {
     empty_arrived();
   } else if (what.result == -ENOBUFS) {
     // Back-pressure, not loss: what arrives now waits in the socket.
     ++counters_.exhausted;
-    pool_->wait_for_buffers(*this);
+    pool_->wait_for_buffers(*this, counters_.buffers > buffers_when_armed_);
   } else if (what.result < 0 && what.result != -ECANCELED && what.result != -EINTR) {
     failed({-what.result, std::system_category()});
   }
@@ -131,15 +138,18 @@ void receiver::companion::prepare(io_uring_sqe& entry) noexcept {
 }
 
 void receiver::companion::complete(completion what) noexcept {
-  if (what.result == -EAGAIN) {
-    of->companions_wanted_ = 0;  // there was not so much to read
-  } else {
-    of->take_in(what, bare);
-  }
+  if (what.result != -EAGAIN) return of->take_in(what, bare);
+  // The socket had less to read than there are companions.
+  if (what.has_buffer()) of->pool_->return_unfilled(what.buffer_id());
+  of->companions_wanted_ = 0;
 }
 
 void receiver::send_companions() noexcept {
   if (!companions_) {
+    if (!completions_keep_order(loop_.ring().features().setup_flags)) {
+      companions_wanted_ = 0;  // the armed read alone ends with each empty datagram, and keeps their order
+      return;
+    }
     companions_.reset(new (std::nothrow) std::array<companion, most_companions>);
     if (!companions_) return;  // it goes without them
     for (companion& each : *companions_) each.of = this;

@@ -217,7 +217,8 @@ class receiver final : buffer_waiter, train_owner, operation, buffer_holder {
   std::uint32_t notified_size_ = 0;
   intrusive_list<read_waiter, waiting_hook> waiting_;
   intrusive_list<read_waiter, waiting_hook> notified_;
-  std::uint64_t empties_ = 0;  // empty datagrams so far
+  std::uint64_t empties_ = 0;             // empty datagrams so far
+  std::uint64_t buffers_when_armed_ = 0;  // counters_.buffers at that time: more means that the read took some
   receive_counters counters_;
   error_slot pending_error_;
   std::size_t companions_wanted_ = 0;

@@ -77,8 +77,8 @@ bool receiver::spun_read::look() noexcept {
   if (result < 0) {
     of_.take_in({result, 0}, bare);
   } else {
-    const std::uint32_t id = std::exchange(into_, nullptr)->id;
-    of_.pool_->filled_by_hand();
+    const std::uint32_t id = into_->id;
+    of_.pool_->filled_by_hand(*std::exchange(into_, nullptr));
     of_.take_in({result, id << IORING_CQE_BUFFER_SHIFT | IORING_CQE_F_BUFFER}, bare);
   }
   if (!of_.waiting_.empty()) of_.arm();

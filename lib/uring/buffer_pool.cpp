@@ -83,6 +83,7 @@ buffer* buffer_pool::spare() noexcept {
   if (!free_.empty()) {
     buffer& what = free_.pop_front();
     --free_count_;
+    what.payload = what.memory;
     unpoison(what.memory, size_);
     return &what;
   }
@@ -97,6 +98,7 @@ buffer* buffer_pool::draw() noexcept {
   if (free_.empty()) return nullptr;
   buffer& what = free_.pop_front();
   --free_count_;
+  what.payload = what.memory;
   unpoison(what.memory, size_);
   return &what;
 }
@@ -134,23 +136,49 @@ void buffer_pool::hand_over() noexcept {
   const int mask = ::io_uring_buf_ring_mask(static_cast<std::uint32_t>(buffers_.size()));
   list_hook* at = free_.first();
   for (std::size_t i = 0; i < count; ++i, at = at->next) {
-    const auto& next = static_cast<const buffer&>(*at);
+    auto& next = static_cast<buffer&>(*at);
+    next.payload = nullptr;
     ::io_uring_buf_ring_add(entries_, next.memory, length, next.id, mask, static_cast<int>(i));
   }
   free_.cut_front(*at);
   free_count_ -= count;
   available_ += count;
+  handed_over_ += count;
   ::io_uring_buf_ring_advance(entries_, static_cast<int>(count));
 }
 
+// The kernel says that its ring of buffers is empty, although by our count it has some, and says so again after the
+// reads were armed again and no buffer moved: it took buffers that no completion named. No kernel is known to do so;
+// believed for ever, such a count would end every read of the loop with ENOBUFS at once, again and again.
+void buffer_pool::notice_lost_buffers() noexcept {
+  if (!std::exchange(ended_in_vain_, false) || !ring_ || !ring_->all_reaped()) return;
+  const std::uint64_t mark = filled_ + handed_over_;
+  in_vain_ = available_ > 0 && mark == in_vain_mark_ ? in_vain_ + 1 : 0;
+  in_vain_mark_ = mark;
+  constexpr unsigned certain =
+      2;  // the first repetition may be of reads that were armed before the last buffers went in
+  if (in_vain_ >= certain) take_back_lost_buffers();
+}
+
+void buffer_pool::take_back_lost_buffers() noexcept {
+  free_.for_each([](buffer& each) { each.payload = each.memory; });
+  for (buffer& each : buffers_) {
+    if (each.payload) continue;
+    each.payload = each.memory;
+    give_back(each);
+    ++lost_;
+  }
+  available_ = 0;
+  in_vain_ = 0;
+}
+
 bool buffer_pool::publish_now() noexcept {
+  notice_lost_buffers();
   shrink_if_calm();
   hand_over();
-  if (waiters_.empty()) return false;
+  if (!reads_wait()) return false;
   if (running_dry()) {
-    bool starving = false;
-    waiters_.for_each([&](buffer_waiter& each) { starving |= each.starves(); });
-    if (!starving || holders_.empty()) return false;
+    if (!a_waiter_starves() || holders_.empty()) return false;
     // Readers get one round to catch up. After that, whoever is away makes room for those who wait.
     if (!std::exchange(dry_before_, true)) return true;
     holders_.for_each([](buffer_holder& each) { each.move_out(); });
@@ -158,18 +186,28 @@ bool buffer_pool::publish_now() noexcept {
     if (running_dry()) return false;
   }
   dry_before_ = false;
-  // Whoever waits has something to receive: more of them than there are buffers would only run dry again.
-  for (std::size_t left = available_; left > 0 && !waiters_.empty(); --left) {
-    waiters_.pop_front().buffers_are_back();
+  // Each of these sockets has something to receive: reads beyond the number of buffers would only end with ENOBUFS.
+  for (std::size_t left = available_; left > 0 && reads_wait(); --left) {
+    buffer_waiter& next = waiters_.empty() ? fed_waiters_.pop_front() : waiters_.pop_front();
+    next.buffers_are_back();
   }
-  return !waiters_.empty();
+  return reads_wait();
 }
 
-void buffer_pool::wait_for_buffers(buffer_waiter& who) noexcept {
+bool buffer_pool::a_waiter_starves() noexcept {
+  bool starves = false;
+  const auto ask = [&starves](const buffer_waiter& each) { starves |= each.starves(); };
+  waiters_.for_each(ask);
+  fed_waiters_.for_each(ask);
+  return starves;
+}
+
+void buffer_pool::wait_for_buffers(buffer_waiter& waiter, bool took_some) noexcept {
   ++exhausted_;
+  ended_in_vain_ = true;
   window_ = std::min(window_ * 2, buffers_.size());
   calm_rounds_ = 0;
-  if (!who.linked()) waiters_.push_back(who);
+  if (!waiter.linked()) (took_some ? fed_waiters_ : waiters_).push_back(waiter);
 }
 
 buffer* buffer_pool::move_out(buffer& what) noexcept {
@@ -198,7 +236,8 @@ pool_stats buffer_pool::stats() const noexcept {
           .in_use = buffers_.size() - available_ - free_count_,
           .filled = filled_,
           .exhausted = exhausted_,
-          .moved_out = moved_out_};
+          .moved_out = moved_out_,
+          .lost = lost_};
 }
 
 }  // namespace uring6::detail

@@ -5,6 +5,7 @@
 
 #include <liburing.h>
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -53,11 +54,12 @@ struct buffer : list_hook {
   std::uint16_t id = 0;
 
   // What was received, once it has been read off the header.
-  std::uint32_t cut_off = 0;     // octets of the datagram that the buffer had no room for
-  std::byte* payload = nullptr;  // the first datagram that has not been handed out
-  std::uint32_t remaining = 0;   // bytes from there to the end
-  std::uint32_t segment = 0;     // length of each datagram of a train but the last; at least 1
-  datagram first;                // as it is shown where it lies; all of a train have but the payload from it
+  std::uint32_t cut_off = 0;  // octets of the datagram that the buffer had no room for
+  std::byte* payload =
+      nullptr;                  // the first datagram that has not been handed out; null while the kernel has the buffer
+  std::uint32_t remaining = 0;  // bytes from there to the end
+  std::uint32_t segment = 0;    // length of each datagram of a train but the last; at least 1
+  datagram first;               // as it is shown where it lies; all of a train have but the payload from it
 
   // Only of a datagram that was moved out of the pool.
   std::unique_ptr<std::byte[]> own_memory;
@@ -108,6 +110,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// The buffer that a completion names: it is ours now.
   buffer& received(std::uint16_t id) noexcept {
     buffer& what = buffers_[id];
+    assert(what.payload == nullptr && "a completion names a buffer that the kernel does not have");
     --available_;
     ++filled_;
     unpoison(what.memory, size_);
@@ -131,8 +134,11 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   buffer* draw() noexcept;
   bool can_draw() const noexcept { return !free_.empty(); }
 
-  /// One that was drawn is filled, and about to be told of as if the kernel had taken it: `received` makes it ours.
-  void filled_by_hand() noexcept { ++available_; }
+  /// A buffer that was drawn is filled, and a completion is about to be made up for it: `received` takes it back.
+  void filled_by_hand(buffer& drawn) noexcept {
+    drawn.payload = nullptr;
+    ++available_;
+  }
 
   /// To be received into again, before those that rest longer. A buffer with memory of its own is deleted instead.
   void give_back(buffer& what) noexcept;
@@ -140,13 +146,22 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// The same of `count` at once, which all are the pool's.
   void give_back(intrusive_list<buffer>& all, std::size_t count) noexcept;
 
-  /// Fills up what the kernel has, and wakes those who wait for buffers: one for each buffer, once a
-  /// quarter is back or nobody is left who could give more. True: to be asked again after another round, without
-  /// sleeping.
-  bool publish() noexcept { return ((available_ < window_ && !free_.empty()) || !waiters_.empty()) && publish_now(); }
+  /// A completion that names a buffer and reports an error: the kernel took the buffer out of the ring and put nothing
+  /// into it. It is free again. Linux 6.1 ends a read with EAGAIN so.
+  void return_unfilled(std::uint16_t id) noexcept {
+    give_back(received(id));
+    --filled_;
+  }
 
-  /// The read of `who` ended with ENOBUFS: it is told when to try again.
-  void wait_for_buffers(buffer_waiter& who) noexcept;
+  /// Hands free buffers to the kernel up to the window, and arms the reads that wait for buffers: one for each buffer
+  /// that the kernel has, once a quarter of the pool is back or no backlog could give more back. Returns true if the
+  /// loop has to call it again after another turn, without sleeping.
+  bool publish() noexcept { return ((available_ < window_ && !free_.empty()) || reads_wait()) && publish_now(); }
+
+  /// The read of `waiter` ended with ENOBUFS: `buffers_are_back` is called when it may be armed again. Reads that took
+  /// no buffer since they were armed go before those that took some. Before Linux 6.8 the kernel lets one read take
+  /// every buffer there is: a flooded socket that is armed first would leave nothing for any other, each time.
+  void wait_for_buffers(buffer_waiter& waiter, bool took_some) noexcept;
 
   /// How many buffers the kernel has.
   std::size_t available() const noexcept { return available_; }
@@ -183,6 +198,10 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   }
   void shrink_if_calm() noexcept;
   void hand_over() noexcept;
+  bool reads_wait() const noexcept { return !waiters_.empty() || !fed_waiters_.empty(); }
+  bool a_waiter_starves() noexcept;
+  void notice_lost_buffers() noexcept;
+  void take_back_lost_buffers() noexcept;
   bool publish_now() noexcept;
 
   fork_guard fork_guard_;
@@ -198,14 +217,20 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   intrusive_list<buffer> free_;  // ours, those used last first
   std::size_t free_count_ = 0;
   std::size_t available_ = 0;
-  std::size_t window_ = 0;    // how many the kernel has at most
-  unsigned calm_rounds_ = 0;  // fillings up, one after the other, that found more than half of it
-  intrusive_list<buffer_waiter> waiters_;
+  std::size_t window_ = 0;                     // how many the kernel has at most
+  unsigned calm_rounds_ = 0;                   // fillings up, one after the other, that found more than half of it
+  intrusive_list<buffer_waiter> waiters_;      // their last read took no buffer
+  intrusive_list<buffer_waiter> fed_waiters_;  // their last read took some
   intrusive_list<buffer_holder> holders_;
   bool dry_before_ = false;
+  bool ended_in_vain_ = false;      // since the last `publish` a read ended with ENOBUFS
+  std::uint64_t in_vain_mark_ = 0;  // filled_ + handed_over_ at the last such end that the count did not explain
+  unsigned in_vain_ = 0;            // such ends in a row without a buffer filled or handed over between them
+  std::uint64_t handed_over_ = 0;
   std::uint64_t filled_ = 0;
   std::uint64_t exhausted_ = 0;
   std::uint64_t moved_out_ = 0;
+  std::uint64_t lost_ = 0;
 };
 
 }  // namespace uring6::detail

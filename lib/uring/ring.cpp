@@ -136,6 +136,10 @@ bool ring::has_news() const noexcept {
   return flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
+bool ring::all_reaped() const noexcept {
+  return ::io_uring_cq_ready(&ring_) == 0 && !overflown();
+}
+
 // How many pieces of deferred work are worth an enter: 0 if a single one is to be expected, or none. A multishot read
 // gives its turn away after 32 datagrams (MULTISHOT_MAX_RETRY), and of many sockets 20 have theirs
 // (IO_LOCAL_TW_DEFAULT_MAX); an enter that waits for one completion is content with that. So are we where they are long

@@ -86,6 +86,9 @@ class ring {
   /// The same without the doubt: what would have been told by the descriptor of `notify`.
   bool has_news() const noexcept;
 
+  /// Has everything been reaped that the kernel has told of?
+  bool all_reaped() const noexcept;
+
   /// An eventfd that the kernel makes readable when there is something to find; readable from the first call on, which
   /// makes it. The ring's own descriptor will not do: epoll on it does not wake for work that DEFER_TASKRUN has put
   /// off.

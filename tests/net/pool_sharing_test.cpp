@@ -42,6 +42,42 @@ TEST_CASE("reading goes on while most of the pool is lent") {
   });
 }
 
+// Before Linux 6.8 one read takes every buffer that the kernel has.
+TEST_CASE("a conn with hundreds of datagrams always waiting leaves its neighbour its turn") {
+  constexpr std::uint64_t rounds = 20;
+  const std::uint64_t waiting = GENERATE(100U, 300U, 2000U);
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto flooded = open_conn(loop);
+    auto quiet = open_conn(loop);
+    plain_sender flood(name_of(flooded));
+    plain_sender drop(name_of(quiet));
+    bool done = false;
+    std::uint64_t of_flood = 0;
+    beside reader(loop, [&]() -> task<> {
+      std::array<std::byte, 16> buffer;
+      for (std::uint64_t sent = 0; !done; ++of_flood) {
+        for (; sent < of_flood + waiting; ++sent) flood.send("flood");
+        const auto got = co_await flooded.read_from(buffer);
+        REQUIRE(got);
+      }
+    });
+    std::array<std::byte, 16> buffer;
+    for (std::uint64_t i = 0; i < rounds; ++i) {
+      drop.send(numbered(i));
+      const std::uint64_t before = of_flood;
+      const auto got = co_await quiet.read_from(buffer);
+      REQUIRE(got);
+      REQUIRE(number_in(got->payload) == i);
+      // Three rounds of the pool: the flood's backlog, what its armed read takes, and what it takes until the
+      // neighbour's read, which found no buffer, is armed again.
+      CHECK(of_flood - before <= 3 * loop_options{}.receive_buffers);
+    }
+    done = true;
+    co_await reader.join();
+  });
+}
+
 TEST_CASE("a reader goes on once a batch that held the whole pool comes back") {
   event_loop loop(loop_options{.receive_buffers = 2});
   run(loop, [&]() -> task<> {

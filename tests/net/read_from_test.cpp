@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "net/receiver.hpp"
+#include "runtime/loop_core.hpp"
 #include "support/bytes.hpp"
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/plain_sender.hpp"
+#include "uring/completion_order.hpp"
 #include "uring6/timer.hpp"
 
 namespace {
@@ -179,7 +181,9 @@ TEST_CASE("empty datagrams that wait in the socket are read many to a system cal
       REQUIRE(got->payload.empty() == (i % 10 != 9));
       if (i % 10 == 9) REQUIRE(number_in(got->payload) == i);
     }
-    CHECK((loop.stats().enters - enters) * 8 <= count);
+    // Where the kernel would mix up their order, each empty datagram costs a read of its own.
+    if (detail::completions_keep_order(loop.core()->ring().features().setup_flags))
+      CHECK((loop.stats().enters - enters) * 8 <= count);
     CHECK(at.stats().kernel_drops == 0);
 
     // When it is over, a datagram costs what it did before.

@@ -1,7 +1,10 @@
 #include "uring/buffer_pool.hpp"
 
+#include <sys/socket.h>
+
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <cerrno>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -10,6 +13,7 @@
 #include <vector>
 
 #include "support/bytes.hpp"
+#include "support/ring_operations.hpp"
 
 namespace {
 
@@ -120,8 +124,8 @@ TEST_CASE("the kernel gets more buffers when it ran out, and fewer again when it
     hand_over();
   };
   hand_over();
-  of.pool->wait_for_buffers(who);
-  of.pool->wait_for_buffers(who);
+  of.pool->wait_for_buffers(who, true);
+  of.pool->wait_for_buffers(who, true);
   use(64);
   REQUIRE(of.pool->available() == 256);
 
@@ -137,11 +141,94 @@ TEST_CASE("the kernel gets more buffers when it ran out, and fewer again when it
   CHECK(of.pool->available() == 64);
 
   // A burst in between keeps it wide.
-  of.pool->wait_for_buffers(who);
+  of.pool->wait_for_buffers(who, true);
   use(10);
   REQUIRE(of.pool->available() == 128);
   for (int i = 0; i < 200; ++i) use(i % 32 == 0 ? 100 : 10);
   CHECK(of.pool->available() == 128);
+}
+
+TEST_CASE("of the reads that wait for buffers those that took none are armed first") {
+  pool_of_a_ring of(2);
+  struct numbered_waiter final : detail::buffer_waiter {
+    numbered_waiter(int number, std::vector<int>& order) : number_(number), order_(order) {}
+    void buffers_are_back() noexcept override { order_.push_back(number_); }
+    [[nodiscard]] bool starves() const noexcept override { return true; }
+    int number_;
+    std::vector<int>& order_;
+  };
+  std::vector<int> order;
+  order.reserve(4);
+  numbered_waiter flooded(1, order);
+  numbered_waiter quiet(2, order);
+  numbered_waiter quiet_too(3, order);
+  of.pool->wait_for_buffers(flooded, true);
+  of.pool->wait_for_buffers(quiet, false);
+  of.pool->wait_for_buffers(quiet_too, false);
+  // Two buffers: two reads can get one.
+  CHECK(of.pool->publish());
+  CHECK(order == std::vector{2, 3});
+  CHECK_FALSE(of.pool->publish());
+  CHECK(order == std::vector{2, 3, 1});
+}
+
+TEST_CASE("a buffer that the kernel took for a read that failed is free again, and counted as unfilled") {
+  pool_of_a_ring of(8);
+  const auto before = of.pool->stats();
+  of.pool->return_unfilled(0);
+  const auto after = of.pool->stats();
+  CHECK(after.in_use == before.in_use);
+  CHECK(after.filled == before.filled);
+  CHECK(after.in_kernel + 1 == before.in_kernel);
+  of.pool->publish();
+  CHECK(of.pool->available() == 8);
+}
+
+// A read whose completion the pool does not hear of: for the pool its buffer is still the kernel's.
+struct unheard_read final : noting_operation {
+  explicit unheard_read(int from) : fd(from) {}
+  void prepare(io_uring_sqe& entry) noexcept override {
+    ::io_uring_prep_recv(&entry, fd, nullptr, 0, MSG_DONTWAIT);
+    entry.flags |= IOSQE_BUFFER_SELECT;
+    entry.buf_group = 0;
+  }
+  int fd;
+};
+
+TEST_CASE("buffers that the kernel took and no completion named are found and used again") {
+  const auto on = make_ring();
+  const auto pool = or_throw(buffer_pool::create(*on, 0, 4, detail::buffer_layout::small));
+  std::array<int, 2> ends{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  const file_descriptor reader(ends[0]);
+  const file_descriptor writer(ends[1]);
+  const auto read_unheard = [&] {
+    REQUIRE(::send(writer.get(), "x", 1, 0) == 1);
+    unheard_read read(reader.get());
+    on->queue(read);
+    drive(*on, [&] { return !read.results.empty(); });
+    return read.results.front();
+  };
+  for (int i = 0; i < 4; ++i) CHECK(read_unheard().result == 1);
+  REQUIRE(pool->available() == 4);  // by the count
+
+  // Each read that ends so is armed again, as often as the pool says.
+  waiter waits;
+  int ended = 0;
+  detail::completion last{-ENOBUFS, 0};
+  for (; ended < 10 && last.result == -ENOBUFS; ++ended) {
+    last = read_unheard();
+    if (last.result != -ENOBUFS) break;
+    pool->wait_for_buffers(waits, false);
+    pool->publish();
+    REQUIRE(waits.woken == ended + 1);
+  }
+  CHECK(last.result == 1);
+  CHECK(ended < 10);
+  CHECK(pool->stats().lost == 4);
+  pool->give_back(pool->received(last.buffer_id()));
+  CHECK(pool->stats().in_use == 0);
+  pool->detach();
 }
 
 TEST_CASE("who waits for buffers is told once enough of them are back") {
@@ -152,7 +239,7 @@ TEST_CASE("who waits for buffers is told once enough of them are back") {
   of.pool->add_holder(at_work);
   waiter who;
   who.empty = false;
-  of.pool->wait_for_buffers(who);
+  of.pool->wait_for_buffers(who, true);
   of.pool->publish();
   CHECK(who.woken == 0);
 
@@ -172,7 +259,7 @@ TEST_CASE("when nobody is left who could give more back, one buffer is enough") 
   std::vector<buffer*> lent;
   for (std::uint16_t id = 0; id < 8; ++id) lent.push_back(&of.pool->received(id));
   waiter who;
-  of.pool->wait_for_buffers(who);
+  of.pool->wait_for_buffers(who, true);
   of.pool->publish();
   CHECK(who.woken == 0);
   of.pool->give_back(*lent[0]);
@@ -185,7 +272,7 @@ TEST_CASE("those who wait are woken as the buffers come, none is forgotten") {
   std::vector<buffer*> taken;
   for (std::uint16_t id = 0; id < 8; ++id) taken.push_back(&of.pool->received(id));
   std::vector<waiter> crowd(20);
-  for (waiter& each : crowd) of.pool->wait_for_buffers(each);
+  for (waiter& each : crowd) of.pool->wait_for_buffers(each, true);
   for (buffer* each : taken) of.pool->give_back(*each);
   bool again = true;
   for (int turn = 0; again; ++turn) {
@@ -212,7 +299,7 @@ TEST_CASE("a backlog whose reader is away is moved out for one who starves, afte
   }
   of.pool->add_holder(away);
   waiter starving;
-  of.pool->wait_for_buffers(starving);
+  of.pool->wait_for_buffers(starving, true);
   CHECK(of.pool->publish());  // come again: the readers get one round
   CHECK(away.asked == 0);
   of.pool->publish();
@@ -248,7 +335,7 @@ TEST_CASE("one who waits although it has datagrams itself moves nobody out") {
   of.pool->add_holder(away);
   waiter busy;
   busy.empty = false;
-  of.pool->wait_for_buffers(busy);
+  of.pool->wait_for_buffers(busy, true);
   for (int i = 0; i < 5; ++i) CHECK_FALSE(of.pool->publish());
   CHECK(away.asked == 0);
   for (buffer* each : away.held) of.pool->give_back(*each);
