@@ -30,6 +30,11 @@ struct loop_options {
   /// Receive buffers of the loop, shared by all its conns. A power of two, 2 to 32,768. They are used last in, first
   /// out: memory is touched only as far as buffers are needed at once (lent, or waiting for their readers).
   unsigned receive_buffers = 256;
+  /// Octets that each of the loop's two pools of receive buffers may take beyond its buffers: while a conn that has a
+  /// reader finds no buffer, the datagrams of conns whose readers are away are copied out of the pool. Beyond the limit
+  /// such datagrams are thrown away, as a full socket does it, and counted (`packet_stats::discarded`,
+  /// `pool_stats::not_moved_out`). 0: none is copied.
+  std::size_t moved_out_limit = std::size_t{16} << 20;
   /// How many operations may complete without suspension, and how many coroutines be resumed, before the loop
   /// looks at the kernel and at the other coroutines again. At least 1.
   unsigned budget = 512;

@@ -8,6 +8,7 @@
 
 #include "uring6/event_loop.hpp"
 #include "uring6/packet_conn.hpp"
+#include "uring6/released_packet.hpp"
 #include "uring6/result.hpp"
 
 namespace uring6 {
@@ -103,9 +104,16 @@ URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view
 /// protocol that is no conn's. Go: net.FilePacketConn.
 URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options = {});
 
+/// The same for what `packet_conn::release` gave out: the datagrams that were read ahead come first, and the drops of the
+/// kernel are counted from where the old conn left off. `from` keeps nothing of value after success; after an error the
+/// descriptor and the datagrams are still the caller's. Errors: the same, and `std::errc::not_enough_memory`.
+URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from,
+                                               const packet_options& options = {});
+
 /// The same for a socket that stays the caller's: the conn works on a duplicate of the descriptor, and closing either
-/// leaves the other open. Both read the same datagrams, each of which goes to one of them. Errors: as `adopt_packet`,
-/// EMFILE.
+/// leaves the other open. Both read the same datagrams, each of which goes to one of them. The conn reads ahead of its reader, as all conns do:
+/// `release` it instead of closing it to get the datagrams that its reader has not taken; closing counts them as
+/// `packet_stats::discarded`. Errors: as `adopt_packet`, EMFILE.
 URING6_EXPORT result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options = {});
 
 }  // namespace uring6

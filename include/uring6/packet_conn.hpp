@@ -17,6 +17,7 @@
 #include "uring6/error_report.hpp"
 #include "uring6/export.hpp"
 #include "uring6/icmp/filter.hpp"
+#include "uring6/released_packet.hpp"
 #include "uring6/result.hpp"
 #include "uring6/stats.hpp"
 
@@ -256,8 +257,13 @@ class URING6_EXPORT packet_conn {
   /// The descriptor, still the conn's; -1 when closed. For options that have no method here.
   int native_handle() const noexcept;
 
-  /// Ends all operations and gives the descriptor to the caller, open; the conn is closed then.
-  result<int> release();
+  /// Ends all operations and gives the open descriptor to the caller, with the datagrams that were received and not
+  /// handed to a reader: `adopt_packet` takes both, on any loop. Nothing is lost: what arrives later waits in the socket.
+  /// The conn is closed then.
+  ///
+  /// Errors: `std::errc::not_enough_memory`: the operations have ended, but the conn is open and has its datagrams;
+  /// `errc::closed`, `errc::wrong_thread`. Go: PacketConn.File, which keeps nothing ahead.
+  result<released_packet> release();
 
   /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's.
   packet_stats stats() const noexcept;

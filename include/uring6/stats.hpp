@@ -31,14 +31,16 @@ struct loop_stats {
 
 /// State and counters of a pool of receive buffers, since the first conn that uses it.
 struct pool_stats {
-  std::uint64_t buffers = 0;      ///< All there are; 0: no conn has needed the pool yet.
-  std::uint64_t buffer_size = 0;  ///< Octets of each.
-  std::uint64_t in_kernel = 0;    ///< Now: to be received into.
-  std::uint64_t in_use = 0;       ///< Now: filled, waiting for a reader, lent to one, or a spin's to read into.
-  std::uint64_t filled = 0;       ///< Times that the kernel has filled one.
-  std::uint64_t exhausted = 0;    ///< Reads that ended because none was left (ENOBUFS): back-pressure, no loss.
-  std::uint64_t moved_out = 0;    ///< Datagrams copied out of the pool because their reader was away.
-  std::uint64_t lost = 0;         ///< Buffers that the kernel took and no completion named; they are in use again.
+  std::uint64_t buffers = 0;          ///< All there are; 0: no conn has needed the pool yet.
+  std::uint64_t buffer_size = 0;      ///< Octets of each.
+  std::uint64_t in_kernel = 0;        ///< Now: to be received into.
+  std::uint64_t in_use = 0;           ///< Now: filled, waiting for a reader, lent to one, or a spin's to read into.
+  std::uint64_t filled = 0;           ///< Times that the kernel has filled one.
+  std::uint64_t exhausted = 0;        ///< Reads that ended because none was left (ENOBUFS): back-pressure, no loss.
+  std::uint64_t moved_out = 0;        ///< Buffers copied out of the pool because their reader was away.
+  std::uint64_t moved_out_bytes = 0;  ///< Octets of memory that such copies take now (loop_options::moved_out_limit).
+  std::uint64_t not_moved_out = 0;    ///< Buffers whose datagrams were thrown away because of that limit.
+  std::uint64_t lost = 0;             ///< Buffers that the kernel took and no completion named; they are in use again.
 };
 
 /// Counters of a packet_conn since it was opened.
@@ -51,8 +53,14 @@ struct packet_stats {
   std::uint64_t out_of_buffers = 0;      ///< Of these, because the pool was empty (ENOBUFS): back-pressure, no loss.
   std::uint64_t receive_errors = 0;      ///< Errors of the socket (ICMP) reported to readers.
   std::uint64_t malformed = 0;           ///< Completions that made no sense.
-  std::uint64_t kernel_drops = 0;        ///< Thrown away by the kernel: the socket's buffer was full, a filter
-                                         ///< or a checksum refused them (SO_MEMINFO).
+  /// Entries of the socket's queue that the kernel threw away since the conn was opened or adopted: its buffer was
+  /// full, a filter or a checksum refused them (SO_MEMINFO). The kernel counts a train as one entry, however many
+  /// datagrams it has: up to 64 from another host, up to 128 over lo and veth. So with `receive_offload` the number of
+  /// datagrams lost is between this and 128 times this; with `receive_offload` off it is exactly this.
+  std::uint64_t kernel_drops = 0;
+  /// Datagrams that were received and thrown away: unread when the conn was closed (`release` hands them over), or
+  /// beyond `loop_options::moved_out_limit` while the reader was away.
+  std::uint64_t discarded = 0;
   std::uint64_t sent_datagrams = 0;      ///< Taken by the kernel.
   std::uint64_t sent_bytes = 0;          ///< Payload of these.
   std::uint64_t sent_trains = 0;         ///< Sent as one (UDP_SEGMENT).
@@ -107,6 +115,8 @@ inline constexpr auto counters_of<pool_stats> = std::to_array<named_counter<pool
     {"filled", &pool_stats::filled},
     {"exhausted", &pool_stats::exhausted},
     {"moved_out", &pool_stats::moved_out},
+    {"moved_out_bytes", &pool_stats::moved_out_bytes},
+    {"not_moved_out", &pool_stats::not_moved_out},
     {"lost", &pool_stats::lost},
 });
 
@@ -121,6 +131,7 @@ inline constexpr auto counters_of<packet_stats> = std::to_array<named_counter<pa
     {"receive_errors", &packet_stats::receive_errors},
     {"malformed", &packet_stats::malformed},
     {"kernel_drops", &packet_stats::kernel_drops},
+    {"discarded", &packet_stats::discarded},
     {"sent_datagrams", &packet_stats::sent_datagrams},
     {"sent_bytes", &packet_stats::sent_bytes},
     {"sent_trains", &packet_stats::sent_trains},

@@ -20,6 +20,7 @@
 #include "uring6/mutex.hpp"
 #include "uring6/packet_conn.hpp"
 #include "uring6/probe.hpp"
+#include "uring6/released_packet.hpp"
 #include "uring6/resolve.hpp"
 #include "uring6/result.hpp"
 #include "uring6/run_blocking.hpp"

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <optional>
+#include <span>
 
 #include "net/network_word.hpp"
 #include "net/packet_socket.hpp"
@@ -173,7 +175,14 @@ result<packet_network> network_of(int fd) {
 
 }  // namespace
 
-result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options) {
+namespace {
+
+struct handed_over {
+  std::span<const kept_datagram> datagrams;
+  std::optional<std::uint32_t> kernel_drops;  // nothing: the drops up to now are not the new conn's
+};
+
+result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& options, const handed_over& before) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
   const auto net = network_of(fd);
   if (!net) return fail(net.error());
@@ -186,22 +195,39 @@ result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options&
   }
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
   const auto peer = peer_endpoint(fd);
-  return packet_conn(std::make_unique<detail::packet_socket>(
+  const auto drops = before.kernel_drops ? *before.kernel_drops : drop_count(fd).value_or(0);
+  auto made = std::make_unique<detail::packet_socket>(
       loop.core(), file_descriptor(fd),
       detail::packet_socket_options{.connected = peer.has_value(),
                                     .dual_stack = net->dual_stack,
+                                    .drops_seen = drops,
                                     .receive_class = class_for(chosen),
                                     .send = {.coalesce = options.coalesce_writes,
                                              .trains = options.send_offload && udp,
                                              .udp = udp,
                                              .zero_copy_from = zero_copy_from(loop, *net, options),
-                                             .peer = peer.value_or(endpoint{})}}));
+                                             .peer = peer.value_or(endpoint{})}});
+  if (const auto taken = made->take_in(before.datagrams); !taken) {
+    made->give_up_descriptor();
+    return fail(taken.error());
+  }
+  return packet_conn(std::move(made));
+}
+
+}  // namespace
+
+result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options) {
+  return adopt(loop, fd, options, {});
+}
+
+result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from, const packet_options& options) {
+  return adopt(loop, from.fd, options, {.datagrams = from.datagrams, .kernel_drops = from.kernel_drops});
 }
 
 result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options) {
   file_descriptor own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!own) return fail_errno(errno);
-  auto made = adopt_packet(loop, own.get(), options);
+  auto made = adopt(loop, own.get(), options, {});
   if (made) (void)own.release();
   return made;
 }

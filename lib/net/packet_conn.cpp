@@ -261,7 +261,7 @@ result<void> packet_conn::close() {
   return {};
 }
 
-result<int> packet_conn::release() {
+result<released_packet> packet_conn::release() {
   if (const auto error = check_thread()) return fail(error);
   return inside_->release();
 }
@@ -279,6 +279,7 @@ packet_stats packet_conn::stats() const noexcept {
           .receive_errors = in.errors,
           .malformed = in.malformed,
           .kernel_drops = inside_->drops(),
+          .discarded = in.discarded,
           .sent_datagrams = out.datagrams,
           .sent_bytes = out.bytes,
           .sent_trains = out.trains,

@@ -15,6 +15,7 @@ packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd
       connected_(options.connected),
       payload_alone_(options.payload_alone),
       dual_stack_(options.dual_stack),
+      drops_seen_(options.drops_seen),
       receiver_(*loop_, fd_.get()),
       sender_(*loop_, fd_.get(), options.send) {
 #pragma GCC diagnostic push
@@ -54,16 +55,22 @@ void packet_socket::close() noexcept {
   fd_ = file_descriptor();
 }
 
-int packet_socket::release() noexcept {
-  if (closed()) return -1;
+result<released_packet> packet_socket::release() noexcept {
+  if (closed()) return fail(errc::closed);
+  auto kept = receiver_.take_out();
+  if (!kept) return fail(kept.error());
   end_operations();
-  return fd_.release();
+  return released_packet{.fd = fd_.release(), .datagrams = std::move(*kept), .kernel_drops = drops_seen_};
+}
+
+void packet_socket::give_up_descriptor() noexcept {
+  end_operations();
+  (void)fd_.release();
 }
 
 std::uint64_t packet_socket::drops() noexcept {
   if (closed()) return drops_;
-  if (const auto now = drop_count(fd()))
-    drops_ += static_cast<std::uint32_t>(*now - static_cast<std::uint32_t>(drops_));
+  if (const auto now = drop_count(fd())) drops_ += static_cast<std::uint32_t>(*now - std::exchange(drops_seen_, *now));
   return drops_;
 }
 

@@ -1,13 +1,16 @@
 // A packet_conn's inside: the descriptor, the reading and the writing half, the deadlines, and the orderly end.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 
 #include "net/deadline.hpp"
 #include "net/receiver.hpp"
 #include "net/sender.hpp"
 #include "sys/file_descriptor.hpp"
 #include "uring/cache.hpp"
+#include "uring6/released_packet.hpp"
 
 namespace uring6::detail {
 
@@ -16,6 +19,7 @@ struct packet_socket_options {
   bool payload_alone = false;  // connected, and no trains: unless control messages are wanted, its payloads are all
                                // that there is to know
   bool dual_stack = false;
+  std::uint32_t drops_seen = 0;  // the kernel's count of drops that are not the conn's
   buffer_class receive_class = buffer_class::large;
   sender::options send;
 };
@@ -53,8 +57,15 @@ class alignas(cache_line) packet_socket final : public resident {
   /// Wakes everyone who waits with `closed`, waits for the kernel's last word, frees the port.
   void close() noexcept;
 
-  /// As close, but leaves the descriptor open, to the caller.
-  int release() noexcept;
+  /// As close, but gives the open descriptor and the backlog to the caller. not_enough_memory: the operations have
+  /// ended, but the socket is open and has its backlog.
+  result<released_packet> release() noexcept;
+
+  /// Takes in what another conn had read ahead, before the first read. not_enough_memory: nothing was taken.
+  result<void> take_in(std::span<const kept_datagram> datagrams) noexcept { return receiver_.take_in_kept(datagrams); }
+
+  /// As close, of a socket that was never read from: the descriptor is the caller's again.
+  void give_up_descriptor() noexcept;
 
   /// How many datagrams the kernel has thrown away here: a system call, unless closed.
   std::uint64_t drops() noexcept;
@@ -88,7 +99,8 @@ class alignas(cache_line) packet_socket final : public resident {
   bool payload_alone_;
   bool dual_stack_;
   control_flags enabled_ = control_flags::none;
-  std::uint64_t drops_ = 0;  // counted in 64 bits, as often as it is asked for
+  std::uint32_t drops_seen_;  // the kernel's own count, when it was last asked for
+  std::uint64_t drops_ = 0;   // counted in 64 bits, as often as it is asked for
   sticky_deadline<packet_socket, &packet_socket::read_deadline_passed> read_deadline_{*this};
   sticky_deadline<packet_socket, &packet_socket::write_deadline_passed> write_deadline_{*this};
   receiver receiver_;

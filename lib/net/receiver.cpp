@@ -31,7 +31,9 @@ msghdr layout = [] {
 }  // namespace
 
 receiver::receiver(loop_core& loop, int fd) noexcept : loop_(loop), fd_(fd) {}
-receiver::~receiver() = default;
+receiver::~receiver() {
+  if (last_moved_) pool_->give_back(*last_moved_);
+}
 
 // --- the kernel's side ---
 
@@ -48,13 +50,17 @@ bool receiver::prepare_read(io_uring_sqe& entry, int flags) noexcept {
   return bare;
 }
 
+std::error_code receiver::open_pool() noexcept {
+  if (pool_) return {};
+  auto made = loop_.pool(class_);
+  if (!made) return made.error();
+  pool_ = std::move(*made);
+  return {};
+}
+
 void receiver::arm() noexcept {
   if (!idle() || buffer_waiter::linked()) return;
-  if (!pool_) {
-    auto made = loop_.pool(class_);
-    if (!made) return failed(made.error());
-    pool_ = std::move(*made);
-  }
+  if (const auto error = open_pool()) return failed(error);
   pausing_ = false;
   if (read_by_spinning()) return;
   if (std::exchange(armed_before_, true)) ++counters_.rearms;
@@ -289,12 +295,22 @@ void receiver::move_out() noexcept {
   intrusive_list<buffer> moved;
   while (!backlog_.empty()) {
     buffer& from = backlog_.pop_front();
-    buffer* const copy = from.own_memory ? &from : pool_->move_out(from);
-    if (copy && copy != &from) pool_->give_back(from);
+    if (from.own_memory) {
+      moved.push_back(from);
+      continue;
+    }
+    if (!pool_->may_move_out(from)) {
+      counters_.discarded += from.datagrams();
+      --backlog_size_;
+      pool_->give_back(from);
+      continue;
+    }
+    buffer* const copy = pool_->move_out(from);
+    if (copy) pool_->give_back(from);
     moved.push_back(copy ? *copy : from);
   }
   backlog_.splice_back(moved);
-  all_pooled_ = false;
+  all_pooled_ = backlog_.empty();
   buffer_holder::unlink();
   if (in_flight() && !pausing_) {
     pausing_ = true;
@@ -374,7 +390,8 @@ void receiver::consumed(buffer& what) noexcept {
   static_cast<list_hook&>(what).unlink();
   left_backlog(1);
   if (what.own_memory) {
-    last_moved_.reset(&what);  // its reader still looks at it
+    if (last_moved_) pool_->give_back(*last_moved_);
+    last_moved_ = &what;
   } else {
     pool_->give_back(what);
   }
@@ -416,7 +433,7 @@ std::size_t receiver::lend(datagram_batch& batch) noexcept {
   std::size_t datagrams = 0;
   for (std::uint32_t i = 0; i < count; ++i, end = end->next) {
     const auto& each = static_cast<const buffer&>(*end);
-    datagrams += each.single() ? 1 : (each.remaining + each.segment - 1) / each.segment;  // the division is felt
+    datagrams += each.datagrams();
     counters_.bytes += each.remaining;
   }
   counters_.datagrams += datagrams;
@@ -430,7 +447,7 @@ std::size_t receiver::lend(datagram_batch& batch) noexcept {
   return datagrams;
 }
 
-void receiver::close(std::error_code error) noexcept {
+void receiver::end_reading(std::error_code error) noexcept {
   fail_waiting(error);
   while (!notified_.empty()) {
     read_waiter& reader = notified_.front();
@@ -441,11 +458,63 @@ void receiver::close(std::error_code error) noexcept {
   loop_.drain_until([this] { return !reads(); });
   spun_.reset();
   buffer_waiter::unlink();
+}
+
+void receiver::drop_backlog() noexcept {
   buffer_holder::unlink();
   while (!backlog_.empty()) pool_->give_back(backlog_.pop_front());
   backlog_size_ = 0;
   all_pooled_ = true;
+}
+
+void receiver::close(std::error_code error) noexcept {
+  end_reading(error);
+  backlog_.for_each([this](const buffer& each) { counters_.discarded += each.datagrams(); });
+  drop_backlog();
   error_pends_ = false;
+}
+
+// --- handing over ---
+
+result<std::vector<kept_datagram>> receiver::take_out() noexcept {
+  end_reading(errc::closed);
+  std::vector<kept_datagram> kept;
+  try {
+    backlog_.for_each([&kept](const buffer& each) {
+      const std::byte* payload = each.payload;
+      for (std::uint32_t left = each.remaining, length = 0;; left -= length, payload += length) {
+        length = std::min(each.segment, left);
+        kept.push_back({.payload = std::vector<std::byte>(payload, payload + length),
+                        .control = each.first.control,
+                        .source = each.first.source,
+                        .truncated = each.first.truncated,
+                        .control_truncated = each.first.control_truncated,
+                        .full_length = std::size_t{length} + each.cut_off});
+        if (length == left) break;
+      }
+    });
+  } catch (const std::bad_alloc&) {
+    return fail(std::errc::not_enough_memory);
+  }
+  drop_backlog();
+  return kept;
+}
+
+result<void> receiver::take_in_kept(std::span<const kept_datagram> datagrams) noexcept {
+  assert(idle() && backlog_.empty() && "datagrams of another conn come before the first read");
+  if (datagrams.empty()) return {};
+  if (const auto error = open_pool()) return fail(error);
+  intrusive_list<buffer> made;
+  for (const kept_datagram& each : datagrams) {
+    buffer* const copy = pool_->copy_of(each);
+    if (!copy) {
+      while (!made.empty()) pool_->give_back(made.pop_front());
+      return fail(std::errc::not_enough_memory);
+    }
+    made.push_back(*copy);
+  }
+  while (!made.empty()) keep(made.pop_front());
+  return {};
 }
 
 }  // namespace uring6::detail

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "runtime/loop_core.hpp"
 #include "uring/buffer_pool.hpp"
@@ -19,6 +21,7 @@
 #include "uring6/detail/packet_operations.hpp"
 #include "uring6/detail/received_piece.hpp"
 #include "uring6/detail/short_copy.hpp"
+#include "uring6/released_packet.hpp"
 
 namespace uring6 {
 class datagram_batch;
@@ -35,6 +38,7 @@ struct receive_counters {
   std::uint64_t exhausted = 0;  // of these, because no buffer was left (ENOBUFS)
   std::uint64_t errors = 0;     // errors of the socket (ICMP) delivered
   std::uint64_t malformed = 0;  // completions whose header made no sense
+  std::uint64_t discarded = 0;  // datagrams that were received and thrown away
 };
 
 class receiver final : buffer_waiter, train_owner, operation, buffer_holder {
@@ -146,8 +150,17 @@ class receiver final : buffer_waiter, train_owner, operation, buffer_holder {
     return pending_error_;
   }
 
-  /// Ends the read, waits for the kernel's last word, drops the backlog and fails everyone with `error`.
+  /// Ends the read, waits for the kernel's last word, fails every reader with `error`, and discards the backlog,
+  /// counted.
   void close(std::error_code error) noexcept;
+
+  /// As close with `errc::closed`, but the datagrams of the backlog are the caller's. not_enough_memory: the reads have
+  /// ended, the backlog is as it was, and reads may begin again.
+  result<std::vector<kept_datagram>> take_out() noexcept;
+
+  /// Puts copies of these datagrams into the backlog. Before the first read. Errors: not_enough_memory, and of the
+  /// pool: then the backlog is as it was.
+  result<void> take_in_kept(std::span<const kept_datagram> datagrams) noexcept;
 
   const receive_counters& counters() noexcept {
     this_threads_train.close();
@@ -179,6 +192,9 @@ class receiver final : buffer_waiter, train_owner, operation, buffer_holder {
   [[gnu::always_inline]] inline void take_buffer(completion what, bool bare) noexcept;
   void send_companions() noexcept;
   void end_reads() noexcept;
+  void end_reading(std::error_code error) noexcept;
+  void drop_backlog() noexcept;
+  std::error_code open_pool() noexcept;
   bool reads() noexcept;
   bool reads_bare() noexcept;
   void buffers_are_back() noexcept override;
@@ -224,7 +240,7 @@ class receiver final : buffer_waiter, train_owner, operation, buffer_holder {
   std::size_t companions_wanted_ = 0;
   endpoint peer_;  // from whom a bare read gets all, also one that is called back
   std::unique_ptr<std::array<companion, most_companions>> companions_;  // made when they are first wanted
-  std::unique_ptr<buffer> last_moved_;
+  buffer* last_moved_ = nullptr;     // with memory of its own; its reader may still look at it
   std::unique_ptr<spun_read> spun_;  // made when the loop first spins
 };
 

@@ -296,7 +296,7 @@ result<std::shared_ptr<buffer_pool>> loop_core::pool(buffer_class which) {
     const std::size_t size = which == buffer_class::large ? buffer_layout::large : buffer_layout::small;
     // The kernel finds group 0 without a search as long as there is no other: it is the large ones'.
     const std::uint16_t group = which == buffer_class::large ? 0 : 1;
-    auto made = buffer_pool::create(*ring_, group, options_.receive_buffers, size);
+    auto made = buffer_pool::create(*ring_, group, options_.receive_buffers, size, options_.moved_out_limit);
     if (!made) return fail(made.error());
     pools_[index] = std::move(*made);
   }

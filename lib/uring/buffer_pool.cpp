@@ -28,9 +28,9 @@ std::byte* map_memory(std::size_t size) noexcept {
 }  // namespace
 
 result<std::shared_ptr<buffer_pool>> buffer_pool::create(ring& ring, std::uint16_t group, std::size_t count,
-                                                         std::size_t size) {
+                                                         std::size_t size, std::size_t moved_out_limit) {
   if (count < 2 || count > 32'768 || (count & (count - 1)) != 0) return fail(errc::out_of_range);
-  std::shared_ptr<buffer_pool> made(new buffer_pool(ring, group, size));
+  std::shared_ptr<buffer_pool> made(new buffer_pool(ring, group, size, moved_out_limit));
 
   made->entries_size_ = count * sizeof(::io_uring_buf);
   made->entries_ = reinterpret_cast<::io_uring_buf_ring*>(map_memory(made->entries_size_));
@@ -105,6 +105,7 @@ buffer* buffer_pool::draw() noexcept {
 
 void buffer_pool::give_back(buffer& what) noexcept {
   if (what.own_memory) {
+    moved_out_bytes_ -= what.charged;
     delete &what;
     return;
   }
@@ -210,23 +211,48 @@ void buffer_pool::wait_for_buffers(buffer_waiter& waiter, bool took_some) noexce
   if (!waiter.linked()) (took_some ? fed_waiters_ : waiters_).push_back(waiter);
 }
 
+bool buffer_pool::may_move_out(const buffer& what) noexcept {
+  if (moved_out_bytes_ + sizeof(buffer) + what.remaining <= moved_out_limit_) return true;
+  ++not_moved_out_;
+  return false;
+}
+
 buffer* buffer_pool::move_out(buffer& what) noexcept {
-  auto* copy = new (std::nothrow) buffer;
+  buffer* const copy = new_copy({what.payload, what.remaining});
   if (!copy) return nullptr;
-  copy->own_memory.reset(new (std::nothrow) std::byte[what.remaining + 1]);
-  if (!copy->own_memory) {
-    delete copy;
-    return nullptr;
-  }
-  std::memcpy(copy->own_memory.get(), what.payload, what.remaining);
-  copy->payload = copy->own_memory.get();
-  copy->remaining = what.remaining;
   copy->segment = what.segment;
   copy->cut_off = what.cut_off;
   copy->first = what.first;
   copy->show_next();
+  copy->charged = static_cast<std::uint32_t>(sizeof(buffer)) + what.remaining;
+  moved_out_bytes_ += copy->charged;
   ++moved_out_;
   return copy;
+}
+
+buffer* buffer_pool::copy_of(const kept_datagram& what) noexcept {
+  buffer* const copy = new_copy(what.payload);
+  if (!copy) return nullptr;
+  copy->segment = copy->remaining;
+  copy->cut_off = static_cast<std::uint32_t>(what.full_length - std::min(what.full_length, what.payload.size()));
+  copy->first.control = what.control;
+  copy->first.source = what.source;
+  copy->first.truncated = what.truncated;
+  copy->first.control_truncated = what.control_truncated;
+  copy->show_next();
+  return copy;
+}
+
+buffer* buffer_pool::new_copy(std::span<const std::byte> payload) noexcept {
+  std::unique_ptr<buffer> copy(new (std::nothrow) buffer);
+  if (!copy) return nullptr;
+  copy->own_memory.reset(new (std::nothrow)
+                             std::byte[payload.size() + 1]);  // never none, which would mean "the pool's"
+  if (!copy->own_memory) return nullptr;
+  copy->payload = copy->own_memory.get();
+  copy->remaining = static_cast<std::uint32_t>(payload.size());
+  std::ranges::copy(payload, copy->payload);
+  return copy.release();
 }
 
 pool_stats buffer_pool::stats() const noexcept {
@@ -237,6 +263,8 @@ pool_stats buffer_pool::stats() const noexcept {
           .filled = filled_,
           .exhausted = exhausted_,
           .moved_out = moved_out_,
+          .moved_out_bytes = moved_out_bytes_,
+          .not_moved_out = not_moved_out_,
           .lost = lost_};
 }
 

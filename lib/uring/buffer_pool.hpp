@@ -18,6 +18,7 @@
 #include "uring/ring.hpp"
 #include "uring6/datagram.hpp"
 #include "uring6/detail/intrusive_list.hpp"
+#include "uring6/released_packet.hpp"
 #include "uring6/stats.hpp"
 
 namespace uring6::detail {
@@ -61,11 +62,15 @@ struct buffer : list_hook {
   std::uint32_t segment = 0;    // length of each datagram of a train but the last; at least 1
   datagram first;               // as it is shown where it lies; all of a train have but the payload from it
 
-  // Only of a datagram that was moved out of the pool.
+  // Only of a datagram that was moved out of the pool, or that came from another conn.
   std::unique_ptr<std::byte[]> own_memory;
+  std::uint32_t charged = 0;  // octets that count against the limit of what is moved out
 
   /// Is there one datagram, or what is left of a train: one?
   bool single() const noexcept { return segment >= remaining; }
+
+  /// How many datagrams are left. A train alone costs a division.
+  std::size_t datagrams() const noexcept { return single() ? 1 : (remaining + segment - 1) / segment; }
 
   /// `first` is the first one of what is left.
   void show_next() noexcept {
@@ -97,8 +102,9 @@ struct buffer_holder : list_hook {
 class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
  public:
   /// Registers a buffer ring of `count` (a power of two) buffers of `size` bytes under `group`.
+  /// `moved_out_limit` bounds what `move_out` takes, octets.
   static result<std::shared_ptr<buffer_pool>> create(ring& ring, std::uint16_t group, std::size_t count,
-                                                     std::size_t size);
+                                                     std::size_t size, std::size_t moved_out_limit);
   buffer_pool(const buffer_pool&) = delete;
   buffer_pool& operator=(const buffer_pool&) = delete;
   ~buffer_pool();
@@ -171,9 +177,15 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
     if (!who.linked()) holders_.push_back(who);
   }
 
+  /// Is there room for a copy of `what` within the limit? If not, that is counted: the caller discards its datagrams.
+  bool may_move_out(const buffer& what) noexcept;
+
   /// A copy with memory of its own, so that the pool's buffer can go back while its reader is away.
   /// nullptr if there is no memory: then the buffer stays where it is.
   buffer* move_out(buffer& what) noexcept;
+
+  /// A buffer with memory of its own that holds this datagram; nullptr if there is no memory.
+  buffer* copy_of(const kept_datagram& what) noexcept;
 
   /// The ring ends: unregisters. Memory stays until the last buffer that is lent comes back.
   void detach() noexcept;
@@ -181,7 +193,8 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   pool_stats stats() const noexcept;
 
  private:
-  buffer_pool(ring& ring, std::uint16_t group, std::size_t size) : ring_(&ring), group_(group), size_(size) {}
+  buffer_pool(ring& ring, std::uint16_t group, std::size_t size, std::size_t moved_out_limit)
+      : ring_(&ring), group_(group), size_(size), moved_out_limit_(moved_out_limit) {}
 
   // What the kernel has before it has asked for more: a multishot read takes 32 at a time.
   static constexpr std::size_t first_window = 64;
@@ -200,6 +213,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   void hand_over() noexcept;
   bool reads_wait() const noexcept { return !waiters_.empty() || !fed_waiters_.empty(); }
   bool a_waiter_starves() noexcept;
+  buffer* new_copy(std::span<const std::byte> payload) noexcept;
   void notice_lost_buffers() noexcept;
   void take_back_lost_buffers() noexcept;
   bool publish_now() noexcept;
@@ -208,6 +222,8 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   ring* ring_;
   std::uint16_t group_;
   std::size_t size_;
+  std::size_t moved_out_limit_;
+  std::size_t moved_out_bytes_ = 0;  // of copies that live
   std::size_t stride_ = 0;
   std::size_t mapped_ = 0;
   std::byte* memory_ = nullptr;
@@ -230,6 +246,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   std::uint64_t filled_ = 0;
   std::uint64_t exhausted_ = 0;
   std::uint64_t moved_out_ = 0;
+  std::uint64_t not_moved_out_ = 0;
   std::uint64_t lost_ = 0;
 };
 

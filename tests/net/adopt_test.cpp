@@ -162,10 +162,10 @@ TEST_CASE("adopt: what one conn has released another takes over, also on another
   event_loop second;
   packet_conn pc = open_conn(first);
   run(first, [&]() -> task<> { co_await echoes(pc); });
-  const auto fd = pc.release();
-  REQUIRE(fd.has_value());
+  const auto released = pc.release();
+  REQUIRE(released.has_value());
   CHECK_FALSE(pc.is_open());
-  auto taken = adopt_packet(second, *fd);
+  auto taken = adopt_packet(second, *released);
   REQUIRE(taken.has_value());
   run(second, [&]() -> task<> { co_await echoes(*taken); });
 }

@@ -163,6 +163,53 @@ TEST_CASE("conns whose readers are away do not keep the buffers from one that re
   });
 }
 
+TEST_CASE("what is moved out for conns whose readers are away is bounded, and what is beyond is counted") {
+  const std::size_t limit = GENERATE(std::size_t{0}, std::size_t{4096});
+  constexpr std::uint64_t of_each = 50;
+  event_loop loop(loop_options{.receive_buffers = 8, .moved_out_limit = limit});
+  run(loop, [&]() -> task<> {
+    std::deque<packet_conn> away;
+    std::deque<plain_sender> senders;
+    for (int i = 0; i < 4; ++i) {
+      away.push_back(open_conn(loop));
+      senders.emplace_back(name_of(away.back()));
+    }
+    auto busy = open_conn(loop);
+    plain_sender to_busy(name_of(busy));
+    std::array<std::byte, 1200> buffer{};
+    for (std::size_t i = 0; i < away.size(); ++i) {
+      senders[i].send(buffer);
+      const auto got = co_await away[i].read_from(buffer);
+      REQUIRE(got);
+    }
+    for (auto& each : senders) {
+      for (std::uint64_t i = 0; i < of_each; ++i) each.send(buffer);
+    }
+    for (std::uint64_t i = 0; i < 200; ++i) {
+      to_busy.send(numbered(i));
+      const auto got = co_await busy.read_from(buffer);
+      REQUIRE(got);
+      REQUIRE(number_in(got->payload) == i);
+      for (const pool_stats& pool : loop.pools()) CHECK(pool.moved_out_bytes <= limit);
+    }
+    std::uint64_t received = 0;
+    std::uint64_t discarded = 0;
+    for (packet_conn& each : away) {
+      while (each.stats().received_datagrams + each.stats().discarded + each.stats().kernel_drops < of_each + 1) {
+        const auto got = co_await each.read_from(buffer);
+        REQUIRE(got);
+        ++received;
+      }
+      discarded += each.stats().discarded;
+    }
+    CHECK(discarded > 0);
+    CHECK(received + discarded == away.size() * of_each);
+    CHECK(loop.pools()[1].not_moved_out == discarded);
+    away.clear();
+    CHECK(loop.pools()[1].moved_out_bytes == 0);
+  });
+}
+
 TEST_CASE("a flooded conn does not starve its neighbour") {
   const auto spin = GENERATE(0us, 500us);
   event_loop loop(loop_options{.spin = spin});

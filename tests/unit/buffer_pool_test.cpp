@@ -24,9 +24,11 @@ using detail::buffer_pool;
 using detail::intrusive_list;
 using detail::ring;
 
+constexpr std::size_t moved_out_limit = 1 << 20;  // octets: more than any case here moves out
+
 struct pool_of_a_ring {
   explicit pool_of_a_ring(std::size_t count, std::size_t size = detail::buffer_layout::small)
-      : pool(or_throw(buffer_pool::create(*on, 0, count, size))) {}
+      : pool(or_throw(buffer_pool::create(*on, 0, count, size, moved_out_limit))) {}
   ~pool_of_a_ring() { pool->detach(); }
 
   std::unique_ptr<ring> on = or_throw(ring::create({}));
@@ -59,10 +61,10 @@ struct holder final : detail::buffer_holder {
 TEST_CASE("a pool is a power of two of buffers") {
   const auto on = or_throw(ring::create({}));
   for (const std::size_t bad : {0, 1, 3, 48, 65'536}) {
-    CHECK(buffer_pool::create(*on, 0, bad, 2048).error() == errc::out_of_range);
+    CHECK(buffer_pool::create(*on, 0, bad, 2048, moved_out_limit).error() == errc::out_of_range);
   }
-  const auto good = or_throw(buffer_pool::create(*on, 0, 2, 2048));
-  CHECK(buffer_pool::create(*on, 0, 2, 2048).error() == std::errc::file_exists);  // the group is taken
+  const auto good = or_throw(buffer_pool::create(*on, 0, 2, 2048, moved_out_limit));
+  CHECK(buffer_pool::create(*on, 0, 2, 2048, moved_out_limit).error() == std::errc::file_exists);  // the group is taken
   CHECK(good->count() == 2);
   CHECK(good->available() == 2);
 }
@@ -197,7 +199,7 @@ struct unheard_read final : noting_operation {
 
 TEST_CASE("buffers that the kernel took and no completion named are found and used again") {
   const auto on = make_ring();
-  const auto pool = or_throw(buffer_pool::create(*on, 0, 4, detail::buffer_layout::small));
+  const auto pool = or_throw(buffer_pool::create(*on, 0, 4, detail::buffer_layout::small, moved_out_limit));
   std::array<int, 2> ends{};
   REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
   const file_descriptor reader(ends[0]);

@@ -1,0 +1,31 @@
+// released_packet: what packet_conn::release gives out, and adopt_packet takes in.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "uring6/address.hpp"
+#include "uring6/control_message.hpp"
+
+namespace uring6 {
+
+/// A datagram that a conn received and no reader took, with memory of its own. A value.
+struct kept_datagram {
+  std::vector<std::byte> payload;
+  control_message control;
+  endpoint source;
+  bool truncated = false;          ///< As in `datagram`: `payload` is not all of it.
+  bool control_truncated = false;  ///< As in `datagram`.
+  std::size_t full_length = 0;     ///< Octets of the payload as it was sent.
+};
+
+/// A socket on its way from one conn to another, with the datagrams that the first one had read ahead. All members are
+/// plain values: a program may send them to another process, the descriptor by SCM_RIGHTS.
+struct released_packet {
+  int fd = -1;  ///< The socket, open. It belongs to the holder of this struct, which has to close it or to adopt it.
+  std::vector<kept_datagram> datagrams;  ///< In the order of their arrival, before what waits in the socket.
+  std::uint32_t kernel_drops = 0;  ///< Where the count of the kernel's drops stood. The next conn counts from there on.
+};
+
+}  // namespace uring6
