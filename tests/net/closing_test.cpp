@@ -307,7 +307,7 @@ TEST_CASE("release gives the descriptor away, usable, and ends the operations") 
     co_await yield();
     const auto released = at.release();
     REQUIRE(released);
-    const file_descriptor mine(*released);
+    const file_descriptor mine(released->fd);
     co_await reader.join();
     CHECK_FALSE(at.is_open());
     plain_sender(name).send("mine");
