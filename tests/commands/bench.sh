@@ -73,8 +73,8 @@ report["results"].append(lost)
 json.dump(report, open("with-void.json", "w"))
 PYTHON
 
-printf 'before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n' >page.md
-"$bench/report" with-void.json page.md || fail "bench/report ends with $?"
+printf 'before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n' | tee page.md >readme.md
+"$bench/report" with-void.json page.md readme.md || fail "bench/report ends with $?"
 for line in "^before$" "^after$" "^Measured on a " "^\| train-64 \| receive / raw GRO \| \*\*" \
   "^\| echo-block \| uring6 echo, open, 20000/s \| .* / .* / " "^\| train-64 \| lost subject \| void: 17 sent" \
   "^\| echo-block \| p50 / raw blocking echo \| .* \| [0-9.]+ \(raw multishot echo\) \|$" \
@@ -82,6 +82,10 @@ for line in "^before$" "^after$" "^Measured on a " "^\| train-64 \| receive / ra
   grep -qE "$line" page.md || fail "bench/report: no line matches $line in:"$'\n'"$(<page.md)"
 done
 grep -q '^old$' page.md && fail "bench/report leaves the old table"
+for line in "^before$" "^after$" "^Medians of one full run" "^\| train-64 \| read_from / raw GRO \| \*\*[0-9.]+\*\* \| [0-9.]+ \| (not )?met \|$"; do
+  grep -qE "$line" readme.md || fail "bench/report: no line of the ten ratios matches $line in:"$'\n'"$(<readme.md)"
+done
+grep -q "^| train-64 | receive / raw GRO |" readme.md && fail "bench/report gives the README more than its ten ratios"
 echo "no markers" >other.md
 "$bench/report" result.json other.md 2>/dev/null && fail "bench/report takes a page without markers"
 
