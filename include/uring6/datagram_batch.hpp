@@ -15,7 +15,7 @@ namespace uring6 {
 namespace detail {
 struct buffer;
 class buffer_pool;
-class receiver;
+class receive_backlog;
 class receive_operation;
 }  // namespace detail
 
@@ -50,7 +50,7 @@ class URING6_EXPORT datagram_batch {
 
  private:
   friend class iterator;
-  friend class detail::receiver;
+  friend class detail::receive_backlog;
 
   detail::intrusive_list<detail::buffer> buffers_;
   std::shared_ptr<detail::buffer_pool> pool_;

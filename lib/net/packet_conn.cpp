@@ -268,16 +268,16 @@ result<released_packet> packet_conn::release() {
 
 packet_stats packet_conn::stats() const noexcept {
   if (!inside_ || inside_->busy_elsewhere()) return {};
-  const detail::receive_counters& in = inside_->reading().counters();
+  const detail::receive_counters in = inside_->reading().counters();
   const detail::send_counters& out = inside_->writing().counters();
   return {.received_datagrams = in.datagrams,
           .received_bytes = in.bytes,
           .received_buffers = in.buffers,
-          .received_trains = in.trains,
-          .rearms = in.rearms,
-          .out_of_buffers = in.exhausted,
+          .received_trains = in.source.trains,
+          .rearms = in.source.rearms,
+          .out_of_buffers = in.source.exhausted,
           .receive_errors = in.errors,
-          .malformed = in.malformed,
+          .malformed = in.source.malformed,
           .kernel_drops = inside_->drops(),
           .discarded = in.discarded,
           .sent_datagrams = out.datagrams,

@@ -70,7 +70,7 @@ result<datagram> read_from_operation::outcome() noexcept {
   if (waiter_) {
     if (receiver* const from = resumed()) {
       taken_ = from->take({data_, size_});
-      from->next_one();
+      from->serve_next();
     }
   }
   if (!taken_.head) [[unlikely]]

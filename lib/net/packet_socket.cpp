@@ -21,9 +21,10 @@ packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"
   // What a datagram touches, from the receiver's operation on, begins a cache line.
-  static_assert(sizeof(void*) != 8 || offsetof(packet_socket, receiver_) % cache_line == cache_line / 2);
+  static_assert(sizeof(void*) != 8 || offsetof(packet_socket, receiver_) % cache_line == cache_line / 2,
+                "the receiver's hot members begin behind half a cache line of cold ones");
 #pragma GCC diagnostic pop
-  receiver_.use(options.receive_class);
+  receiver_.source().use(options.receive_class);
   tell_receiver();
   loop_->add(*this);
 }
@@ -79,7 +80,7 @@ void packet_socket::tell_receiver() noexcept {
   if (!payload_alone_) return;
   const bool asked = has_any(enabled_, ~control_flags::source);
   const auto from = peer_endpoint(fd());
-  receiver_.expect_only(from && !asked ? std::optional(*from) : std::nullopt);
+  receiver_.source().expect_only(from && !asked ? std::optional(*from) : std::nullopt);
 }
 
 result<void> packet_socket::set_control(control_flags flags, bool on) noexcept {

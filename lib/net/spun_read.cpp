@@ -6,35 +6,46 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <utility>
+
+#include "net/receive_source.hpp"
 
 namespace uring6::detail {
 
-bool receiver::spun_read::begin() noexcept {
-  if (!pays_ || of_.reads()) return false;  // what the ring reads comes first
-  if (!into_) into_ = of_.pool_->draw();
+bool spun_read::begin() noexcept {
+  assert(!linked());
+  if (!pays_ || source_.reads()) return false;  // what the ring reads comes first
+  if (!into_) into_ = source_.pool().draw();
   looks_ = 0;
-  if (into_ && of_.loop_.spinner().watch(*this)) return true;
-  end();
+  if (into_ && source_.loop().spinner().watch(*this)) return true;
+  stop();
   return false;
 }
 
-void receiver::spun_read::end() noexcept {
+void spun_read::stop() noexcept {
   unlink();
-  if (into_) of_.pool_->give_back(*std::exchange(into_, nullptr));
+  if (into_) source_.pool().give_back(*std::exchange(into_, nullptr));
+}
+
+// From a spin that the source is in.
+void spun_read::leave() noexcept {
+  stop();
+  source_.spin_ends();
 }
 
 // As the kernel fills a buffer for a multishot read. Returns what its completion would say.
-int receiver::spun_read::read(bool bare) noexcept {
-  of_.loop_.count_look();
+int spun_read::read(bool payload_only) noexcept {
+  source_.loop().count_look();
   std::byte* const memory = into_->memory;
-  if (bare) {
-    const ssize_t length = ::recv(of_.fd_, memory, of_.pool_->size(), MSG_DONTWAIT | MSG_TRUNC);
+  if (payload_only) {
+    const ssize_t length = ::recv(source_.fd(), memory, source_.pool().size(), MSG_DONTWAIT | MSG_TRUNC);
     return length < 0 ? -errno : static_cast<int>(length);
   }
   std::byte* const name = memory + buffer_layout::header;
-  const std::size_t room = of_.pool_->size() - buffer_layout::payload;
+  const std::size_t room = source_.pool().size() - buffer_layout::payload;
   iovec payload{memory + buffer_layout::payload, room};
   msghdr message{};
   message.msg_name = name;
@@ -43,7 +54,7 @@ int receiver::spun_read::read(bool bare) noexcept {
   message.msg_iovlen = 1;
   message.msg_control = name + buffer_layout::name;
   message.msg_controllen = buffer_layout::control;
-  const ssize_t length = ::recvmsg(of_.fd_, &message, MSG_DONTWAIT | MSG_TRUNC);
+  const ssize_t length = ::recvmsg(source_.fd(), &message, MSG_DONTWAIT | MSG_TRUNC);
   if (length < 0) return -errno;
   const ::io_uring_recvmsg_out header{.namelen = message.msg_namelen,
                                       .controllen = static_cast<std::uint32_t>(message.msg_controllen),
@@ -53,54 +64,54 @@ int receiver::spun_read::read(bool bare) noexcept {
   return static_cast<int>(buffer_layout::payload + std::min(static_cast<std::size_t>(length), room));
 }
 
-// Where the first look finds something time and again, more comes than one by one, and the ring takes it in at once.
-bool receiver::spun_read::look() noexcept {
-  constexpr unsigned enough = 4;
-  if (of_.waiting_.empty()) {
-    end();
+// Where the first look finds something time and again, datagrams come in bulk, and the ring takes more in at once.
+bool spun_read::look() noexcept {
+  constexpr unsigned in_bulk = 4;  // first looks in a row that found something
+  if (!source_.wanted()) {
+    leave();
     return false;
   }
-  const bool bare = of_.may_be_bare_;
-  const int result = read(bare);
+  const bool payload_only = source_.payload_only();
+  const int result = read(payload_only);
   if (result == -EAGAIN || result == -EINTR) {
     ++looks_;
     return false;
   }
-  unlink();
   at_once_ = looks_ == 0 ? at_once_ + 1 : 0;
-  if (at_once_ == enough) pays_ = false;
+  if (at_once_ == in_bulk) pays_ = false;
   if (result == -EPERM || result == -ENOSYS) {
     refused_ = true;
+    unlink();
     go_by_ring();
     return true;
   }
+  unlink();
+  source_.spin_ends();
   if (result < 0) {
-    of_.take_in({result, 0}, bare);
+    source_.fail_spun(-result);
   } else {
-    const std::uint32_t id = into_->id;
-    of_.pool_->filled_by_hand(*std::exchange(into_, nullptr));
-    of_.take_in({result, id << IORING_CQE_BUFFER_SHIFT | IORING_CQE_F_BUFFER}, bare);
+    source_.pool().filled_by_hand();
+    source_.take_spun(*std::exchange(into_, nullptr), static_cast<std::uint32_t>(result), payload_only);
   }
-  if (!of_.waiting_.empty()) of_.arm();
-  if (!linked()) end();
+  if (source_.wanted()) source_.arm();
+  if (!linked()) stop();
   return true;
 }
 
-void receiver::spun_read::go_by_ring() noexcept {
+void spun_read::go_by_ring() noexcept {
   pays_ = false;
-  end();
-  if (!of_.waiting_.empty()) of_.arm();
+  leave();
+  if (source_.wanted()) source_.arm();
 }
 
-void receiver::spun_read::ring_told(std::size_t datagrams) noexcept {
-  constexpr unsigned enough = 16;
-  const spinner& spins = of_.loop_.spinner();
+bool spun_read::wants_to_spin_after(std::size_t datagrams) noexcept {
+  constexpr unsigned one_by_one = 16;  // single datagrams in a row
+  const spinner& spins = source_.loop().spinner();
   alone_ = datagrams == 1 && spins.helps() ? alone_ + 1 : 0;
-  if (alone_ < enough || refused_ || of_.pausing_ || !spins.has_place() || !of_.pool_->can_draw()) return;
+  if (alone_ < one_by_one || refused_ || !spins.has_place() || !source_.pool().can_draw()) return false;
   alone_ = at_once_ = 0;
   pays_ = true;
-  of_.pausing_ = true;
-  of_.loop_.ring().cancel(of_);
+  return true;
 }
 
 }  // namespace uring6::detail

@@ -203,11 +203,15 @@ bool buffer_pool::a_waiter_starves() noexcept {
   return starves;
 }
 
-void buffer_pool::wait_for_buffers(buffer_waiter& waiter, bool took_some) noexcept {
+void buffer_pool::ran_out() noexcept {
   ++exhausted_;
   ended_in_vain_ = true;
   window_ = std::min(window_ * 2, buffers_.size());
   calm_rounds_ = 0;
+}
+
+void buffer_pool::wait_for_buffers(buffer_waiter& waiter, bool took_some) noexcept {
+  ran_out();
   if (!waiter.linked()) (took_some ? fed_waiters_ : waiters_).push_back(waiter);
 }
 

@@ -140,11 +140,8 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   buffer* draw() noexcept;
   bool can_draw() const noexcept { return !free_.empty(); }
 
-  /// A buffer that was drawn is filled, and a completion is about to be made up for it: `received` takes it back.
-  void filled_by_hand(buffer& drawn) noexcept {
-    drawn.payload = nullptr;
-    ++available_;
-  }
+  /// A buffer that was drawn was filled without the ring.
+  void filled_by_hand() noexcept { ++filled_; }
 
   /// To be received into again, before those that rest longer. A buffer with memory of its own is deleted instead.
   void give_back(buffer& what) noexcept;
@@ -163,6 +160,9 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// that the kernel has, once a quarter of the pool is back or no backlog could give more back. Returns true if the
   /// loop has to call it again after another turn, without sleeping.
   bool publish() noexcept { return ((available_ < window_ && !free_.empty()) || reads_wait()) && publish_now(); }
+
+  /// A read ended with ENOBUFS: the kernel gets twice as many buffers from now on, as far as there are.
+  void ran_out() noexcept;
 
   /// The read of `waiter` ended with ENOBUFS: `buffers_are_back` is called when it may be armed again. Reads that took
   /// no buffer since they were armed go before those that took some. Before Linux 6.8 the kernel lets one read take

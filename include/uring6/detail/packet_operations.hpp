@@ -26,6 +26,8 @@ namespace detail {
 class packet_socket;
 class receiver;
 class sender;
+template <class Waiter>
+class reservation_queue;
 
 /// A coroutine that waits until its conn has a datagram for it, or why it cannot have one. Made only when there is none
 /// at hand.
@@ -39,9 +41,10 @@ class URING6_EXPORT read_waiter final : public ready_node, public waiting_hook, 
  private:
   friend class receiver;
   friend class read_operation;
+  friend class reservation_queue<read_waiter>;
 
-  // waiting: in the conn's list; notified: resumed soon, and a datagram is kept for it until then.
-  enum class state : std::uint8_t { idle, waiting, notified };
+  // waiting: in the conn's queue; reserved: resumed soon, and a datagram is kept for it until then. Set by the queue.
+  enum class state : std::uint8_t { idle, waiting, reserved };
 
   void leave() noexcept;
   void stop_requested() noexcept override;

@@ -1,0 +1,133 @@
+// What has arrived for a receiver and was not handed out: filled buffers, each a datagram or a train of them, in the
+// order of their arrival.
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "uring/buffer_pool.hpp"
+#include "uring6/detail/open_train.hpp"
+#include "uring6/detail/received_piece.hpp"
+#include "uring6/detail/short_copy.hpp"
+#include "uring6/released_packet.hpp"
+
+namespace uring6 {
+class datagram_batch;
+}
+
+namespace uring6::detail {
+
+class receiver;
+
+class receive_backlog final : public buffer_holder {
+ public:
+  /// What is not touched for each datagram: the owner keeps it behind its hot members.
+  struct rarely_used {
+    buffer* last_moved = nullptr;  // with memory of its own; its reader may still look at it
+    std::uint64_t discarded = 0;   // datagrams that were received and thrown away
+  };
+
+  explicit receive_backlog(receiver& owner) noexcept : owner_(owner) {}
+  receive_backlog(const receive_backlog&) = delete;
+  receive_backlog& operator=(const receive_backlog&) = delete;
+
+  bool empty() const noexcept { return size_ == 0; }
+  /// Buffers, each of which has one datagram at least.
+  std::uint32_t size() const noexcept { return size_; }
+
+  void push_back(buffer& filled) noexcept {
+    if (filled.own_memory) all_pooled_ = false;
+    buffers_.push_back(filled);
+    ++size_;
+  }
+
+  /// Is the next datagram short, whole, and not the last of its buffer? Nearly all of a train are.
+  /// Precondition: not empty.
+  bool next_is_amid_a_train(std::size_t room) const noexcept {
+    const buffer& from = buffers_.front();
+    return from.segment < from.remaining && from.segment <= room && from.segment >= short_piece &&
+           from.segment <= longest_short;
+  }
+
+  /// `take` for such a datagram: it calls no function, so that the compiler saves no register around it.
+  received_piece take_amid_a_train(std::byte* into) noexcept {
+    buffer& from = buffers_.front();
+    const std::size_t length = from.segment;
+    copy_short(into, from.payload, length);
+    ++datagrams_;
+    bytes_ += length;
+    from.payload += length;
+    from.remaining -= static_cast<std::uint32_t>(length);
+    return {length, &from.first, length, false};
+  }
+
+  /// Copies the first datagram into the caller's buffer. Precondition (asserted): not empty.
+  received_piece take(std::span<std::byte> into, buffer_pool& pool) noexcept {
+    assert(!empty());
+    buffer& from = buffers_.front();
+    const std::uint32_t length = std::min(from.segment, from.remaining);
+    const std::size_t copied = std::min<std::size_t>(length, into.size());
+    copy_datagram(into.data(), from.payload, copied);
+    const std::size_t full_length = std::size_t{length} + from.cut_off;
+    ++datagrams_;
+    bytes_ += full_length;
+    from.payload += length;
+    from.remaining -= length;
+    if (from.remaining == 0) used_up(from, pool);
+    return {copied, &from.first, full_length, from.first.truncated || copied < length};
+  }
+
+  /// Lends the first `count` buffers. Returns how many datagrams they have.
+  std::size_t lend(datagram_batch& batch, std::uint32_t count, const std::shared_ptr<buffer_pool>& pool) noexcept;
+
+  /// How many datagrams the first buffer has before its last one, which may be shorter; 0 if it is empty or single.
+  std::uint32_t equal_datagrams() const noexcept {
+    if (empty() || buffers_.front().single()) return 0;
+    const buffer& from = buffers_.front();
+    return (from.remaining - 1) / from.segment;
+  }
+
+  /// The train of the first buffer, for readers that take from it without a call: the next `count` datagrams of it.
+  /// Until `take_back` the counters and the buffer stand as they are now.
+  void lend_train(open_train& train, std::uint32_t count) noexcept {
+    buffer& from = buffers_.front();
+    train.head = &from.first;
+    train.next = from.payload;
+    train.length = from.segment;
+    train.left = count;
+  }
+
+  /// Enters what readers took from the open train.
+  void take_back(const open_train& train) noexcept;
+
+  /// Copies all datagrams into memory of their own, as far as the pool's limit allows, and discards the others,
+  /// counted. Buffers stay in place where there is no memory.
+  void move_to_memory(buffer_pool& pool) noexcept;
+
+  /// Throws all datagrams away; `count_them` unless they were handed on.
+  void clear(buffer_pool& pool, bool count_them) noexcept;
+
+  /// Copies of all datagrams. Throws std::bad_alloc.
+  std::vector<kept_datagram> copies();
+
+  std::uint64_t datagrams() const noexcept { return datagrams_; }  // handed out
+  std::uint64_t bytes() const noexcept { return bytes_; }          // of payload, as sent
+
+ private:
+  rarely_used& rare() const noexcept;
+  void move_out() noexcept override;
+  void used_up(buffer& what, buffer_pool& pool) noexcept;
+  void shrink(std::uint32_t count) noexcept;
+
+  receiver& owner_;
+  intrusive_list<buffer> buffers_;
+  std::uint32_t size_ = 0;
+  bool all_pooled_ = true;  // no buffer has memory of its own
+  std::uint64_t datagrams_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace uring6::detail
