@@ -50,7 +50,7 @@ OPTIMIZED = ["--buildtype=debugoptimized", "-Ddebug=false"]
 UNOPTIMIZED = ["--buildtype=debug", "-Ddebug=false", "-Dbench=disabled"]
 # The harness of the benchmarks, and its tests, come with --all.
 GCC = Configuration("gcc", "g++", "-O2", [*OPTIMIZED, "-Dbench=disabled"])
-SCRIPTS = ["commands/counting.py", "parity/check.py", "commands/set_up.sh", "commands/usage.sh",
+SCRIPTS = ["commands/counting.py", "commands/floors.py", "commands/maps.py", "parity/check.py", "commands/set_up.sh", "commands/usage.sh",
            "commands/width.py", "consumer/symbols.sh", "consumer/pkg_config.sh"]
 SLOW_SCRIPTS = ["consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh"]
 MORE = [

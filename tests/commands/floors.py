@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Each floor of lib/ includes only itself and floors below it, public headers include nothing of lib/, and liburing.h is
+included where docs/design.md says."""
+
+import re
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2]
+BELOW = {
+    "ipv6": {"ipv6"},
+    "sys": {"sys", "ipv6"},
+    "uring": {"uring", "sys", "ipv6"},
+    "runtime": {"runtime", "uring", "sys", "ipv6"},
+    "net": {"net", "runtime", "uring", "sys", "ipv6"},
+}
+# Operations fill their own submission entries: docs/design.md, section 1.
+LIBURING = {"lib/uring"} | {f"lib/runtime/{file}.cpp" for file in ("descriptor", "wakeup")} | {
+    f"lib/net/{file}.cpp" for file in ("accept_queue", "dial_race", "receive_source", "send_train", "spun_read",
+                                       "stream_socket")}
+OURS = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+ANY = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.M)
+
+
+def wrong_includes():
+    for file in sorted((SOURCE / "lib").rglob("*.[ch]pp")):
+        path = file.relative_to(SOURCE)
+        floor = path.parts[1]
+        text = file.read_text(encoding="utf-8")
+        for name in OURS.findall(text):
+            first = name.split("/")[0]
+            if first in BELOW and first not in BELOW[floor]:
+                yield f"{path} includes {name}, which is above it"
+        if "liburing.h" in ANY.findall(text) and not {str(path), "/".join(path.parts[:2])} & LIBURING:
+            yield f"{path} includes liburing.h"
+    for file in sorted((SOURCE / "include").rglob("*.hpp")):
+        text = file.read_text(encoding="utf-8")
+        below = [name for name in OURS.findall(text) if name.split("/")[0] in BELOW]
+        for name in below + [name for name in ANY.findall(text) if name == "liburing.h"]:
+            yield f"{file.relative_to(SOURCE)} includes {name}"
+
+
+found = list(wrong_includes())
+print("\n".join(found))
+sys.exit(1 if found else 0)
