@@ -261,8 +261,8 @@ class URING6_EXPORT packet_conn {
   /// handed to a reader: `adopt_packet` takes both, on any loop. Nothing is lost: what arrives later waits in the socket.
   /// The conn is closed then.
   ///
-  /// Errors: `std::errc::not_enough_memory`: the operations have ended, but the conn is open and has its datagrams;
-  /// `errc::closed`, `errc::wrong_thread`. Go: PacketConn.File, which keeps nothing ahead.
+  /// Errors: `std::errc::not_enough_memory`, and nothing has changed; `errc::closed`, `errc::wrong_thread`, `errc::forked`
+  /// in the child of a fork, whose parent has the datagrams. Go: PacketConn.File, which keeps nothing ahead.
   result<released_packet> release();
 
   /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's.

@@ -40,7 +40,7 @@ struct pool_stats {
   std::uint64_t moved_out = 0;        ///< Buffers copied out of the pool because their reader was away.
   std::uint64_t moved_out_bytes = 0;  ///< Octets of memory that such copies take now (loop_options::moved_out_limit).
   std::uint64_t not_moved_out = 0;    ///< Buffers whose datagrams were thrown away because of that limit.
-  std::uint64_t lost = 0;             ///< Buffers that the kernel took and no completion named; they are in use again.
+  std::uint64_t lost = 0;             ///< Buffers that the kernel took and no completion named: given up.
 };
 
 /// Counters of a packet_conn since it was opened.

@@ -58,6 +58,8 @@ void packet_socket::close() noexcept {
 
 result<released_packet> packet_socket::release() noexcept {
   if (closed()) return fail(errc::closed);
+  // The backlog lies in memory that the child does not have, and is the parent's to hand over.
+  if (loop_->ring().forked()) return fail(errc::forked);
   auto kept = receiver_.take_out();
   if (!kept) return fail(kept.error());
   end_operations();

@@ -57,8 +57,8 @@ class alignas(cache_line) packet_socket final : public resident {
   /// Wakes everyone who waits with `closed`, waits for the kernel's last word, frees the port.
   void close() noexcept;
 
-  /// As close, but gives the open descriptor and the backlog to the caller. not_enough_memory: the operations have
-  /// ended, but the socket is open and has its backlog.
+  /// As close, but gives the open descriptor and the backlog to the caller. Errors: closed, forked; not_enough_memory,
+  /// and nothing has changed.
   result<released_packet> release() noexcept;
 
   /// Takes in what another conn had read ahead, before the first read. not_enough_memory: nothing was taken.

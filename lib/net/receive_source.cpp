@@ -16,7 +16,6 @@
 #include "net/receiver.hpp"
 #include "net/spun_read.hpp"
 #include "uring/cache.hpp"
-#include "uring/completion_order.hpp"
 
 namespace uring6::detail {
 namespace {
@@ -27,8 +26,8 @@ using state = receive_source::state;
 constexpr bool transitions[5][5] = {
     //              unarmed armed  canceling spinning starved
     /* unarmed   */ {false, true, false, true, true},
-    /* armed     */ {true, false, true, false, true},
-    /* canceling */ {true, false, false, false, true},
+    /* armed     */ {true, false, true, false, false},
+    /* canceling */ {true, false, false, false, false},
     /* spinning  */ {true, false, false, false, false},
     /* starved   */ {true, false, false, false, false},
 };
@@ -87,7 +86,7 @@ bool receive_source::prepare_read(io_uring_sqe& entry, int flags) noexcept {
 
 // Of an armed or canceling read the last completion arms the next one, if a coroutine waits by then.
 void receive_source::arm() noexcept {
-  if (state_ != state::unarmed) return;
+  if (state_ != state::unarmed || held_) return;
   if (const auto error = open_pool()) return owner_.failed(error);
   if (begin_to_spin()) return become(state::spinning);
   rarely_used& of = rare();
@@ -154,18 +153,27 @@ bool receive_source::starves() const noexcept {
   return owner_.backlog_.empty() && wanted();
 }
 
-void receive_source::close() noexcept {
+void receive_source::hold() noexcept {
+  held_ = true;
+  end_reads();
+  loop().drain_until([this] { return !reads(); });
   rare().spun.reset();
   buffer_waiter::unlink();
   if (state_ != state::unarmed) become(state::unarmed);
+}
+
+void receive_source::go_on() noexcept {
+  held_ = false;
+  if (wanted()) arm();
 }
 
 // --- what the kernel tells ---
 
 // The read ends: an empty datagram, an error, ENOBUFS, a full completion queue, or it was called back.
 void receive_source::complete(completion what) noexcept {
-  become(state::unarmed);
   rarely_used& of = rare();
+  assert((state_ == state::canceling) == (of.why != cancel_reason::none));
+  become(state::unarmed);
   of.why = cancel_reason::none;
   const std::uint64_t empties = of.empties;
   if (what.result == -ENOBUFS) {
@@ -323,7 +331,7 @@ void receive_source::drain_read::complete(completion what) noexcept {
       if (what.has_buffer()) of->pool_->return_unfilled(what.buffer_id());
       of->rare().drain_reads_wanted = 0;
       return;
-    case ENOBUFS:  // the armed read meets it as well, and waits for buffers
+    case ENOBUFS:  // the armed read waits for buffers, if its socket has something for it
       ++of->rare().counted.exhausted;
       of->pool_->ran_out();
       return;
@@ -335,7 +343,7 @@ void receive_source::drain_read::complete(completion what) noexcept {
 void receive_source::send_drain_reads() noexcept {
   auto& drains = rare().drain_reads;
   if (!drains) {
-    if (!completions_keep_order(loop().ring().features().setup_flags)) {
+    if (!loop().ring().features().ordered_completions) {
       rare().drain_reads_wanted = 0;  // the armed read alone ends with each empty datagram, and keeps their order
       return;
     }

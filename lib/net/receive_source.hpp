@@ -67,13 +67,13 @@ class receive_source final : public buffer_waiter, operation {
   /// The same where the kernel keeps something for the next read only: one that is still queued will find it.
   void call_back_if_submitted(cancel_reason why) noexcept;
 
-  /// Asks the kernel to end every read of the socket, also once more.
-  void end_reads() noexcept;
+  /// Ends every read and waits for the kernel's last word; none begins until `go_on`.
+  void hold() noexcept;
+  /// Reads may begin again, and do if a coroutine waits.
+  void go_on() noexcept;
+
   /// Is a read with the kernel?
   bool reads() const noexcept;
-
-  /// No read is there any more, nor a place in the spins or in the pool's line.
-  void close() noexcept;
 
   // --- for the spins ---
 
@@ -131,6 +131,7 @@ class receive_source final : public buffer_waiter, operation {
  private:
   rarely_used& rare() const noexcept;
   void become(state next) noexcept;
+  void end_reads() noexcept;
 
   void prepare(io_uring_sqe& entry) noexcept override { payload_only_ = prepare_read(entry, 0); }
   void complete(completion what) noexcept override;
@@ -154,6 +155,7 @@ class receive_source final : public buffer_waiter, operation {
   state state_ = state::unarmed;
   bool payload_only_ = false;         // the armed read asks for the payload alone
   bool may_be_payload_only_ = false;  // the next one may
+  bool held_ = false;                 // none is to be armed
   receiver& owner_;
   buffer_pool* pool_ = nullptr;  // the one that rarely_used::pool owns
 };

@@ -150,9 +150,7 @@ void receiver::end_reading(std::error_code error) noexcept {
     reader.error_ = error;
     readers_.remove(reader);  // it stays in the ready queue
   }
-  source_.end_reads();
-  loop_.drain_until([this] { return !source_.reads(); });
-  source_.close();
+  source_.hold();
 }
 
 void receiver::close(std::error_code error) noexcept {
@@ -162,15 +160,17 @@ void receiver::close(std::error_code error) noexcept {
 }
 
 result<std::vector<kept_datagram>> receiver::take_out() noexcept {
-  end_reading(errc::closed);
+  this_threads_train.close();
+  source_.hold();
   std::vector<kept_datagram> kept;
-  if (backlog_.empty()) return kept;
   try {
     kept = backlog_.copies();
   } catch (const std::bad_alloc&) {
+    source_.go_on();
     return fail(std::errc::not_enough_memory);
   }
-  backlog_.clear(source_.pool(), false);
+  end_reading(errc::closed);
+  if (!backlog_.empty()) backlog_.clear(source_.pool(), false);
   return kept;
 }
 

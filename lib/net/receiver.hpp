@@ -103,8 +103,8 @@ class receiver final : train_owner {
   /// counted.
   void close(std::error_code error) noexcept;
 
-  /// As close with `errc::closed`, but the datagrams of the backlog are the caller's. not_enough_memory: the reads have
-  /// ended, the backlog is as it was, and reads may begin again.
+  /// As close with `errc::closed`, but the datagrams of the backlog are the caller's. not_enough_memory: readers and
+  /// backlog are as they were.
   result<std::vector<kept_datagram>> take_out() noexcept;
 
   /// Puts copies of these datagrams into the backlog. Precondition (asserted): no read has begun. Errors:

@@ -143,9 +143,20 @@ result<std::optional<clock::time_point>> loop_core::poll() {
     if (error) return fail(error);
     if (ring_->notifies()) asleep_.store(sleeping::in_host, std::memory_order_seq_cst);
     ring_->heard(strangers_ > 0);
+    publish_buffers();  // what the turn reaped may wait for buffers that are there
     if (at_rest()) return timers_.empty() ? std::optional<clock::time_point>() : timers_.next();
   }
   return clock::now();
+}
+
+// A read that finds no buffer takes those of the spins: they go by the ring until the next one.
+void loop_core::publish_buffers() noexcept {
+  for (const auto& pool : pools_) {
+    if (!pool) continue;
+    if (pool->reads_wait()) [[unlikely]]
+      spinner_.rest();
+    if (pool->publish()) progress_expected_ = true;
+  }
 }
 
 bool loop_core::at_rest() const noexcept {
@@ -173,9 +184,7 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
   const std::uint64_t sends_before = sends_;
   flush_outbound();
   busy += static_cast<unsigned>(sends_ - sends_before);
-  for (const auto& pool : pools_) {
-    if (pool && pool->publish()) progress_expected_ = true;
-  }
+  publish_buffers();
 
   const bool progress_expected = std::exchange(progress_expected_, false);
   bool wait = may_sleep && ready_.empty() && outbound_.empty() && !progress_expected;
@@ -190,6 +199,11 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
     spinner_.rest();
   } else {
     spinner_.pass();
+  }
+  if (wait) {
+    // A spin that gave up gave its buffer back: a read may wait for that.
+    publish_buffers();
+    if (progress_expected_) wait = false;
   }
   if (!wait && !ring_->has_queued() && !ring_->has_quiet() && !ring_->has_work()) {
     asleep_.store(sleeping::no, std::memory_order_relaxed);

@@ -165,6 +165,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   unsigned run_ready(const bool* done);
   void destroy_buried() noexcept;
   unsigned turn(const bool* done, bool may_sleep, std::error_code& error);
+  void publish_buffers() noexcept;
   bool at_rest() const noexcept;
   bool enter_and_reap(bool wait) noexcept;
   void flush_outbound() noexcept;

@@ -95,7 +95,7 @@ buffer* buffer_pool::spare() noexcept {
 }
 
 buffer* buffer_pool::draw() noexcept {
-  if (free_.empty()) return nullptr;
+  if (!can_draw()) return nullptr;
   buffer& what = free_.pop_front();
   --free_count_;
   what.payload = what.memory;
@@ -156,19 +156,13 @@ void buffer_pool::notice_lost_buffers() noexcept {
   const std::uint64_t mark = filled_ + handed_over_;
   in_vain_ = available_ > 0 && mark == in_vain_mark_ ? in_vain_ + 1 : 0;
   in_vain_mark_ = mark;
-  constexpr unsigned certain =
-      2;  // the first repetition may be of reads that were armed before the last buffers went in
-  if (in_vain_ >= certain) take_back_lost_buffers();
+  constexpr unsigned certain = 2;  // ends in a row: the first may be of a read that began before the last hand-over
+  if (in_vain_ >= certain) give_up_lost_buffers();
 }
 
-void buffer_pool::take_back_lost_buffers() noexcept {
-  free_.for_each([](buffer& each) { each.payload = each.memory; });
-  for (buffer& each : buffers_) {
-    if (each.payload) continue;
-    each.payload = each.memory;
-    give_back(each);
-    ++lost_;
-  }
+// They are not received into again, as the kernel may still write there. A late completion makes them the pool's again.
+void buffer_pool::give_up_lost_buffers() noexcept {
+  lost_ += available_;
   available_ = 0;
   in_vain_ = 0;
 }
@@ -187,7 +181,7 @@ bool buffer_pool::publish_now() noexcept {
     if (running_dry()) return false;
   }
   dry_before_ = false;
-  // Each of these sockets has something to receive: reads beyond the number of buffers would only end with ENOBUFS.
+  // More reads than there are buffers would only end with ENOBUFS again.
   for (std::size_t left = available_; left > 0 && reads_wait(); --left) {
     buffer_waiter& next = waiters_.empty() ? fed_waiters_.pop_front() : waiters_.pop_front();
     next.buffers_are_back();
@@ -263,7 +257,7 @@ pool_stats buffer_pool::stats() const noexcept {
   return {.buffers = buffers_.size(),
           .buffer_size = size_,
           .in_kernel = available_,
-          .in_use = buffers_.size() - available_ - free_count_,
+          .in_use = buffers_.size() - available_ - free_count_ - std::min<std::size_t>(lost_, buffers_.size()),
           .filled = filled_,
           .exhausted = exhausted_,
           .moved_out = moved_out_,

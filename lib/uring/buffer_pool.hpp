@@ -117,7 +117,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   buffer& received(std::uint16_t id) noexcept {
     buffer& what = buffers_[id];
     assert(what.payload == nullptr && "a completion names a buffer that the kernel does not have");
-    --available_;
+    available_ -= available_ > 0;  // 0: it had been given up as lost
     ++filled_;
     unpoison(what.memory, size_);
     return what;
@@ -135,10 +135,13 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// the kernel tells without a buffer.
   buffer* spare() noexcept;
 
-  /// One that the kernel does not have, to be received into without the ring; nullptr: there is none. It is the
-  /// caller's until it is given back, or filled.
+  /// One that the kernel does not have, to be received into without the ring. It is the caller's until it is given
+  /// back, or filled. nullptr: there is none to spare, because a read of the ring waits for one or would find none.
   buffer* draw() noexcept;
-  bool can_draw() const noexcept { return !free_.empty(); }
+  bool can_draw() const noexcept { return !free_.empty() && available_ > 0 && !reads_wait(); }
+
+  /// Does a read wait for buffers, which ended with ENOBUFS?
+  bool reads_wait() const noexcept { return !waiters_.empty() || !fed_waiters_.empty(); }
 
   /// A buffer that was drawn was filled without the ring.
   void filled_by_hand() noexcept { ++filled_; }
@@ -211,11 +214,10 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   }
   void shrink_if_calm() noexcept;
   void hand_over() noexcept;
-  bool reads_wait() const noexcept { return !waiters_.empty() || !fed_waiters_.empty(); }
   bool a_waiter_starves() noexcept;
   buffer* new_copy(std::span<const std::byte> payload) noexcept;
   void notice_lost_buffers() noexcept;
-  void take_back_lost_buffers() noexcept;
+  void give_up_lost_buffers() noexcept;
   bool publish_now() noexcept;
 
   fork_guard fork_guard_;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "uring/cache.hpp"
+#include "uring/completion_order.hpp"
 #include "uring/kernel_abi.hpp"
 #include "uring/setup.hpp"
 #include "uring/tsan.hpp"
@@ -39,6 +40,8 @@ result<std::unique_ptr<ring>> ring::create(const ring_options& options) {
   std::unique_ptr<ring> made(new ring);
   if (auto done = set_up_ring(options, made->ring_, made->features_); !done) return fail(done.error());
   made->set_up_ = true;
+  // Here, and not when the first empty datagram comes: a program may forbid itself system calls between the two.
+  made->features_.ordered_completions = completions_keep_order(made->features_.setup_flags);
   made->busy_poll_ = options.busy_poll;
   made->slots_.reserve(options.submission_entries);
   made->free_slots_.reserve(options.submission_entries);

@@ -34,10 +34,11 @@ struct ring_features {
   unsigned submission_entries = 0;
   unsigned completion_entries = 0;
   bool registered_fd = false;
-  bool messages = false;        // rings can be woken by messages (IORING_OP_MSG_RING)
-  bool min_wait = false;        // asked for, and the kernel has it
-  bool busy_poll = false;       // the same
-  bool zero_copy_send = false;  // SENDMSG_ZC
+  bool messages = false;             // rings can be woken by messages (IORING_OP_MSG_RING)
+  bool min_wait = false;             // asked for, and the kernel has it
+  bool busy_poll = false;            // the same
+  bool zero_copy_send = false;       // SENDMSG_ZC
+  bool ordered_completions = false;  // as `completions_keep_order` says; false where it could not be tried
   std::vector<std::string> refused;
 };
 

@@ -1,4 +1,6 @@
 // fork without exec, in the middle of a running loop: the child is told, and can do the parent no harm.
+#include <unistd.h>
+
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
@@ -163,6 +165,26 @@ TEST_CASE("fork: the child has loops of its own, also inside of the parent's tas
           });
           return text;
         }) == "of the child");
+}
+
+TEST_CASE("fork: the child cannot hand over what the parent's conn had read ahead, and the parent can") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto at = open_conn(loop);
+    plain_sender sender(name_of(at));
+    for (std::uint64_t i = 0; i < 5; ++i) sender.send(numbered(i));
+    std::array<std::byte, 16> buffer;
+    const auto got = co_await at.read_from(buffer);
+    REQUIRE(got);
+    CHECK(in_child([&]() -> std::string {
+            const auto released = at.release();
+            return released ? "released" : error_of([&] { return released.error(); });
+          }) == "forked");
+    const auto released = at.release();
+    REQUIRE(released);
+    CHECK(released->datagrams.size() == 4);
+    ::close(released->fd);
+  });
 }
 
 }  // namespace

@@ -13,7 +13,6 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/plain_sender.hpp"
-#include "uring/completion_order.hpp"
 #include "uring6/timer.hpp"
 
 namespace {
@@ -182,7 +181,7 @@ TEST_CASE("empty datagrams that wait in the socket are read many to a system cal
       if (i % 10 == 9) REQUIRE(number_in(got->payload) == i);
     }
     // Where the kernel would mix up their order, each empty datagram costs a read of its own.
-    if (detail::completions_keep_order(loop.core()->ring().features().setup_flags))
+    if (loop.core()->ring().features().ordered_completions)
       CHECK((loop.stats().enters - enters) * 8 <= count);
     CHECK(at.stats().kernel_drops == 0);
 
