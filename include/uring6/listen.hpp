@@ -86,15 +86,18 @@ struct packet_options {
 URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network, std::string_view address,
                                                 const packet_options& options = {});
 
-/// Opens a conn that talks to `address` only: `write` needs no destination, and errors that the peer's host reports
-/// (ICMP) are seen. `address` has an address and no name: `resolve` finds those of a name, which takes time. Network
-/// words and errors as of `listen_packet`; ENETUNREACH. Go: net.Dial, net.DialUDP.
+/// Opens a conn that talks to `address` only, and hears that address only, from its first datagram on: what strangers
+/// send to the socket before it is connected is dropped. `write` needs no destination, and errors that the peer's host
+/// reports (ICMP) are seen. `address` has an address and no name: `resolve` finds those of a name, which takes time.
+/// Network words and errors as of `listen_packet`; ENETUNREACH. Go: net.Dial, net.DialUDP.
 URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network, std::string_view address,
                                               const packet_options& options = {});
 
 /// Takes a socket over that somebody else has opened (socket activation, another library, `release`): AF_INET6, and
 /// UDP, raw or ICMPv6, bound or connected as it is. The conn owns it and closes it; after an error it is still the
-/// caller's.
+/// caller's. Control messages that its socket was asked for stay on (`packet_conn::enabled_control`). Each datagram's
+/// source is the kernel's, also after the socket is connected elsewhere. `packet_stats::kernel_drops` counts from the
+/// adoption on.
 ///
 /// Of `options` only those count that can be set on an open socket: receive_offload, send_offload, longest_datagram,
 /// coalesce_writes, zero_copy_from. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all its

@@ -122,8 +122,12 @@ class URING6_EXPORT packet_conn {
   // --- control messages ---
 
   /// What comes with each datagram read from now on; those already received keep what they have. On a dual-stack
-  /// conn also for IPv4 peers. Go: SetControlMessage.
+  /// conn also for IPv4 peers. A bit that is no flag: `std::errc::invalid_argument`, and nothing is changed. Go:
+  /// SetControlMessage.
   result<void> set_control_message(control_flags flags, bool on);
+  /// The flags that are on: those that `set_control_message` was asked for and, on an adopted conn, those that its
+  /// socket came with (`destination` and `interface`, which are one option of the kernel, both). Go: missing.
+  result<control_flags> enabled_control() const;
 
   // --- multicast (RFC 3493 5.2, RFC 3678) ---
 
@@ -255,6 +259,12 @@ class URING6_EXPORT packet_conn {
   bool is_open() const noexcept;
 
   /// The descriptor, still the conn's; -1 when closed. For options that have no method here.
+  ///
+  /// A datagram's `source` is what the kernel says of that datagram, with one exception: a conn that was dialed without
+  /// receive_offload, and has no control flag on, reads payloads alone and shows the peer that it was dialed to. If you
+  /// connect(2) the descriptor of such a conn elsewhere, turn `control_flags::source` on first. Adopted and borrowed
+  /// conns always show what the kernel says, also after their owner has connected the socket elsewhere; `write` sends
+  /// to the peer that the socket has then.
   int native_handle() const noexcept;
 
   /// Ends all operations and gives the open descriptor to the caller, with the datagrams that were received and not

@@ -11,6 +11,7 @@
 #include "net/network_word.hpp"
 #include "net/packet_socket.hpp"
 #include "runtime/loop_core.hpp"
+#include "sys/arrivals.hpp"
 #include "sys/kernel_release.hpp"
 #include "sys/socket.hpp"
 #include "sys/socket_options.hpp"
@@ -102,11 +103,14 @@ result<packet_conn> open(event_loop& loop, const packet_network& net, packet_opt
   if (!fd) return fail(fd.error());
   if (const auto error = apply(fd->get(), net, options)) return fail(error);
   if (const result<void> attached = attach(fd->get()); !attached) return fail(attached.error());
+  // What was dropped before the conn had its peer is none of its own.
+  const std::uint32_t drops = peer ? drop_count(fd->get()).value_or(0) : 0;
   return packet_conn(std::make_unique<detail::packet_socket>(
       loop.core(), std::move(*fd),
       detail::packet_socket_options{.connected = peer.has_value(),
                                     .payload_alone = peer && net.kind == packet_kind::udp && !options.receive_offload,
                                     .dual_stack = net.dual_stack,
+                                    .drops_seen = drops,
                                     .receive_class = class_for(options),
                                     .send = {.coalesce = options.coalesce_writes,
                                              .trains = options.send_offload,
@@ -140,8 +144,11 @@ result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word,
   const auto peer = parse_end(*net, address);
   if (!peer) return fail(peer.error());
   return open(loop, *net, options, *peer, [&](int fd) {
-    const auto bound = options.local ? bind_socket(fd, *options.local) : result<void>();
-    return bound ? connect_socket(fd, *peer) : bound;
+    // Until it is connected the kernel delivers datagrams of every sender, and the conn shows all as its peer's.
+    return drop_arrivals(fd)
+        .and_then([&] { return options.local ? bind_socket(fd, *options.local) : result<void>(); })
+        .and_then([&] { return connect_socket(fd, *peer); })
+        .and_then([&] { return admit_arrivals(fd); });
   });
 }
 
@@ -200,6 +207,7 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
       loop.core(), file_descriptor(fd),
       detail::packet_socket_options{.connected = peer.has_value(),
                                     .dual_stack = net->dual_stack,
+                                    .adopted = true,
                                     .drops_seen = drops,
                                     .receive_class = class_for(chosen),
                                     .send = {.coalesce = options.coalesce_writes,

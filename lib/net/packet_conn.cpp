@@ -54,6 +54,11 @@ result<void> packet_conn::set_control_message(control_flags flags, bool on) {
   return inside_->set_control(flags, on);
 }
 
+result<control_flags> packet_conn::enabled_control() const {
+  if (const auto error = check_thread()) return fail(error);
+  return inside_->enabled_control();
+}
+
 // --- multicast ---
 
 result<void> packet_conn::join_group(const interface& on, const ip_address& group) {
