@@ -87,7 +87,7 @@ void sender::finished(send_train& train, int outcome) noexcept {
 // All that the kernel says of a zone that there is not: it has no route there.
 std::error_code sender::reason_of(int outcome, const endpoint& to) const noexcept {
   if (outcome == -ENETUNREACH && to.address.zone() != 0) {
-    if (const auto known = check_zone(fd_, to.address.zone()); !known) return known.error();
+    if (const auto known = check_zone(fd_, to.address); !known) return known.error();
   }
   return {-outcome, std::system_category()};
 }
