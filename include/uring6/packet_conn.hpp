@@ -131,9 +131,18 @@ class URING6_EXPORT packet_conn {
 
   // --- multicast (RFC 3493 5.2, RFC 3678) ---
 
+  // On a dual-stack conn groups and sources may be IPv4 ones (v4-mapped); on others those are
+  // `std::errc::address_family_not_supported`.
+
   /// Hears `group` on `on`. Errors: `errc::not_multicast`, `errc::already_joined`, `errc::unknown_zone`,
-  /// `errc::zone_mismatch` (the group has the zone of another interface), ENOMEM (net.core.optmem_max).
-  /// MCAST_JOIN_GROUP. Go: JoinGroup.
+  /// `errc::zone_mismatch` (the group has the zone of another interface), `errc::bound_to_group` (the conn is bound to
+  /// another group, `packet_options::bind_to_group`), ENOMEM (net.core.optmem_max). MCAST_JOIN_GROUP. Go: JoinGroup.
+  ///
+  /// An interface that loses IPv6 (its MTU falls below 1280, it is deleted, it is moved to another network namespace)
+  /// forgets its groups, and a conn stays deaf when it is back. Join again: where the kernel still says that the group
+  /// is joined, and the interface does not have it, the group is left and joined again, with the sources that were
+  /// joined or excluded, and the call succeeds. `errc::already_joined` is answered only while the interface has the
+  /// group. IPv6 groups only; leave an IPv4 one and join it again.
   result<void> join_group(const interface& on, const ip_address& group);
   /// On the interface that the group's zone names, or else on the one that the routing table chooses.
   result<void> join_group(const ip_address& group);
@@ -151,31 +160,38 @@ class URING6_EXPORT packet_conn {
   /// Hears it again. MCAST_UNBLOCK_SOURCE. Go: the same.
   result<void> include_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
 
-  /// The interface that multicast leaves by; none: the routing table chooses. IPV6_MULTICAST_IF. Go: the same.
+  /// The interface that multicast leaves by; none: the routing table chooses. IPV6_MULTICAST_IF, on a dual-stack conn
+  /// IP_MULTICAST_IF, too. Go: the same.
   result<std::optional<interface>> multicast_interface() const;
   result<void> set_multicast_interface(const interface& by);
   result<void> clear_multicast_interface();
 
-  /// Hop limit of multicast, 0 to 255 (0: does not leave the host), or -1: the default, 1. IPV6_MULTICAST_HOPS.
+  /// Hop limit of multicast, 0 to 255 (0: does not leave the host), or -1: the default, 1. IPV6_MULTICAST_HOPS,
+  /// on a dual-stack conn IP_MULTICAST_TTL, too.
   result<int> multicast_hop_limit() const;
   result<void> set_multicast_hop_limit(int hops);
 
-  /// Whether this host's members hear what this conn sends to a group. Default on. IPV6_MULTICAST_LOOP.
+  /// Whether this host's members hear what this conn sends to a group. Default on. IPV6_MULTICAST_LOOP, on a
+  /// dual-stack conn IP_MULTICAST_LOOP, too.
   result<bool> multicast_loopback() const;
   result<void> set_multicast_loopback(bool on);
 
   // --- what is sent ---
+  //
+  // On a dual-stack conn these act for IPv4 peers, too; what is read back is the value for IPv6.
 
-  /// Traffic class of what has none in its control message, 0 to 255. IPV6_TCLASS. Go: TrafficClass.
+  /// Traffic class of what has none in its control message, 0 to 255, or -1: the system's, 0. IPV6_TCLASS, IP_TOS. Go:
+  /// TrafficClass.
   result<int> traffic_class() const;
   result<void> set_traffic_class(int traffic_class);
 
-  /// Hop limit of unicast that has none in its control message, 0 to 255, or -1: the system's. IPV6_UNICAST_HOPS.
+  /// Hop limit of unicast that has none in its control message, 0 to 255 (on a dual-stack conn 1 to 255: IPv4 has no
+  /// 0), or -1: the system's. IPV6_UNICAST_HOPS, IP_TTL.
   result<int> hop_limit() const;
   result<void> set_hop_limit(int hops);
 
   /// Whether a datagram longer than the path MTU is refused (EMSGSIZE, and a path MTU event if asked for) instead of
-  /// fragmented. IPV6_DONTFRAG.
+  /// fragmented. IPV6_DONTFRAG; for IPv4 peers IP_MTU_DISCOVER (IP_PMTUDISC_DO, and IP_PMTUDISC_WANT when off).
   result<bool> dont_fragment() const;
   result<void> set_dont_fragment(bool on);
 

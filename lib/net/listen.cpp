@@ -93,6 +93,18 @@ result<endpoint> parse_end(const packet_network& net, std::string_view text) {
   return fail(bare.error());
 }
 
+/// Where to listen for what is sent to this address: a group is heard at the wildcard address of its family.
+ip_address listening_address(const packet_network& net, const packet_options& options, const ip_address& given) {
+  if (!given.is_multicast()) return given;
+  if (net.kind == packet_kind::udp) {
+    if (options.bind_to_group) return given;
+    return given.is_v4_mapped() ? ip_address::v4_mapped({}) : ip_address();
+  }
+  // The kernel binds a link-local group only with its interface.
+  const bool needs_zone = given.scope() <= multicast_scope::link_local && given.zone() == 0;
+  return needs_zone ? ip_address() : given;
+}
+
 template <class Attach>
 result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options,
                          std::optional<endpoint> peer, Attach&& attach) {
@@ -128,13 +140,12 @@ result<packet_conn> listen_packet(event_loop& loop, std::string_view network_wor
   const auto local = parse_end(*net, address);
   if (!local) return fail(local.error());
   packet_options chosen = options;
-  endpoint where = *local;
-  if (where.address.is_multicast()) {
-    chosen.reuse_address = true;
-    // The kernel binds a link-local group only with its interface; without one, any address, as Go does.
-    if (where.address.scope() <= multicast_scope::link_local && where.address.zone() == 0) where.address = {};
-  }
-  return open(loop, *net, std::move(chosen), {}, [&](int fd) { return bind_socket(fd, where); });
+  if (local->address.is_multicast()) chosen.reuse_address = true;
+  return open(loop, *net, std::move(chosen), {}, [&](int fd) {
+    const endpoint where{listening_address(*net, options, local->address), local->port};
+    // Also where the zone is not bound to, it has to make sense.
+    return check_zone(fd, local->address).and_then([&] { return bind_socket(fd, where); });
+  });
 }
 
 result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, std::string_view address,

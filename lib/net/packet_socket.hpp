@@ -8,6 +8,7 @@
 #include "net/deadline.hpp"
 #include "net/receiver.hpp"
 #include "net/sender.hpp"
+#include "sys/dual_options.hpp"
 #include "sys/file_descriptor.hpp"
 #include "uring/cache.hpp"
 #include "uring6/released_packet.hpp"
@@ -33,6 +34,8 @@ class alignas(cache_line) packet_socket final : public resident {
   int fd() const noexcept { return fd_.get(); }
   bool closed() const noexcept { return fd_.get() < 0; }
   bool connected() const noexcept { return connected_; }
+  /// Which families its options are to act for.
+  families speaks() const noexcept { return dual_stack_ ? families::both : families::v6; }
   /// Of a connected one, as it was given.
   const endpoint& peer() const noexcept { return sender_.peer(); }
   loop_core& loop() noexcept { return *loop_; }
