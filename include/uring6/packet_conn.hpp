@@ -203,16 +203,19 @@ class URING6_EXPORT packet_conn {
 
   /// Whether the kernel keeps a report of each error that the network, or this host, finds with what was sent, also on
   /// a conn that is not connected. Off at first; switching it off throws the reports away. On a dual-stack conn also
-  /// of IPv4 peers. It costs: the error still ends a read or a write, once, as on a connected conn (a write that it
-  /// ends was not sent); a device that drops what it is to send then says so (ENOBUFS); and reports that nobody takes
-  /// keep buffer memory, and the kernel looks in vain with each wake-up. IPV6_RECVERR, IP_RECVERR.
+  /// of IPv4 peers. The error itself still ends a read, once; on a connected conn a read or a write, whichever meets it
+  /// first (a write that it ends was not sent). On a conn that is not connected it may be another destination's: a
+  /// write that meets it is made again, and the error is left to a read. It costs: writes leave by the ring alone; a
+  /// device that drops what it is to send then says so (ENOBUFS); and reports that nobody takes keep buffer memory, and
+  /// the kernel looks in vain with each wake-up. IPV6_RECVERR, IP_RECVERR.
   result<bool> error_reports() const;
   result<void> set_error_reports(bool on);
 
   /// Takes as many reports as there are, one for each element, oldest first. Returns how many, 0 if there are none: it
-  /// does not wait. The time to ask is when a read or write has ended with an error of the network; a coroutine that
-  /// does neither can wait for `poll(native_handle(), poll_events::error)`, to be stopped before the conn is closed. No
-  /// elements: `std::errc::invalid_argument`. MSG_ERRQUEUE. Go: missing (golang/go#47926).
+  /// does not wait. The time to ask is when a read, or on a connected conn a write, has ended with an error of the
+  /// network; a coroutine that does not read can wait for `poll(native_handle(), poll_events::error)`, to be stopped
+  /// before the conn is closed. No elements: `std::errc::invalid_argument`. MSG_ERRQUEUE. Go: missing
+  /// (golang/go#47926).
   result<std::size_t> read_errors(std::span<error_report> reports);
 
   // --- the kernel's buffers ---
@@ -284,8 +287,8 @@ class URING6_EXPORT packet_conn {
   int native_handle() const noexcept;
 
   /// Ends all operations and gives the open descriptor to the caller, with the datagrams that were received and not
-  /// handed to a reader: `adopt_packet` takes both, on any loop. Nothing is lost: what arrives later waits in the socket.
-  /// The conn is closed then.
+  /// handed to a reader: `adopt_packet` takes both, on any loop. Nothing is lost: what arrives later waits in the
+  /// socket. The conn is closed then.
   ///
   /// Errors: `std::errc::not_enough_memory`: the operations have ended, but the conn is open and has its datagrams;
   /// `errc::closed`, `errc::wrong_thread`. Go: PacketConn.File, which keeps nothing ahead.

@@ -25,7 +25,10 @@ packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd
                 "the receiver's hot members begin behind half a cache line of cold ones");
 #pragma GCC diagnostic pop
   receiver_.source().use(options.receive_class);
-  if (options.adopted) enabled_ = asked_for_already();
+  if (options.adopted) {
+    enabled_ = asked_for_already();
+    leave_errors_to_reader();
+  }
   use_enabled_control();
   loop_->add(*this);
 }
@@ -139,8 +142,17 @@ control_flags packet_socket::asked_for_already() const noexcept {
 }
 
 result<void> packet_socket::set_error_reports(bool on) noexcept {
-  const auto set = set_option(fd(), option::receive_errors, on);
-  return set && dual_stack_ ? set_option(fd(), option::receive_v4_errors, on) : set;
+  auto set = set_option(fd(), option::receive_errors, on);
+  if (set && dual_stack_) set = set_option(fd(), option::receive_v4_errors, on);
+  leave_errors_to_reader();
+  return set;
+}
+
+// Of a connected socket an error is that of its peer, whoever meets it.
+void packet_socket::leave_errors_to_reader() noexcept {
+  const auto is_on = [this](option which) { return get_option(fd(), which).value_or(0) != 0; };
+  const bool reports = is_on(option::receive_errors) || (dual_stack_ && is_on(option::receive_v4_errors));
+  sender_.leave_errors_to(reports && !connected_ ? &receiver_ : nullptr);
 }
 
 void packet_socket::set_read_deadline(std::optional<clock::time_point> when) {

@@ -86,6 +86,7 @@ class alignas(cache_line) packet_socket final : public resident {
   result<void> ask_for(control_flags flags, bool on) noexcept;
   control_flags asked_for_already() const noexcept;
   void use_enabled_control() noexcept;
+  void leave_errors_to_reader() noexcept;
   void end_operations() noexcept;
   void read_deadline_passed() noexcept {
     receiver_.admit(false);

@@ -187,6 +187,7 @@ void sender::hurry() noexcept {
 }
 
 void sender::depart(send_train& train) noexcept {
+  if (train.datagrams() > 1) refusing_.train_departs(train.destination().address, train.segment());
   if (zero_copy_ && zero_copy_->takes(train)) [[unlikely]] {
     train.zero_copy = true;
     ++parked_;
@@ -275,7 +276,8 @@ void sender::go_on() noexcept {
 
 void sender::flush() noexcept {
   // What is on its way by the ring is not overtaken, and the child of a fork sends nothing.
-  gathers_ = flying_.empty() && !loop_.check_thread();
+  // sendmmsg would keep an error of the socket to itself that it met behind datagrams that went.
+  gathers_ = flying_.empty() && !loop_.check_thread() && !error_reader_;
   flushing_ = true;
   while (!unsent_.empty()) {
     send_train& train = unsent_.pop_front();
