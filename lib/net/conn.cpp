@@ -18,11 +18,11 @@ result<int> open(int fd) {
 
 /// Which families the socket sends to: one that is connected, that of its peer.
 families speaks(int fd) {
-  if (get_option(fd, option::socket_domain) != AF_INET6)
-    return families::v6;  // the kernel says that there is no such option
+  // Of another family the kernel then says that it has no such option.
+  if (get_option(fd, option::socket_domain) != AF_INET6) return families::v6;
   if (const auto peer = peer_endpoint(fd)) return peer->address.is_v4_mapped() ? families::v4 : families::v6;
-  const bool raw =
-      get_option(fd, option::socket_type) == SOCK_RAW;  // these speak one family, and take its options only
+  // Raw sockets speak one family, and take its options only.
+  const bool raw = get_option(fd, option::socket_type) == SOCK_RAW;
   return !raw && get_option(fd, option::only_v6) == 0 ? families::both : families::v6;
 }
 

@@ -148,7 +148,7 @@ result<void> packet_socket::set_error_reports(bool on) noexcept {
   return set;
 }
 
-// Of a connected socket an error is that of its peer, whoever meets it.
+// The error of a connected socket is its peer's, so the write that meets it may end with it.
 void packet_socket::leave_errors_to_reader() noexcept {
   const auto is_on = [this](option which) { return get_option(fd(), which).value_or(0) != 0; };
   const bool reports = is_on(option::receive_errors) || (dual_stack_ && is_on(option::receive_v4_errors));

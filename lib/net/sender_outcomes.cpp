@@ -55,7 +55,6 @@ void sender::finished(send_train& train, int outcome) noexcept {
   const bool canceled = outcome == -ECANCELED;
   if (is_train && refuses_trains(outcome)) {
     ++counters_.refused;
-    train.met = 0;
     // Without checksum offload no train goes at all; else a shorter one may.
     train.refused = outcome == -EIO ? 1 : train.segment();
   } else if (!canceled) {
