@@ -26,8 +26,8 @@ struct packet_options {
   /// Dialer.LocalAddr.
   std::optional<endpoint> local{};
   /// UDP with a multicast address: bind to that group itself, so that nothing else is heard, no unicast and no other
-  /// group (joining one is `errc::bound_to_group`). A group of link-local scope needs its zone then. Off: the conn
-  /// listens at the wildcard address, as Go does. Raw conns are always bound to the address that is given.
+  /// group (joining one is `errc::bound_to_group`). A group of link-local scope needs its zone then. Off: the
+  /// wildcard address, as in Go. Raw conns are bound to the group, or to any address if link-local without a zone.
   bool bind_to_group = false;
   /// Hear and send by this interface only. SO_BINDTODEVICE.
   std::string device{};
