@@ -16,7 +16,8 @@ class tcp_listener;
 /// long as it is used (of a closed one everything is `errc::closed`). Any thread that may use the socket.
 ///
 /// Where the peer of a connected dual-stack socket speaks IPv4, the same options of IPv4 are meant (IP_TOS, IP_TTL):
-/// those of IPv6 would be set and have no effect. Go: ipv6.NewConn, where they are set and have no effect.
+/// those of IPv6 would be set and have no effect. On a dual-stack socket without a peer (a listener) both are set, and
+/// that of IPv6 is read. Go: ipv6.NewConn, where those of IPv6 are set and have no effect.
 class URING6_EXPORT conn {
  public:
   explicit conn(int descriptor) noexcept : fd_(descriptor) {}
@@ -30,7 +31,7 @@ class URING6_EXPORT conn {
   /// `errc::out_of_range`; ENOPROTOOPT of an IPv4 socket, ENOTSOCK. -1: the system's. Go: SetTrafficClass.
   result<void> set_traffic_class(int traffic_class) const;
 
-  /// Hop limit of unicast packets, 0 to 255 (1 to 255 towards IPv4). IPV6_UNICAST_HOPS. Go: HopLimit.
+  /// Hop limit of unicast packets, 0 to 255 (1 to 255 where IPv4 is spoken). IPV6_UNICAST_HOPS. Go: HopLimit.
   result<int> hop_limit() const;
   /// As `set_traffic_class`. -1: the system's. Go: SetHopLimit.
   result<void> set_hop_limit(int hops) const;

@@ -45,6 +45,11 @@ constexpr control_flags& operator&=(control_flags& a, control_flags b) noexcept 
   return a = a & b;
 }
 
+/// Every flag there is.
+inline constexpr control_flags all_control_flags =
+    control_flags::traffic_class | control_flags::hop_limit | control_flags::source | control_flags::destination |
+    control_flags::interface | control_flags::path_mtu | control_flags::timestamp;
+
 /// Whether `flags` holds at least one of `wanted`.
 constexpr bool has_any(control_flags flags, control_flags wanted) noexcept {
   return (flags & wanted) != control_flags::none;

@@ -25,6 +25,10 @@ struct packet_options {
   /// To dial from, with the port (0: any); none: the kernel chooses. Without effect on `listen_packet`. Go:
   /// Dialer.LocalAddr.
   std::optional<endpoint> local{};
+  /// UDP with a multicast address: bind to that group itself, so that nothing else is heard, no unicast and no other
+  /// group (joining one is `errc::bound_to_group`). A group of link-local scope needs its zone then. Off: the
+  /// wildcard address, as in Go. Raw conns are bound to the group, or to any address if link-local without a zone.
+  bool bind_to_group = false;
   /// Hear and send by this interface only. SO_BINDTODEVICE.
   std::string device{};
   /// Size of the kernel's receive buffer, octets; 0: the system's. Beyond net.core.rmem_max with privilege only;
@@ -76,25 +80,33 @@ struct packet_options {
 ///
 /// `address` with a port for UDP: "[::1]:1024", "[fe80::1%eth0]:53", "[::]:0" (the kernel chooses the port, see
 /// `local_endpoint`), or ":53" for any address; else without: "::", "fe80::1%eth0", or "" for any; for "icmp6" also
-/// "[::]:77", which chooses the identifier. A multicast address shares the port with other listeners and hears that
-/// group only (one of link-local scope without a zone binds any address); join the group to hear it.
+/// "[::]:77", which chooses the identifier.
+///
+/// A multicast address for UDP ("[ff02::]:1024", "[ff05::114]:7777", "224.0.0.0:1024") means: listen at the wildcard
+/// address of its family, and share the port with other listeners. It makes the conn a member of no group; join those
+/// to hear, of any prefix (`bind_to_group` binds to the one group instead). With `joined_groups_only`, which is on, the
+/// conn hears no group that others on this host have joined.
 ///
 /// The conn belongs to `loop` and must be opened and used on its thread (on any, until the loop is first run). Errors:
 /// `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`, `errc::unknown_zone`,
+/// `errc::needless_zone`,
 /// EINVAL for an IPv4 address where there is no UDP, EADDRINUSE, EADDRNOTAVAIL, EACCES (a port below 1024), … Go:
 /// net.ListenPacket.
 URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network, std::string_view address,
                                                 const packet_options& options = {});
 
-/// Opens a conn that talks to `address` only: `write` needs no destination, and errors that the peer's host reports
-/// (ICMP) are seen. `address` has an address and no name: `resolve` finds those of a name, which takes time. Network
-/// words and errors as of `listen_packet`; ENETUNREACH. Go: net.Dial, net.DialUDP.
+/// Opens a conn that talks to `address` only, and hears that address only, from its first datagram on: what strangers
+/// send to the socket before it is connected is dropped. `write` needs no destination, and errors that the peer's host
+/// reports (ICMP) are seen. `address` has an address and no name: `resolve` finds those of a name, which takes time.
+/// Network words and errors as of `listen_packet`; ENETUNREACH. Go: net.Dial, net.DialUDP.
 URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network, std::string_view address,
                                               const packet_options& options = {});
 
 /// Takes a socket over that somebody else has opened (socket activation, another library, `release`): AF_INET6, and
 /// UDP, raw or ICMPv6, bound or connected as it is. The conn owns it and closes it; after an error it is still the
-/// caller's.
+/// caller's. Control messages that its socket was asked for stay on (`packet_conn::enabled_control`). Each datagram's
+/// source is the kernel's, also after the socket is connected elsewhere. `packet_stats::kernel_drops` counts from the
+/// adoption on.
 ///
 /// Of `options` only those count that can be set on an open socket: receive_offload, send_offload, longest_datagram,
 /// coalesce_writes, zero_copy_from. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all its

@@ -122,14 +122,27 @@ class URING6_EXPORT packet_conn {
   // --- control messages ---
 
   /// What comes with each datagram read from now on; those already received keep what they have. On a dual-stack
-  /// conn also for IPv4 peers. Go: SetControlMessage.
+  /// conn also for IPv4 peers. A bit that is no flag: `std::errc::invalid_argument`, and nothing is changed. Go:
+  /// SetControlMessage.
   result<void> set_control_message(control_flags flags, bool on);
+  /// The flags that are on: those that `set_control_message` was asked for and, on an adopted conn, those that its
+  /// socket came with (`destination` and `interface`, which are one option of the kernel, both). Go: missing.
+  result<control_flags> enabled_control() const;
 
   // --- multicast (RFC 3493 5.2, RFC 3678) ---
 
+  // On a dual-stack conn groups and sources may be IPv4 ones (v4-mapped); on others those are
+  // `std::errc::address_family_not_supported`.
+
   /// Hears `group` on `on`. Errors: `errc::not_multicast`, `errc::already_joined`, `errc::unknown_zone`,
-  /// `errc::zone_mismatch` (the group has the zone of another interface), ENOMEM (net.core.optmem_max).
-  /// MCAST_JOIN_GROUP. Go: JoinGroup.
+  /// `errc::zone_mismatch` (the group has the zone of another interface), `errc::bound_to_group` (the conn is bound to
+  /// another group, `packet_options::bind_to_group`), ENOMEM (net.core.optmem_max). MCAST_JOIN_GROUP. Go: JoinGroup.
+  ///
+  /// An interface that loses IPv6 (its MTU falls below 1280, it is deleted, it is moved to another network namespace)
+  /// forgets its groups, and a conn stays deaf when it is back. Join again: where the kernel still says that the group
+  /// is joined, and the interface does not have it, the group is left and joined again, with the sources that were
+  /// joined or excluded, and the call succeeds. `errc::already_joined` is answered only while the interface has the
+  /// group. IPv6 groups only; leave an IPv4 one and join it again.
   result<void> join_group(const interface& on, const ip_address& group);
   /// On the interface that the group's zone names, or else on the one that the routing table chooses.
   result<void> join_group(const ip_address& group);
@@ -147,31 +160,38 @@ class URING6_EXPORT packet_conn {
   /// Hears it again. MCAST_UNBLOCK_SOURCE. Go: the same.
   result<void> include_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
 
-  /// The interface that multicast leaves by; none: the routing table chooses. IPV6_MULTICAST_IF. Go: the same.
+  /// The interface that multicast leaves by; none: the routing table chooses. IPV6_MULTICAST_IF, on a dual-stack conn
+  /// IP_MULTICAST_IF, too. Go: the same.
   result<std::optional<interface>> multicast_interface() const;
   result<void> set_multicast_interface(const interface& by);
   result<void> clear_multicast_interface();
 
-  /// Hop limit of multicast, 0 to 255 (0: does not leave the host), or -1: the default, 1. IPV6_MULTICAST_HOPS.
+  /// Hop limit of multicast, 0 to 255 (0: does not leave the host), or -1: the default, 1. IPV6_MULTICAST_HOPS,
+  /// on a dual-stack conn IP_MULTICAST_TTL, too.
   result<int> multicast_hop_limit() const;
   result<void> set_multicast_hop_limit(int hops);
 
-  /// Whether this host's members hear what this conn sends to a group. Default on. IPV6_MULTICAST_LOOP.
+  /// Whether this host's members hear what this conn sends to a group. Default on. IPV6_MULTICAST_LOOP, on a
+  /// dual-stack conn IP_MULTICAST_LOOP, too.
   result<bool> multicast_loopback() const;
   result<void> set_multicast_loopback(bool on);
 
   // --- what is sent ---
+  //
+  // On a dual-stack conn these act for IPv4 peers, too; what is read back is the value for IPv6.
 
-  /// Traffic class of what has none in its control message, 0 to 255. IPV6_TCLASS. Go: TrafficClass.
+  /// Traffic class of what has none in its control message, 0 to 255, or -1: the system's, 0. IPV6_TCLASS, IP_TOS. Go:
+  /// TrafficClass.
   result<int> traffic_class() const;
   result<void> set_traffic_class(int traffic_class);
 
-  /// Hop limit of unicast that has none in its control message, 0 to 255, or -1: the system's. IPV6_UNICAST_HOPS.
+  /// Hop limit of unicast that has none in its control message, 0 to 255 (on a dual-stack conn 1 to 255: IPv4 has no
+  /// 0), or -1: the system's. IPV6_UNICAST_HOPS, IP_TTL.
   result<int> hop_limit() const;
   result<void> set_hop_limit(int hops);
 
   /// Whether a datagram longer than the path MTU is refused (EMSGSIZE, and a path MTU event if asked for) instead of
-  /// fragmented. IPV6_DONTFRAG.
+  /// fragmented. IPV6_DONTFRAG; for IPv4 peers IP_MTU_DISCOVER (IP_PMTUDISC_DO, and IP_PMTUDISC_WANT when off).
   result<bool> dont_fragment() const;
   result<void> set_dont_fragment(bool on);
 
@@ -183,16 +203,19 @@ class URING6_EXPORT packet_conn {
 
   /// Whether the kernel keeps a report of each error that the network, or this host, finds with what was sent, also on
   /// a conn that is not connected. Off at first; switching it off throws the reports away. On a dual-stack conn also
-  /// of IPv4 peers. It costs: the error still ends a read or a write, once, as on a connected conn (a write that it
-  /// ends was not sent); a device that drops what it is to send then says so (ENOBUFS); and reports that nobody takes
-  /// keep buffer memory, and the kernel looks in vain with each wake-up. IPV6_RECVERR, IP_RECVERR.
+  /// of IPv4 peers. The error itself still ends a read, once; on a connected conn a read or a write, whichever meets it
+  /// first (a write that it ends was not sent). On a conn that is not connected it may be another destination's: a
+  /// write that meets it is made again, and the error is left to a read. It costs: writes leave by the ring alone; a
+  /// device that drops what it is to send then says so (ENOBUFS); and reports that nobody takes keep buffer memory, and
+  /// the kernel looks in vain with each wake-up. IPV6_RECVERR, IP_RECVERR.
   result<bool> error_reports() const;
   result<void> set_error_reports(bool on);
 
   /// Takes as many reports as there are, one for each element, oldest first. Returns how many, 0 if there are none: it
-  /// does not wait. The time to ask is when a read or write has ended with an error of the network; a coroutine that
-  /// does neither can wait for `poll(native_handle(), poll_events::error)`, to be stopped before the conn is closed. No
-  /// elements: `std::errc::invalid_argument`. MSG_ERRQUEUE. Go: missing (golang/go#47926).
+  /// does not wait. The time to ask is when a read, or on a connected conn a write, has ended with an error of the
+  /// network; a coroutine that does not read can wait for `poll(native_handle(), poll_events::error)`, to be stopped
+  /// before the conn is closed. No elements: `std::errc::invalid_argument`. MSG_ERRQUEUE. Go: missing
+  /// (golang/go#47926).
   result<std::size_t> read_errors(std::span<error_report> reports);
 
   // --- the kernel's buffers ---
@@ -255,11 +278,17 @@ class URING6_EXPORT packet_conn {
   bool is_open() const noexcept;
 
   /// The descriptor, still the conn's; -1 when closed. For options that have no method here.
+  ///
+  /// A datagram's `source` is what the kernel says of that datagram, with one exception: a conn that was dialed without
+  /// receive_offload, and has no control flag on, reads payloads alone and shows the peer that it was dialed to. If you
+  /// connect(2) the descriptor of such a conn elsewhere, turn `control_flags::source` on first. Adopted and borrowed
+  /// conns always show what the kernel says, also after their owner has connected the socket elsewhere; `write` sends
+  /// to the peer that the socket has then.
   int native_handle() const noexcept;
 
   /// Ends all operations and gives the open descriptor to the caller, with the datagrams that were received and not
-  /// handed to a reader: `adopt_packet` takes both, on any loop. Nothing is lost: what arrives later waits in the socket.
-  /// The conn is closed then.
+  /// handed to a reader: `adopt_packet` takes both, on any loop. Nothing is lost: what arrives later waits in the
+  /// socket. The conn is closed then.
   ///
   /// Errors: `std::errc::not_enough_memory`, and nothing has changed; `errc::closed`, `errc::wrong_thread`, `errc::forked`
   /// in the child of a fork, whose parent has the datagrams. Go: PacketConn.File, which keeps nothing ahead.

@@ -39,7 +39,8 @@ struct resolve_options {
   enum class family : std::uint8_t { any, v6, v4 };
   /// Which addresses: IPv4 ones come v4-mapped.
   family addresses = family::any;
-  /// The name must be an address: nobody is asked. AI_NUMERICHOST
+  /// The name must be an address as `ip_address::parse` takes it, else `resolve_errc::not_found`: no name server and no
+  /// file is asked. AI_NUMERICHOST, which takes more.
   bool numeric_only = false;
 };
 
@@ -60,7 +61,8 @@ struct URING6_EXPORT resolve_call {
 /// one first (RFC 6724), each once.
 ///
 /// `name`: "example.org", "localhost", "2001:db8::1", "fe80::1%eth0" (the zone is kept), "192.0.2.1"; empty:
-/// this host's loopback addresses. `service`: "https", "443", or empty for port 0.
+/// this host's loopback addresses. "127.1", "0x7f000001" and other numbers that are no address to `ip_address::parse`
+/// are none here, either: `resolve_errc::not_found`. `service`: "https", "443", or empty for port 0.
 ///
 /// Errors: `resolve_errc`, `errc::unknown_zone`, the errno where the system failed (EAI_SYSTEM), and those of
 /// `run_blocking`, on whose threads the resolver runs. A wait that is stopped leaves at once; the resolver's

@@ -35,6 +35,8 @@ enum class errc {
   forked,         ///< Used in the child of a fork. Equal to `std::errc::operation_not_permitted`.
   malformed,      ///< Bytes that are not what they claim to be. Equal to `std::errc::bad_message`.
   zone_mismatch,  ///< An address whose zone is another interface. Equal to `std::errc::invalid_argument`.
+  needless_zone,  ///< A zone on an address that is the same host on every link. Equal to `std::errc::invalid_argument`.
+  bound_to_group,  ///< Bound to one group, the conn hears no other. Equal to `std::errc::invalid_argument`.
 };
 
 /// The category of `errc`. Its messages are sentences a user can act on.

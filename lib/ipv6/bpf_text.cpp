@@ -5,6 +5,7 @@
 #include <string_view>
 #include <variant>
 
+#include "ipv6/bpf_opcode.hpp"
 #include "uring6/bpf/program.hpp"
 
 namespace uring6::bpf {
@@ -58,6 +59,16 @@ std::string_view extension_name(extension num) {
       return "vlan_tpid";
   }
   return {};
+}
+
+// What the kernel puts at an offset beyond all packets; empty where that is nothing. The length is at none: it has an
+// instruction of its own.
+std::string_view extension_at(std::uint32_t offset) {
+  constexpr std::uint32_t greatest = 0xff;
+  const std::uint32_t number = offset - opcode::extension_base;
+  if (offset < opcode::extension_base || number > greatest) return {};
+  const auto num = static_cast<extension>(number);
+  return num == extension::length ? std::string_view() : extension_name(num);
 }
 
 std::string_view operator_name(alu_op op) {
@@ -129,7 +140,13 @@ class writer {
     if (name("ld", i.dst)) print("M[{}]", i.slot);
   }
   void operator()(const load_absolute& i) const {
-    if (name(load_name(i.size))) print("[{}]", i.offset);
+    if (!name(load_name(i.size))) return;
+    const std::string_view extension = extension_at(i.offset);
+    if (extension.empty()) {
+      print("[{}]", i.offset);
+    } else {
+      print("#{}", extension);
+    }
   }
   void operator()(const load_indirect& i) const {
     if (name(load_name(i.size))) print("[x + {}]", i.offset);

@@ -29,6 +29,11 @@ constexpr condition conditions[] = {
     {std::errc::operation_not_permitted, "used in the child of a fork: a loop stays with its process"},
     {std::errc::bad_message, "malformed message"},
     {std::errc::invalid_argument, "the zone of the address is another interface than the one given"},
+    {std::errc::invalid_argument,
+     "the address has a zone, which only link-local addresses and groups have; choose the interface otherwise "
+     "(multicast "
+     "interface, control message, device)"},
+    {std::errc::invalid_argument, "the conn is bound to one group and hears no other; listen at [::] to join several"},
 };
 
 class category final : public std::error_category {

@@ -91,7 +91,7 @@ void dial_race::start_next() noexcept {
 std::error_code dial_race::start(attempt& one) noexcept {
   auto fd = open_tcp_socket(only_v6_, options_);
   if (!fd) return fd.error();
-  if (const auto zone = check_zone(fd->get(), one.to.address.zone()); !zone) return zone.error();
+  if (const auto zone = check_zone(fd->get(), one.to.address); !zone) return zone.error();
   if (options_.local) {
     if (const auto bound = bind_socket(fd->get(), *options_.local); !bound) return bound.error();
   }

@@ -11,6 +11,7 @@
 #include "net/network_word.hpp"
 #include "net/packet_socket.hpp"
 #include "runtime/loop_core.hpp"
+#include "sys/arrivals.hpp"
 #include "sys/kernel_release.hpp"
 #include "sys/socket.hpp"
 #include "sys/socket_options.hpp"
@@ -92,6 +93,18 @@ result<endpoint> parse_end(const packet_network& net, std::string_view text) {
   return fail(bare.error());
 }
 
+/// Where to listen for what is sent to this address: a group is heard at the wildcard address of its family.
+ip_address listening_address(const packet_network& net, const packet_options& options, const ip_address& given) {
+  if (!given.is_multicast()) return given;
+  if (net.kind == packet_kind::udp) {
+    if (options.bind_to_group) return given;
+    return given.is_v4_mapped() ? ip_address::v4_mapped({}) : ip_address();
+  }
+  // The kernel binds a link-local group only with its interface.
+  const bool needs_zone = given.scope() <= multicast_scope::link_local && given.zone() == 0;
+  return needs_zone ? ip_address() : given;
+}
+
 template <class Attach>
 result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options,
                          std::optional<endpoint> peer, Attach&& attach) {
@@ -102,11 +115,14 @@ result<packet_conn> open(event_loop& loop, const packet_network& net, packet_opt
   if (!fd) return fail(fd.error());
   if (const auto error = apply(fd->get(), net, options)) return fail(error);
   if (const result<void> attached = attach(fd->get()); !attached) return fail(attached.error());
+  // What was dropped before the conn had its peer is none of its own.
+  const std::uint32_t drops = peer ? drop_count(fd->get()).value_or(0) : 0;
   return packet_conn(std::make_unique<detail::packet_socket>(
       loop.core(), std::move(*fd),
       detail::packet_socket_options{.connected = peer.has_value(),
                                     .payload_alone = peer && net.kind == packet_kind::udp && !options.receive_offload,
                                     .dual_stack = net.dual_stack,
+                                    .drops_seen = drops,
                                     .receive_class = class_for(options),
                                     .send = {.coalesce = options.coalesce_writes,
                                              .trains = options.send_offload,
@@ -124,13 +140,12 @@ result<packet_conn> listen_packet(event_loop& loop, std::string_view network_wor
   const auto local = parse_end(*net, address);
   if (!local) return fail(local.error());
   packet_options chosen = options;
-  endpoint where = *local;
-  if (where.address.is_multicast()) {
-    chosen.reuse_address = true;
-    // The kernel binds a link-local group only with its interface; without one, any address, as Go does.
-    if (where.address.scope() <= multicast_scope::link_local && where.address.zone() == 0) where.address = {};
-  }
-  return open(loop, *net, std::move(chosen), {}, [&](int fd) { return bind_socket(fd, where); });
+  if (local->address.is_multicast()) chosen.reuse_address = true;
+  return open(loop, *net, std::move(chosen), {}, [&](int fd) {
+    const endpoint where{listening_address(*net, options, local->address), local->port};
+    // Also where the zone is not bound to, it has to make sense.
+    return check_zone(fd, local->address).and_then([&] { return bind_socket(fd, where); });
+  });
 }
 
 result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, std::string_view address,
@@ -140,8 +155,11 @@ result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word,
   const auto peer = parse_end(*net, address);
   if (!peer) return fail(peer.error());
   return open(loop, *net, options, *peer, [&](int fd) {
-    const auto bound = options.local ? bind_socket(fd, *options.local) : result<void>();
-    return bound ? connect_socket(fd, *peer) : bound;
+    // Until it is connected the kernel delivers datagrams of every sender, and the conn shows all as its peer's.
+    return drop_arrivals(fd)
+        .and_then([&] { return options.local ? bind_socket(fd, *options.local) : result<void>(); })
+        .and_then([&] { return connect_socket(fd, *peer); })
+        .and_then([&] { return admit_arrivals(fd); });
   });
 }
 
@@ -200,6 +218,7 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
       loop.core(), file_descriptor(fd),
       detail::packet_socket_options{.connected = peer.has_value(),
                                     .dual_stack = net->dual_stack,
+                                    .adopted = true,
                                     .drops_seen = drops,
                                     .receive_class = class_for(chosen),
                                     .send = {.coalesce = options.coalesce_writes,

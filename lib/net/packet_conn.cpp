@@ -54,13 +54,34 @@ result<void> packet_conn::set_control_message(control_flags flags, bool on) {
   return inside_->set_control(flags, on);
 }
 
+result<control_flags> packet_conn::enabled_control() const {
+  if (const auto error = check_thread()) return fail(error);
+  return inside_->enabled_control();
+}
+
 // --- multicast ---
 
+namespace {
+
+// A socket that is bound to a group hears that group alone.
+result<void> check_can_hear(int fd, const ip_address& group) {
+  const auto here = local_endpoint(fd);
+  if (!here) return fail(here.error());
+  if (!here->address.is_multicast() || !group.is_multicast()) return {};
+  if (here->address.with_zone(0) == group.with_zone(0)) return {};
+  return fail(errc::bound_to_group);
+}
+
+}  // namespace
+
 result<void> packet_conn::join_group(const interface& on, const ip_address& group) {
-  return descriptor().and_then([&](int fd) { return uring6::join_group(fd, on.index, group); });
+  return descriptor().and_then([&](int fd) {
+    return check_can_hear(fd, group).and_then([&] { return uring6::join_group(fd, on.index, group); });
+  });
 }
 result<void> packet_conn::join_group(const ip_address& group) {
-  return descriptor().and_then([&](int fd) { return uring6::join_group(fd, 0, group); });
+  return descriptor().and_then(
+      [&](int fd) { return check_can_hear(fd, group).and_then([&] { return uring6::join_group(fd, 0, group); }); });
 }
 result<void> packet_conn::leave_group(const interface& on, const ip_address& group) {
   return descriptor().and_then([&](int fd) { return uring6::leave_group(fd, on.index, group); });
@@ -70,7 +91,10 @@ result<void> packet_conn::leave_group(const ip_address& group) {
 }
 result<void> packet_conn::join_source_specific_group(const interface& on, const ip_address& group,
                                                      const ip_address& source) {
-  return descriptor().and_then([&](int fd) { return uring6::join_source_specific_group(fd, on.index, group, source); });
+  return descriptor().and_then([&](int fd) {
+    return check_can_hear(fd, group).and_then(
+        [&] { return uring6::join_source_specific_group(fd, on.index, group, source); });
+  });
 }
 result<void> packet_conn::leave_source_specific_group(const interface& on, const ip_address& group,
                                                       const ip_address& source) {
@@ -97,23 +121,24 @@ result<std::optional<interface>> packet_conn::multicast_interface() const {
   return std::optional<interface>(std::move(*found));
 }
 result<void> packet_conn::set_multicast_interface(const interface& by) {
-  return descriptor().and_then([&](int fd) { return set_option(fd, option::multicast_interface, by.index); });
+  return descriptor().and_then(
+      [&](int fd) { return uring6::set_multicast_interface(fd, inside_->speaks(), by.index); });
 }
 result<void> packet_conn::clear_multicast_interface() {
-  return descriptor().and_then([](int fd) { return set_option(fd, option::multicast_interface, 0); });
+  return descriptor().and_then([&](int fd) { return uring6::set_multicast_interface(fd, inside_->speaks(), 0); });
 }
 
 result<int> packet_conn::multicast_hop_limit() const {
   return descriptor().and_then([](int fd) { return get_option(fd, option::multicast_hop_limit); });
 }
 result<void> packet_conn::set_multicast_hop_limit(int hops) {
-  return descriptor().and_then([=](int fd) { return set_option(fd, option::multicast_hop_limit, hops); });
+  return descriptor().and_then([&](int fd) { return uring6::set_multicast_hop_limit(fd, inside_->speaks(), hops); });
 }
 result<bool> packet_conn::multicast_loopback() const {
   return as_bool(descriptor().and_then([](int fd) { return get_option(fd, option::multicast_loopback); }));
 }
 result<void> packet_conn::set_multicast_loopback(bool on) {
-  return descriptor().and_then([=](int fd) { return set_option(fd, option::multicast_loopback, on); });
+  return descriptor().and_then([&](int fd) { return uring6::set_multicast_loopback(fd, inside_->speaks(), on); });
 }
 
 // --- what is sent ---
@@ -122,19 +147,19 @@ result<int> packet_conn::traffic_class() const {
   return descriptor().and_then([](int fd) { return get_option(fd, option::traffic_class); });
 }
 result<void> packet_conn::set_traffic_class(int traffic_class) {
-  return descriptor().and_then([=](int fd) { return set_option(fd, option::traffic_class, traffic_class); });
+  return descriptor().and_then([&](int fd) { return uring6::set_traffic_class(fd, inside_->speaks(), traffic_class); });
 }
 result<int> packet_conn::hop_limit() const {
   return descriptor().and_then([](int fd) { return get_option(fd, option::hop_limit); });
 }
 result<void> packet_conn::set_hop_limit(int hops) {
-  return descriptor().and_then([=](int fd) { return set_option(fd, option::hop_limit, hops); });
+  return descriptor().and_then([&](int fd) { return uring6::set_hop_limit(fd, inside_->speaks(), hops); });
 }
 result<bool> packet_conn::dont_fragment() const {
   return as_bool(descriptor().and_then([](int fd) { return get_option(fd, option::dont_fragment); }));
 }
 result<void> packet_conn::set_dont_fragment(bool on) {
-  return descriptor().and_then([=](int fd) { return set_option(fd, option::dont_fragment, on); });
+  return descriptor().and_then([&](int fd) { return uring6::set_dont_fragment(fd, inside_->speaks(), on); });
 }
 
 result<std::uint32_t> packet_conn::path_mtu() const {

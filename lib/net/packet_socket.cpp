@@ -25,7 +25,11 @@ packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd
                 "the receiver's hot members begin behind half a cache line of cold ones");
 #pragma GCC diagnostic pop
   receiver_.source().use(options.receive_class);
-  tell_receiver();
+  if (options.adopted) {
+    enabled_ = asked_for_already();
+    leave_errors_to_reader();
+  }
+  use_enabled_control();
   loop_->add(*this);
 }
 
@@ -78,38 +82,47 @@ std::uint64_t packet_socket::drops() noexcept {
 }
 
 // The kernel's name of the peer is the one that it gives with each datagram.
-void packet_socket::tell_receiver() noexcept {
+void packet_socket::use_enabled_control() noexcept {
+  sender_.tell_of_path_mtu(has_any(enabled_, control_flags::path_mtu) ? &receiver_ : nullptr);
   if (!payload_alone_) return;
-  const bool asked = has_any(enabled_, ~control_flags::source);
+  // Also the source has to be the kernel's once it is asked for: the user may have connected the descriptor elsewhere.
+  const bool asked = enabled_ != control_flags::none;
   const auto from = peer_endpoint(fd());
   receiver_.source().expect_only(from && !asked ? std::optional(*from) : std::nullopt);
 }
 
 result<void> packet_socket::set_control(control_flags flags, bool on) noexcept {
+  if (has_any(flags, ~all_control_flags)) return fail(std::errc::invalid_argument);
   auto done = ask_for(flags, on);
-  tell_receiver();
+  use_enabled_control();
   return done;
 }
 
+namespace {
+
+struct control_row {
+  control_flags asks;
+  option v6;
+  std::optional<option> v4;
+};
+
+// Destination and interface come in one message: it is on as long as either is wanted. The kernel delivers
+// IPV6_PKTINFO for IPv4 peers, too, so there is no IPv4 row for it.
+constexpr control_row control_rows[] = {
+    {control_flags::traffic_class, option::receive_traffic_class, option::receive_v4_traffic_class},
+    {control_flags::hop_limit, option::receive_hop_limit, option::receive_v4_hop_limit},
+    {control_flags::destination | control_flags::interface, option::receive_packet_info, {}},
+    {control_flags::timestamp, option::receive_timestamp, {}},
+    {control_flags::path_mtu, option::receive_path_mtu, {}},
+};
+
+}  // namespace
+
 result<void> packet_socket::ask_for(control_flags flags, bool on) noexcept {
-  struct row {
-    control_flags asks;
-    option v6;
-    std::optional<option> v4;
-  };
-  // Destination and interface come in one message: it is on as long as either is wanted. The kernel delivers
-  // IPV6_PKTINFO for IPv4 peers, too, so there is no IPv4 row for it.
-  static constexpr row rows[] = {
-      {control_flags::traffic_class, option::receive_traffic_class, option::receive_v4_traffic_class},
-      {control_flags::hop_limit, option::receive_hop_limit, option::receive_v4_hop_limit},
-      {control_flags::destination | control_flags::interface, option::receive_packet_info, {}},
-      {control_flags::timestamp, option::receive_timestamp, {}},
-      {control_flags::path_mtu, option::receive_path_mtu, {}},
-  };
   const control_flags wanted = on ? enabled_ | flags : enabled_ & ~flags;
-  for (const row& each : rows) {
+  for (const control_row& each : control_rows) {
+    if (!has_any(flags, each.asks)) continue;
     const bool want = has_any(wanted, each.asks);
-    if (want == has_any(enabled_, each.asks)) continue;
     if (auto done = set_option(fd(), each.v6, want); !done) return done;
     if (dual_stack_ && each.v4) {
       if (auto done = set_option(fd(), *each.v4, want); !done) return done;
@@ -118,13 +131,30 @@ result<void> packet_socket::ask_for(control_flags flags, bool on) noexcept {
     enabled_ = (enabled_ & ~each.asks) | (wanted & each.asks);
   }
   enabled_ = wanted;
-  sender_.tell_of_path_mtu(has_any(enabled_, control_flags::path_mtu) ? &receiver_ : nullptr);
   return {};
 }
 
+control_flags packet_socket::asked_for_already() const noexcept {
+  control_flags found = control_flags::none;
+  for (const control_row& each : control_rows) {
+    const bool v4 = dual_stack_ && each.v4 && get_option(fd(), *each.v4).value_or(0) != 0;
+    if (v4 || get_option(fd(), each.v6).value_or(0) != 0) found |= each.asks;
+  }
+  return found;
+}
+
 result<void> packet_socket::set_error_reports(bool on) noexcept {
-  const auto set = set_option(fd(), option::receive_errors, on);
-  return set && dual_stack_ ? set_option(fd(), option::receive_v4_errors, on) : set;
+  auto set = set_option(fd(), option::receive_errors, on);
+  if (set && dual_stack_) set = set_option(fd(), option::receive_v4_errors, on);
+  leave_errors_to_reader();
+  return set;
+}
+
+// The error of a connected socket is its peer's, so the write that meets it may end with it.
+void packet_socket::leave_errors_to_reader() noexcept {
+  const auto is_on = [this](option which) { return get_option(fd(), which).value_or(0) != 0; };
+  const bool reports = is_on(option::receive_errors) || (dual_stack_ && is_on(option::receive_v4_errors));
+  sender_.leave_errors_to(reports && !connected_ ? &receiver_ : nullptr);
 }
 
 void packet_socket::set_read_deadline(std::optional<clock::time_point> when) {

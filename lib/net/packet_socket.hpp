@@ -8,6 +8,7 @@
 #include "net/deadline.hpp"
 #include "net/receiver.hpp"
 #include "net/sender.hpp"
+#include "sys/dual_options.hpp"
 #include "sys/file_descriptor.hpp"
 #include "uring/cache.hpp"
 #include "uring6/released_packet.hpp"
@@ -19,6 +20,7 @@ struct packet_socket_options {
   bool payload_alone = false;  // connected, and no trains: unless control messages are wanted, its payloads are all
                                // that there is to know
   bool dual_stack = false;
+  bool adopted = false;          // another program has opened it and may have asked for control messages
   std::uint32_t drops_seen = 0;  // the kernel's count of drops that are not the conn's
   buffer_class receive_class = buffer_class::large;
   sender::options send;
@@ -32,6 +34,8 @@ class alignas(cache_line) packet_socket final : public resident {
   int fd() const noexcept { return fd_.get(); }
   bool closed() const noexcept { return fd_.get() < 0; }
   bool connected() const noexcept { return connected_; }
+  /// Which families its options are to act for.
+  families speaks() const noexcept { return dual_stack_ ? families::both : families::v6; }
   /// Of a connected one, as it was given.
   const endpoint& peer() const noexcept { return sender_.peer(); }
   loop_core& loop() noexcept { return *loop_; }
@@ -67,11 +71,12 @@ class alignas(cache_line) packet_socket final : public resident {
   /// As close, of a socket that was never read from: the descriptor is the caller's again.
   void give_up_descriptor() noexcept;
 
-  /// How many datagrams the kernel has thrown away here: a system call, unless closed.
+  /// How many datagrams the kernel has thrown away here since this object was made: a system call, unless closed.
   std::uint64_t drops() noexcept;
 
   /// Asks the kernel for these control messages, of IPv6 and, on a dual-stack socket, of IPv4 peers.
   result<void> set_control(control_flags flags, bool on) noexcept;
+  control_flags enabled_control() const noexcept { return enabled_; }
 
   /// Asks it to keep reports of errors, of both families on a dual-stack socket.
   result<void> set_error_reports(bool on) noexcept;
@@ -79,7 +84,9 @@ class alignas(cache_line) packet_socket final : public resident {
  private:
   void loop_ends() noexcept override { close(); }
   result<void> ask_for(control_flags flags, bool on) noexcept;
-  void tell_receiver() noexcept;
+  control_flags asked_for_already() const noexcept;
+  void use_enabled_control() noexcept;
+  void leave_errors_to_reader() noexcept;
   void end_operations() noexcept;
   void read_deadline_passed() noexcept {
     receiver_.admit(false);

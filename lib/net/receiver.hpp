@@ -99,6 +99,9 @@ class receiver final : train_owner {
     return pending_error_;
   }
 
+  /// An error of the socket ends one read: the first that waits, or else the next.
+  void failed(std::error_code error) noexcept;
+
   /// Ends the read, waits for the kernel's last word, fails every reader with `error`, and discards the backlog,
   /// counted.
   void close(std::error_code error) noexcept;
@@ -121,7 +124,6 @@ class receiver final : train_owner {
 
   // Called by the source.
   void tell_readers() noexcept;
-  void failed(std::error_code error) noexcept;
   void call_back_if_reader_is_away() noexcept;
 
   // Called by the backlog.

@@ -1,8 +1,11 @@
-// Destinations that take no trains, or none of long datagrams: what a sender has learnt of them.
+// Destinations that take no trains, or none of long datagrams: what a sender has learnt of them, and for how long it
+// believes it.
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
+#include <new>
 #include <vector>
 
 #include "uring6/address.hpp"
@@ -11,21 +14,51 @@ namespace uring6::detail {
 
 class refusing_routes {
  public:
-  /// How many datagrams of this length may be one train there; `otherwise` where nothing is known.
+  using clock = std::chrono::steady_clock;
+
+  /// How long a refusal is believed. Then the next train of such datagrams is tried: if the path has recovered, trains
+  /// are back; if not, that one train is refused, and its datagrams go singly, as all others in the meantime. So a path
+  /// that stays bad costs one refused train a second.
+  static constexpr std::chrono::seconds believed_for{1};
+
+  /// How many datagrams of this length may be one train there; `otherwise` where nothing is known, or no longer
+  /// believed.
   std::size_t limit_towards(const ip_address& to, std::size_t length, std::size_t otherwise) const noexcept {
     const auto refuses = [&](const refusal& each) { return each.route == to && length >= each.from; };
-    return std::ranges::any_of(known_, refuses) ? 1 : otherwise;
+    const auto known = std::ranges::find_if(known_, refuses);
+    return known == known_.end() || clock::now() >= known->until ? otherwise : 1;
   }
 
-  /// A train of datagrams of this length was refused. The oldest is forgotten for it where there are too many.
+  /// A train of datagrams of this length departs: until it is known what becomes of it, or `believed_for` has passed,
+  /// no other one is tried.
+  void train_departs(const ip_address& route, std::size_t length) noexcept {
+    if (known_.empty()) return;
+    const auto known = std::ranges::find(known_, route, &refusal::route);
+    if (known != known_.end() && length >= known->from) known->until = clock::now() + believed_for;
+  }
+
+  /// A train of datagrams of this length was refused. The oldest is forgotten for it where there are too many. Nothing
+  /// is remembered where there is no memory for it.
   void remember(const ip_address& route, std::size_t from) noexcept {
     const auto known = std::ranges::find(known_, route, &refusal::route);
+    const auto until = clock::now() + believed_for;
     if (known != known_.end()) {
       known->from = std::min(known->from, from);
+      known->until = until;
       return;
     }
     if (known_.size() == most) known_.erase(known_.begin());
-    known_.push_back({route, from});
+    try {
+      known_.push_back({route, from, until});
+    } catch (const std::bad_alloc&) {  // then it is refused once more
+    }
+  }
+
+  /// A train of datagrams of this length was taken: it is no refusing route for them.
+  void train_went(const ip_address& route, std::size_t length) noexcept {
+    if (known_.empty()) return;
+    const auto known = std::ranges::find(known_, route, &refusal::route);
+    if (known != known_.end() && length >= known->from) known_.erase(known);
   }
 
  private:
@@ -34,6 +67,7 @@ class refusing_routes {
   struct refusal {
     ip_address route;
     std::size_t from;  // the length of the datagrams that was refused; shorter ones may pass
+    clock::time_point until;
   };
 
   std::vector<refusal> known_;

@@ -1,5 +1,6 @@
 #include "uring6/resolve.hpp"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -93,10 +94,27 @@ const std::error_category& resolve_category() noexcept {
   return instance;
 }
 
+namespace {
+
+// Numbers that the C library takes for an address and `ip_address::parse` does not: "127.1", "0x7f000001",
+// "017700000001". To other programs they are other addresses, or names.
+bool is_loose_number(const std::string& name) noexcept {
+  in_addr ignored{};
+  return ::inet_aton(name.c_str(), &ignored) != 0 && !ip_address::parse(name);
+}
+
+}  // namespace
+
 result<std::vector<endpoint>> detail::resolve_call::operator()() const {
   // The C interface would cut at the first zero, and look another name up.
   if (name.find('\0') != name.npos) return fail(resolve_errc::not_found);
   if (service.find('\0') != service.npos) return fail(resolve_errc::unknown_service);
+  if (is_loose_number(name)) return fail(resolve_errc::not_found);
+  if (options.numeric_only && !name.empty()) {
+    const auto address = ip_address::parse(name);
+    if (!address)
+      return fail(address.error() == errc::bad_address ? make_error_code(resolve_errc::not_found) : address.error());
+  }
   std::string host = name;
   // The C library says only "no such name" to a zone that does not exist, and to one by a long alternative name.
   if (const auto percent = name.find('%'); percent != name.npos) {

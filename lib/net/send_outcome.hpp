@@ -45,4 +45,9 @@ inline bool is_answer(int result) noexcept {
   }
 }
 
+// Of these a send is never the cause: the network's answer to an earlier datagram pends in the socket.
+inline bool is_always_an_answer(int result) noexcept {
+  return result == -ECONNREFUSED || result == -EPROTO || result == -ENOPROTOOPT;
+}
+
 }  // namespace uring6::detail

@@ -26,6 +26,8 @@ std::error_code send_train::begin(const endpoint& destination, const control_mes
   limit_ = limit;
   room_ = longest_payload(destination.address);
   segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = refused = 0;
+  met = 0;
+  tries = 0;
   complete_ = may_park = zero_copy = answered_ = copied_ = false;
   block = nullptr;
   return {};

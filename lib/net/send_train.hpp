@@ -127,6 +127,8 @@ class send_train final : public operation, public train_hook {
   bool may_park = false;        // it was refused once because the socket's buffer is full: now it waits for room
   bool zero_copy = false;       // the kernel is asked to send the payload from where it lies
   std::size_t refused = 0;      // the length of the datagrams, if a route refused the train: then they go one by one
+  int met = 0;                  // an error by which the socket refused this send, which was made again; negative errno
+  unsigned tries = 0;           // times that it was made again for such an error
 
  private:
   // The datagrams of many destinations are trains of one each, all at once: these are to fit the cache, so what only a

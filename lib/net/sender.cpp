@@ -13,12 +13,6 @@ namespace {
 constexpr std::size_t most_held = send_convoy::most;  // trains of one conn, of the pool's 512
 constexpr std::size_t most_blocks = 8;                // of the slab's 64
 
-// Addresses that stand for another host in each zone. Of others the kernel does not look at the zone.
-bool has_zones(const ip_address& address) noexcept {
-  const auto scope = address.scope();
-  return scope ? *scope <= multicast_scope::link_local : address.is_link_local() && !address.is_v4_mapped();
-}
-
 // The next one goes elsewhere, so it would be a train by itself; and it is plain: nothing about it is to be told to the
 // kernel, or to be refused.
 bool goes_alone(const outgoing& message, const outgoing& next) noexcept {
@@ -177,9 +171,8 @@ std::error_code sender::refusal_of(const outgoing& message, const endpoint& to) 
   // The kernel would look for a route to ::ffff:0:0/96.
   if (!options_.udp && to.address.is_v4_mapped()) return make_error_code(std::errc::invalid_argument);
   // The kernel would send it without a look at the zone.
-  if (to.address.zone() != 0 && !has_zones(to.address)) [[unlikely]] {
-    if (const auto known = check_zone(fd_, to.address.zone()); !known) return known.error();
-  }
+  if (to.address.zone() != 0 && !has_zones(to.address)) [[unlikely]]
+    return check_zone(fd_, to.address).error();
   return {};
 }
 
@@ -194,6 +187,7 @@ void sender::hurry() noexcept {
 }
 
 void sender::depart(send_train& train) noexcept {
+  if (train.datagrams() > 1) refusing_.train_departs(train.destination().address, train.segment());
   if (zero_copy_ && zero_copy_->takes(train)) [[unlikely]] {
     train.zero_copy = true;
     ++parked_;
@@ -282,7 +276,8 @@ void sender::go_on() noexcept {
 
 void sender::flush() noexcept {
   // What is on its way by the ring is not overtaken, and the child of a fork sends nothing.
-  gathers_ = flying_.empty() && !loop_.check_thread();
+  // sendmmsg would keep an error of the socket to itself that it met behind datagrams that went.
+  gathers_ = flying_.empty() && !loop_.check_thread() && !error_reader_;
   flushing_ = true;
   while (!unsent_.empty()) {
     send_train& train = unsent_.pop_front();

@@ -69,6 +69,10 @@ class sender final : outbound {
   /// Who looks for the news of the path MTU that the kernel keeps when a datagram was too long; nullptr: nobody.
   void tell_of_path_mtu(receiver* reader) noexcept { path_mtu_reader_ = reader; }
 
+  /// Which reader gets the errors of the socket that a write meets, which may be another destination's; nullptr: the
+  /// writer that meets them. Of an unconnected conn that keeps reports of errors.
+  void leave_errors_to(receiver* reader) noexcept { error_reader_ = reader; }
+
   /// Of a connected one, as it was given.
   const endpoint& peer() const noexcept { return options_.peer; }
 
@@ -96,6 +100,7 @@ class sender final : outbound {
   void arrive(const send_convoy::member& from, int outcome) noexcept;
   static bool gave_up(const send_train::part& part) noexcept;
   bool copy_instead(send_train& train, int& outcome) noexcept;
+  bool send_again(send_train& train, int outcome) noexcept;
   void retire(send_train& train) noexcept;
   void go_on() noexcept;
   void account(const send_train::part& part, std::error_code error) noexcept;
@@ -123,6 +128,7 @@ class sender final : outbound {
   refusing_routes refusing_;
   std::unique_ptr<zero_copy_choice> zero_copy_;  // nullptr: everything is copied
   receiver* path_mtu_reader_ = nullptr;
+  receiver* error_reader_ = nullptr;
   bool flushing_ = false;       // what departs now is launched at once
   bool gathers_ = false;        // what is launched now may leave together, without the ring
   std::error_code late_error_;  // the first of a write ahead since it was last asked for

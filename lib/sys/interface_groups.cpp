@@ -120,14 +120,16 @@ result<void> add_sources(std::vector<group_membership>& memberships, std::string
   return {};
 }
 
+result<std::vector<group_membership>> read_igmp6() {
+  return read_table("/proc/thread-self/net/igmp6").and_then(parse_igmp6);
+}
+
 result<std::vector<group_membership>> interface::all_groups() {
-  const result<std::string> groups = read_table("/proc/thread-self/net/igmp6");
-  if (!groups) return fail(groups.error());
+  result<std::vector<group_membership>> memberships = read_igmp6();
+  if (!memberships) return memberships;
   const file_descriptor mark = mark_first_device();
   const result<std::string> sources = read_table("/proc/thread-self/net/mcfilter6");
   if (!sources) return fail(sources.error());
-  result<std::vector<group_membership>> memberships = parse_igmp6(*groups);
-  if (!memberships) return memberships;
   // Another thread's.
   std::erase_if(*memberships, [](const group_membership& m) { return m.group.with_zone(0) == marker; });
   if (const result<void> added = add_sources(*memberships, *sources); !added) return fail(added.error());

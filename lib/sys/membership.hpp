@@ -4,8 +4,8 @@
 // With no zone either, a join lets the routing table choose and a leave takes the first membership of that
 // group. A zone that disagrees with the interface is `errc::zone_mismatch`.
 //
-// What the kernel refuses in every call: an interface that does not exist or has no IPv6 is
-// `errc::unknown_zone`, ENOMEM is net.core.optmem_max (a join takes some 60 bytes of it).
+// What the kernel refuses in every call: an interface that does not exist is `errc::unknown_zone`, one that has no IPv6
+// (an MTU below 1280) is EINVAL to a join, ENOMEM is net.core.optmem_max (a join takes some 60 bytes of it).
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,13 @@ namespace uring6 {
 
 /// Joins `group`, hearing every source. MCAST_JOIN_GROUP
 ///
-/// Errors: `errc::not_multicast`; `errc::already_joined`; EAFNOSUPPORT for an IPv4 group (v4-mapped).
+/// Errors: `errc::not_multicast`; `errc::already_joined`; EAFNOSUPPORT for an IPv4 group (v4-mapped) on a socket that
+/// does not speak IPv4.
 ///
-/// A membership outlives its interface: after an interface of the same index has been created anew, the join
-/// is `errc::already_joined` although nothing arrives. Leave, and join again.
-result<void> join_group(int fd, std::uint32_t interface_index, const ip_address& group) noexcept;
+/// The kernel says that an IPv6 group is joined already also after its interface has forgotten it
+/// (stale_membership.hpp). Then the group is left and joined again, with the sources that were joined or excluded, and
+/// the call succeeds.
+result<void> join_group(int fd, std::uint32_t interface_index, const ip_address& group);
 
 /// Leaves `group` and forgets its sources. MCAST_LEAVE_GROUP
 ///
@@ -32,9 +34,9 @@ result<void> leave_group(int fd, std::uint32_t interface_index, const ip_address
 ///
 /// Errors: as `join_group`; EADDRNOTAVAIL when that source is joined already; EINVAL for a source that is no
 /// unicast address, and when the group is joined with excluded sources; ENOBUFS above net.ipv6.mld_max_msf
-/// sources (64).
+/// sources (64). A group that its interface has forgotten is joined again, as by `join_group`.
 result<void> join_source_specific_group(int fd, std::uint32_t interface_index, const ip_address& group,
-                                        const ip_address& source) noexcept;
+                                        const ip_address& source);
 
 /// Takes `source` away again; with the last source the group is left. MCAST_LEAVE_SOURCE_GROUP
 ///

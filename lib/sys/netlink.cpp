@@ -1,5 +1,9 @@
 #include "sys/netlink.hpp"
 
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
 #include <cerrno>
 #include <memory>
 
@@ -16,13 +20,45 @@ constexpr std::size_t buffer_size = 32 * 1024;
 
 enum class progress { more, done };
 
+// Tells the kernel to accept messages for this socket from the kernel alone: a send by another process then fails with
+// ECONNREFUSED. What reached the socket between its bind and this call is still in its queue.
+result<void> connect_to_kernel(int fd) noexcept {
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;  // nl_pid 0 is the kernel's.
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel) != 0) return fail_errno(errno);
+  return {};
+}
+
+// Reads the next message of the kernel. A message of another process, which the kernel delivers for a sender with
+// CAP_NET_ADMIN, is dropped: its nl_pid is that process's port, and only the kernel has port 0.
+result<std::span<const std::byte>> receive_from_kernel(int fd, std::span<std::byte> buffer) noexcept {
+  for (;;) {
+    sockaddr_nl sender{};
+    iovec place{buffer.data(), buffer.size()};
+    msghdr message{};
+    message.msg_name = &sender;
+    message.msg_namelen = sizeof sender;
+    message.msg_iov = &place;
+    message.msg_iovlen = 1;
+    const ssize_t size = ::recvmsg(fd, &message, 0);
+    if (size < 0) {
+      if (errno == EINTR) continue;
+      return fail_errno(errno);
+    }
+    if (message.msg_namelen != sizeof sender || sender.nl_family != AF_NETLINK || sender.nl_pid != 0) continue;
+    if ((message.msg_flags & MSG_TRUNC) != 0) return fail_errno(ENOSPC);
+    return std::span<const std::byte>(buffer.first(static_cast<std::size_t>(size)));
+  }
+}
+
 // The answers are walked here, not by mnl_cb_run: `each` may throw, which C code between would not survive.
 result<progress> take(std::span<const std::byte> received, const nlmsghdr& request, std::uint32_t port,
                       const std::function<void(const nlmsghdr&)>& each) {
   const auto* answer = reinterpret_cast<const nlmsghdr*>(received.data());
   for (auto left = static_cast<int>(received.size()); mnl_nlmsg_ok(answer, left);
        answer = mnl_nlmsg_next(answer, &left)) {
-    if (!mnl_nlmsg_seq_ok(answer, request.nlmsg_seq) || !mnl_nlmsg_portid_ok(answer, port)) continue;
+    // Not mnl_nlmsg_seq_ok and mnl_nlmsg_portid_ok, which also accept 0: the kernel's answers carry both numbers.
+    if (answer->nlmsg_seq != request.nlmsg_seq || answer->nlmsg_pid != port) continue;
     if ((answer->nlmsg_flags & NLM_F_DUMP_INTR) != 0) return fail_errno(EINTR);
     switch (answer->nlmsg_type) {
       case NLMSG_ERROR: {
@@ -49,18 +85,16 @@ result<void> netlink_ask(nlmsghdr* request, const std::function<void(const nlmsg
   const netlink_socket socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
   if (!socket) return fail_errno(errno);
   if (mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) != 0) return fail_errno(errno);
+  const int fd = mnl_socket_get_fd(socket.get());
+  if (const result<void> connected = connect_to_kernel(fd); !connected) return connected;
   request->nlmsg_seq = 1;
   if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0) return fail_errno(errno);
 
   std::vector<std::byte> buffer(buffer_size);
   for (;;) {
-    const ssize_t size = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
-    if (size < 0) {
-      if (errno == EINTR) continue;
-      return fail_errno(errno);
-    }
-    const result<progress> now =
-        take({buffer.data(), static_cast<std::size_t>(size)}, *request, mnl_socket_get_portid(socket.get()), each);
+    const auto received = receive_from_kernel(fd, buffer);
+    if (!received) return fail(received.error());
+    const result<progress> now = take(*received, *request, mnl_socket_get_portid(socket.get()), each);
     if (!now) return fail(now.error());
     if (*now == progress::done) return {};
   }

@@ -44,6 +44,9 @@ class netlink_request {
 /// Sends `request` on a socket of its own and hands every answer to `each`, up to the end of a dump or the
 /// acknowledgement (so a request that is not a dump needs NLM_F_ACK). The error is the kernel's; EINTR means
 /// that the table changed during a dump, and what `each` has seen may be incomplete.
+///
+/// Only the kernel is believed: an answer must come from its port (nl_pid 0), bear the number of the request and the
+/// port of this socket. ENOBUFS when the socket's buffer overflowed, so that an answer may be missing.
 result<void> netlink_ask(nlmsghdr* request, const std::function<void(const nlmsghdr&)>& each);
 
 /// A dump as a list of what `parse` (const nlmsghdr& -> std::optional<Item>) finds in each answer. One that

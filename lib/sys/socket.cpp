@@ -39,7 +39,7 @@ result<endpoint> endpoint_of(int fd, name_function name) noexcept {
 using address_function = int (*)(int, const sockaddr*, socklen_t);
 
 result<void> give_address(int fd, const endpoint& given, address_function give) noexcept {
-  const result<void> zone = check_zone(fd, given.address.zone());
+  const result<void> zone = check_zone(fd, given.address);
   if (!zone) return zone;
   const sockaddr_in6 name = given.to_sockaddr();
   if (give(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) return fail_errno(errno);
@@ -48,14 +48,20 @@ result<void> give_address(int fd, const endpoint& given, address_function give) 
 
 }  // namespace
 
+bool has_zones(const ip_address& address) noexcept {
+  const auto scope = address.scope();
+  return scope ? *scope <= multicast_scope::link_local : address.is_link_local() && !address.is_v4_mapped();
+}
+
 // Asked before the kernel is told: a bind or connect that fails leaves the socket tied to the zone it was
 // given, also to one that does not exist, and an unprivileged caller cannot untie it.
-result<void> check_zone(int fd, std::uint32_t zone) noexcept {
-  if (zone == 0) return {};
+result<void> check_zone(int fd, const ip_address& address) noexcept {
+  if (address.zone() == 0) return {};
   ifreq wanted{};
-  wanted.ifr_ifindex = static_cast<int>(zone);
-  if (::ioctl(fd, SIOCGIFNAME, &wanted) == 0) return {};
-  return errno == ENODEV ? fail(errc::unknown_zone) : fail_errno(errno);
+  wanted.ifr_ifindex = static_cast<int>(address.zone());
+  if (::ioctl(fd, SIOCGIFNAME, &wanted) != 0) return errno == ENODEV ? fail(errc::unknown_zone) : fail_errno(errno);
+  if (!has_zones(address)) return fail(errc::needless_zone);
+  return {};
 }
 
 result<void> listen_socket(int fd, int backlog) noexcept {

@@ -17,22 +17,26 @@ result<file_descriptor> open_socket(int family, int type, int protocol = 0) noex
 /// Makes a socket block that somebody else has opened. All its descriptors share that.
 result<void> make_blocking(int fd) noexcept;
 
-/// Binds an AF_INET6 socket. A zone that does not exist is `errc::unknown_zone`; EADDRINUSE, EADDRNOTAVAIL,
-/// EACCES and EINVAL (a link-local address without zone, bound already) as the kernel says them.
+/// Binds an AF_INET6 socket. A zone that does not exist, or not for such an address, is as of `check_zone`; EADDRINUSE,
+/// EADDRNOTAVAIL, EACCES and EINVAL (a link-local address without zone, bound already) as the kernel says them.
 result<void> bind_socket(int fd, const endpoint& local) noexcept;
 
 /// Connects an AF_INET6 datagram or raw socket, which does not block; a stream socket waits here for its
-/// peer. A zone that does not exist is `errc::unknown_zone`.
+/// peer. A zone that does not exist, or not for such an address, is as of `check_zone`.
 result<void> connect_socket(int fd, const endpoint& peer) noexcept;
 
 /// Lets connections in: at most `backlog` wait to be accepted, and no more than net.core.somaxconn. EINVAL of a
 /// socket that is no stream, EADDRINUSE. listen
 result<void> listen_socket(int fd, int backlog) noexcept;
 
-/// Whether there is an interface of that index, in the namespace of the socket; 0 is none, and no error.
-/// Otherwise `errc::unknown_zone`. Asked before a bind or connect, because one that fails leaves the socket tied to
-/// the zone that it was given.
-result<void> check_zone(int fd, std::uint32_t zone) noexcept;
+/// Whether an address stands for another host in each zone: link-local unicast, and groups of link-local or
+/// interface-local scope. Of other addresses the kernel ignores the zone. RFC 4007
+bool has_zones(const ip_address& address) noexcept;
+
+/// Whether the zone of the address makes sense: there is an interface of that index in the namespace of the socket,
+/// else `errc::unknown_zone`; and the address is of a kind that has zones, else `errc::needless_zone`. No zone is no
+/// error. Asked before a bind or connect, because one that fails leaves the socket tied to the zone that it was given.
+result<void> check_zone(int fd, const ip_address& address) noexcept;
 
 /// The address and port that the socket is bound to; of an AF_INET socket v4-mapped. getsockname
 result<endpoint> local_endpoint(int fd) noexcept;

@@ -19,17 +19,21 @@ namespace uring6 {
 /// Every socket option that uring6 uses. The comment names the kernel's option.
 enum class option : std::uint8_t {
   // What is sent.
-  traffic_class,        // IPV6_TCLASS
-  hop_limit,            // IPV6_UNICAST_HOPS
-  multicast_hop_limit,  // IPV6_MULTICAST_HOPS
-  multicast_interface,  // IPV6_MULTICAST_IF
-  multicast_loopback,   // IPV6_MULTICAST_LOOP
-  unicast_interface,    // IPV6_UNICAST_IF
-  dont_fragment,        // IPV6_DONTFRAG
-  mtu_discovery,        // IPV6_MTU_DISCOVER
-  checksum,             // IPV6_CHECKSUM
-  v4_traffic_class,     // IP_TOS
-  v4_hop_limit,         // IP_TTL
+  traffic_class,           // IPV6_TCLASS
+  hop_limit,               // IPV6_UNICAST_HOPS
+  multicast_hop_limit,     // IPV6_MULTICAST_HOPS
+  multicast_interface,     // IPV6_MULTICAST_IF
+  multicast_loopback,      // IPV6_MULTICAST_LOOP
+  unicast_interface,       // IPV6_UNICAST_IF
+  dont_fragment,           // IPV6_DONTFRAG
+  mtu_discovery,           // IPV6_MTU_DISCOVER
+  checksum,                // IPV6_CHECKSUM
+  v4_traffic_class,        // IP_TOS
+  v4_hop_limit,            // IP_TTL
+  v4_multicast_hop_limit,  // IP_MULTICAST_TTL
+  v4_multicast_interface,  // IP_MULTICAST_IF
+  v4_multicast_loopback,   // IP_MULTICAST_LOOP
+  v4_mtu_discovery,        // IP_MTU_DISCOVER
   // What is received.
   multicast_all,             // IPV6_MULTICAST_ALL
   v4_multicast_all,          // IP_MULTICAST_ALL

@@ -189,7 +189,7 @@ TEST_CASE("a group joined for one source is not heard from another") {
   });
 }
 
-TEST_CASE("a multicast address can be bound by several, and each member gets its copy") {
+TEST_CASE("several listen at one multicast address, and each member gets its copy") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const interface& link = hosts.cable.far.link;
@@ -201,57 +201,6 @@ TEST_CASE("a multicast address can be bound by several, and each member gets its
     co_await hosts.expect(first, "both");
     co_await hosts.expect(second, "both");
   });
-}
-
-TEST_CASE("a conn bound to a group hears that group only, though it is a member of others") {
-  two_hosts hosts;
-  run(hosts.loop, [&]() -> task<> {
-    const interface& link = hosts.cable.far.link;
-    const ip_address near_all = group("ff02::114");
-    const ip_address site = group("ff05::1");
-    const ip_address other = group("ff02::115");
-    auto at_link = hosts.listener("[ff02::114%far0]:7777", {});
-    auto at_site = hosts.listener("[ff05::1]:7777", {});
-    auto anywhere = hosts.listener();
-    CHECK(name_of(at_link) == endpoint{near_all.with_zone(link.index), 7777});
-    CHECK(name_of(at_site) == endpoint{site, 7777});
-    CHECK(name_of(anywhere) == endpoint{{}, 7777});
-
-    // The address alone makes nobody a member.
-    co_await hosts.send(near_all, "too early");
-    co_await hosts.send(site, "too early");
-    for (packet_conn* each : {&at_link, &at_site, &anywhere}) {
-      for (const ip_address& one : {near_all, site, other}) REQUIRE(each->join_group(link, one));
-    }
-    const auto send_all = [&]() -> task<> {
-      co_await hosts.send(other, "other group");
-      co_await hosts.send(site, "site");
-      co_await hosts.send(near_all, "link");
-      co_await hosts.send(hosts.cable.far.address, "unicast");
-    };
-    co_await send_all();
-    co_await send_all();
-    for (int i = 0; i < 2; ++i) {
-      co_await hosts.expect(at_link, "link");
-      co_await hosts.expect(at_site, "site");
-      co_await hosts.expect(anywhere, "other group");
-      co_await hosts.expect(anywhere, "site");
-      co_await hosts.expect(anywhere, "link");
-      co_await hosts.expect(anywhere, "unicast");
-    }
-    // What each has heard is all that there was for it: the next thing is this.
-    for (const ip_address& one : {near_all, site}) co_await hosts.send(one, "end");
-    co_await hosts.expect(at_link, "end");
-    co_await hosts.expect(at_site, "end");
-  });
-}
-
-TEST_CASE("a link-local group without a zone binds any address, and no group is joined by binding") {
-  two_hosts hosts;
-  auto at = hosts.listener("[ff02::114]:7777", {});
-  CHECK(name_of(at) == endpoint{{}, 7777});
-  auto bound = hosts.listener("[ff02::114%far0]:7777", {});
-  CHECK(bound.leave_group(hosts.cable.far.link, group("ff02::114")).error() == errc::not_joined);
 }
 
 TEST_CASE("a group is joined while its link is down, and heard as soon as it is up") {

@@ -9,6 +9,7 @@
 #include "support/coroutines.hpp"
 #include "support/link_control.hpp"
 #include "support/veth_pair.hpp"
+#include "uring6/tcp.hpp"
 
 namespace {
 
@@ -160,6 +161,31 @@ TEST_CASE("a destination in a zone that there is not is refused, whatever its sc
       REQUIRE(got);
       CHECK(as_text(got->payload) == expected);
     }
+  });
+}
+
+TEST_CASE("a zone on an address that has none is refused, and nothing is sent there") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const auto inside = cable.near.space.enter();
+    const std::uint32_t zone = cable.near.link.index;
+    for (const bool ahead : {false, true}) {
+      auto from = or_throw(listen_packet(loop, "udp6", "[::]:0", {.coalesce_writes = ahead}));
+      for (const char* text : {"2001:db8::2", "::1", "ff05::1", "fd00::1"}) {
+        INFO(text);
+        const endpoint there{or_throw(ip_address::parse(text)).with_zone(zone), 9};
+        const auto sent = co_await from.write_to(as_payload("x"), there);
+        CHECK(sent.error() == errc::needless_zone);
+        CHECK(dial_packet(loop, "udp6", there.to_string()).error() == errc::needless_zone);
+        const auto stream = co_await dial_tcp(loop, "tcp6", there.to_string());
+        CHECK(stream.error() == errc::needless_zone);
+      }
+      CHECK(from.stats().sent_datagrams == 0);
+    }
+    CHECK(listen_packet(loop, "udp6", "[::1%near0]:0").error() == errc::needless_zone);
+    const packet_options from_zone{.local = endpoint{cable.near.address.with_zone(zone), 0}};
+    CHECK(dial_packet(loop, "udp6", "[2001:db8::2]:9", from_zone).error() == errc::needless_zone);
   });
 }
 

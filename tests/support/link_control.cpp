@@ -79,6 +79,13 @@ void set_mtu(std::uint32_t index, std::uint32_t mtu) {
   ask(request.message(), "ip link set mtu");
 }
 
+void move_link(std::uint32_t index, const network_namespace& to) {
+  netlink_request<ifinfomsg> request(RTM_NEWLINK, NLM_F_ACK);
+  request->ifi_index = static_cast<int>(index);
+  mnl_attr_put_u32(request.message(), IFLA_NET_NS_FD, static_cast<std::uint32_t>(to.fd()));
+  ask(request.message(), "ip link set netns");
+}
+
 void add_alternative_name(std::uint32_t index, const std::string& name) {
   netlink_request<ifinfomsg> request(RTM_NEWLINKPROP, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND);
   request->ifi_index = static_cast<int>(index);

@@ -21,6 +21,8 @@ bool is_operational(std::uint32_t index);
 void delete_link(std::uint32_t index);
 /// `ip link set mtu`. Below 1,280 the kernel takes IPv6 off the device.
 void set_mtu(std::uint32_t index, std::uint32_t mtu);
+/// `ip link set netns`. The link keeps its index if that is free there, and loses its addresses.
+void move_link(std::uint32_t index, const network_namespace& to);
 /// `ip link property add altname`: up to 127 characters.
 void add_alternative_name(std::uint32_t index, const std::string& name);
 

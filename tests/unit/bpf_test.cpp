@@ -184,6 +184,15 @@ TEST_CASE("bpf: an operand that does not exist is an error and not a cut") {
   CHECK(fmt::format("{}", bpf::load_absolute{0, static_cast<width>(3)}) == "unknown instruction");
   CHECK(fmt::format("{}", bpf::load_scratch{static_cast<reg>(2), 0}) == "unknown instruction");
   CHECK(fmt::format("{}", bpf::load_extension{static_cast<extension>(2)}) == "unknown instruction");
+  // A load from where the kernel has an extension is one, of any width.
+  CHECK(fmt::format("{}", bpf::load_absolute{0xfffff038, bpf::width::word}) == "ld #rand");
+  CHECK(fmt::format("{}", bpf::load_absolute{0xfffff038, bpf::width::byte}) == "ldb #rand");
+  CHECK(fmt::format("{}", bpf::load_absolute{0xfffff000, bpf::width::half}) == "ldh #proto");
+  CHECK(fmt::format("{}", bpf::disassemble(bpf::raw_instruction{0x30, 0, 0, 0xfffff024})) == "ldb #cpu");
+  // No extension is there: `ld #len` is an instruction of its own.
+  CHECK(fmt::format("{}", bpf::load_absolute{0xfffff001, bpf::width::word}) == "ld [4294963201]");
+  CHECK(fmt::format("{}", bpf::load_absolute{0xfffff028, bpf::width::word}) == "ld [4294963240]");
+  CHECK(fmt::format("{}", bpf::load_absolute{0xffffffff, bpf::width::byte}) == "ldb [4294967295]");
   CHECK(fmt::format("{}", bpf::jump_if{static_cast<jump_test>(8), 1, 2, 3}) == "unknown instruction");
 }
 

@@ -119,6 +119,34 @@ TEST_CASE("resolve: what fails says why", "[threads]") {
   CHECK(make_error_code(resolve_errc::out_of_memory) == std::errc::not_enough_memory);
 }
 
+TEST_CASE("resolve: a number is an address only if ip_address::parse takes it", "[threads]") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    for (const bool numeric_only : {true, false}) {
+      resolve_options options;
+      options.numeric_only = numeric_only;
+      for (const char* text :
+           {"0177.0.0.1", "127.1", "0x7f000001", "2130706433", "127.0.1", "0x7f.0.0.1", "1", "08.1.1"}) {
+        CAPTURE(text, numeric_only);
+        if (std::string_view(text) == "08.1.1" && !numeric_only) continue;  // a name, of which servers are asked
+        const auto found = co_await resolve(text, "7", options);
+        REQUIRE_FALSE(found.has_value());
+        CHECK(found.error() == resolve_errc::not_found);
+      }
+      for (const char* text : {"127.0.0.1", "::1", "fe80::1%lo", "::ffff:127.0.0.1"}) {
+        CAPTURE(text, numeric_only);
+        const auto found = co_await resolve(text, "7", options);
+        REQUIRE(found.has_value());
+        CHECK(found->front() == endpoint{or_throw(ip_address::parse(text)), 7});
+      }
+      const auto zone = co_await resolve("fe80::1%nosuch0", "7", options);
+      CHECK(zone.error() == errc::unknown_zone);
+      const auto here = co_await resolve("", "7", options);
+      CHECK(here.has_value());
+    }
+  });
+}
+
 TEST_CASE("resolve: a wait for a name can be stopped at any time", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {

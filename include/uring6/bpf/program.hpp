@@ -42,8 +42,9 @@ URING6_EXPORT instruction disassemble(const raw_instruction& raw) noexcept;
 URING6_EXPORT disassembly disassemble(std::span<const raw_instruction> instructions);
 
 /// The instruction in the assembler notation of tcpdump -d and Go's String: "ld #len", "ldh [12]",
-/// "jeq #34525,0,3", "ret #0". One with an operand that does not exist is "unknown instruction"; a raw one is
-/// written as in tcpdump -dd: "{ 0x28, 0, 0, 0x0000000c }".
+/// "jeq #34525,0,3", "ret #0". A load from the offset of an extension names it, whatever its width: "ldb #rand" (Go
+/// names it in words only). One with an operand that does not exist is "unknown instruction"; a raw one is written as
+/// in tcpdump -dd: "{ 0x28, 0, 0, 0x0000000c }".
 URING6_EXPORT std::string to_string(const instruction& one);
 
 /// Whether the kernel would take the program: the rules of SO_ATTACH_FILTER, which answers EINVAL and nothing

@@ -1,0 +1,35 @@
+// Options of what is sent, for both families: an IPv6 socket that also speaks IPv4 keeps those of IPv4 apart, and the
+// options of IPv6 have no effect on what it sends to IPv4 peers.
+#pragma once
+
+#include <cstdint>
+
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+/// Which families an option is to act for.
+enum class families : std::uint8_t { v6, v4, both };
+
+// The options of IPv4 are set first, because their ranges are narrower: after an error nothing is changed. Values and
+// errors are those of `set_option`.
+
+/// IPV6_TCLASS, IP_TOS. -1, the system's, is 0 for IPv4.
+result<void> set_traffic_class(int fd, families of, int traffic_class) noexcept;
+
+/// IPV6_UNICAST_HOPS, IP_TTL. IPv4 has no 0: `errc::out_of_range`.
+result<void> set_hop_limit(int fd, families of, int hops) noexcept;
+
+/// IPV6_DONTFRAG, and IP_MTU_DISCOVER: IP_PMTUDISC_DO if on, else IP_PMTUDISC_WANT.
+result<void> set_dont_fragment(int fd, families of, bool on) noexcept;
+
+/// IPV6_MULTICAST_HOPS, IP_MULTICAST_TTL.
+result<void> set_multicast_hop_limit(int fd, families of, int hops) noexcept;
+
+/// IPV6_MULTICAST_LOOP, IP_MULTICAST_LOOP.
+result<void> set_multicast_loopback(int fd, families of, bool on) noexcept;
+
+/// IPV6_MULTICAST_IF, IP_MULTICAST_IF. Interface 0: the routing table chooses.
+result<void> set_multicast_interface(int fd, families of, std::uint32_t index) noexcept;
+
+}  // namespace uring6

@@ -1,0 +1,21 @@
+// The kernel's requests about groups (RFC 3678, section 5): what membership and its repair share.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstddef>
+
+#include "uring6/address.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+/// An address as the kernel takes it beside an interface index, of the family of the address. The kernel reads address
+/// and family only.
+sockaddr_storage as_storage(const ip_address& address) noexcept;
+
+/// setsockopt of one of MCAST_*, with the kernel's errors in this library's words: `errc::unknown_zone` (ENODEV),
+/// `errc::already_joined` (EADDRINUSE), `errc::not_joined` (EADDRNOTAVAIL of a leave).
+result<void> request_group(int fd, int level, int number, const void* value, std::size_t length) noexcept;
+
+}  // namespace uring6
