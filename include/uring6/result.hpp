@@ -35,6 +35,8 @@ enum class errc {
   forked,         ///< Used in the child of a fork. Equal to `std::errc::operation_not_permitted`.
   malformed,      ///< Bytes that are not what they claim to be. Equal to `std::errc::bad_message`.
   zone_mismatch,  ///< An address whose zone is another interface. Equal to `std::errc::invalid_argument`.
+  ipv4_address,   ///< An IPv4 address where only IPv6 can go (udp6). Equal to `std::errc::invalid_argument`.
+  no_ipv6,        ///< No IPv6 socket can be opened. Equal to `std::errc::address_family_not_supported`. EAFNOSUPPORT
 };
 
 /// The category of `errc`. Its messages are sentences a user can act on.

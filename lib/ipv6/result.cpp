@@ -29,6 +29,12 @@ constexpr condition conditions[] = {
     {std::errc::operation_not_permitted, "used in the child of a fork: a loop stays with its process"},
     {std::errc::bad_message, "malformed message"},
     {std::errc::invalid_argument, "the zone of the address is another interface than the one given"},
+    {std::errc::invalid_argument,
+     "an IPv4 address where only IPv6 can go (udp6, tcp6, icmp6, ip6): give an IPv6 address, or the network udp or "
+     "tcp"},
+    {std::errc::address_family_not_supported,
+     "no IPv6 socket can be opened: the kernel was built without IPv6 or started with ipv6.disable=1, or a sandbox "
+     "hides it"},
 };
 
 class category final : public std::error_category {

@@ -83,10 +83,14 @@ result<file_descriptor> open_socket_for(const packet_network& net) {
 
 /// Only UDP has ports. The "port" of an ICMP conn is the identifier of its echo requests; nobody need choose it.
 result<endpoint> parse_end(const packet_network& net, std::string_view text) {
-  if (net.kind == packet_kind::udp) return endpoint::parse(text);
+  if (net.kind == packet_kind::udp) {
+    const auto end = endpoint::parse(text);
+    if (end && !net.dual_stack && end->address.is_v4_mapped()) return fail(errc::ipv4_address);
+    return end;
+  }
   if (text.empty()) return endpoint{};
   const auto bare = ip_address::parse(text);
-  if (bare && bare->is_v4_mapped()) return fail(std::errc::invalid_argument);
+  if (bare && bare->is_v4_mapped()) return fail(errc::ipv4_address);
   if (bare) return endpoint{*bare, 0};
   if (net.kind == packet_kind::icmp && text.starts_with('[')) return endpoint::parse(text);
   return fail(bare.error());

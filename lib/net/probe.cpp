@@ -13,6 +13,7 @@
 #include "net/segment_limit.hpp"
 #include "runtime/loop_core.hpp"
 #include "sys/kernel_release.hpp"
+#include "sys/refusal.hpp"
 #include "sys/socket.hpp"
 #include "sys/socket_options.hpp"
 #include "uring/feature_names.hpp"
@@ -47,14 +48,16 @@ std::size_t largest_buffer(int fd, option which) {
   return static_cast<std::size_t>(get_option(fd, which).value_or(0));
 }
 
+std::string explain_no_socket(std::error_code error) {
+  if (error == errc::no_ipv6) return error.message();
+  return explain_refused_call("a socket of AF_INET6", "socket", error.value());
+}
+
 void look_at_network(probe_report& report) {
   const auto fd = open_socket(AF_INET6, SOCK_DGRAM);
   report.ipv6 = fd.has_value();
   if (!fd) {
-    report.missing.push_back(
-        fmt::format("no IPv6 socket can be opened ({}): the kernel was built without IPv6 or started with "
-                    "ipv6.disable=1, or a sandbox forbids it",
-                    fd.error().message()));
+    report.missing.push_back(explain_no_socket(fd.error()));
     return;
   }
   const auto bound = bind_socket(fd->get(), {ip_address::loopback(), 0});
@@ -127,7 +130,9 @@ std::string explain_no_read(std::error_code error) {
   if (error == std::errc::invalid_argument || error == std::errc::operation_not_supported)
     return "a read does not stay armed (multishot recvmsg came with Linux 6.0): uring6 needs Linux 6.1 or "
            "later";
-  return "reading over ::1 failed: " + detail::explain_use_failure(error.value());
+  if (error.category() != std::system_category()) return "reading over ::1 failed: " + error.message();
+  return "reading over ::1 failed: " +
+         detail::explain_use_failure("io_uring_enter or io_uring_register", error.value());
 }
 
 void try_to_read(event_loop& loop, probe_report& report) {
@@ -142,9 +147,10 @@ void try_to_read(event_loop& loop, probe_report& report) {
 }
 
 void look_at_ring(probe_report& report, const loop_options& options) {
-  auto loop = event_loop::create(options);
+  std::string reason;
+  auto loop = event_loop::create(options, reason);
   if (!loop) {
-    report.missing.push_back(detail::explain_setup_failure(loop.error().value()));
+    report.missing.push_back(std::move(reason));
     return;
   }
   detail::loop_core& core = *loop->core();
@@ -156,7 +162,8 @@ void look_at_ring(probe_report& report, const loop_options& options) {
   const auto turned = core.run_once();  // which registers what only the ring's own thread may
   for (const std::string& refused : features.refused) report.degraded.push_back("the kernel refused " + refused);
   if (!turned) {
-    report.missing.push_back(detail::explain_use_failure(turned.error().value()));
+    report.missing.push_back(
+        detail::explain_use_failure("io_uring_enter or io_uring_register", turned.error().value()));
     return;
   }
   report.ring = true;
@@ -169,7 +176,7 @@ void look_at_ring(probe_report& report, const loop_options& options) {
   report.buffer_rings = buffers.has_value();
   if (!buffers) {
     report.missing.push_back("receive buffers cannot be registered: " +
-                             detail::explain_use_failure(buffers.error().value()));
+                             detail::explain_use_failure("io_uring_register", buffers.error().value()));
   } else if (report.ipv6_loopback) {
     try_to_read(*loop, report);
   }

@@ -104,7 +104,7 @@ loop_group::loop_group(const loop_group_options& options) : shared_(std::make_un
       member& self = *each;
       self.thread = detail::start_quiet_thread([this, &self, &started, pin = options.pin] {
         const pinning pinned = pin ? pin_to(self.cpus) : pinning();
-        (void)self.loop.core()->claim();  // before anybody else can use the loop; the run says what is wrong
+        (void)self.loop.core()->claim();  // before another thread can use the loop; the run throws what is wrong
         started.set_value(pinned);
         if (pinned.error) return;
         try {

@@ -36,8 +36,13 @@ __kernel_timespec to_timespec(std::chrono::nanoseconds duration) noexcept {
 }  // namespace
 
 result<std::unique_ptr<ring>> ring::create(const ring_options& options) {
+  std::string reason;
+  return create(options, reason);
+}
+
+result<std::unique_ptr<ring>> ring::create(const ring_options& options, std::string& reason) {
   std::unique_ptr<ring> made(new ring);
-  if (auto done = set_up_ring(options, made->ring_, made->features_); !done) return fail(done.error());
+  if (auto done = set_up_ring(options, made->ring_, made->features_, reason); !done) return fail(done.error());
   made->set_up_ = true;
   made->busy_poll_ = options.busy_poll;
   made->slots_.reserve(options.submission_entries);
