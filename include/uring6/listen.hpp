@@ -38,8 +38,8 @@ struct packet_options {
   /// joined.
   bool joined_groups_only = true;
   /// Let the kernel hand over runs of equal datagrams as one; the conn takes them apart again. Left off
-  /// before Linux 6.9, which merges datagrams of different ECN. UDP_GRO. A dialed conn
-  /// without it has the kernel write payloads alone as long as no control message is asked for by
+  /// where the kernel merges datagrams of different ECN and tells one's for all: before Linux 6.9, 6.8.10, 6.6.31 and
+  /// 6.1.91 of these series, as `probe` says. UDP_GRO. A dialed conn without it has the kernel write payloads alone as long as no control message is asked for by
   /// `set_control_message`, which is the fastest way to read datagrams that come singly.
   bool receive_offload = true;
   /// Send runs of equal datagrams as one. UDP_SEGMENT.

@@ -10,8 +10,8 @@
 
 #include "net/network_word.hpp"
 #include "net/packet_socket.hpp"
+#include "net/receive_merging.hpp"
 #include "runtime/loop_core.hpp"
-#include "sys/kernel_release.hpp"
 #include "sys/socket.hpp"
 #include "sys/socket_options.hpp"
 
@@ -100,7 +100,8 @@ template <class Attach>
 result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options,
                          std::optional<endpoint> peer, Attach&& attach) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
-  options.receive_offload = options.receive_offload && net.kind == packet_kind::udp && kernel_merges_only_equals();
+  options.receive_offload =
+      options.receive_offload && net.kind == packet_kind::udp && detail::kernel_merges_only_equals();
   options.send_offload = options.send_offload && net.kind == packet_kind::udp;
   auto fd = open_socket_for(net);
   if (!fd) return fail(fd.error());
@@ -192,7 +193,7 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
   if (!net) return fail(net.error());
   const bool udp = net->kind == packet_kind::udp;
   packet_options chosen = options;
-  chosen.receive_offload = options.receive_offload && udp && kernel_merges_only_equals();
+  chosen.receive_offload = options.receive_offload && udp && detail::kernel_merges_only_equals();
   if (udp) {
     if (const auto set = set_option(fd, option::udp_receive_offload, chosen.receive_offload); !set)
       return fail(set.error());

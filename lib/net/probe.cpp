@@ -10,13 +10,18 @@
 #include <fstream>
 #include <limits>
 
+#include "net/kernel_limits.hpp"
+#include "net/receive_merging.hpp"
 #include "net/segment_limit.hpp"
 #include "runtime/loop_core.hpp"
 #include "sys/kernel_release.hpp"
 #include "sys/refusal.hpp"
 #include "sys/socket.hpp"
 #include "sys/socket_options.hpp"
+#include "uring/completion_order.hpp"
 #include "uring/feature_names.hpp"
+#include "uring/kernel_abi.hpp"
+#include "uring/read_trials.hpp"
 #include "uring/setup.hpp"
 #include "uring6/interface.hpp"
 #include "uring6/listen.hpp"
@@ -69,12 +74,7 @@ void look_at_network(probe_report& report) {
     report.longest_train = static_cast<unsigned>(detail::segment_limit());
   }
   report.receive_trains =
-      kernel_merges_only_equals() && set_option(fd->get(), option::udp_receive_offload, 1).has_value();
-  if (!kernel_merges_only_equals()) {
-    report.degraded.push_back(
-        "trains are not received (UDP_GRO): before Linux 6.9 the kernel merges datagrams of different ECN, and tells "
-        "one's for all");
-  }
+      detail::kernel_merges_only_equals() && set_option(fd->get(), option::udp_receive_offload, 1).has_value();
 
   const auto wanted = static_cast<std::int64_t>(packet_options{}.receive_buffer);
   report.largest_receive_buffer = largest_buffer(fd->get(), option::receive_buffer);
@@ -180,6 +180,14 @@ void look_at_ring(probe_report& report, const loop_options& options) {
   } else if (report.ipv6_loopback) {
     try_to_read(*loop, report);
   }
+  const bool has_min_wait = features.kernel_features & kernel_abi::feat_min_timeout;
+  detail::tell({.bounded_reads = detail::try_multishot_bound().value_or(true),
+                .errors_leave_buffers = detail::try_error_leaves_buffer().value_or(true),
+                .ordered_completions = detail::try_completion_order(features.setup_flags).value_or(true),
+                .ring_messages = features.messages,
+                .min_wait = has_min_wait || options.min_wait.count() > 0,  // what was asked for is told as refused
+                .merges_only_equals = detail::kernel_merges_only_equals()},
+               report.degraded);
 }
 
 }  // namespace
