@@ -138,7 +138,8 @@ result<bool> loop_core::run_once() {
 }
 
 // As before a sleep: what came before the inbox was declared asleep, and before the descriptor was silenced, is seen by
-// the look that follows.
+// the look that follows. Silenced first: a poster that finds the loop asleep signals the descriptor, and takes the
+// declaration back, so that no other poster signals. Its signal must not be the one that is silenced.
 result<std::optional<clock::time_point>> loop_core::poll() {
   constexpr int most_turns = 16;  // the host has others to run, too
   if (const auto error = begin()) return fail(error);
@@ -147,8 +148,8 @@ result<std::optional<clock::time_point>> loop_core::poll() {
     std::error_code error;
     turn(nullptr, false, error);
     if (error) return fail(error);
-    if (ring_->notifies()) asleep_.store(sleeping::in_host, std::memory_order_seq_cst);
     ring_->heard(strangers_ > 0);
+    if (ring_->notifies()) asleep_.store(sleeping::in_host, std::memory_order_seq_cst);
     if (at_rest()) return timers_.empty() ? std::optional<clock::time_point>() : timers_.next();
   }
   return clock::now();
