@@ -81,7 +81,7 @@ struct packet_options {
 ///
 /// The conn belongs to `loop` and must be opened and used on its thread (on any, until the loop is first run). Errors:
 /// `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`, `errc::unknown_zone`,
-/// EINVAL for an IPv4 address where there is no UDP, EADDRINUSE, EADDRNOTAVAIL, EACCES (a port below 1024), … Go:
+/// `errc::ipv4_address` for one where only IPv6 can go, `errc::no_ipv6`, EADDRINUSE, EADDRNOTAVAIL, EACCES (a port below 1024), … Go:
 /// net.ListenPacket.
 URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network, std::string_view address,
                                                 const packet_options& options = {});

@@ -136,6 +136,17 @@ TEST_CASE("a loop that is forbidden to enter after it was made says so when it r
   CHECK_THAT(said, ContainsSubstring("io_uring_enter") && ContainsSubstring("seccomp profile"));
 }
 
+TEST_CASE("a group whose threads may not enable their rings says so at its start") {
+  const std::string said = in_child([] {
+    judge_ring_register([](unsigned opcode, void*) -> std::optional<int> {
+      if (opcode == IORING_REGISTER_ENABLE_RINGS) return -EPERM;
+      return {};
+    });
+    return thrown_by([] { const loop_group group({.loops = 1, .pin = false}); });
+  });
+  CHECK_THAT(said, StartsWith("io_uring_setup is allowed, but io_uring_register is refused (Operation not permitted)"));
+}
+
 TEST_CASE("a refused eventfd is not blamed on io_uring") {
   const std::string said = told_where([] { forbid_system_call(SYS_eventfd2, EPERM); });
   check_all_say(said, "eventfd is refused (Operation not permitted) by a seccomp profile: allow eventfd2 in it");

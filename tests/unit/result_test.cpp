@@ -32,6 +32,8 @@ constexpr condition_case conditions[] = {
     {errc::forked, std::errc::operation_not_permitted},
     {errc::malformed, std::errc::bad_message},
     {errc::zone_mismatch, std::errc::invalid_argument},
+    {errc::ipv4_address, std::errc::invalid_argument},
+    {errc::no_ipv6, std::errc::address_family_not_supported},
 };
 
 TEST_CASE("each_condition_equals_its_nearest_errc_and_no_other_condition") {
