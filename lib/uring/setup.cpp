@@ -98,7 +98,8 @@ attempt cannot_use(std::string_view call, int code) {
   return {code, true, true, explain_use_failure(call, -code)};
 }
 
-/// Whether a ring that was set up can be used: three system calls, which cost 1 % of setting it up.
+/// Whether a ring that was set up can be used: three system calls. Setting up and ending a ring takes 100 us of
+/// processor time (Linux 6.18), the enter 0.1 us.
 attempt try_to_use(::io_uring& ring, ring_features& features) {
   switch (const int code = try_buffer_ring(ring)) {
     case 0:
