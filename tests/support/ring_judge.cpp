@@ -29,7 +29,9 @@ void answer_all(int listener, const call_judge& judge) {
   for (;;) {
     seccomp_notif question{};
     if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &question) != 0) {
-      if (errno == EINTR) continue;
+      // ENOENT: a signal (or work that a ring queued) interrupted the call, which the kernel makes again, and asks
+      // again.
+      if (errno == EINTR || errno == ENOENT) continue;
       return;
     }
     const std::optional<int> verdict = judge(question.data.args);
