@@ -34,7 +34,7 @@ class feeder {
   std::uint64_t sequence_ = 0;
 };
 
-/// As many segments of `size` bytes as the kernel takes in one train: at most 128 (64 before Linux 6.9) and
+/// As many segments of `size` bytes as the kernel takes in one train: at most 128 (64 on older kernels) and
 /// 65,527 bytes.
 std::uint64_t longest_train(std::size_t size);
 

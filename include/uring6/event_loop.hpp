@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -65,12 +66,16 @@ struct loop_options {
 /// from answers `errc::closed`, and drops what is posted to it.
 class URING6_EXPORT event_loop {
  public:
-  /// Throws std::system_error whose text says what is missing (kernel, sysctl, seccomp or memlock) and what to
-  /// do about it; `errc::out_of_range` for options outside of their ranges.
+  /// Throws std::system_error whose text says what is missing (kernel, sysctl, seccomp, memlock or descriptors) and
+  /// what to do about it. Codes: those of io_uring_setup (EPERM, ENOSYS, ENOMEM, EMFILE); EPERM, EACCES or ENOSYS where
+  /// a sandbox allows io_uring_setup and refuses io_uring_enter, io_uring_register or eventfd2; EOPNOTSUPP on a kernel
+  /// before Linux 6.0, which cannot read as uring6 does; `errc::out_of_range` for options outside of their ranges.
   explicit event_loop(const loop_options& options = {});
 
-  /// The same without an exception. `probe()` explains a failure.
+  /// The same without an exception. Where there is no loop, `reason` is the text that the exception would have; what it
+  /// holds otherwise is not specified.
   static result<event_loop> create(const loop_options& options = {});
+  static result<event_loop> create(const loop_options& options, std::string& reason);
 
   event_loop(event_loop&&) noexcept;
   event_loop& operator=(event_loop&&) noexcept;
@@ -80,7 +85,8 @@ class URING6_EXPORT event_loop {
 
   /// Runs `main` and everything it spawns, until it has ended; gives its value or rethrows its exception.
   /// Throws std::system_error if the loop cannot run here: `errc::wrong_thread`, `errc::forked`,
-  /// resource_deadlock_would_occur inside of itself, `errc::closed` if it was moved from.
+  /// resource_deadlock_would_occur inside of itself, `errc::closed` if it was moved from, EPERM, EACCES or ENOSYS where
+  /// a sandbox has forbidden io_uring_enter or io_uring_register since the loop was made (the text says so).
   template <class T>
   T run(task<T> main) {
     bool done = false;

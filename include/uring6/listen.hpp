@@ -41,10 +41,11 @@ struct packet_options {
   /// raw conns bound to any address; bound to one of the host's, a raw conn hears what is sent to that and what it has
   /// joined.
   bool joined_groups_only = true;
-  /// Let the kernel hand over runs of equal datagrams as one; the conn takes them apart again. Left off
-  /// before Linux 6.9, which merges datagrams of different ECN. UDP_GRO. A dialed conn
-  /// without it has the kernel write payloads alone as long as no control message is asked for by
-  /// `set_control_message`, which is the fastest way to read datagrams that come singly.
+  /// Let the kernel hand over runs of equal datagrams as one; the conn takes them apart again. Left off where the
+  /// kernel merges datagrams of different ECN and tells one's for all: before Linux 6.9, and 6.8.10, 6.6.31 and 6.1.91
+  /// of the stable series, as `probe` says. UDP_GRO. A dialed conn without it has the kernel write payloads alone as
+  /// long as no control message is asked for by `set_control_message`, which is the fastest way to read datagrams that
+  /// come singly.
   bool receive_offload = true;
   /// Send runs of equal datagrams as one. UDP_SEGMENT.
   bool send_offload = true;
@@ -89,9 +90,8 @@ struct packet_options {
 ///
 /// The conn belongs to `loop` and must be opened and used on its thread (on any, until the loop is first run). Errors:
 /// `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`, `errc::unknown_zone`,
-/// `errc::needless_zone`,
-/// EINVAL for an IPv4 address where there is no UDP, EADDRINUSE, EADDRNOTAVAIL, EACCES (a port below 1024), … Go:
-/// net.ListenPacket.
+/// `errc::needless_zone`, `errc::ipv4_address` for one where only IPv6 can go, `errc::no_ipv6`, EADDRINUSE,
+/// EADDRNOTAVAIL, EACCES (a port below 1024), … Go: net.ListenPacket.
 URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network, std::string_view address,
                                                 const packet_options& options = {});
 
@@ -116,16 +116,16 @@ URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view
 /// protocol that is no conn's. Go: net.FilePacketConn.
 URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options = {});
 
-/// The same for what `packet_conn::release` gave out: the datagrams that were read ahead come first, and the drops of the
-/// kernel are counted from where the old conn left off. `from` keeps nothing of value after success; after an error the
-/// descriptor and the datagrams are still the caller's. Errors: the same, and `std::errc::not_enough_memory`.
+/// The same for what `packet_conn::release` gave out: the datagrams that were read ahead come first, and the drops of
+/// the kernel are counted from where the old conn left off. `from` keeps nothing of value after success; after an error
+/// the descriptor and the datagrams are still the caller's. Errors: the same, and `std::errc::not_enough_memory`.
 URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from,
                                                const packet_options& options = {});
 
 /// The same for a socket that stays the caller's: the conn works on a duplicate of the descriptor, and closing either
-/// leaves the other open. Both read the same datagrams, each of which goes to one of them. The conn reads ahead of its reader, as all conns do:
-/// `release` it instead of closing it to get the datagrams that its reader has not taken; closing counts them as
-/// `packet_stats::discarded`. Errors: as `adopt_packet`, EMFILE.
+/// leaves the other open. Both read the same datagrams, each of which goes to one of them. The conn reads ahead of its
+/// reader, as all conns do: `release` it instead of closing it to get the datagrams that its reader has not taken;
+/// closing counts them as `packet_stats::discarded`. Errors: as `adopt_packet`, EMFILE.
 URING6_EXPORT result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options = {});
 
 }  // namespace uring6

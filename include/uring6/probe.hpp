@@ -33,7 +33,7 @@ struct URING6_EXPORT probe_report {
   bool ipv6 = false;                       ///< IPv6 sockets can be opened.
   bool ipv6_loopback = false;              ///< ::1 is there.
   unsigned longest_train = 0;              ///< Datagrams that leave as one; 0: trains cannot be sent. UDP_SEGMENT
-  bool receive_trains = false;             ///< Trains can be received. UDP_GRO
+  bool receive_trains = false;             ///< Trains are received: the kernel merges only equals. UDP_GRO
   std::size_t largest_receive_buffer = 0;  ///< Octets that any user is granted. net.core.rmem_max
   std::size_t largest_send_buffer = 0;     ///< The same. net.core.wmem_max
 
@@ -43,7 +43,8 @@ struct URING6_EXPORT probe_report {
 
   /// Each reason why uring6 cannot work here, and what to do about it: sentences for a user.
   std::vector<std::string> missing;
-  /// The same for what works, but in a slower or plainer way.
+  /// The same for what works, but in a slower or plainer way: what the kernel or a limit refused, and each weakness of
+  /// the kernel that the loop works around, with the release that does better.
   std::vector<std::string> degraded;
 
   /// Everything that uring6 needs is there.

@@ -37,6 +37,8 @@ enum class errc {
   zone_mismatch,  ///< An address whose zone is another interface. Equal to `std::errc::invalid_argument`.
   needless_zone,  ///< A zone on an address that is the same host on every link. Equal to `std::errc::invalid_argument`.
   bound_to_group,  ///< Bound to one group, the conn hears no other. Equal to `std::errc::invalid_argument`.
+  ipv4_address,   ///< An IPv4 address where only IPv6 can go (udp6). Equal to `std::errc::invalid_argument`.
+  no_ipv6,        ///< No IPv6 socket can be opened. Equal to `std::errc::address_family_not_supported`. EAFNOSUPPORT
 };
 
 /// The category of `errc`. Its messages are sentences a user can act on.

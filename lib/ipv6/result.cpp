@@ -31,9 +31,14 @@ constexpr condition conditions[] = {
     {std::errc::invalid_argument, "the zone of the address is another interface than the one given"},
     {std::errc::invalid_argument,
      "the address has a zone, which only link-local addresses and groups have; choose the interface otherwise "
-     "(multicast "
-     "interface, control message, device)"},
+     "(multicast interface, control message, device)"},
     {std::errc::invalid_argument, "the conn is bound to one group and hears no other; listen at [::] to join several"},
+    {std::errc::invalid_argument,
+     "an IPv4 address where only IPv6 can go (udp6, tcp6, icmp6, ip6): give an IPv6 address, or the network udp or "
+     "tcp"},
+    {std::errc::address_family_not_supported,
+     "no IPv6 socket can be opened: the kernel was built without IPv6 or started with ipv6.disable=1, or a sandbox "
+     "hides it"},
 };
 
 class category final : public std::error_category {

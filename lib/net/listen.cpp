@@ -10,9 +10,9 @@
 
 #include "net/network_word.hpp"
 #include "net/packet_socket.hpp"
+#include "net/receive_merging.hpp"
 #include "runtime/loop_core.hpp"
 #include "sys/arrivals.hpp"
-#include "sys/kernel_release.hpp"
 #include "sys/socket.hpp"
 #include "sys/socket_options.hpp"
 
@@ -84,10 +84,14 @@ result<file_descriptor> open_socket_for(const packet_network& net) {
 
 /// Only UDP has ports. The "port" of an ICMP conn is the identifier of its echo requests; nobody need choose it.
 result<endpoint> parse_end(const packet_network& net, std::string_view text) {
-  if (net.kind == packet_kind::udp) return endpoint::parse(text);
+  if (net.kind == packet_kind::udp) {
+    const auto end = endpoint::parse(text);
+    if (end && !net.dual_stack && end->address.is_v4_mapped()) return fail(errc::ipv4_address);
+    return end;
+  }
   if (text.empty()) return endpoint{};
   const auto bare = ip_address::parse(text);
-  if (bare && bare->is_v4_mapped()) return fail(std::errc::invalid_argument);
+  if (bare && bare->is_v4_mapped()) return fail(errc::ipv4_address);
   if (bare) return endpoint{*bare, 0};
   if (net.kind == packet_kind::icmp && text.starts_with('[')) return endpoint::parse(text);
   return fail(bare.error());
@@ -109,7 +113,8 @@ template <class Attach>
 result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options,
                          std::optional<endpoint> peer, Attach&& attach) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
-  options.receive_offload = options.receive_offload && net.kind == packet_kind::udp && kernel_merges_only_equals();
+  options.receive_offload =
+      options.receive_offload && net.kind == packet_kind::udp && detail::kernel_merges_only_equals();
   options.send_offload = options.send_offload && net.kind == packet_kind::udp;
   auto fd = open_socket_for(net);
   if (!fd) return fail(fd.error());
@@ -206,7 +211,7 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
   if (!net) return fail(net.error());
   const bool udp = net->kind == packet_kind::udp;
   packet_options chosen = options;
-  chosen.receive_offload = options.receive_offload && udp && kernel_merges_only_equals();
+  chosen.receive_offload = options.receive_offload && udp && detail::kernel_merges_only_equals();
   if (udp) {
     if (const auto set = set_option(fd, option::udp_receive_offload, chosen.receive_offload); !set)
       return fail(set.error());

@@ -10,12 +10,18 @@
 #include <fstream>
 #include <limits>
 
+#include "net/kernel_limits.hpp"
+#include "net/receive_merging.hpp"
 #include "net/segment_limit.hpp"
 #include "runtime/loop_core.hpp"
 #include "sys/kernel_release.hpp"
+#include "sys/refusal.hpp"
 #include "sys/socket.hpp"
 #include "sys/socket_options.hpp"
+#include "uring/completion_order.hpp"
 #include "uring/feature_names.hpp"
+#include "uring/kernel_abi.hpp"
+#include "uring/read_trials.hpp"
 #include "uring/setup.hpp"
 #include "uring6/interface.hpp"
 #include "uring6/listen.hpp"
@@ -47,14 +53,16 @@ std::size_t largest_buffer(int fd, option which) {
   return static_cast<std::size_t>(get_option(fd, which).value_or(0));
 }
 
+std::string explain_no_socket(std::error_code error) {
+  if (error == errc::no_ipv6) return error.message();
+  return explain_refused_call("a socket of AF_INET6", "socket", error.value());
+}
+
 void look_at_network(probe_report& report) {
   const auto fd = open_socket(AF_INET6, SOCK_DGRAM);
   report.ipv6 = fd.has_value();
   if (!fd) {
-    report.missing.push_back(
-        fmt::format("no IPv6 socket can be opened ({}): the kernel was built without IPv6 or started with "
-                    "ipv6.disable=1, or a sandbox forbids it",
-                    fd.error().message()));
+    report.missing.push_back(explain_no_socket(fd.error()));
     return;
   }
   const auto bound = bind_socket(fd->get(), {ip_address::loopback(), 0});
@@ -66,12 +74,7 @@ void look_at_network(probe_report& report) {
     report.longest_train = static_cast<unsigned>(detail::segment_limit());
   }
   report.receive_trains =
-      kernel_merges_only_equals() && set_option(fd->get(), option::udp_receive_offload, 1).has_value();
-  if (!kernel_merges_only_equals()) {
-    report.degraded.push_back(
-        "trains are not received (UDP_GRO): before Linux 6.9 the kernel merges datagrams of different ECN, and tells "
-        "one's for all");
-  }
+      detail::kernel_merges_only_equals() && set_option(fd->get(), option::udp_receive_offload, 1).has_value();
 
   const auto wanted = static_cast<std::int64_t>(packet_options{}.receive_buffer);
   report.largest_receive_buffer = largest_buffer(fd->get(), option::receive_buffer);
@@ -127,7 +130,9 @@ std::string explain_no_read(std::error_code error) {
   if (error == std::errc::invalid_argument || error == std::errc::operation_not_supported)
     return "a read does not stay armed (multishot recvmsg came with Linux 6.0): uring6 needs Linux 6.1 or "
            "later";
-  return "reading over ::1 failed: " + detail::explain_use_failure(error.value());
+  if (error.category() != std::system_category()) return "reading over ::1 failed: " + error.message();
+  return "reading over ::1 failed: " +
+         detail::explain_use_failure("io_uring_enter or io_uring_register", error.value());
 }
 
 void try_to_read(event_loop& loop, probe_report& report) {
@@ -142,9 +147,10 @@ void try_to_read(event_loop& loop, probe_report& report) {
 }
 
 void look_at_ring(probe_report& report, const loop_options& options) {
-  auto loop = event_loop::create(options);
+  std::string reason;
+  auto loop = event_loop::create(options, reason);
   if (!loop) {
-    report.missing.push_back(detail::explain_setup_failure(loop.error().value()));
+    report.missing.push_back(std::move(reason));
     return;
   }
   detail::loop_core& core = *loop->core();
@@ -156,7 +162,8 @@ void look_at_ring(probe_report& report, const loop_options& options) {
   const auto turned = core.run_once();  // which registers what only the ring's own thread may
   for (const std::string& refused : features.refused) report.degraded.push_back("the kernel refused " + refused);
   if (!turned) {
-    report.missing.push_back(detail::explain_use_failure(turned.error().value()));
+    report.missing.push_back(
+        detail::explain_use_failure("io_uring_enter or io_uring_register", turned.error().value()));
     return;
   }
   report.ring = true;
@@ -169,10 +176,18 @@ void look_at_ring(probe_report& report, const loop_options& options) {
   report.buffer_rings = buffers.has_value();
   if (!buffers) {
     report.missing.push_back("receive buffers cannot be registered: " +
-                             detail::explain_use_failure(buffers.error().value()));
+                             detail::explain_use_failure("io_uring_register", buffers.error().value()));
   } else if (report.ipv6_loopback) {
     try_to_read(*loop, report);
   }
+  const bool has_min_wait = features.kernel_features & kernel_abi::feat_min_timeout;
+  detail::tell({.bounded_reads = detail::try_multishot_bound().value_or(true),
+                .errors_leave_buffers = detail::try_error_leaves_buffer().value_or(true),
+                .ordered_completions = detail::try_completion_order(features.setup_flags).value_or(true),
+                .ring_messages = features.messages,
+                .min_wait = has_min_wait || options.min_wait.count() > 0,  // what was asked for is told as refused
+                .merges_only_equals = detail::kernel_merges_only_equals()},
+               report.degraded);
 }
 
 }  // namespace

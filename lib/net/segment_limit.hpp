@@ -6,8 +6,8 @@
 
 namespace uring6::detail {
 
-/// 128 since Linux 6.9, 64 before. Once the kernel has said so, it is known to the process; 64, and to be asked again,
-/// where it cannot be asked now.
+/// 128 on newer kernels (Linux 6.9, and stable ones such as 6.1.107), 64 on older ones. Once the kernel has said so, it
+/// is known to the process; 64, and to be asked again, where it cannot be asked now.
 std::size_t segment_limit() noexcept;
 
 /// Asks the kernel, with a train over ::1 to itself; nothing if that cannot go, whatever its length: no descriptor is

@@ -35,7 +35,7 @@ struct train_hook : list_hook {};
 
 class send_train final : public operation, public train_hook {
  public:
-  static constexpr std::size_t most_segments = 128;  // UDP_MAX_SEGMENTS since Linux 6.9; 64 before
+  static constexpr std::size_t most_segments = 128;  // UDP_MAX_SEGMENTS; 64 on older kernels, segment_limit() asks
 
   /// Datagrams of the train that follow each other in a writer's batch or, without an owner, in the slab: then
   /// nobody waits for them.

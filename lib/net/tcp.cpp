@@ -169,6 +169,7 @@ result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std:
   if (!only_v6) return fail(only_v6.error());
   const auto local = endpoint::parse(address);
   if (!local) return fail(local.error());
+  if (*only_v6 && local->address.is_v4_mapped()) return fail(errc::ipv4_address);
   if (const auto error = detail::check_thread(loop)) return fail(error);
   auto fd = detail::open_tcp_socket(*only_v6, options);
   if (!fd) return fail(fd.error());

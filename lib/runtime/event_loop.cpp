@@ -1,6 +1,7 @@
 #include "uring6/event_loop.hpp"
 
 #include <exception>
+#include <string>
 
 #include "runtime/loop_core.hpp"
 #include "uring/setup.hpp"
@@ -24,23 +25,31 @@ struct posted_call final : detail::inbox_message {
   void* state;
 };
 
+/// An errno is the kernel's answer to io_uring_enter, or to io_uring_register at the first run; the ring could be used
+/// when the loop was made.
+std::string why_not_run(std::error_code error) {
+  if (error.category() != std::system_category()) return "event_loop::run";
+  return "event_loop::run: " + detail::explain_use_failure("io_uring_enter or io_uring_register", error.value());
+}
+
 }  // namespace
 
 event_loop::event_loop(std::shared_ptr<detail::loop_core> core) noexcept : core_(std::move(core)) {}
 
 event_loop::event_loop(const loop_options& options) {
-  auto made = detail::loop_core::create(options);
-  if (!made) {
-    const std::error_code error = made.error();
-    throw std::system_error(error, error.category() == std::system_category()
-                                       ? detail::explain_setup_failure(error.value())
-                                       : "uring6::loop_options");
-  }
+  std::string reason;
+  auto made = detail::loop_core::create(options, reason);
+  if (!made) throw std::system_error(made.error(), reason);
   core_ = std::move(*made);
 }
 
 result<event_loop> event_loop::create(const loop_options& options) {
-  auto made = detail::loop_core::create(options);
+  std::string reason;
+  return create(options, reason);
+}
+
+result<event_loop> event_loop::create(const loop_options& options, std::string& reason) {
+  auto made = detail::loop_core::create(options, reason);
   if (!made) return fail(made.error());
   return event_loop(std::move(*made));
 }
@@ -61,7 +70,7 @@ void event_loop::drive(std::coroutine_handle<> handle, const bool& done) {
   detail::ready_node root;
   root.handle = handle;
   core_->make_ready(root);
-  if (const auto error = core_->run_until(done)) throw std::system_error(error, "event_loop::run");
+  if (const auto error = core_->run_until(done)) throw std::system_error(error, why_not_run(error));
 }
 
 void event_loop::stop() noexcept {

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "sys/refusal.hpp"
 #include "uring/cache.hpp"
 #include "uring6/detail/open_train.hpp"
 
@@ -63,7 +64,8 @@ class loop_core::adopted {
   bool ran_before_;
 };
 
-result<std::shared_ptr<loop_core>> loop_core::create(const loop_options& options) {
+result<std::shared_ptr<loop_core>> loop_core::create(const loop_options& options, std::string& reason) {
+  reason = "uring6::loop_options";
   if (!in_range(options)) return fail(errc::out_of_range);
   // A child that is forked inside of a coroutine is not inside of the loop any more.
   static const int forgets = ::pthread_atfork(nullptr, nullptr, [] {
@@ -75,10 +77,14 @@ result<std::shared_ptr<loop_core>> loop_core::create(const loop_options& options
   auto ring = ring::create({.submission_entries = options.submission_entries,
                             .completion_entries = options.completion_entries,
                             .min_wait = options.min_wait.count() > 0,
-                            .busy_poll = options.busy_poll});
+                            .busy_poll = options.busy_poll},
+                           reason);
   if (!ring) return fail(ring.error());
   made->ring_ = std::move(*ring);
-  if (auto opened = made->wakeup_.open(); !opened) return fail(opened.error());
+  if (auto opened = made->wakeup_.open(); !opened) {
+    reason = explain_refused_call("eventfd", "eventfd2", opened.error().value());
+    return fail(opened.error());
+  }
   return made;
 }
 
@@ -132,7 +138,8 @@ result<bool> loop_core::run_once() {
 }
 
 // As before a sleep: what came before the inbox was declared asleep, and before the descriptor was silenced, is seen by
-// the look that follows.
+// the look that follows. Silenced first: a poster that finds the loop asleep signals the descriptor, and takes the
+// declaration back, so that no other poster signals. Its signal must not be the one that is silenced.
 result<std::optional<clock::time_point>> loop_core::poll() {
   constexpr int most_turns = 16;  // the host has others to run, too
   if (const auto error = begin()) return fail(error);
@@ -141,8 +148,8 @@ result<std::optional<clock::time_point>> loop_core::poll() {
     std::error_code error;
     turn(nullptr, false, error);
     if (error) return fail(error);
-    if (ring_->notifies()) asleep_.store(sleeping::in_host, std::memory_order_seq_cst);
     ring_->heard(strangers_ > 0);
+    if (ring_->notifies()) asleep_.store(sleeping::in_host, std::memory_order_seq_cst);
     publish_buffers();  // what the turn reaped may wait for buffers that are there
     if (at_rest()) return timers_.empty() ? std::optional<clock::time_point>() : timers_.next();
   }

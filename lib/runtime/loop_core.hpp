@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "runtime/inbox.hpp"
@@ -34,7 +35,8 @@ struct outbound : list_hook {
 
 class loop_core : public std::enable_shared_from_this<loop_core> {
  public:
-  static result<std::shared_ptr<loop_core>> create(const loop_options& options);
+  /// Where there is no loop, `reason` says why and what to do, in a sentence for a user.
+  static result<std::shared_ptr<loop_core>> create(const loop_options& options, std::string& reason);
   loop_core(const loop_core&) = delete;
   loop_core& operator=(const loop_core&) = delete;
   ~loop_core();

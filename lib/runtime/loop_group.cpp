@@ -14,6 +14,7 @@
 
 #include "runtime/loop_core.hpp"
 #include "runtime/quiet_thread.hpp"
+#include "uring/setup.hpp"
 #include "uring6/event.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/stop.hpp"
@@ -84,9 +85,22 @@ pinning pin_to(const std::vector<int>& cpus) noexcept {
   return {};
 }
 
+/// What a thread tells of its start: where it may run, and whether its loop became its own.
+struct beginning {
+  pinning pinned;
+  std::error_code claimed;
+};
+
 std::string refusal_of(const pinning& what) {
   if (what.refused < 0) return "uring6::loop_group: sched_setaffinity";
   return "uring6::loop_group: CPU " + std::to_string(what.refused) + " is not there or not allowed";
+}
+
+/// Throws what keeps the thread from running its loop, if anything does.
+void check(const beginning& what) {
+  if (what.pinned.error) throw std::system_error(what.pinned.error, refusal_of(what.pinned));
+  if (what.claimed)
+    throw std::system_error(what.claimed, detail::explain_use_failure("io_uring_register", what.claimed.value()));
 }
 
 }  // namespace
@@ -99,14 +113,14 @@ loop_group::loop_group(const loop_group_options& options) : shared_(std::make_un
     members_.push_back(std::make_unique<member>(options.loop, sets[i % sets.size()]));
   try {
     for (const auto& each : members_) {
-      std::promise<pinning> started;
+      std::promise<beginning> started;
       auto ready = started.get_future();
       member& self = *each;
       self.thread = detail::start_quiet_thread([this, &self, &started, pin = options.pin] {
         const pinning pinned = pin ? pin_to(self.cpus) : pinning();
-        (void)self.loop.core()->claim();  // before anybody else can use the loop; the run says what is wrong
-        started.set_value(pinned);
-        if (pinned.error) return;
+        const std::error_code claimed = self.loop.core()->claim();  // before another thread can use the loop
+        started.set_value({pinned, claimed});
+        if (pinned.error || claimed) return;
         try {
           self.loop.run(run_member(self));
         } catch (...) {
@@ -117,7 +131,7 @@ loop_group::loop_group(const loop_group_options& options) : shared_(std::make_un
         self.ended = true;
         shared_->one_ended.notify_all();
       });
-      if (const pinning pinned = ready.get(); pinned.error) throw std::system_error(pinned.error, refusal_of(pinned));
+      check(ready.get());
     }
   } catch (...) {
     request_stop();

@@ -71,6 +71,7 @@ result<void> listen_socket(int fd, int backlog) noexcept {
 
 result<file_descriptor> open_socket(int family, int type, int protocol) noexcept {
   const int fd = ::socket(family, type | SOCK_CLOEXEC, protocol);
+  if (fd < 0 && errno == EAFNOSUPPORT && family == AF_INET6) return fail(errc::no_ipv6);
   if (fd < 0) return fail_errno(errno);
   return file_descriptor(fd);
 }

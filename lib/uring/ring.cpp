@@ -37,8 +37,13 @@ __kernel_timespec to_timespec(std::chrono::nanoseconds duration) noexcept {
 }  // namespace
 
 result<std::unique_ptr<ring>> ring::create(const ring_options& options) {
+  std::string reason;
+  return create(options, reason);
+}
+
+result<std::unique_ptr<ring>> ring::create(const ring_options& options, std::string& reason) {
   std::unique_ptr<ring> made(new ring);
-  if (auto done = set_up_ring(options, made->ring_, made->features_); !done) return fail(done.error());
+  if (auto done = set_up_ring(options, made->ring_, made->features_, reason); !done) return fail(done.error());
   made->set_up_ = true;
   // Here, and not when the first empty datagram comes: a program may forbid itself system calls between the two.
   made->features_.ordered_completions = completions_keep_order(made->features_.setup_flags);

@@ -52,7 +52,9 @@ struct ring_counters {
 
 class ring {
  public:
-  /// Sets up a disabled ring by a ladder of flags, plainer at each refusal.
+  /// Sets up a disabled ring by a ladder of flags, plainer at each refusal. Where there is none that can be used,
+  /// `reason` is the sentence for a user (explain_setup_failure, explain_use_failure).
+  static result<std::unique_ptr<ring>> create(const ring_options& options, std::string& reason);
   static result<std::unique_ptr<ring>> create(const ring_options& options);
   ring(const ring&) = delete;
   ring& operator=(const ring&) = delete;

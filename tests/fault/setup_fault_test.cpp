@@ -204,7 +204,7 @@ TEST_CASE("the exception of a loop that cannot be made says why and what to do")
   };
   for (const auto& [error_number, said] :
        {refusal{EPERM, "seccomp profile forbids io_uring"}, refusal{ENOSYS, "seccomp profile hides it"},
-        refusal{ENOMEM, "RLIMIT_MEMLOCK"}, refusal{EMFILE, "RLIMIT_NOFILE"}, refusal{ENFILE, "RLIMIT_NOFILE"}}) {
+        refusal{ENOMEM, "RLIMIT_MEMLOCK"}, refusal{EMFILE, "RLIMIT_NOFILE"}, refusal{ENFILE, "fs.file-max"}}) {
     const std::string told = in_child([error_number] {
       forbid_system_call(SYS_io_uring_setup, error_number);
       const auto loop = event_loop::create();

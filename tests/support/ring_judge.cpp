@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -21,20 +22,28 @@ namespace uring6::test {
 namespace {
 
 using arguments = decltype(seccomp_data::args);
-using call_judge = std::function<int(const arguments&)>;
+/// Nothing: the kernel decides. Otherwise what the call returns, negative for an errno.
+using call_judge = std::function<std::optional<int>(const arguments&)>;
 
 void answer_all(int listener, const call_judge& judge) {
   for (;;) {
     seccomp_notif question{};
     if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &question) != 0) {
-      if (errno == EINTR) continue;
+      // ENOENT: a signal (or work that a ring queued) interrupted the call, which the kernel makes again, and asks
+      // again.
+      if (errno == EINTR || errno == ENOENT) continue;
       return;
     }
-    const int error = judge(question.data.args);
+    const std::optional<int> verdict = judge(question.data.args);
     seccomp_notif_resp answer{};
     answer.id = question.id;
-    answer.error = -error;
-    if (error == 0) answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    if (!verdict) {
+      answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    } else if (*verdict < 0) {
+      answer.error = *verdict;
+    } else {
+      answer.val = *verdict;
+    }
     ::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
   }
 }
@@ -54,19 +63,31 @@ void judge_calls(long system_call, call_judge judge) {
   std::thread(answer_all, static_cast<int>(listener), std::move(judge)).detach();
 }
 
+/// An errno, 0 for none, as a verdict.
+std::optional<int> refuse_with(int error) {
+  return error == 0 ? std::nullopt : std::optional(-error);
+}
+
 }  // namespace
 
 // The filter sees no memory, so it is read here; the caller is a thread of the same process, and waits.
 void judge_ring_setup(setup_judge judge) {
   judge_calls(SYS_io_uring_setup, [judge = std::move(judge)](const arguments& given) {
     const auto* const parameters = reinterpret_cast<const io_uring_params*>(given[1]);
-    return judge(static_cast<unsigned>(given[0]), parameters->flags);
+    return refuse_with(judge(static_cast<unsigned>(given[0]), parameters->flags));
   });
 }
 
 void judge_ring_enter(enter_judge judge) {
-  judge_calls(SYS_io_uring_enter,
-              [judge = std::move(judge)](const arguments& given) { return judge(static_cast<unsigned>(given[1])); });
+  judge_calls(SYS_io_uring_enter, [judge = std::move(judge)](const arguments& given) {
+    return refuse_with(judge(static_cast<unsigned>(given[1])));
+  });
+}
+
+void judge_ring_register(register_judge judge) {
+  judge_calls(SYS_io_uring_register, [judge = std::move(judge)](const arguments& given) {
+    return judge(static_cast<unsigned>(given[1]), reinterpret_cast<void*>(given[2]));
+  });
 }
 
 }  // namespace uring6::test

@@ -1,8 +1,10 @@
-// A kernel that refuses what a test wants refused: io_uring_setup with certain flags or sizes, an io_uring_enter.
+// A kernel that refuses what a test wants refused: io_uring_setup with certain flags or sizes, an io_uring_enter, an
+// io_uring_register.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 namespace uring6::test {
 
@@ -17,5 +19,11 @@ void judge_ring_setup(setup_judge judge);
 /// The same for io_uring_enter, with so many operations to submit.
 using enter_judge = std::function<int(unsigned submissions)>;
 void judge_ring_enter(enter_judge judge);
+
+/// The same for io_uring_register with this opcode (IORING_REGISTER_*) and argument, which the judge may write to.
+/// Nothing: the kernel decides. Otherwise the call returns the value, a negative errno for a failure, and the kernel
+/// never sees it.
+using register_judge = std::function<std::optional<int>(unsigned opcode, void* argument)>;
+void judge_ring_register(register_judge judge);
 
 }  // namespace uring6::test

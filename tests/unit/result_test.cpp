@@ -34,6 +34,8 @@ constexpr condition_case conditions[] = {
     {errc::zone_mismatch, std::errc::invalid_argument},
     {errc::needless_zone, std::errc::invalid_argument},
     {errc::bound_to_group, std::errc::invalid_argument},
+    {errc::ipv4_address, std::errc::invalid_argument},
+    {errc::no_ipv6, std::errc::address_family_not_supported},
 };
 
 TEST_CASE("each_condition_equals_its_nearest_errc_and_no_other_condition") {

@@ -1,0 +1,233 @@
+// Machines and sandboxes that give a ring which cannot be used, or no ring, no eventfd, no socket: the constructor of a
+// loop, a loop_group and probe() each name what was refused and what to do. Every refusal is made in a child process.
+#include <linux/io_uring.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <cerrno>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "support/descriptors.hpp"
+#include "support/forked.hpp"
+#include "support/ring_judge.hpp"
+#include "sys/file_descriptor.hpp"
+#include "uring6/listen.hpp"
+#include "uring6/loop_group.hpp"
+#include "uring6/probe.hpp"
+#include "uring6/timer.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::StartsWith;
+
+/// What `make` throws, or "nothing".
+std::string thrown_by(const std::function<void()>& make) {
+  try {
+    make();
+  } catch (const std::system_error& thrown) {
+    return thrown.what();
+  }
+  return "nothing";
+}
+
+/// One line each: what event_loop's constructor throws, what a loop_group's does, the error of create(), and the
+/// sentences of probe_report::missing.
+std::string told() {
+  std::string text = "loop: " + thrown_by([] { const event_loop loop; });
+  text += "\ngroup: " + thrown_by([] { const loop_group group({.loops = 1, .pin = false}); });
+  const auto made = event_loop::create();
+  text += "\ncreate: " + (made ? std::string("a loop") : made.error().message());
+  for (const std::string& each : probe().missing) text += "\nprobe: " + each;
+  return text;
+}
+
+std::string told_where(const std::function<void()>& refuse) {
+  return in_child([&] {
+    refuse();
+    const std::size_t before = open_descriptors();
+    std::string text = told();
+    return text + (open_descriptors() == before ? "\nno descriptor left" : "\na descriptor is left");
+  });
+}
+
+void check_all_say(const std::string& said, const std::string& what) {
+  CHECK_THAT(said, ContainsSubstring("loop: " + what));
+  CHECK_THAT(said, ContainsSubstring("group: " + what));
+  CHECK_THAT(said, ContainsSubstring("probe: " + what));
+  CHECK_THAT(said, !ContainsSubstring("create: a loop") && ContainsSubstring("no descriptor left"));
+}
+
+// --- kernels that are too old ---
+
+TEST_CASE("a kernel without rings of receive buffers is refused by the constructor with the words of the probe") {
+  const std::string said = told_where([] {
+    judge_ring_register([](unsigned opcode, void*) -> std::optional<int> {
+      if (opcode == IORING_REGISTER_PBUF_RING) return -EINVAL;
+      return {};
+    });
+  });
+  check_all_say(said, "kernel ");
+  CHECK_THAT(said, ContainsSubstring("has no rings of receive buffers (Linux 5.19): uring6 needs Linux 6.1 or later"));
+}
+
+TEST_CASE("a kernel whose reads do not stay armed is refused by the constructor with the words of the probe") {
+  const std::string said = told_where([] {
+    judge_ring_register([](unsigned opcode, void* argument) -> std::optional<int> {
+      if (opcode != IORING_REGISTER_PROBE) return {};
+      // As Linux 5.19 answers: all its operations, up to IORING_OP_SOCKET.
+      auto* const answer = static_cast<io_uring_probe*>(argument);
+      answer->last_op = IORING_OP_SOCKET;
+      answer->ops_len = IORING_OP_SOCKET + 1;
+      for (__u8 each = 0; each <= IORING_OP_SOCKET; ++each) {
+        answer->ops[each].op = each;
+        answer->ops[each].flags = IO_URING_OP_SUPPORTED;
+      }
+      return 0;
+    });
+  });
+  check_all_say(said, "kernel ");
+  CHECK_THAT(said,
+             ContainsSubstring("has no reads that stay armed (multishot recvmsg, Linux 6.0): uring6 needs Linux 6.1"));
+}
+
+TEST_CASE("a loop is made where the kernel does not list its operations") {
+  const std::string said = told_where([] {
+    judge_ring_register([](unsigned opcode, void*) -> std::optional<int> {
+      if (opcode == IORING_REGISTER_PROBE) return -EINVAL;
+      return {};
+    });
+  });
+  CHECK_THAT(said, StartsWith("loop: nothing\ngroup: nothing\ncreate: a loop"));
+}
+
+// --- sandboxes ---
+
+TEST_CASE("a sandbox that allows to set a ring up and not to register is told by the constructor") {
+  check_all_say(told_where([] { forbid_system_call(SYS_io_uring_register, EPERM); }),
+                "io_uring_setup is allowed, but io_uring_register is refused (Operation not permitted) by a seccomp "
+                "profile: allow io_uring_setup, io_uring_enter and io_uring_register together");
+}
+
+TEST_CASE("a sandbox that allows to set a ring up and not to enter it is told by the constructor") {
+  for (const int error : {EPERM, EACCES, ENOSYS}) {
+    check_all_say(told_where([error] { forbid_system_call(SYS_io_uring_enter, error); }),
+                  "io_uring_setup is allowed, but io_uring_enter is refused (" + std::system_category().message(error) +
+                      ") by a seccomp profile");
+  }
+}
+
+TEST_CASE("a loop that is forbidden to enter after it was made says so when it runs, and a group of it likewise") {
+  const std::string said = in_child([] {
+    event_loop loop;
+    loop_group group({.loops = 1, .pin = false});
+    forbid_system_call(SYS_io_uring_enter, EPERM);
+    return thrown_by([&] { loop.run([]() -> task<> { co_await sleep_for(std::chrono::hours(1)); }()); });
+  });
+  CHECK_THAT(said, ContainsSubstring("io_uring_enter") && ContainsSubstring("seccomp profile"));
+}
+
+TEST_CASE("a group whose threads may not enable their rings says so at its start") {
+  const std::string said = in_child([] {
+    judge_ring_register([](unsigned opcode, void*) -> std::optional<int> {
+      if (opcode == IORING_REGISTER_ENABLE_RINGS) return -EPERM;
+      return {};
+    });
+    return thrown_by([] { const loop_group group({.loops = 1, .pin = false}); });
+  });
+  CHECK_THAT(said, StartsWith("io_uring_setup is allowed, but io_uring_register is refused (Operation not permitted)"));
+}
+
+TEST_CASE("a refused eventfd is not blamed on io_uring") {
+  const std::string said = told_where([] { forbid_system_call(SYS_eventfd2, EPERM); });
+  check_all_say(said, "eventfd is refused (Operation not permitted) by a seccomp profile: allow eventfd2 in it");
+  CHECK_THAT(said, !ContainsSubstring("io_uring"));
+}
+
+TEST_CASE("a refused eventfd that reads like a missing kernel is not blamed on io_uring") {
+  const std::string said = told_where([] { forbid_system_call(SYS_eventfd2, ENOSYS); });
+  check_all_say(said, "eventfd is refused (Function not implemented) by a seccomp profile: allow eventfd2 in it");
+}
+
+// --- descriptors ---
+
+/// What is told where this many more descriptors can be opened. Their numbers need not follow each other.
+std::string told_with_descriptors(unsigned more) {
+  return in_child([more] {
+    std::vector<file_descriptor> taken;
+    for (unsigned i = 0; i <= more; ++i) taken.emplace_back(::dup(STDERR_FILENO));
+    const auto beyond = static_cast<rlim_t>(taken.back().get());
+    taken.clear();
+    const rlimit limit{.rlim_cur = beyond, .rlim_max = beyond};
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) throw std::system_error(errno, std::system_category());
+    return told();
+  });
+}
+
+TEST_CASE("too few descriptors are told as that, wherever they end") {
+  // A ring, its eventfd, the socket of probe(): the first that does not fit is told.
+  for (const unsigned more : {0U, 1U}) {
+    CAPTURE(more);
+    const std::string said = told_with_descriptors(more);
+    CHECK_THAT(said, ContainsSubstring("loop: ") && ContainsSubstring("Raise RLIMIT_NOFILE (ulimit -n)"));
+    CHECK_THAT(said, ContainsSubstring("group: ") && ContainsSubstring("probe: "));
+    CHECK_THAT(said, !ContainsSubstring("create: a loop") && !ContainsSubstring("seccomp"));
+    CHECK_THAT(said, !ContainsSubstring("built without IPv6"));
+  }
+}
+
+// --- sockets ---
+
+TEST_CASE("probe() tells sockets of IPv6 that are forbidden from a kernel without them") {
+  const auto said = [](int error) {
+    return in_child([error] {
+      forbid_system_call(SYS_socket, error);
+      std::string text;
+      for (const std::string& each : probe().missing) text += each + "\n";
+      return text;
+    });
+  };
+  CHECK_THAT(said(EAFNOSUPPORT), ContainsSubstring("ipv6.disable=1"));
+  const std::string forbidden = said(EPERM);
+  CHECK_THAT(forbidden,
+             ContainsSubstring("a socket of AF_INET6 is refused (Operation not permitted) by a seccomp profile"));
+  CHECK_THAT(forbidden, !ContainsSubstring("ipv6.disable"));
+  CHECK_THAT(said(EMFILE), ContainsSubstring("RLIMIT_NOFILE") && !ContainsSubstring("ipv6.disable"));
+}
+
+TEST_CASE("an address of the wrong family is told as that") {
+  event_loop loop;
+  for (const char* network : {"udp6", "icmp6", "ip6:58"}) {
+    CAPTURE(network);
+    const char* const address = std::string(network) == "udp6" ? "127.0.0.1:1024" : "127.0.0.1";
+    const auto listened = listen_packet(loop, network, address);
+    REQUIRE_FALSE(listened);
+    CHECK(listened.error() == errc::ipv4_address);
+    CHECK(listened.error() == std::errc::invalid_argument);
+    const auto dialed = dial_packet(loop, network, address);
+    REQUIRE_FALSE(dialed);
+    CHECK(dialed.error() == errc::ipv4_address);
+  }
+  CHECK_THAT(make_error_code(errc::ipv4_address).message(), ContainsSubstring("udp6") && ContainsSubstring("IPv4"));
+}
+
+TEST_CASE("a conn where there is no IPv6 says what is missing") {
+  const std::string said = in_child([] {
+    event_loop loop;
+    forbid_system_call(SYS_socket, EAFNOSUPPORT);
+    const auto packet = listen_packet(loop, "udp6", "[::1]:0");
+    return packet ? std::string("a conn") : packet.error().message();
+  });
+  CHECK_THAT(said, ContainsSubstring("IPv6") && ContainsSubstring("ipv6.disable=1"));
+}
+
+}  // namespace
