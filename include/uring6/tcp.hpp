@@ -63,8 +63,11 @@ enum class stream_half : std::uint8_t { read, write, both };
 ///
 /// What an awaited operation can end with, besides what it says itself: `errc::closed`, `errc::canceled` (a stop was
 /// requested), `errc::deadline_exceeded`, `errc::wrong_thread`, and the kernel's errno (ECONNRESET, ETIMEDOUT, …).
-/// Data beats them all: octets that have been read are delivered although the operation was being ended. Octets that a
-/// frame took along that was destroyed before it could look at them are the next read's.
+/// A read that has octets returns them although a deadline has passed or the conn was closed meanwhile. A read that is
+/// stopped, loses a race (`when_any`) or is destroyed before its coroutine was resumed leaves its octets to the next
+/// read, in order. If there is no memory to keep them, the stream has a gap: all later reads are
+/// `std::errc::not_enough_memory`. An error of the connection (ECONNRESET, ETIMEDOUT, …), which the kernel says once,
+/// is kept for the next read in the same way, also when a write was told it: no read takes a reset for the end.
 class URING6_EXPORT tcp_conn {
  public:
   tcp_conn() noexcept;
@@ -74,19 +77,21 @@ class URING6_EXPORT tcp_conn {
 
   /// Waits until there is something to read, and reads at most as much as `into` holds. Returns how many octets; 0 when
   /// the peer has ended its writing half (or `into` is empty). Several readers are served in the order in which they
-  /// came. `into` must live until then. Go: Read.
+  /// came. `into` must live until then. In a race nothing is lost. Go: Read.
   [[nodiscard("co_await it")]] detail::stream_read_operation read(std::span<std::byte> into) noexcept {
     return {socket(), into};
   }
 
   /// Writes all of `from`; waits until the kernel has taken it. Writes of several coroutines go one after the other,
   /// never mixed. Returns the length. On an error a part may have gone: `stats` counts it. `from` must stay as it is
-  /// until then. EPIPE after the connection has ended (no SIGPIPE). Go: Write.
+  /// until then. EPIPE after the connection has ended (no SIGPIPE). A write that is stopped or loses a race may have
+  /// sent a part, too: what `stats().sent_bytes` has grown by. Go: Write.
   [[nodiscard("co_await it")]] detail::stream_write_operation write(std::span<const std::byte> from) noexcept {
     return {socket(), from, true};
   }
 
-  /// Writes as much of `from` as the kernel takes in one piece. Returns how many octets, at least 1 (0 of nothing).
+  /// Writes as much of `from` as the kernel takes in one piece. Returns how many octets, at least 1 (0 of nothing). In
+  /// a race as `write`.
   [[nodiscard("co_await it")]] detail::stream_write_operation write_some(std::span<const std::byte> from) noexcept {
     return {socket(), from, false};
   }
@@ -157,10 +162,10 @@ class URING6_EXPORT tcp_listener {
   tcp_listener& operator=(tcp_listener&&) noexcept;
   ~tcp_listener();
 
-  /// Waits for a connection. Several coroutines are served in the order in which they came. One that is stopped, times
-  /// out or is destroyed takes nothing: the connection is the next one's. The kernel accepts ahead, up to 64; those are
-  /// closed with the listener. Errors: EMFILE, ENFILE, ENOBUFS, … after which it may be tried again; a connection that
-  /// ended before it was accepted is none. accept(2), multishot. Go: Accept.
+  /// Waits for a connection. Several coroutines are served in the order in which they came. One that is stopped, loses
+  /// a race, times out or is destroyed takes nothing: the connection is the next one's. The kernel accepts ahead, up to
+  /// 64; those are closed with the listener. Errors: EMFILE, ENFILE, ENOBUFS, … after which it may be tried again; a
+  /// connection that ended before it was accepted is none. accept(2), multishot. Go: Accept.
   [[nodiscard("co_await it")]] detail::accept_operation accept() noexcept {
     return detail::accept_operation(inside_.get());
   }
@@ -214,7 +219,8 @@ URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd);
 URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, int fd);
 
 /// Connects to `address`. Network words, addresses and errors as of `listen_tcp`; ECONNREFUSED, ENETUNREACH, ETIMEDOUT,
-/// … Stopping it (`with_timeout(5s, dial_tcp(…))`) gives it up. Go: net.Dialer.
+/// … Stopping it (`with_timeout(5s, dial_tcp(…))`) gives it up; a dial that loses a race closes what it has connected.
+/// Go: net.Dialer.
 [[nodiscard("co_await it")]] URING6_EXPORT detail::dial_operation dial_tcp(event_loop& loop, std::string_view network,
                                                                            std::string_view address,
                                                                            const tcp_options& options = {});

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
 #include "net/deadline.hpp"
+#include "net/kept_octets.hpp"
 #include "runtime/loop_core.hpp"
 #include "sys/file_descriptor.hpp"
 #include "uring6/address.hpp"
@@ -26,12 +26,16 @@ class stream_socket final : public resident {
   /// The operation stands in line from now on, and will be resumed.
   void start(stream_operation& op, stop_root& stop);
 
+  /// Serves a read from the kept octets without a suspension; false if it has to wait.
+  bool take_kept(stream_operation& op) noexcept;
+
   /// May one begin? closed, deadline_exceeded or the wrong thread.
   std::error_code check(const stream_operation& op) const noexcept;
 
-  /// Called by the operation: the kernel has spoken; it is to be ended; it has been resumed; its frame goes away.
+  /// Called by the operation: the kernel has completed it; a stop was requested; it has been resumed; its frame is
+  /// being destroyed.
   void ended(stream_operation& op, completion what) noexcept;
-  void withdraw(stream_operation& op, std::error_code why) noexcept;
+  void stop(stream_operation& op) noexcept;
   void leave(stream_operation& op) noexcept;
   void abandon(stream_operation& op) noexcept;
 
@@ -56,6 +60,9 @@ class stream_socket final : public resident {
   bool first(stream_operation& op) noexcept { return &line_of(op).front() == &op; }
   void go(stream_operation& op) noexcept;
   void finish(stream_operation& op) noexcept;
+  void withdraw(stream_operation& op, std::error_code why) noexcept;
+  void give_back(stream_operation& op) noexcept;
+  void note_error(int number) noexcept;
   void fail_waiting(line& those, std::error_code why) noexcept;
   void end_operations() noexcept;
   void loop_ends() noexcept override { close(); }
@@ -67,7 +74,9 @@ class stream_socket final : public resident {
   endpoint peer_;
   line readers_;
   line writers_;
-  std::vector<std::byte> unread_;  // taken from the kernel for a reader whose frame has gone
+  kept_octets kept_;         // taken from the kernel for a read that was stopped or destroyed
+  error_slot unread_error_;  // of the connection, taken from the kernel, which says it once; no read was told it
+  bool has_gap_ = false;     // there was no memory to keep octets: no read can go on
   std::uint64_t received_ = 0;
   std::uint64_t sent_ = 0;
   sticky_deadline<stream_socket, &stream_socket::read_deadline_passed> read_deadline_{*this};
