@@ -93,8 +93,8 @@ URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view
                                               const packet_options& options = {});
 
 /// Takes a socket over that somebody else has opened (socket activation, another library, `release`): AF_INET6, and
-/// UDP, raw or ICMPv6, bound or connected as it is. The conn owns it and closes it; after an error it is still the
-/// caller's.
+/// UDP, raw or ICMPv6, bound or connected as it is. The conn owns it and closes it; after an error, or std::bad_alloc,
+/// it is still the caller's.
 ///
 /// Of `options` only those count that can be set on an open socket: receive_offload, send_offload, longest_datagram,
 /// coalesce_writes, zero_copy_from. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all its

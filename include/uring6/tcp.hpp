@@ -8,6 +8,8 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <system_error>
+#include <vector>
 
 #include "uring6/address.hpp"
 #include "uring6/detail/stream_operations.hpp"
@@ -49,6 +51,17 @@ struct tcp_options {
   /// How long a dial waits for one address before it tries the next one, too (RFC 8305, 5: 250 ms). At least 10 ms,
   /// else it is 10 ms.
   std::chrono::milliseconds attempt_delay{250};
+};
+
+/// A connection without a conn, as `tcp_conn::release` gives it and `adopt_tcp` takes it. Its members can be sent to
+/// another process: the descriptor by SCM_RIGHTS.
+struct released_tcp {
+  /// The caller's, open.
+  int fd = -1;
+  /// The stream's next octets: read from the kernel, and not handed out. The kernel has those that follow.
+  std::vector<std::byte> unread{};
+  /// What ended the connection, if the kernel has said it (it does so once) and no read was told it.
+  std::error_code error{};
 };
 
 /// Which half of a connection `shutdown` ends.
@@ -137,8 +150,11 @@ class URING6_EXPORT tcp_conn {
   /// The descriptor, still the conn's; -1 when closed. For options that have no method here; `conn` has those of IPv6.
   int native_handle() const noexcept;
 
-  /// Ends all operations and gives the descriptor to the caller, open; the conn is closed then.
-  result<int> release();
+  /// Ends all operations with `errc::closed` and gives the connection to the caller; the conn is closed then. Octets
+  /// that were read and that no coroutine has looked at are in `unread`, also those of a read that was waiting to be
+  /// resumed. A write that waits may have sent a part, as `stats` tells. not_enough_memory if octets were lost (see
+  /// above): then the conn stays open. Go: TCPConn.File.
+  result<released_tcp> release();
 
   /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's.
   tcp_stats stats() const noexcept;
@@ -207,8 +223,8 @@ URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view
                                               const tcp_options& options = {});
 
 /// Takes a listening socket over that somebody else has opened (socket activation, `release`), of TCP and AF_INET6. The
-/// listener owns it and closes it; after an error it is still the caller's. The socket is made blocking, as io_uring
-/// wants it (O_NONBLOCK is shared by all its descriptors).
+/// listener owns it and closes it; after an error, or std::bad_alloc, it is still the caller's. The socket is made
+/// blocking, as io_uring wants it (O_NONBLOCK is shared by all its descriptors).
 ///
 /// Errors: EBADF, ENOTSOCK; address_family_not_supported for other than AF_INET6; wrong_protocol_type for other than
 /// TCP; `std::errc::invalid_argument` if it does not listen. Go: net.FileListener.
@@ -217,6 +233,10 @@ URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd);
 /// Takes a connection over that somebody else has made or accepted, also a conn of another loop (`tcp_conn::release`),
 /// in the same way. Errors: as of `adopt_listener`, ENOTCONN. Go: net.FileConn.
 URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, int fd);
+
+/// The same for what `tcp_conn::release` has given: reads give its octets first. After an error all of it is still the
+/// caller's.
+URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from);
 
 /// Connects to `address`. Network words, addresses and errors as of `listen_tcp`; ECONNREFUSED, ENETUNREACH, ETIMEDOUT,
 /// … Stopping it (`with_timeout(5s, dial_tcp(…))`) gives it up; a dial that loses a race closes what it has connected.

@@ -71,9 +71,9 @@ result<tcp_conn> accept_operation::await_resume() {
 
 // --- the queue ---
 
-accept_queue::accept_queue(std::shared_ptr<loop_core> loop, file_descriptor fd)
-    : loop_(std::move(loop)), fd_(std::move(fd)) {
+accept_queue::accept_queue(std::shared_ptr<loop_core> loop, file_descriptor&& fd) : loop_(std::move(loop)) {
   arrived_.reserve(2 * most_ahead);
+  fd_ = std::move(fd);
   loop_->add(*this);
 }
 

@@ -13,7 +13,8 @@ namespace uring6::detail {
 
 class accept_queue final : public resident, operation {
  public:
-  accept_queue(std::shared_ptr<loop_core> loop, file_descriptor fd);
+  /// Takes `fd` when nothing can fail any more.
+  accept_queue(std::shared_ptr<loop_core> loop, file_descriptor&& fd);
   ~accept_queue() { close(); }
 
   int fd() const noexcept { return fd_.get(); }

@@ -46,6 +46,12 @@ class kept_octets {
     return true;
   }
 
+  /// Those of the connection's last owner, before the first read.
+  void begin_with(std::vector<std::byte> octets) noexcept {
+    octets_ = std::move(octets);
+    first_ = 0;
+  }
+
   /// All of them; none are here after that.
   std::vector<std::byte> release() noexcept {
     octets_.erase(octets_.begin(), octets_.begin() + static_cast<std::ptrdiff_t>(first_));

@@ -196,8 +196,9 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
   const auto peer = peer_endpoint(fd);
   const auto drops = before.kernel_drops ? *before.kernel_drops : drop_count(fd).value_or(0);
+  lent_descriptor lent(fd);
   auto made = std::make_unique<detail::packet_socket>(
-      loop.core(), file_descriptor(fd),
+      loop.core(), lent.take(),
       detail::packet_socket_options{.connected = peer.has_value(),
                                     .dual_stack = net->dual_stack,
                                     .drops_seen = drops,

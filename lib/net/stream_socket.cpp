@@ -82,7 +82,7 @@ result<std::size_t> stream_operation::outcome() noexcept {
 
 // --- the socket ---
 
-stream_socket::stream_socket(std::shared_ptr<loop_core> loop, file_descriptor fd, const endpoint& peer)
+stream_socket::stream_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd, const endpoint& peer) noexcept
     : loop_(std::move(loop)), fd_(std::move(fd)), peer_(peer) {
   loop_->add(*this);
 }
@@ -222,8 +222,8 @@ void stream_socket::fail_waiting(line& those, std::error_code why) noexcept {
   those.for_each([&](stream_operation& op) { withdraw(op, why); });
 }
 
-void stream_socket::end_operations() noexcept {
-  resident::unlink();
+// With `keep`, reads that have octets leave them here; else they return them.
+void stream_socket::end_operations(bool keep) noexcept {
   read_deadline_.disarm();
   write_deadline_.disarm();
   for (line* those : {&readers_, &writers_}) {
@@ -231,7 +231,12 @@ void stream_socket::end_operations() noexcept {
     if (!those->empty()) loop_->drain_until([&] { return those->front().idle(); });
     while (!those->empty()) {
       stream_operation& op = those->pop_front();  // it is in the ready queue
-      if (op.reads()) received_ += op.moved_;
+      if (!op.reads()) continue;
+      if (keep) {
+        op.why_ = errc::closed;
+        give_back(op);
+      }
+      received_ += op.moved_;
     }
   }
 }
@@ -239,14 +244,21 @@ void stream_socket::end_operations() noexcept {
 void stream_socket::close() noexcept {
   if (closed()) return;
   loop_->must_end_here("a conn");
-  end_operations();
+  end_operations(false);
+  resident::unlink();
   fd_ = file_descriptor();
 }
 
-int stream_socket::release() noexcept {
-  if (closed()) return -1;
-  end_operations();
-  return fd_.release();
+result<released_tcp> stream_socket::release() noexcept {
+  end_operations(true);
+  if (has_gap_) return fail(std::errc::not_enough_memory);
+  resident::unlink();
+  return released_tcp{fd_.release(), kept_.release(), unread_error_.code()};
+}
+
+void stream_socket::begin_with(std::vector<std::byte> unread, std::error_code error) noexcept {
+  kept_.begin_with(std::move(unread));
+  unread_error_ = error;
 }
 
 }  // namespace uring6::detail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "net/deadline.hpp"
 #include "net/kept_octets.hpp"
@@ -9,12 +10,14 @@
 #include "sys/file_descriptor.hpp"
 #include "uring6/address.hpp"
 #include "uring6/detail/stream_operations.hpp"
+#include "uring6/tcp.hpp"
 
 namespace uring6::detail {
 
 class stream_socket final : public resident {
  public:
-  stream_socket(std::shared_ptr<loop_core> loop, file_descriptor fd, const endpoint& peer);
+  /// Takes `fd` when nothing can fail any more.
+  stream_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd, const endpoint& peer) noexcept;
   ~stream_socket() { close(); }
 
   int fd() const noexcept { return fd_.get(); }
@@ -49,7 +52,11 @@ class stream_socket final : public resident {
   bool busy_elsewhere() const noexcept { return !closed() && loop_->busy_elsewhere(); }
 
   void close() noexcept;
-  int release() noexcept;
+
+  /// As close, but the connection goes on: nothing that was read is lost. not_enough_memory if it was: then it stays
+  /// open. And what its next owner begins with.
+  result<released_tcp> release() noexcept;
+  void begin_with(std::vector<std::byte> unread, std::error_code error) noexcept;
 
  private:
   // Only the first in line is the kernel's; it stays the first until it has been resumed, so that what it got and did
@@ -64,7 +71,7 @@ class stream_socket final : public resident {
   void give_back(stream_operation& op) noexcept;
   void note_error(int number) noexcept;
   void fail_waiting(line& those, std::error_code why) noexcept;
-  void end_operations() noexcept;
+  void end_operations(bool keep) noexcept;
   void loop_ends() noexcept override { close(); }
   void read_deadline_passed() noexcept { fail_waiting(readers_, errc::deadline_exceeded); }
   void write_deadline_passed() noexcept { fail_waiting(writers_, errc::deadline_exceeded); }

@@ -51,7 +51,7 @@ result<void> tcp_conn::close() {
   inside_->close();
   return {};
 }
-result<int> tcp_conn::release() {
+result<released_tcp> tcp_conn::release() {
   if (const auto error = check_thread()) return fail(error);
   return inside_->release();
 }
@@ -188,16 +188,34 @@ result<tcp_listener> adopt_listener(event_loop& loop, int fd) {
   if (!listens) return fail(listens.error());
   if (*listens == 0) return fail(std::errc::invalid_argument);
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
-  return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), file_descriptor(fd)));
+  lent_descriptor lent(fd);
+  return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), lent.take()));
 }
 
-result<tcp_conn> adopt_tcp(event_loop& loop, int fd) {
+namespace {
+
+result<std::unique_ptr<detail::stream_socket>> adopt_stream(event_loop& loop, int fd) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
   if (const auto is_tcp = detail::check_tcp_socket(fd); !is_tcp) return fail(is_tcp.error());
   const auto peer = peer_endpoint(fd);
   if (!peer) return fail(peer.error());
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
-  return tcp_conn(std::make_unique<detail::stream_socket>(loop.core(), file_descriptor(fd), *peer));
+  lent_descriptor lent(fd);
+  return std::make_unique<detail::stream_socket>(loop.core(), lent.take(), *peer);
+}
+
+}  // namespace
+
+result<tcp_conn> adopt_tcp(event_loop& loop, int fd) {
+  return adopt_stream(loop, fd).map([](auto&& inside) { return tcp_conn(std::move(inside)); });
+}
+
+result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from) {
+  std::vector<std::byte> unread = from.unread;  // what can fail comes before the descriptor is taken
+  return adopt_stream(loop, from.fd).map([&](auto&& inside) {
+    inside->begin_with(std::move(unread), from.error);
+    return tcp_conn(std::move(inside));
+  });
 }
 
 // --- dialing ---
