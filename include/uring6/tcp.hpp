@@ -42,6 +42,10 @@ struct tcp_options {
   std::string_view device{};
   /// Connections that may wait for `accept`; the kernel takes at most net.core.somaxconn. listen(2)
   int backlog = 65'535;
+  /// Connections that a listener accepts at most before an `accept` asks for them, so that one system call serves many;
+  /// those that nobody takes are closed with the listener. 0: each `accept` takes one connection, and the others stay
+  /// in the kernel's queue, for other processes that share the socket, too. At most 65,535.
+  std::size_t accept_ahead = 64;
   /// Probes on a silent connection; none: no probes.
   std::optional<keep_alive> probes = keep_alive{};
   /// Small segments leave at once, without waiting for more (RFC 896). TCP_NODELAY. Go: the same default.
@@ -179,9 +183,13 @@ class URING6_EXPORT tcp_listener {
   ~tcp_listener();
 
   /// Waits for a connection. Several coroutines are served in the order in which they came. One that is stopped, loses
-  /// a race, times out or is destroyed takes nothing: the connection is the next one's. The kernel accepts ahead, up to
-  /// 64; those are closed with the listener. Errors: EMFILE, ENFILE, ENOBUFS, … after which it may be tried again; a
-  /// connection that ended before it was accepted is none. accept(2), multishot. Go: Accept.
+  /// a race, times out or is destroyed takes nothing: the connection is the next one's. While a coroutine waits, up to
+  /// `tcp_options::accept_ahead` more connections are accepted for the calls that follow. One whose peer has reset it
+  /// is given all the same, with the peer's name.
+  ///
+  /// Errors: EMFILE, ENFILE, ENOBUFS, ENOMEM, … after which it may be tried again at once: the listener asks the kernel
+  /// again after 5 ms, and after twice as long for each further refusal, at most 1 s; `accept` waits until then.
+  /// accept(2). Go: Accept.
   [[nodiscard("co_await it")]] detail::accept_operation accept() noexcept {
     return detail::accept_operation(inside_.get());
   }
@@ -223,12 +231,12 @@ URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view
                                               const tcp_options& options = {});
 
 /// Takes a listening socket over that somebody else has opened (socket activation, `release`), of TCP and AF_INET6. The
-/// listener owns it and closes it; after an error, or std::bad_alloc, it is still the caller's. The socket is made
-/// blocking, as io_uring wants it (O_NONBLOCK is shared by all its descriptors).
+/// listener owns it and closes it. Of `options` only `accept_ahead` counts. After an error, or std::bad_alloc, it is
+/// still the caller's. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all its descriptors).
 ///
 /// Errors: EBADF, ENOTSOCK; address_family_not_supported for other than AF_INET6; wrong_protocol_type for other than
 /// TCP; `std::errc::invalid_argument` if it does not listen. Go: net.FileListener.
-URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd);
+URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options& options = {});
 
 /// Takes a connection over that somebody else has made or accepted, also a conn of another loop (`tcp_conn::release`),
 /// in the same way. Errors: as of `adopt_listener`, ENOTCONN. Go: net.FileConn.

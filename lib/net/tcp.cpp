@@ -154,6 +154,9 @@ result<int> tcp_listener::release() {
 
 namespace {
 
+// Connections. The listener keeps a place of 32 octets for each.
+constexpr std::size_t most_ahead = 65'535;
+
 /// Whether it is IPv6 only.
 result<bool> parse_network(std::string_view word) {
   if (word == "tcp6") return true;
@@ -170,26 +173,28 @@ result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std:
   const auto local = endpoint::parse(address);
   if (!local) return fail(local.error());
   if (const auto error = detail::check_thread(loop)) return fail(error);
+  if (options.accept_ahead > most_ahead) return fail(errc::out_of_range);
   auto fd = detail::open_tcp_socket(*only_v6, options);
   if (!fd) return fail(fd.error());
   const auto listening = set_option(fd->get(), option::reuse_address, 1)
                              .and_then([&] { return bind_socket(fd->get(), *local); })
                              .and_then([&] { return listen_socket(fd->get(), options.backlog); });
   if (!listening) return fail(listening.error());
-  return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), std::move(*fd)));
+  return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), std::move(*fd), options.accept_ahead));
 }
 
 // --- sockets that somebody else has opened ---
 
-result<tcp_listener> adopt_listener(event_loop& loop, int fd) {
+result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options& options) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
   if (const auto is_tcp = detail::check_tcp_socket(fd); !is_tcp) return fail(is_tcp.error());
   const auto listens = get_option(fd, option::socket_listens);
   if (!listens) return fail(listens.error());
   if (*listens == 0) return fail(std::errc::invalid_argument);
+  if (options.accept_ahead > most_ahead) return fail(errc::out_of_range);
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
   lent_descriptor lent(fd);
-  return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), lent.take()));
+  return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), lent.take(), options.accept_ahead));
 }
 
 namespace {
