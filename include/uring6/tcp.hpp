@@ -53,7 +53,7 @@ struct tcp_options {
   /// To dial from; none: the kernel chooses.
   std::optional<endpoint> local{};
   /// How long a dial waits for one address before it tries the next one, too (RFC 8305, 5: 250 ms). At least 10 ms,
-  /// else it is 10 ms.
+  /// else it is 10 ms; `milliseconds::max()`: only when that one has failed.
   std::chrono::milliseconds attempt_delay{250};
 };
 

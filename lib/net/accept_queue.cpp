@@ -11,6 +11,7 @@
 
 #include "net/stream_socket.hpp"
 #include "uring6/tcp.hpp"
+#include "uring6/timer.hpp"
 
 namespace uring6::detail {
 namespace {
@@ -162,7 +163,7 @@ void accept_queue::refused(int error) noexcept {
     make_ready(*loop_, first);
   }
   if (pause_.armed()) return;
-  pause_.arm(*loop_, clock::now() + next_pause_);
+  pause_.arm(*loop_, deadline_after(next_pause_));
   next_pause_ = std::min(2 * next_pause_, longest_pause);
 }
 

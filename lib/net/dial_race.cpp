@@ -10,6 +10,7 @@
 #include "net/stream_socket.hpp"
 #include "net/tcp_socket.hpp"
 #include "sys/socket.hpp"
+#include "uring6/timer.hpp"
 
 namespace uring6::detail {
 
@@ -81,7 +82,7 @@ void dial_race::start_next() noexcept {
     loop_->ring().queue(one);
     if (next_ < attempts_.size()) {
       constexpr std::chrono::milliseconds least{10};  // RFC 8305, 5
-      arm(*loop_, clock::now() + std::max(options_.attempt_delay, least));
+      arm(*loop_, deadline_after(std::max(options_.attempt_delay, least)));
     }
     return;
   }
