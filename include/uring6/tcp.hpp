@@ -50,7 +50,8 @@ struct tcp_options {
   std::optional<keep_alive> probes = keep_alive{};
   /// Small segments leave at once, without waiting for more (RFC 896). TCP_NODELAY. Go: the same default.
   bool no_delay = true;
-  /// To dial from; none: the kernel chooses.
+  /// To dial from; none: the kernel chooses. With port 0 it chooses the port when it connects, so that connections to
+  /// several peers can share it. IP_BIND_ADDRESS_NO_PORT
   std::optional<endpoint> local{};
   /// How long a dial waits for one address before it tries the next one, too (RFC 8305, 5: 250 ms). At least 10 ms,
   /// else it is 10 ms; `milliseconds::max()`: only when that one has failed.
@@ -247,8 +248,9 @@ URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, int fd);
 URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from);
 
 /// Connects to `address`. Network words, addresses and errors as of `listen_tcp`; ECONNREFUSED, ENETUNREACH, ETIMEDOUT,
-/// … Stopping it (`with_timeout(5s, dial_tcp(…))`) gives it up; a dial that loses a race closes what it has connected.
-/// Go: net.Dialer.
+/// … A connection to itself, which comes of a port that the kernel chose and on which nothing listens, is ECONNREFUSED;
+/// with a port in `tcp_options::local` it is taken as meant. Stopping it (`with_timeout(5s, dial_tcp(…))`) gives it up;
+/// a dial that loses a race closes what it has connected. Go: net.Dialer.
 [[nodiscard("co_await it")]] URING6_EXPORT detail::dial_operation dial_tcp(event_loop& loop, std::string_view network,
                                                                            std::string_view address,
                                                                            const tcp_options& options = {});
