@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "uring6/event_loop.hpp"
+#include "uring6/opening_hook.hpp"
 #include "uring6/packet_conn.hpp"
 #include "uring6/released_packet.hpp"
 #include "uring6/result.hpp"
@@ -60,6 +61,9 @@ struct packet_options {
   /// stop request nor a deadline is faster than that (the write says that it was sent), and closing the conn or
   /// destroying a coroutine that writes blocks for so long. UDP only. IORING_OP_SENDMSG_ZC
   std::size_t zero_copy_from = 0;
+  /// Called with the socket before it is bound or connected; not by `adopt_packet`. By `listen_group` for each socket,
+  /// on the thread of its loop, one after the other. Go: ListenConfig.Control, Dialer.Control.
+  opening_hook control{};
 };
 
 /// Opens a conn that receives at `address`.

@@ -15,6 +15,7 @@
 #include "uring6/detail/stream_operations.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/export.hpp"
+#include "uring6/opening_hook.hpp"
 #include "uring6/result.hpp"
 #include "uring6/stats.hpp"
 #include "uring6/task.hpp"
@@ -56,6 +57,9 @@ struct tcp_options {
   /// How long a dial waits for one address before it tries the next one, too (RFC 8305, 5: 250 ms). At least 10 ms,
   /// else it is 10 ms; `milliseconds::max()`: only when that one has failed.
   std::chrono::milliseconds attempt_delay{250};
+  /// Called with the socket of a listener before it is bound, and with that of each attempt to dial before it is bound
+  /// and connected. Must live until the dial has ended. Go: ListenConfig.Control, Dialer.Control.
+  opening_hook control{};
 };
 
 /// A connection without a conn, as `tcp_conn::release` gives it and `adopt_tcp` takes it. Its members can be sent to

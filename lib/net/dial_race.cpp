@@ -95,6 +95,7 @@ std::error_code dial_race::start(attempt& one) noexcept {
   auto fd = open_tcp_socket(only_v6_, options_);
   if (!fd) return fd.error();
   if (const auto zone = check_zone(fd->get(), one.to.address.zone()); !zone) return zone.error();
+  if (const auto asked = ask_hook(options_, fd->get(), one.to); !asked) return asked.error();
   if (options_.local) {
     // Without a port the kernel chooses it as late as it connects: then connections to several peers can share one.
     const auto bound = set_option(fd->get(), option::bind_without_port, !chooses_port()).and_then([&] {

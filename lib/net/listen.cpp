@@ -92,8 +92,9 @@ result<endpoint> parse_end(const packet_network& net, std::string_view text) {
   return fail(bare.error());
 }
 
+/// `address` is the one that the caller gave.
 template <class Attach>
-result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options,
+result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options, const endpoint& address,
                          std::optional<endpoint> peer, Attach&& attach) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
   options.receive_offload = options.receive_offload && net.kind == packet_kind::udp && kernel_merges_only_equals();
@@ -101,6 +102,7 @@ result<packet_conn> open(event_loop& loop, const packet_network& net, packet_opt
   auto fd = open_socket_for(net);
   if (!fd) return fail(fd.error());
   if (const auto error = apply(fd->get(), net, options)) return fail(error);
+  if (const auto error = options.control(fd->get(), address)) return fail(error);
   if (const result<void> attached = attach(fd->get()); !attached) return fail(attached.error());
   return packet_conn(std::make_unique<detail::packet_socket>(
       loop.core(), std::move(*fd),
@@ -130,7 +132,7 @@ result<packet_conn> listen_packet(event_loop& loop, std::string_view network_wor
     // The kernel binds a link-local group only with its interface; without one, any address, as Go does.
     if (where.address.scope() <= multicast_scope::link_local && where.address.zone() == 0) where.address = {};
   }
-  return open(loop, *net, std::move(chosen), {}, [&](int fd) { return bind_socket(fd, where); });
+  return open(loop, *net, std::move(chosen), *local, {}, [&](int fd) { return bind_socket(fd, where); });
 }
 
 result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, std::string_view address,
@@ -139,7 +141,7 @@ result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word,
   if (!net) return fail(net.error());
   const auto peer = parse_end(*net, address);
   if (!peer) return fail(peer.error());
-  return open(loop, *net, options, *peer, [&](int fd) {
+  return open(loop, *net, options, *peer, *peer, [&](int fd) {
     const auto bound = options.local ? bind_socket(fd, *options.local) : result<void>();
     return bound ? connect_socket(fd, *peer) : bound;
   });

@@ -177,6 +177,7 @@ result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std:
   auto fd = detail::open_tcp_socket(*only_v6, options);
   if (!fd) return fail(fd.error());
   const auto listening = set_option(fd->get(), option::reuse_address, 1)
+                             .and_then([&] { return detail::ask_hook(options, fd->get(), *local); })
                              .and_then([&] { return bind_socket(fd->get(), *local); })
                              .and_then([&] { return listen_socket(fd->get(), options.backlog); });
   if (!listening) return fail(listening.error());
