@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include "net/stream_socket.hpp"
@@ -163,7 +164,11 @@ void accept_queue::refused(int error) noexcept {
     make_ready(*loop_, first);
   }
   if (pause_.armed()) return;
-  pause_.arm(*loop_, deadline_after(next_pause_));
+  try {
+    pause_.arm(*loop_, deadline_after(next_pause_));
+  } catch (const std::bad_alloc&) {
+    return;  // without memory for the timer there is no pause
+  }
   next_pause_ = std::min(2 * next_pause_, longest_pause);
 }
 
