@@ -258,14 +258,15 @@ class URING6_EXPORT packet_conn {
   int native_handle() const noexcept;
 
   /// Ends all operations and gives the open descriptor to the caller, with the datagrams that were received and not
-  /// handed to a reader: `adopt_packet` takes both, on any loop. Nothing is lost: what arrives later waits in the socket.
-  /// The conn is closed then.
+  /// handed to a reader: `adopt_packet` takes both, on any loop. Nothing is lost: what arrives later waits in the
+  /// socket. The conn is closed then.
   ///
   /// Errors: `std::errc::not_enough_memory`: the operations have ended, but the conn is open and has its datagrams;
   /// `errc::closed`, `errc::wrong_thread`. Go: PacketConn.File, which keeps nothing ahead.
   result<released_packet> release();
 
-  /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's.
+  /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's
+  /// while that lives.
   packet_stats stats() const noexcept;
 
   /// For the library's own rooms.

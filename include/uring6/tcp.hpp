@@ -165,7 +165,8 @@ class URING6_EXPORT tcp_conn {
   /// above): then the conn stays open. Go: TCPConn.File.
   result<released_tcp> release();
 
-  /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's.
+  /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's
+  /// while that lives.
   tcp_stats stats() const noexcept;
 
   /// For the library's own rooms.
