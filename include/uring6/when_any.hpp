@@ -183,7 +183,7 @@ requires(sizeof...(As) > 0 && (detail::keeps_when_it_loses<As> && ...))
 // clang-format off
 template <detail::awaitable... As>
 requires(!(detail::keeps_when_it_loses<As> && ...))
-void when_any(As&&...) = delete;  // read(fd) and write(fd) lose octets when they lose: race poll(fd), or say discarding(read(fd, ...))
+void when_any(As&&...) = delete;  // read(fd), write(fd) would lose octets: race poll(fd), or discarding(read(fd, ...))
 // clang-format on
 
 /// The same for any number of tasks. Throws std::invalid_argument if there are none.
