@@ -235,7 +235,12 @@ bool loop_group::start_task(std::size_t index, kind of, std::function<task<>()> 
       const std::scoped_lock taking(shared_->mutex);
       --to.under_way;
     }
-    if (to.tasks) to.tasks->spawn(guard(make()));
+    if (!to.tasks) return;
+    try {
+      to.tasks->spawn(guard(make()));
+    } catch (...) {
+      fail(std::current_exception());  // as one out of the task
+    }
   });
   ++to.under_way;
   return true;
