@@ -98,10 +98,9 @@ class URING6_EXPORT descriptor_poll final : public descriptor_operation {
   }
 };
 
-class URING6_EXPORT descriptor_transfer final : public descriptor_operation {
+/// At an offset of a file, which another read finds again.
+class URING6_EXPORT descriptor_transfer : public descriptor_operation {
  public:
-  static constexpr std::uint64_t at_position = ~std::uint64_t{0};  // off_t -1: where the descriptor stands
-
   descriptor_transfer(int fd, std::span<std::byte> into, std::uint64_t offset) noexcept
       : descriptor_operation(fd, kind::read, into.data(), into.size(), offset) {}
   // The kernel only reads from it.
@@ -112,6 +111,18 @@ class URING6_EXPORT descriptor_transfer final : public descriptor_operation {
   }
 };
 
+/// Where the descriptor stands: what was read is gone from a pipe, and what was written cannot be called back.
+class URING6_EXPORT descriptor_stream_transfer final : public descriptor_transfer {
+ public:
+  static constexpr bool drops_when_it_loses = true;
+
+  template <class Octet>
+  descriptor_stream_transfer(int fd, std::span<Octet> octets) noexcept : descriptor_transfer(fd, octets, at_position) {}
+
+ private:
+  static constexpr std::uint64_t at_position = ~std::uint64_t{0};  // off_t -1
+};
+
 }  // namespace detail
 
 // Of all of these:
@@ -120,8 +131,10 @@ class URING6_EXPORT descriptor_transfer final : public descriptor_operation {
 // no difference. The operation belongs to the running loop. Deadlines: `with_timeout(1s, read(fd, buffer))`.
 //
 // Each has exactly one outcome. What the kernel has done is delivered although a stop was requested
-// meanwhile: a byte that has been read is in nobody else's hands. As the loser of a `when_any` it is dropped
-// with its result, so let `poll` lose there, and read when it has won.
+// meanwhile, because nothing else could give it again: `with_timeout` gives octets that were read in time. `when_any`
+// drops its losers' results, so `read` and `write` do not compile there: let `poll` race, which takes nothing, and
+// read or write when it has won; or say `discarding(read(fd, buffer))`. `read_at` may lose. A `write_at` that loses may
+// have written. A task, a sender or Asio's `||` around them is not seen through: what they drop is lost.
 //
 // A coroutine that is destroyed while it waits ends the operation and waits for the kernel's last word on it;
 // a file that cannot be interrupted (a disk) is waited for.
@@ -138,8 +151,9 @@ class URING6_EXPORT descriptor_transfer final : public descriptor_operation {
 /// Reads at most as much as `into` holds, from where the descriptor stands. Returns how many bytes; 0 at the
 /// end. `into` must live until then. A signal that interrupts it (EINTR) is not seen. read(2). Go:
 /// os.File.Read.
-[[nodiscard("co_await it")]] inline detail::descriptor_transfer read(int fd, std::span<std::byte> into) noexcept {
-  return {fd, into, detail::descriptor_transfer::at_position};
+[[nodiscard("co_await it")]] inline detail::descriptor_stream_transfer read(int fd,
+                                                                            std::span<std::byte> into) noexcept {
+  return {fd, into};
 }
 
 /// Reads at `offset` bytes from the beginning of a file, and leaves its position. pread(2). Go:
@@ -152,9 +166,9 @@ class URING6_EXPORT descriptor_transfer final : public descriptor_operation {
 /// Writes at most all of `from`, where the descriptor stands. Returns how many bytes were taken: fewer where
 /// a pipe or a disk is full. `from` must stay as it is until then. A pipe without a reader is EPIPE, and
 /// SIGPIPE unless the program ignores it. write(2). Go: os.File.Write.
-[[nodiscard("co_await it")]] inline detail::descriptor_transfer write(int fd,
-                                                                      std::span<const std::byte> from) noexcept {
-  return {fd, from, detail::descriptor_transfer::at_position};
+[[nodiscard("co_await it")]] inline detail::descriptor_stream_transfer write(int fd,
+                                                                             std::span<const std::byte> from) noexcept {
+  return {fd, from};
 }
 
 /// Writes at `offset` bytes from the beginning of a file, and leaves its position. pwrite(2). Go:

@@ -139,7 +139,8 @@ class URING6_EXPORT event_loop {
 
   // --- what it has done, cheap enough to be always on ---
 
-  /// The loop's thread, as `pools`: all 0 on another one.
+  /// On the loop's thread, as `pools`. On another one all 0 while that thread lives; when it has ended, or before the
+  /// loop is first run, the values as they are.
   loop_stats stats() const noexcept;
 
   /// The pools of receive buffers that its conns share: that of short buffers, for conns that said how long their

@@ -33,7 +33,7 @@ class URING6_EXPORT interval {
   /// The first tick comes one period from now. A period of 0 or less is an error of `tick`.
   template <class Rep, class Period>
   explicit interval(std::chrono::duration<Rep, Period> period)
-      : interval(std::chrono::ceil<detail::clock::duration>(period), detail::deadline_after(period)) {}
+      : interval(detail::saturated(period), detail::deadline_after(period)) {}
 
   /// The first tick comes at `first`.
   interval(std::chrono::steady_clock::duration period, std::chrono::steady_clock::time_point first) noexcept

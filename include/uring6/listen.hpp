@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "uring6/event_loop.hpp"
+#include "uring6/opening_hook.hpp"
 #include "uring6/packet_conn.hpp"
 #include "uring6/released_packet.hpp"
 #include "uring6/result.hpp"
@@ -65,6 +66,9 @@ struct packet_options {
   /// stop request nor a deadline is faster than that (the write says that it was sent), and closing the conn or
   /// destroying a coroutine that writes blocks for so long. UDP only. IORING_OP_SENDMSG_ZC
   std::size_t zero_copy_from = 0;
+  /// Called with the socket before it is bound or connected; not by `adopt_packet`. By `listen_group` for each socket,
+  /// on the thread of its loop, one after the other. Go: ListenConfig.Control, Dialer.Control.
+  opening_hook control{};
 };
 
 /// Opens a conn that receives at `address`.
@@ -103,8 +107,8 @@ URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view
                                               const packet_options& options = {});
 
 /// Takes a socket over that somebody else has opened (socket activation, another library, `release`): AF_INET6, and
-/// UDP, raw or ICMPv6, bound or connected as it is. The conn owns it and closes it; after an error it is still the
-/// caller's. Control messages that its socket was asked for stay on (`packet_conn::enabled_control`). Each datagram's
+/// UDP, raw or ICMPv6, bound or connected as it is. The conn owns it and closes it; after an error, or std::bad_alloc, it
+/// is still the caller's. Control messages that its socket was asked for stay on (`packet_conn::enabled_control`). Each datagram's
 /// source is the kernel's, also after the socket is connected elsewhere. `packet_stats::kernel_drops` counts from the
 /// adoption on.
 ///

@@ -51,7 +51,7 @@ URING6_EXPORT bpf::program steer_by_cpu(const loop_group& group);
 ///
 /// Returns the address that they share, with the port that was chosen. Errors: as `listen_packet`, those of
 /// `bpf::check`; resource_deadlock_would_occur on a thread of the group, `errc::closed` if the group has
-/// ended.
+/// ended, drains, or is stopped.
 template <class Serve>
 requires std::invocable<Serve&, packet_conn> result<endpoint> listen_group(loop_group& group, std::string_view network,
                                                                            std::string_view address, Serve serve,
@@ -59,9 +59,12 @@ requires std::invocable<Serve&, packet_conn> result<endpoint> listen_group(loop_
   auto opened = detail::open_group(group, network, address, options);
   if (!opened) return fail(opened.error());
   const auto where = opened->front()->local_endpoint();
+  bool taken = true;
   for (std::size_t i = 0; i < opened->size(); ++i) {
-    group.listen_on(i, [conn = std::move((*opened)[i]), serve]() mutable { return serve(std::move(*conn)); });
+    auto make = [conn = std::move((*opened)[i]), serve]() mutable { return serve(std::move(*conn)); };
+    taken = group.listen_on(i, std::move(make)) && taken;
   }
+  if (!taken) return fail(errc::closed);
   return where;
 }
 

@@ -70,17 +70,21 @@ class URING6_EXPORT loop_group {
   }
 
   /// Calls `make()` on a loop's thread and runs the task that it gives until it ends or the group is stopped.
-  /// `make` (a lambda with its captures) is kept as long as the task. Dropped unrun if the group has ended, and if it
-  /// drains and that loop has no task left: give work to a draining group from tasks that run on the same loop.
+  /// `make` (a lambda with its captures) is kept as long as the task.
+  ///
+  /// True: `make` will be called, also if the group drains or is stopped meanwhile (then the task begins with its stop
+  /// requested). False: `make` is dropped, on the loop's thread while that lives, because the group was stopped, or
+  /// drains and that loop has come to its end: its last task had ended, and none was given to it. A task of a draining
+  /// loop can always give work to that loop. Throws std::bad_alloc, and gives nothing then.
   template <std::invocable F>
-  void spawn_on(std::size_t index, F make) {
-    start(index, kind::work, std::move(make));
+  bool spawn_on(std::size_t index, F make) {
+    return start(index, kind::work, std::move(make));
   }
 
-  /// The same for a task that takes new work in: it is stopped as soon as the group drains.
+  /// The same for a task that takes new work in: it is stopped as soon as the group drains. False from then on.
   template <std::invocable F>
-  void listen_on(std::size_t index, F make) {
-    start(index, kind::listener, std::move(make));
+  bool listen_on(std::size_t index, F make) {
+    return start(index, kind::listener, std::move(make));
   }
 
   /// Asks all tasks to stop.
@@ -97,15 +101,18 @@ class URING6_EXPORT loop_group {
   struct member;
 
   template <class F>
-  void start(std::size_t index, kind of, F make) {
+  bool start(std::size_t index, kind of, F make) {
     // One task owns the callable, another is made by it: the captures live as long as both.
     struct holder {
       static task<> run(F callable) { co_await callable(); }
     };
     auto shared = std::make_shared<F>(std::move(make));
-    start_task(index, of, [shared] { return holder::run(std::move(*shared)); });
+    return start_task(index, of, [shared] { return holder::run(std::move(*shared)); });
   }
-  void start_task(std::size_t index, kind of, std::function<task<>()> make);
+  bool close_listeners(member& self) noexcept;
+  bool close_work(member& self) noexcept;
+  void close(member& self) noexcept;
+  bool start_task(std::size_t index, kind of, std::function<task<>()> make);
   task<> run_member(member& self);
   task<> guard(task<> one);
   void fail(std::exception_ptr what) noexcept;

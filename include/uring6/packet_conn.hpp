@@ -294,7 +294,8 @@ class URING6_EXPORT packet_conn {
   /// in the child of a fork, whose parent has the datagrams. Go: PacketConn.File, which keeps nothing ahead.
   result<released_packet> release();
 
-  /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's.
+  /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's
+  /// while that lives.
   packet_stats stats() const noexcept;
 
   /// For the library's own rooms.

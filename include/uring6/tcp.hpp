@@ -8,11 +8,14 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <system_error>
+#include <vector>
 
 #include "uring6/address.hpp"
 #include "uring6/detail/stream_operations.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/export.hpp"
+#include "uring6/opening_hook.hpp"
 #include "uring6/result.hpp"
 #include "uring6/stats.hpp"
 #include "uring6/task.hpp"
@@ -40,15 +43,34 @@ struct tcp_options {
   std::string_view device{};
   /// Connections that may wait for `accept`; the kernel takes at most net.core.somaxconn. listen(2)
   int backlog = 65'535;
+  /// Connections that a listener accepts at most before an `accept` asks for them, so that one system call serves many;
+  /// those that nobody takes are closed with the listener. 0: each `accept` takes one connection, and the others stay
+  /// in the kernel's queue, for other processes that share the socket, too. At most 65,535.
+  std::size_t accept_ahead = 64;
   /// Probes on a silent connection; none: no probes.
   std::optional<keep_alive> probes = keep_alive{};
   /// Small segments leave at once, without waiting for more (RFC 896). TCP_NODELAY. Go: the same default.
   bool no_delay = true;
-  /// To dial from; none: the kernel chooses.
+  /// To dial from; none: the kernel chooses. With port 0 it chooses the port when it connects, so that connections to
+  /// several peers can share it. IP_BIND_ADDRESS_NO_PORT
   std::optional<endpoint> local{};
   /// How long a dial waits for one address before it tries the next one, too (RFC 8305, 5: 250 ms). At least 10 ms,
-  /// else it is 10 ms.
+  /// else it is 10 ms; `milliseconds::max()`: only when that one has failed.
   std::chrono::milliseconds attempt_delay{250};
+  /// Called with the socket of a listener before it is bound, and with that of each attempt to dial before it is bound
+  /// and connected. Must live until the dial has ended. Go: ListenConfig.Control, Dialer.Control.
+  opening_hook control{};
+};
+
+/// A connection without a conn, as `tcp_conn::release` gives it and `adopt_tcp` takes it. Its members can be sent to
+/// another process: the descriptor by SCM_RIGHTS.
+struct released_tcp {
+  /// The caller's, open.
+  int fd = -1;
+  /// The stream's next octets: read from the kernel, and not handed out. The kernel has those that follow.
+  std::vector<std::byte> unread{};
+  /// What ended the connection, if the kernel has said it (it does so once) and no read was told it.
+  std::error_code error{};
 };
 
 /// Which half of a connection `shutdown` ends.
@@ -63,8 +85,11 @@ enum class stream_half : std::uint8_t { read, write, both };
 ///
 /// What an awaited operation can end with, besides what it says itself: `errc::closed`, `errc::canceled` (a stop was
 /// requested), `errc::deadline_exceeded`, `errc::wrong_thread`, and the kernel's errno (ECONNRESET, ETIMEDOUT, …).
-/// Data beats them all: octets that have been read are delivered although the operation was being ended. Octets that a
-/// frame took along that was destroyed before it could look at them are the next read's.
+/// A read that has octets returns them although a deadline has passed or the conn was closed meanwhile. A read that is
+/// stopped, loses a race (`when_any`) or is destroyed before its coroutine was resumed leaves its octets to the next
+/// read, in order. If there is no memory to keep them, the stream has a gap: all later reads are
+/// `std::errc::not_enough_memory`. An error of the connection (ECONNRESET, ETIMEDOUT, …), which the kernel says once,
+/// is kept for the next read in the same way, also when a write was told it: no read takes a reset for the end.
 class URING6_EXPORT tcp_conn {
  public:
   tcp_conn() noexcept;
@@ -74,19 +99,21 @@ class URING6_EXPORT tcp_conn {
 
   /// Waits until there is something to read, and reads at most as much as `into` holds. Returns how many octets; 0 when
   /// the peer has ended its writing half (or `into` is empty). Several readers are served in the order in which they
-  /// came. `into` must live until then. Go: Read.
+  /// came. `into` must live until then. In a race nothing is lost. Go: Read.
   [[nodiscard("co_await it")]] detail::stream_read_operation read(std::span<std::byte> into) noexcept {
     return {socket(), into};
   }
 
   /// Writes all of `from`; waits until the kernel has taken it. Writes of several coroutines go one after the other,
   /// never mixed. Returns the length. On an error a part may have gone: `stats` counts it. `from` must stay as it is
-  /// until then. EPIPE after the connection has ended (no SIGPIPE). Go: Write.
+  /// until then. EPIPE after the connection has ended (no SIGPIPE). A write that is stopped or loses a race may have
+  /// sent a part, too: what `stats().sent_bytes` has grown by. Go: Write.
   [[nodiscard("co_await it")]] detail::stream_write_operation write(std::span<const std::byte> from) noexcept {
     return {socket(), from, true};
   }
 
-  /// Writes as much of `from` as the kernel takes in one piece. Returns how many octets, at least 1 (0 of nothing).
+  /// Writes as much of `from` as the kernel takes in one piece. Returns how many octets, at least 1 (0 of nothing). In
+  /// a race as `write`.
   [[nodiscard("co_await it")]] detail::stream_write_operation write_some(std::span<const std::byte> from) noexcept {
     return {socket(), from, false};
   }
@@ -132,10 +159,14 @@ class URING6_EXPORT tcp_conn {
   /// The descriptor, still the conn's; -1 when closed. For options that have no method here; `conn` has those of IPv6.
   int native_handle() const noexcept;
 
-  /// Ends all operations and gives the descriptor to the caller, open; the conn is closed then.
-  result<int> release();
+  /// Ends all operations with `errc::closed` and gives the connection to the caller; the conn is closed then. Octets
+  /// that were read and that no coroutine has looked at are in `unread`, also those of a read that was waiting to be
+  /// resumed. A write that waits may have sent a part, as `stats` tells. not_enough_memory if octets were lost (see
+  /// above): then the conn stays open. Go: TCPConn.File.
+  result<released_tcp> release();
 
-  /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's.
+  /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's
+  /// while that lives.
   tcp_stats stats() const noexcept;
 
   /// For the library's own rooms.
@@ -157,10 +188,14 @@ class URING6_EXPORT tcp_listener {
   tcp_listener& operator=(tcp_listener&&) noexcept;
   ~tcp_listener();
 
-  /// Waits for a connection. Several coroutines are served in the order in which they came. One that is stopped, times
-  /// out or is destroyed takes nothing: the connection is the next one's. The kernel accepts ahead, up to 64; those are
-  /// closed with the listener. Errors: EMFILE, ENFILE, ENOBUFS, … after which it may be tried again; a connection that
-  /// ended before it was accepted is none. accept(2), multishot. Go: Accept.
+  /// Waits for a connection. Several coroutines are served in the order in which they came. One that is stopped, loses
+  /// a race, times out or is destroyed takes nothing: the connection is the next one's. While a coroutine waits, up to
+  /// `tcp_options::accept_ahead` more connections are accepted for the calls that follow. One whose peer has reset it
+  /// is given all the same, with the peer's name.
+  ///
+  /// Errors: EMFILE, ENFILE, ENOBUFS, ENOMEM, … after which it may be tried again at once: the listener asks the kernel
+  /// again after 5 ms, and after twice as long for each further refusal, at most 1 s; `accept` waits until then.
+  /// accept(2). Go: Accept.
   [[nodiscard("co_await it")]] detail::accept_operation accept() noexcept {
     return detail::accept_operation(inside_.get());
   }
@@ -202,19 +237,25 @@ URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view
                                               const tcp_options& options = {});
 
 /// Takes a listening socket over that somebody else has opened (socket activation, `release`), of TCP and AF_INET6. The
-/// listener owns it and closes it; after an error it is still the caller's. The socket is made blocking, as io_uring
-/// wants it (O_NONBLOCK is shared by all its descriptors).
+/// listener owns it and closes it. Of `options` only `accept_ahead` counts. After an error, or std::bad_alloc, it is
+/// still the caller's. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all its descriptors).
 ///
 /// Errors: EBADF, ENOTSOCK; address_family_not_supported for other than AF_INET6; wrong_protocol_type for other than
 /// TCP; `std::errc::invalid_argument` if it does not listen. Go: net.FileListener.
-URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd);
+URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options& options = {});
 
 /// Takes a connection over that somebody else has made or accepted, also a conn of another loop (`tcp_conn::release`),
 /// in the same way. Errors: as of `adopt_listener`, ENOTCONN. Go: net.FileConn.
 URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, int fd);
 
+/// The same for what `tcp_conn::release` has given: reads give its octets first. After an error all of it is still the
+/// caller's.
+URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from);
+
 /// Connects to `address`. Network words, addresses and errors as of `listen_tcp`; ECONNREFUSED, ENETUNREACH, ETIMEDOUT,
-/// … Stopping it (`with_timeout(5s, dial_tcp(…))`) gives it up. Go: net.Dialer.
+/// … A connection to itself, which comes of a port that the kernel chose and on which nothing listens, is ECONNREFUSED;
+/// with a port in `tcp_options::local` it is taken as meant. Stopping it (`with_timeout(5s, dial_tcp(…))`) gives it up;
+/// a dial that loses a race closes what it has connected. Go: net.Dialer.
 [[nodiscard("co_await it")]] URING6_EXPORT detail::dial_operation dial_tcp(event_loop& loop, std::string_view network,
                                                                            std::string_view address,
                                                                            const tcp_options& options = {});

@@ -34,14 +34,25 @@ class URING6_EXPORT sleep_operation : timer_node, stop_listener, ready_node {
   loop_core* loop_ = nullptr;
 };
 
-/// Longer than the clock can tell means for ever, not into the past.
+/// A caller's duration in the clock's unit, rounded up. What the clock cannot tell is its longest (its shortest)
+/// duration; what is no number is 0.
+template <class Rep, class Period>
+clock::duration saturated(std::chrono::duration<Rep, Period> duration) noexcept {
+  using seconds = std::chrono::duration<double>;  // in which no duration overflows
+  const seconds given(duration);
+  if (given >= seconds(clock::duration::max())) return clock::duration::max();
+  if (given <= seconds(clock::duration::min())) return clock::duration::min();
+  return given == given ? std::chrono::ceil<clock::duration>(duration) : clock::duration::zero();
+}
+
+/// A caller's duration from now on: every sum of one and the clock is made here. Longer than the clock can tell means
+/// for ever, not into the past; less than nothing is now.
 template <class Rep, class Period>
 clock::time_point deadline_after(std::chrono::duration<Rep, Period> duration) noexcept {
-  using seconds = std::chrono::duration<double>;  // in which no duration overflows
-  const auto now = clock::now();
-  if (duration <= duration.zero()) return now;
-  if (seconds(duration) >= seconds(clock::time_point::max() - now)) return clock::time_point::max();
-  return now + std::chrono::ceil<clock::duration>(duration);
+  const clock::time_point now = clock::now();
+  const clock::duration left = saturated(duration);
+  if (left <= left.zero()) return now;
+  return left < clock::time_point::max() - now ? now + left : clock::time_point::max();
 }
 
 }  // namespace detail

@@ -18,6 +18,7 @@
 #include "uring6/listen_group.hpp"
 #include "uring6/loop_group.hpp"
 #include "uring6/mutex.hpp"
+#include "uring6/opening_hook.hpp"
 #include "uring6/packet_conn.hpp"
 #include "uring6/probe.hpp"
 #include "uring6/released_packet.hpp"

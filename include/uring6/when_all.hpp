@@ -33,6 +33,8 @@ class URING6_EXPORT all_siblings : public siblings {
 template <awaitable... As>
 class when_all_operation final : all_siblings {
  public:
+  static constexpr bool drops_when_it_loses = !(keeps_when_it_loses<As> && ...);
+
   explicit when_all_operation(As&&... awaited) noexcept : parts_(static_cast<As&&>(awaited)...) {}
 
   reference_awaiter<when_all_operation> operator co_await() && noexcept { return {this}; }

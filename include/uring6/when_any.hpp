@@ -123,26 +123,68 @@ class when_any_of_operation final : any_siblings {
   std::vector<sibling<task<T>>> parts_;
 };
 
+template <awaitable A>
+class discarding_operation {
+ public:
+  explicit discarding_operation(A&& awaited) noexcept : awaited_(static_cast<held_awaitable<A>&&>(awaited)) {}
+
+  decltype(auto) operator co_await() && noexcept {
+    if constexpr (has_member_co_await<A> || has_free_co_await<A>) {
+      return awaiter_of(static_cast<A&&>(awaited_));
+    } else {
+      return reference_awaiter<std::remove_reference_t<A>>{&awaited_};
+    }
+  }
+
+ private:
+  held_awaitable<A> awaited_;
+};
+
 }  // namespace detail
+
+/// The word with which `when_any` takes an operation that loses octets when it loses: `read(fd, …)` and
+/// `write(fd, …)`. The caller gives the descriptor's stream up when they lose. Written in the same expression; gives
+/// what it gives.
+///
+///     auto first = co_await when_any(discarding(read(fd, buffer)), sleep_for(1s));
+template <detail::awaitable A>
+[[nodiscard("co_await it")]] detail::discarding_operation<A> discarding(A&& awaited) noexcept {
+  return detail::discarding_operation<A>(static_cast<A&&>(awaited));
+}
 
 /// Runs all that it is given at the same time until one has ended; stops the others, waits for them too, and
 /// gives the index and the value of the first. Takes tasks, or operations such as `pc.read_from(buffer)` and
 /// `sleep_for(1s)` written in the same expression.
 ///
-/// They are started in their order; once one has ended at once, those behind it are not started. What a
-/// stopped operation has not given to anybody stays where it is: no datagram is lost to a timer that was
-/// quicker. An exception of the first one is rethrown; what the others end with, being stopped, is dropped,
-/// exceptions included. A stop request from outside reaches them all; the first to end by it counts as the
-/// first. Takes one allocation (the state behind std::stop_source), and one more where over eight
-/// wait at once; frames are recycled. Go: select.
+/// They are started in their order; once one has ended at once, those behind it are not started. An exception
+/// of the first one is rethrown; what the others end with, being stopped, is dropped, exceptions included. A
+/// stop request from outside reaches them all; the first to end by it counts as the first. Takes one allocation
+/// (the state behind std::stop_source), and one more where over eight wait at once; frames are recycled. Go:
+/// select.
+///
+/// What a loser has not given to its coroutine stays where it is, for the next call: datagrams, connections that
+/// `accept` would have given, octets of a tcp_conn, values of a channel, signals. Not so:
+/// - `write` and `write_some` of a tcp_conn: a part may have gone, as `stats().sent_bytes` tells.
+/// - `write_to` and `write_batch`: the datagrams may have gone.
+/// - `dial_tcp`: the connection is closed.
+/// - `read(fd, …)` and `write(fd, …)`: the octets are lost with their number. They do not compile in here without
+///   `discarding`; let `poll(fd, …)` race, and read or write when it has won.
+/// - A task: what it had taken when it ended is its value, which is dropped.
 ///
 ///     auto first = co_await when_any(pc.read_from(buffer), sleep_for(1s));
 ///     if (first.index == 0) use(std::get<0>(first.value));
 template <detail::awaitable... As>
-requires(sizeof...(As) > 0)
+requires(sizeof...(As) > 0 && (detail::keeps_when_it_loses<As> && ...))
     [[nodiscard("co_await it")]] detail::when_any_operation<As...> when_any(As&&... awaited) noexcept {
   return detail::when_any_operation<As...>(static_cast<As&&>(awaited)...);
 }
+
+// The compiler shows the line of the name, so what to do stands there.
+// clang-format off
+template <detail::awaitable... As>
+requires(!(detail::keeps_when_it_loses<As> && ...))
+void when_any(As&&...) = delete;  // read(fd), write(fd) would lose octets: race poll(fd), or discarding(read(fd, ...))
+// clang-format on
 
 /// The same for any number of tasks. Throws std::invalid_argument if there are none.
 template <class T>

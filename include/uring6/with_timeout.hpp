@@ -47,6 +47,8 @@ class URING6_EXPORT timed_siblings : public siblings, timer_node {
 template <awaitable A>
 class with_deadline_operation final : timed_siblings {
  public:
+  static constexpr bool drops_when_it_loses = !keeps_when_it_loses<A>;
+
   with_deadline_operation(clock::time_point deadline, A&& awaited) noexcept
       : timed_siblings(deadline), part_(static_cast<A&&>(awaited)) {}
 

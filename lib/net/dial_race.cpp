@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <utility>
 
 #include "net/stream_socket.hpp"
 #include "net/tcp_socket.hpp"
 #include "sys/socket.hpp"
+#include "sys/socket_options.hpp"
+#include "uring6/timer.hpp"
 
 namespace uring6::detail {
 
@@ -81,7 +84,7 @@ void dial_race::start_next() noexcept {
     loop_->ring().queue(one);
     if (next_ < attempts_.size()) {
       constexpr std::chrono::milliseconds least{10};  // RFC 8305, 5
-      arm(*loop_, clock::now() + std::max(options_.attempt_delay, least));
+      arm(*loop_, deadline_after(std::max(options_.attempt_delay, least)));
     }
     return;
   }
@@ -92,8 +95,13 @@ std::error_code dial_race::start(attempt& one) noexcept {
   auto fd = open_tcp_socket(only_v6_, options_);
   if (!fd) return fd.error();
   if (const auto zone = check_zone(fd->get(), one.to.address); !zone) return zone.error();
+  if (const auto asked = ask_hook(options_, fd->get(), one.to); !asked) return asked.error();
   if (options_.local) {
-    if (const auto bound = bind_socket(fd->get(), *options_.local); !bound) return bound.error();
+    // Without a port the kernel chooses it as late as it connects: then connections to several peers can share one.
+    const auto bound = set_option(fd->get(), option::bind_without_port, !chooses_port()).and_then([&] {
+      return bind_socket(fd->get(), *options_.local);
+    });
+    if (!bound) return bound.error();
   }
   one.fd = std::move(*fd);
   return {};
@@ -104,6 +112,17 @@ void dial_race::attempt::prepare(io_uring_sqe& entry) noexcept {
 }
 
 void dial_race::ended(attempt& one, int result) noexcept {
+  // Nothing listens there, or the kernel could not have chosen this port. It chooses another one, most likely; as in
+  // Go, it is asked twice more.
+  constexpr int most_meetings = 3;
+  if (result == 0 && !chooses_port() && is_connected_to_itself(one.fd.get())) {
+    reset_on_close(one.fd.get());
+    if (!winner_ && !ended_ && ++one.met_itself < most_meetings && !start(one)) {
+      loop_->ring().queue(one);
+      return;
+    }
+    result = -ECONNREFUSED;
+  }
   --in_flight_;
   if (result == 0 && !winner_) {
     // Also when it was to be given up: the connection is there.

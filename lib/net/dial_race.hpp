@@ -45,10 +45,12 @@ class dial_race final : ready_node, stop_listener, timer_node, resident {
     endpoint to;
     sockaddr_in6 name;
     file_descriptor fd;
+    int met_itself = 0;  // how often
   };
 
   void start_next() noexcept;
   std::error_code start(attempt& one) noexcept;
+  bool chooses_port() const noexcept { return options_.local && options_.local->port != 0; }
   void ended(attempt& one, int result) noexcept;
   void failed(std::error_code error) noexcept;
   void settle() noexcept;

@@ -109,8 +109,9 @@ ip_address listening_address(const packet_network& net, const packet_options& op
   return needs_zone ? ip_address() : given;
 }
 
+/// `address` is the one that the caller gave.
 template <class Attach>
-result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options,
+result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options, const endpoint& address,
                          std::optional<endpoint> peer, Attach&& attach) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
   options.receive_offload =
@@ -119,6 +120,7 @@ result<packet_conn> open(event_loop& loop, const packet_network& net, packet_opt
   auto fd = open_socket_for(net);
   if (!fd) return fail(fd.error());
   if (const auto error = apply(fd->get(), net, options)) return fail(error);
+  if (const auto error = options.control(fd->get(), address)) return fail(error);
   if (const result<void> attached = attach(fd->get()); !attached) return fail(attached.error());
   // What was dropped before the conn had its peer is none of its own.
   const std::uint32_t drops = peer ? drop_count(fd->get()).value_or(0) : 0;
@@ -146,7 +148,7 @@ result<packet_conn> listen_packet(event_loop& loop, std::string_view network_wor
   if (!local) return fail(local.error());
   packet_options chosen = options;
   if (local->address.is_multicast()) chosen.reuse_address = true;
-  return open(loop, *net, std::move(chosen), {}, [&](int fd) {
+  return open(loop, *net, std::move(chosen), *local, {}, [&](int fd) {
     const endpoint where{listening_address(*net, options, local->address), local->port};
     // Also where the zone is not bound to, it has to make sense.
     return check_zone(fd, local->address).and_then([&] { return bind_socket(fd, where); });
@@ -159,7 +161,7 @@ result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word,
   if (!net) return fail(net.error());
   const auto peer = parse_end(*net, address);
   if (!peer) return fail(peer.error());
-  return open(loop, *net, options, *peer, [&](int fd) {
+  return open(loop, *net, options, *peer, *peer, [&](int fd) {
     // Until it is connected the kernel delivers datagrams of every sender, and the conn shows all as its peer's.
     return drop_arrivals(fd)
         .and_then([&] { return options.local ? bind_socket(fd, *options.local) : result<void>(); })
@@ -219,8 +221,9 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
   const auto peer = peer_endpoint(fd);
   const auto drops = before.kernel_drops ? *before.kernel_drops : drop_count(fd).value_or(0);
+  lent_descriptor lent(fd);
   auto made = std::make_unique<detail::packet_socket>(
-      loop.core(), file_descriptor(fd),
+      loop.core(), lent.take(),
       detail::packet_socket_options{.connected = peer.has_value(),
                                     .dual_stack = net->dual_stack,
                                     .adopted = true,

@@ -9,15 +9,15 @@
 
 namespace uring6::detail {
 
-packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd, const packet_socket_options& options)
+packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd,
+                             const packet_socket_options& options)
     : loop_(std::move(loop)),
-      fd_(std::move(fd)),
       connected_(options.connected),
       payload_alone_(options.payload_alone),
       dual_stack_(options.dual_stack),
       drops_seen_(options.drops_seen),
-      receiver_(*loop_, fd_.get()),
-      sender_(*loop_, fd_.get(), options.send) {
+      receiver_(*loop_, fd.get()),
+      sender_(*loop_, fd.get(), options.send) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"
   // What a datagram touches, from the receiver's operation on, begins a cache line.
@@ -25,6 +25,7 @@ packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd
                 "the receiver's hot members begin behind half a cache line of cold ones");
 #pragma GCC diagnostic pop
   receiver_.source().use(options.receive_class);
+  fd_ = std::move(fd);
   if (options.adopted) {
     enabled_ = asked_for_already();
     leave_errors_to_reader();

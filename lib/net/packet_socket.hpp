@@ -28,7 +28,8 @@ struct packet_socket_options {
 
 class alignas(cache_line) packet_socket final : public resident {
  public:
-  packet_socket(std::shared_ptr<loop_core> loop, file_descriptor fd, const packet_socket_options& options);
+  /// Takes `fd` when nothing can fail any more.
+  packet_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd, const packet_socket_options& options);
   ~packet_socket();
 
   int fd() const noexcept { return fd_.get(); }

@@ -14,6 +14,25 @@ namespace {
 
 constexpr std::size_t most_at_once = 0x7ffff000;  // MAX_RW_COUNT
 
+// The kernel says these once, to the first operation that meets them, and after that that the stream has ended
+// (sk_err).
+bool is_of_the_connection(int error) noexcept {
+  switch (error) {
+    case ECONNRESET:
+    case ECONNABORTED:
+    case ECONNREFUSED:
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENETDOWN:
+    case EPROTO:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 // --- the operation ---
@@ -29,7 +48,7 @@ bool stream_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop)
   } else if (stop.stop_requested()) {
     error_ = errc::canceled;
   }
-  if (error_ || size_ == 0) return false;
+  if (error_ || size_ == 0 || socket_->take_kept(*this)) return false;
   socket_->start(*this, stop);
   return true;
 }
@@ -51,7 +70,7 @@ void stream_operation::complete(completion what) noexcept {
 }
 
 void stream_operation::stop_requested() noexcept {
-  if (waiting_hook::linked()) socket_->withdraw(*this, errc::canceled);
+  if (waiting_hook::linked()) socket_->stop(*this);
 }
 
 result<std::size_t> stream_operation::outcome() noexcept {
@@ -63,7 +82,7 @@ result<std::size_t> stream_operation::outcome() noexcept {
 
 // --- the socket ---
 
-stream_socket::stream_socket(std::shared_ptr<loop_core> loop, file_descriptor fd, const endpoint& peer)
+stream_socket::stream_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd, const endpoint& peer) noexcept
     : loop_(std::move(loop)), fd_(std::move(fd)), peer_(peer) {
   loop_->add(*this);
 }
@@ -86,15 +105,28 @@ void stream_socket::start(stream_operation& op, stop_root& stop) {
   if (first(op)) go(op);
 }
 
+bool stream_socket::take_kept(stream_operation& op) noexcept {
+  if (!op.reads()) return false;
+  if (has_gap_) {
+    op.error_ = make_error_code(std::errc::not_enough_memory);
+    return true;
+  }
+  if (kept_.empty() || !readers_.empty() || !loop_->spend()) return false;
+  op.moved_ = kept_.take({op.data_, op.size_});
+  received_ += op.moved_;
+  return true;
+}
+
 // It is the first in line.
 void stream_socket::go(stream_operation& op) noexcept {
   if (op.over_) return;
-  if (op.reads() && !unread_.empty()) {
-    op.moved_ = std::min(op.size_, unread_.size());
-    std::memcpy(op.data_, unread_.data(), op.moved_);
-    unread_.erase(unread_.begin(), unread_.begin() + static_cast<std::ptrdiff_t>(op.moved_));
-    finish(op);
-    return;
+  if (op.reads() && has_gap_) {
+    op.error_ = make_error_code(std::errc::not_enough_memory);
+    return finish(op);
+  }
+  if (op.reads() && !kept_.empty()) {
+    op.moved_ = kept_.take({op.data_, op.size_});
+    return finish(op);
   }
   loop_->ring().queue(op);
 }
@@ -113,15 +145,23 @@ void stream_socket::ended(stream_operation& op, completion what) noexcept {
     loop_->ring().queue(op);
     return;
   }
+  if (what.result < 0) note_error(-what.result);
   if (!op.done()) {
     if (op.why_) {
       op.error_ = op.why_;
     } else if (what.result < 0) {
       op.error_ = what.result == -ECANCELED ? error_slot(errc::canceled)
                                             : error_slot(std::error_code(-what.result, std::system_category()));
+    } else if (op.reads()) {
+      op.error_ = unread_error_;  // the stream did not end in order
     }
   }
+  if (op.gives_back_) give_back(op);
   finish(op);
+}
+
+void stream_socket::note_error(int number) noexcept {
+  if (is_of_the_connection(number)) unread_error_ = std::error_code(number, std::system_category());
 }
 
 void stream_socket::finish(stream_operation& op) noexcept {
@@ -140,8 +180,30 @@ void stream_socket::withdraw(stream_operation& op, std::error_code why) noexcept
   finish(op);
 }
 
+// What the coroutine has not looked at is the next read's, so that a read that loses a race loses no octets. The op
+// stays the first in line until it is resumed, so the order is kept.
+void stream_socket::stop(stream_operation& op) noexcept {
+  op.gives_back_ = op.reads();
+  if (op.over_ && op.gives_back_) return give_back(op);
+  withdraw(op, errc::canceled);
+}
+
+// Its frame still exists.
+void stream_socket::give_back(stream_operation& op) noexcept {
+  if (op.moved_ > 0) {
+    if (!kept_.put_back({op.data_, op.moved_})) has_gap_ = true;
+    op.moved_ = 0;
+    op.error_ = op.why_ ? op.why_ : error_slot(errc::canceled);
+  } else if (op.error_) {
+    op.error_ = op.why_ ? op.why_ : error_slot(errc::canceled);  // the kernel's one is noted
+  }
+}
+
 void stream_socket::leave(stream_operation& op) noexcept {
-  if (op.reads() && !op.abandoned_) received_ += op.moved_;
+  if (op.reads()) {
+    received_ += op.moved_;
+    if (op.error_ && op.error_ == unread_error_) unread_error_ = {};
+  }
   line& those = line_of(op);
   const bool was_first = first(op);
   static_cast<waiting_hook&>(op).unlink();
@@ -151,10 +213,8 @@ void stream_socket::leave(stream_operation& op) noexcept {
 void stream_socket::abandon(stream_operation& op) noexcept {
   op.forget();
   op.abandoned_ = true;
-  withdraw(op, errc::canceled);
+  stop(op);
   loop_->drain_until([&] { return op.idle(); });
-  // What nobody has looked at is the next reader's. Whoever is the first in line has it, so the order stays.
-  if (op.reads() && op.moved_ > 0) unread_.insert(unread_.begin(), op.data_, op.data_ + op.moved_);
   leave(op);
 }
 
@@ -162,8 +222,8 @@ void stream_socket::fail_waiting(line& those, std::error_code why) noexcept {
   those.for_each([&](stream_operation& op) { withdraw(op, why); });
 }
 
-void stream_socket::end_operations() noexcept {
-  resident::unlink();
+// With `keep`, reads that have octets leave them here; else they return them.
+void stream_socket::end_operations(bool keep) noexcept {
   read_deadline_.disarm();
   write_deadline_.disarm();
   for (line* those : {&readers_, &writers_}) {
@@ -171,7 +231,12 @@ void stream_socket::end_operations() noexcept {
     if (!those->empty()) loop_->drain_until([&] { return those->front().idle(); });
     while (!those->empty()) {
       stream_operation& op = those->pop_front();  // it is in the ready queue
-      if (op.reads()) received_ += op.moved_;
+      if (!op.reads()) continue;
+      if (keep) {
+        op.why_ = errc::closed;
+        give_back(op);
+      }
+      received_ += op.moved_;
     }
   }
 }
@@ -179,14 +244,21 @@ void stream_socket::end_operations() noexcept {
 void stream_socket::close() noexcept {
   if (closed()) return;
   loop_->must_end_here("a conn");
-  end_operations();
+  end_operations(false);
+  resident::unlink();
   fd_ = file_descriptor();
 }
 
-int stream_socket::release() noexcept {
-  if (closed()) return -1;
-  end_operations();
-  return fd_.release();
+result<released_tcp> stream_socket::release() noexcept {
+  end_operations(true);
+  if (has_gap_) return fail(std::errc::not_enough_memory);
+  resident::unlink();
+  return released_tcp{fd_.release(), kept_.release(), unread_error_.code()};
+}
+
+void stream_socket::begin_with(std::vector<std::byte> unread, std::error_code error) noexcept {
+  kept_.begin_with(std::move(unread));
+  unread_error_ = error;
 }
 
 }  // namespace uring6::detail

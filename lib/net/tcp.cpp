@@ -51,7 +51,7 @@ result<void> tcp_conn::close() {
   inside_->close();
   return {};
 }
-result<int> tcp_conn::release() {
+result<released_tcp> tcp_conn::release() {
   if (const auto error = check_thread()) return fail(error);
   return inside_->release();
 }
@@ -154,6 +154,9 @@ result<int> tcp_listener::release() {
 
 namespace {
 
+// Connections. The listener keeps a place of 32 octets for each.
+constexpr std::size_t most_ahead = 65'535;
+
 /// Whether it is IPv6 only.
 result<bool> parse_network(std::string_view word) {
   if (word == "tcp6") return true;
@@ -171,34 +174,55 @@ result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std:
   if (!local) return fail(local.error());
   if (*only_v6 && local->address.is_v4_mapped()) return fail(errc::ipv4_address);
   if (const auto error = detail::check_thread(loop)) return fail(error);
+  if (options.accept_ahead > most_ahead) return fail(errc::out_of_range);
   auto fd = detail::open_tcp_socket(*only_v6, options);
   if (!fd) return fail(fd.error());
   const auto listening = set_option(fd->get(), option::reuse_address, 1)
+                             .and_then([&] { return detail::ask_hook(options, fd->get(), *local); })
                              .and_then([&] { return bind_socket(fd->get(), *local); })
                              .and_then([&] { return listen_socket(fd->get(), options.backlog); });
   if (!listening) return fail(listening.error());
-  return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), std::move(*fd)));
+  return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), std::move(*fd), options.accept_ahead));
 }
 
 // --- sockets that somebody else has opened ---
 
-result<tcp_listener> adopt_listener(event_loop& loop, int fd) {
+result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options& options) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
   if (const auto is_tcp = detail::check_tcp_socket(fd); !is_tcp) return fail(is_tcp.error());
   const auto listens = get_option(fd, option::socket_listens);
   if (!listens) return fail(listens.error());
   if (*listens == 0) return fail(std::errc::invalid_argument);
+  if (options.accept_ahead > most_ahead) return fail(errc::out_of_range);
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
-  return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), file_descriptor(fd)));
+  lent_descriptor lent(fd);
+  return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), lent.take(), options.accept_ahead));
 }
 
-result<tcp_conn> adopt_tcp(event_loop& loop, int fd) {
+namespace {
+
+result<std::unique_ptr<detail::stream_socket>> adopt_stream(event_loop& loop, int fd) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
   if (const auto is_tcp = detail::check_tcp_socket(fd); !is_tcp) return fail(is_tcp.error());
   const auto peer = peer_endpoint(fd);
   if (!peer) return fail(peer.error());
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
-  return tcp_conn(std::make_unique<detail::stream_socket>(loop.core(), file_descriptor(fd), *peer));
+  lent_descriptor lent(fd);
+  return std::make_unique<detail::stream_socket>(loop.core(), lent.take(), *peer);
+}
+
+}  // namespace
+
+result<tcp_conn> adopt_tcp(event_loop& loop, int fd) {
+  return adopt_stream(loop, fd).map([](auto&& inside) { return tcp_conn(std::move(inside)); });
+}
+
+result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from) {
+  std::vector<std::byte> unread = from.unread;  // what can fail comes before the descriptor is taken
+  return adopt_stream(loop, from.fd).map([&](auto&& inside) {
+    inside->begin_with(std::move(unread), from.error);
+    return tcp_conn(std::move(inside));
+  });
 }
 
 // --- dialing ---

@@ -21,6 +21,11 @@ result<file_descriptor> open_tcp_socket(bool only_v6, const tcp_options& options
   return opened;
 }
 
+result<void> ask_hook(const tcp_options& options, int fd, const endpoint& address) {
+  if (const auto error = options.control(fd, address)) return fail(error);
+  return {};
+}
+
 result<void> check_tcp_socket(int fd) {
   const auto family = get_option(fd, option::socket_domain);
   if (!family) return fail(family.error());

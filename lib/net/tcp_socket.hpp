@@ -11,6 +11,9 @@ namespace uring6::detail {
 /// An AF_INET6 stream socket with these options; neither bound nor connected.
 result<file_descriptor> open_tcp_socket(bool only_v6, const tcp_options& options);
 
+/// Before the socket is bound or connected: the caller's own options. The hook's error.
+result<void> ask_hook(const tcp_options& options, int fd, const endpoint& address);
+
 /// Whether somebody else's descriptor is one of TCP over IPv6. EBADF, ENOTSOCK, address_family_not_supported,
 /// wrong_protocol_type.
 result<void> check_tcp_socket(int fd);

@@ -107,6 +107,9 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void stranger_begins() noexcept { ++strangers_; }
   void stranger_ends() noexcept { --strangers_; }
 
+  /// Turns that have begun: what completes in the same one was ready at the same time.
+  std::uint64_t turns() const noexcept { return turns_; }
+
   /// Something has been sent without the ring.
   void count_send() noexcept { ++sends_; }
 

@@ -22,15 +22,35 @@
 
 namespace uring6 {
 
+namespace {
+
+/// The tasks of one kind that a loop takes. All but the scope under the group's mutex.
+struct intake {
+  bool open = true;
+  std::size_t under_way = 0;  // given, and not begun
+  scope* tasks = nullptr;     // on the loop's thread, while it runs them
+};
+
+/// Goes on in the loop's next turn, whatever stop was requested: the posts have been run by then.
+struct next_turn : detail::ready_node {
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiting) noexcept {
+    handle = waiting;
+    detail::make_ready(*detail::current_loop(), *this);
+  }
+  void await_resume() const noexcept {}
+};
+
+}  // namespace
+
 struct loop_group::member {
   member(const loop_options& options, std::vector<int> its_cpus) : loop(options), cpus(std::move(its_cpus)) {}
 
   event_loop loop;
   std::vector<int> cpus;
   event finishing;
-  // While the loop runs, on its thread.
-  scope* work = nullptr;
-  scope* listeners = nullptr;
+  intake work;
+  intake listeners;
   bool ended = false;  // under the group's mutex
   std::jthread thread;
 };
@@ -126,6 +146,10 @@ loop_group::loop_group(const loop_group_options& options) : shared_(std::make_un
         } catch (...) {
           fail(std::current_exception());
         }
+        {
+          const std::scoped_lock lock(shared_->mutex);
+          close(self);
+        }
         self.loop.core()->shut_down();  // here, where the kernel obeys; what comes later is dropped at once
         const std::scoped_lock lock(shared_->mutex);
         self.ended = true;
@@ -160,18 +184,45 @@ bool loop_group::ended(std::size_t index) const {
   return members_[index]->ended;
 }
 
+// What was taken in begins: an intake is closed before the scope goes, and only when nothing is under way to it.
 task<> loop_group::run_member(member& self) {
   const std::stop_token stop = co_await this_task::stop_token();
   scope work(stop);
   scope listeners(stop);
-  self.work = &work;
-  self.listeners = &listeners;
+  self.work.tasks = &work;
+  self.listeners.tasks = &listeners;
   (void)co_await self.finishing.wait();
+  while (!close_listeners(self)) co_await next_turn();
   listeners.request_stop();
   co_await listeners.join();
-  self.listeners = nullptr;
-  co_await work.join();
-  self.work = nullptr;
+  self.listeners.tasks = nullptr;
+  for (bool closed = false; !closed;) {
+    co_await work.join();
+    closed = close_work(self);
+    if (!closed) co_await next_turn();
+  }
+  self.work.tasks = nullptr;
+}
+
+/// Whether none is under way any more.
+bool loop_group::close_listeners(member& self) noexcept {
+  const std::scoped_lock lock(shared_->mutex);
+  self.listeners.open = false;
+  return self.listeners.under_way == 0;
+}
+
+/// Whether it is closed: not while some is under way, which may give more.
+bool loop_group::close_work(member& self) noexcept {
+  const std::scoped_lock lock(shared_->mutex);
+  if (self.work.under_way > 0) return false;
+  self.work.open = false;
+  return true;
+}
+
+/// Under the mutex: the group is stopped, or the loop could not run.
+void loop_group::close(member& self) noexcept {
+  self.listeners.open = false;
+  self.work.open = false;
 }
 
 task<> loop_group::guard(task<> one) {
@@ -182,12 +233,31 @@ task<> loop_group::guard(task<> one) {
   }
 }
 
-void loop_group::start_task(std::size_t index, kind of, std::function<task<>()> make) {
+// Posted with the mutex held: what is under way is in the loop's inbox. What is refused goes to the loop, too, as long
+// as that lives: it may hold a conn, which must end there.
+bool loop_group::start_task(std::size_t index, kind of, std::function<task<>()> make) {
   member& self = *members_[index];
-  self.loop.post([this, &self, of, make = std::move(make)] {
-    scope* const where = of == kind::work ? self.work : self.listeners;
-    if (where) where->spawn(guard(make()));
+  intake& to = of == kind::work ? self.work : self.listeners;
+  std::unique_lock lock(shared_->mutex);
+  if (!to.open) {
+    lock.unlock();
+    self.loop.post([dropped = std::move(make)] {});
+    return false;
+  }
+  self.loop.post([this, &to, make = std::move(make)] {
+    {
+      const std::scoped_lock taking(shared_->mutex);
+      --to.under_way;
+    }
+    if (!to.tasks) return;
+    try {
+      to.tasks->spawn(guard(make()));
+    } catch (...) {
+      fail(std::current_exception());  // as one out of the task
+    }
   });
+  ++to.under_way;
+  return true;
 }
 
 void loop_group::fail(std::exception_ptr what) noexcept {
@@ -202,6 +272,7 @@ void loop_group::request_stop() noexcept {
   {
     const std::scoped_lock lock(shared_->mutex);
     shared_->stopped = true;
+    for (const auto& each : members_) close(*each);
   }
   for (const auto& each : members_) each->loop.stop();
 }
@@ -218,6 +289,10 @@ bool loop_group::drain(std::chrono::nanoseconds limit) {
       throw std::system_error(make_error_code(std::errc::resource_deadlock_would_occur), "loop_group::drain");
   }
   const auto deadline = detail::deadline_after(limit);
+  {
+    const std::scoped_lock lock(shared_->mutex);
+    for (const auto& each : members_) each->listeners.open = false;
+  }
   // By post, behind all the work that was given before.
   for (const auto& each : members_) each->loop.post([&finishing = each->finishing] { finishing.set(); });
   bool in_time = false;

@@ -13,7 +13,7 @@ void siblings::open(stop_root& inherited) {
   if (!loop_) throw std::logic_error("uring6: tasks can be started only by a coroutine that a loop runs");
   stop_ = std::stop_source();
   root_.follow(stop_.get_token());
-  if (inherited.stop_requested()) request_stop();
+  if (inherited.stop_requested()) stop_.request_stop();
   running_ = 1;  // until all are started: none of them can be the last before that
 }
 

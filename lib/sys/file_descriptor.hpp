@@ -35,4 +35,19 @@ class file_descriptor {
   int fd_ = -1;
 };
 
+/// A caller's descriptor, which stays the caller's unless it is moved out: what throws before that does not close it.
+class lent_descriptor {
+ public:
+  explicit lent_descriptor(int fd) noexcept : fd_(fd) {}
+  lent_descriptor(const lent_descriptor&) = delete;
+  lent_descriptor& operator=(const lent_descriptor&) = delete;
+  ~lent_descriptor() { (void)fd_.release(); }
+
+  /// For a constructor that moves from it as the last thing that it does.
+  file_descriptor&& take() noexcept { return std::move(fd_); }
+
+ private:
+  file_descriptor fd_;
+};
+
 }  // namespace uring6

@@ -98,6 +98,16 @@ result<endpoint> peer_endpoint(int fd) noexcept {
   return endpoint_of(fd, ::getpeername);
 }
 
+bool is_connected_to_itself(int fd) noexcept {
+  const auto peer = peer_endpoint(fd);
+  return peer && local_endpoint(fd) == peer;
+}
+
+void reset_on_close(int fd) noexcept {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 result<std::uint32_t> drop_count(int fd) noexcept {
   std::array<std::uint32_t, SK_MEMINFO_VARS> values{};
   socklen_t size = sizeof values;

@@ -44,6 +44,13 @@ result<endpoint> local_endpoint(int fd) noexcept;
 /// The address and port that the socket is connected to; ENOTCONN if it is not. getpeername
 result<endpoint> peer_endpoint(int fd) noexcept;
 
+/// Whether a stream socket's connection is one to itself: a connect whose own port, which the kernel chose, is the one
+/// that it goes to meets itself (RFC 9293, 3.5: simultaneous initiation).
+bool is_connected_to_itself(int fd) noexcept;
+
+/// Ends a connection without a trace: the next close resets it, and its port is free at once. SO_LINGER
+void reset_on_close(int fd) noexcept;
+
 /// How many datagrams the socket has thrown away since it was opened, modulo 2^32: its buffer was full, a filter
 /// or a checksum refused them. Asked for when somebody wants to know: SO_RXQ_OVFL says it with every datagram, and
 /// takes its time for that. SO_MEMINFO

@@ -54,6 +54,7 @@ struct options {
       {receive_v4_errors, "IP_RECVERR", IPPROTO_IP, IP_RECVERR, integer, 0, 1},
       {only_v6, "IPV6_V6ONLY", IPPROTO_IPV6, IPV6_V6ONLY, integer, 0, 1},
       {freebind, "IPV6_FREEBIND", IPPROTO_IPV6, IPV6_FREEBIND, integer, 0, 1},
+      {bind_without_port, "IP_BIND_ADDRESS_NO_PORT", IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, integer, 0, 1},
       {reuse_address, "SO_REUSEADDR", SOL_SOCKET, SO_REUSEADDR, integer, 0, 1},
       {reuse_port, "SO_REUSEPORT", SOL_SOCKET, SO_REUSEPORT, integer, 0, 1},
       {bind_to_device, "SO_BINDTODEVICE", SOL_SOCKET, SO_BINDTODEVICE, bytes, 0, IFNAMSIZ - 1},

@@ -50,6 +50,7 @@ enum class option : std::uint8_t {
   // Where the socket stands.
   only_v6,            // IPV6_V6ONLY
   freebind,           // IPV6_FREEBIND
+  bind_without_port,  // IP_BIND_ADDRESS_NO_PORT
   reuse_address,      // SO_REUSEADDR
   reuse_port,         // SO_REUSEPORT
   bind_to_device,     // SO_BINDTODEVICE

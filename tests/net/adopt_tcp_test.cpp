@@ -5,9 +5,11 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <new>
 #include <optional>
 #include <vector>
 
+#include "support/allocations.hpp"
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/descriptors.hpp"
@@ -106,8 +108,9 @@ TEST_CASE("an accepted conn goes on in another loop") {
     auto accepted = co_await listener.accept();
     REQUIRE(accepted);
     co_await converse(*accepted, client.get());
-    const int fd = or_throw(accepted->release());
-    moved = or_throw(adopt_tcp(second, fd));
+    const released_tcp released = or_throw(accepted->release());
+    CHECK(released.unread.empty());
+    moved = or_throw(adopt_tcp(second, released));
   });
   run(second, [&]() -> task<> { co_await converse(*moved, client.get()); });
 }
@@ -120,36 +123,33 @@ TEST_CASE("a released listener goes on in another loop, and what it had accepted
     auto old = or_throw(listen_tcp(first, "tcp6", "[::1]:0"));
     const int number = old.native_handle();
     std::vector<file_descriptor> clients;
-    for (int i = 0; i < 4; ++i) clients.push_back(client_of(number));
-    std::size_t ahead = 0;
-    run(first, [&]() -> task<> {
-      auto accepted = co_await old.accept();
+    for (int i = 0; i < 8; ++i) clients.push_back(client_of(number));
+    std::size_t served = 0;
+    const auto serve = [&](tcp_listener& from) -> task<> {
+      auto accepted = co_await from.accept();
       REQUIRE(accepted);
-      co_await converse(*accepted, clients[0].get());
+      co_await converse(*accepted, clients[served++].get());
+    };
+    run(first, [&]() -> task<> {
+      // The first accept asks the kernel for one, the second one for two, and the fourth, as there are more, for four.
+      for (int i = 0; i < 4; ++i) co_await serve(old);
       CHECK(or_throw(old.release()) == number);
       CHECK(is_open(number));
       CHECK_FALSE(old.is_open());
       CHECK(old.native_handle() == -1);
       CHECK(old.release().error() == errc::closed);
       CHECK(old.close().error() == errc::closed);
-      // All but one, which goes with the listener.
-      while (ahead < 2) {
-        accepted = co_await old.accept();
-        REQUIRE(accepted);
-        ++ahead;
-        co_await converse(*accepted, clients[ahead].get());
-      }
+      // Three were accepted ahead; the third one goes with the listener.
+      for (int i = 0; i < 2; ++i) co_await serve(old);
     });
     old = tcp_listener();
     std::array<char, 1> octet;
-    CHECK(::recv(clients[3].get(), octet.data(), octet.size(), 0) <= 0);
+    CHECK(::recv(clients[served++].get(), octet.data(), octet.size(), 0) <= 0);
 
     auto fresh = or_throw(adopt_listener(second, number));
-    const file_descriptor later = client_of(number);
+    clients.push_back(client_of(number));
     run(second, [&]() -> task<> {
-      auto accepted = co_await fresh.accept();
-      REQUIRE(accepted);
-      co_await converse(*accepted, later.get());
+      while (served < clients.size()) co_await serve(fresh);
     });
   }
   CHECK(open_descriptors() == before);
@@ -176,6 +176,44 @@ TEST_CASE("releasing a listener ends who waits, and what nobody had accepted is 
     auto accepted = co_await fresh.accept();
     REQUIRE(accepted);
     co_await converse(*accepted, client.get());
+  });
+}
+
+TEST_CASE("adopt: a socket stays its caller's when there is no memory for its conn") {
+  event_loop loop;
+  const file_descriptor listener = listening_socket();
+  const file_descriptor client = client_of(listener.get());
+  const file_descriptor packets = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+  if (!fail_allocation(0)) SKIP("the operators new are the sanitizer's");
+  const auto adopts = [&](int fd, auto&& adopt) {
+    int refused = 0;
+    for (std::size_t n = 1;; ++n) {
+      const int mine = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+      REQUIRE(mine >= 0);
+      bool failed = false;
+      try {
+        (void)fail_allocation(n);
+        const auto made = adopt(mine);
+        (void)fail_allocation(0);
+        failed = !made;
+        CHECK(is_open(mine));
+      } catch (const std::bad_alloc&) {
+        (void)fail_allocation(0);
+        failed = true;
+      }
+      CHECK(is_open(mine) == failed);
+      if (!failed) break;
+      ++refused;
+      ::close(mine);
+    }
+    CHECK(refused > 0);
+  };
+  adopts(listener.get(), [&](int fd) { return adopt_listener(loop, fd); });
+  adopts(client.get(), [&](int fd) { return adopt_tcp(loop, fd); });
+  adopts(packets.get(), [&](int fd) { return adopt_packet(loop, fd); });
+  adopts(client.get(), [&](int fd) {
+    const released_tcp from{.fd = fd, .unread = std::vector<std::byte>(100), .error = {}};
+    return adopt_tcp(loop, from);
   });
 }
 

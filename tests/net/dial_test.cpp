@@ -157,6 +157,17 @@ TEST_CASE("the next address is tried when one stays silent, and the silent one i
   CHECK(open_descriptors() == before);
 }
 
+TEST_CASE("a delay between attempts that is longer than the clock can tell never ends") {
+  silent_network net;
+  run(net.loop, [&]() -> task<> {
+    const std::array addresses{net.silent, net.answers};
+    const tcp_options never{.attempt_delay = std::chrono::milliseconds::max()};
+    const auto got = co_await with_timeout(50ms, dial_tcp(net.loop, "tcp6", addresses, never));
+    REQUIRE_FALSE(got);
+    CHECK(got.error() == errc::deadline_exceeded);
+  });
+}
+
 TEST_CASE("an address that fails hands over to the next at once, whatever the delay") {
   silent_network net;
   run(net.loop, [&]() -> task<> {

@@ -242,7 +242,9 @@ TEST_CASE("a released connection goes on with its new owner") {
       if (!got) seen = got.error();
     });
     co_await yield();
-    const file_descriptor owned(or_throw(pair.there.release()));
+    const released_tcp released = or_throw(pair.there.release());
+    const file_descriptor owned(released.fd);
+    CHECK(released.unread.empty());
     co_await reader.join();
     CHECK(seen == errc::closed);
     CHECK_FALSE(pair.there.is_open());

@@ -15,8 +15,11 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "support/allocations.hpp"
@@ -25,6 +28,7 @@
 #include "support/descriptors.hpp"
 #include "sys/file_descriptor.hpp"
 #include "uring6/timer.hpp"
+#include "uring6/when_all.hpp"
 #include "uring6/when_any.hpp"
 #include "uring6/with_timeout.hpp"
 
@@ -339,6 +343,40 @@ TEST_CASE("descriptor: in a when_any the poll loses, and the read that follows f
       ++counted;
     }
     CHECK(counted == put);
+  });
+}
+
+template <class... Operations>
+concept can_race = requires(Operations&&... operations) {
+  when_any(static_cast<Operations&&>(operations)...);
+};
+
+using reading = decltype(read(0, std::span<std::byte>()));
+using writing = decltype(write(0, std::span<const std::byte>()));
+using sleeping = decltype(sleep_for(1s));
+
+TEST_CASE("descriptor: what would lose octets by losing a race does not compile in a when_any, unless it is said") {
+  STATIC_CHECK_FALSE(can_race<reading, sleeping>);
+  STATIC_CHECK_FALSE(can_race<sleeping, writing>);
+  STATIC_CHECK_FALSE(can_race<sleeping, decltype(with_timeout(1s, std::declval<reading>()))>);
+  STATIC_CHECK_FALSE(can_race<sleeping, decltype(when_all(std::declval<sleeping>(), std::declval<writing>()))>);
+  STATIC_CHECK(can_race<sleeping, decltype(discarding(std::declval<reading>()))>);
+  STATIC_CHECK(can_race<sleeping, decltype(with_timeout(1s, discarding(std::declval<reading>())))>);
+  STATIC_CHECK(can_race<sleeping, decltype(read_at(0, std::span<std::byte>(), 0))>);
+  STATIC_CHECK(can_race<sleeping, decltype(poll(0, poll_events::readable))>);
+  STATIC_CHECK(can_race<sleeping, decltype(with_timeout(1s, std::declval<sleeping>()))>);
+
+  event_loop loop;
+  pipe_pair ends;
+  run(loop, [&]() -> task<> {
+    std::array<std::byte, 4> buffer{};
+    ends.put("here");
+    const auto won = co_await when_any(discarding(read(ends.out.get(), buffer)), sleep_for(1h));
+    REQUIRE(won.index == 0);
+    CHECK(std::get<0>(won.value) == 4U);
+    CHECK(as_text(buffer) == "here");
+    const auto lost = co_await when_any(discarding(read(ends.out.get(), buffer)), sleep_for(1ms));
+    CHECK(lost.index == 1);
   });
 }
 

@@ -169,6 +169,25 @@ TEST_CASE("posts that were run are counted, and the turns and enters that they t
   CHECK(loop.stats().resumptions >= 1);
 }
 
+TEST_CASE("the counters of a loop are read by its thread, and by any when that has ended", "[threads]") {
+  event_loop loop;
+  event begun;
+  event looked;
+  std::uint64_t seen = 0;  // by its thread
+  const auto wait = [&]() -> task<> {
+    begun.set();
+    (void)co_await looked.wait();
+    seen = loop.stats().turns;
+  };
+  std::thread its([&] { loop.run(wait()); });
+  while (!begun.is_set()) std::this_thread::yield();
+  CHECK(loop.stats().turns == 0);
+  looked.set();
+  its.join();
+  CHECK(seen > 0);
+  CHECK(loop.stats().turns >= seen);
+}
+
 TEST_CASE("a post to a loop that ends unrun is destroyed", "[threads]") {
   auto watched = std::make_shared<int>(1);
   {

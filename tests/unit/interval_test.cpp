@@ -2,10 +2,12 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
+#include <limits>
 #include <thread>
 
 #include "uring6/event_loop.hpp"
 #include "uring6/task.hpp"
+#include "uring6/with_timeout.hpp"
 
 using namespace std::chrono_literals;
 
@@ -89,6 +91,28 @@ TEST_CASE("interval: a period longer than the clock can tell never ticks twice")
     const auto missed = co_await every.tick();
     CHECK(missed == 0);
     CHECK(every.next() == std::chrono::steady_clock::time_point::max());
+  };
+  loop.run(body());
+}
+
+TEST_CASE("interval: a period that is longer than the clock can tell, in any unit, is no error and never ticks") {
+  event_loop loop;
+  auto body = []() -> task<> {
+    interval hours(std::chrono::hours::max());
+    interval milliseconds(std::chrono::milliseconds::max());
+    interval endless(std::chrono::duration<double>(std::numeric_limits<double>::infinity()));
+    for (interval* const every : {&hours, &milliseconds, &endless}) {
+      CHECK(every->next() == std::chrono::steady_clock::time_point::max());
+      const auto missed = co_await with_timeout(1ms, every->tick());
+      REQUIRE_FALSE(missed.has_value());
+      CHECK(missed.error() == errc::deadline_exceeded);
+    }
+    interval none(std::chrono::hours::min());
+    const auto refused = co_await none.tick();
+    CHECK(refused.error() == errc::out_of_range);
+    interval nothing(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN()));
+    const auto no_number = co_await nothing.tick();
+    CHECK(no_number.error() == errc::out_of_range);
   };
   loop.run(body());
 }

@@ -81,6 +81,7 @@ std::vector<round_trip> round_trips() {
       {kind::udp6, option::receive_v4_hop_limit, off_and_on},
       {kind::udp6, option::only_v6, off_and_on},
       {kind::udp6, option::freebind, off_and_on},
+      {kind::tcp6, option::bind_without_port, off_and_on},
       {kind::udp6, option::reuse_address, off_and_on},
       {kind::udp6, option::reuse_port, off_and_on},
       {kind::udp6, option::bind_to_interface, {lo, 0}},

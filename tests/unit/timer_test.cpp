@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
+#include <limits>
 #include <stdexcept>
 #include <vector>
 
@@ -87,6 +88,10 @@ TEST_CASE("sleep_for: less than nothing is now") {
   auto body = []() -> task<> {
     const auto slept = co_await sleep_for(std::chrono::hours::min());
     CHECK(slept.has_value());
+    const auto no_number = co_await sleep_for(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN()));
+    CHECK(no_number.has_value());
+    const auto before_time = co_await sleep_until(std::chrono::steady_clock::time_point::min());
+    CHECK(before_time.has_value());
   };
   loop.run(body());
 }

@@ -51,6 +51,16 @@ template <class A>
 using held_awaitable = std::conditional_t<!std::is_lvalue_reference_v<A> && std::is_move_constructible_v<A>,
                                           std::remove_cvref_t<A>, std::remove_reference_t<A>&>;
 
+/// Whether nothing is gone with the result when it is dropped, as when_any drops those of its losers. An awaiter that
+/// moves octets which nobody else can give again says `drops_when_it_loses`; one that awaits another says it for that.
+template <class A>
+inline constexpr bool keeps_when_it_loses = true;
+template <class A>
+requires requires {
+  std::remove_cvref_t<A>::drops_when_it_loses;
+}
+inline constexpr bool keeps_when_it_loses<A> = !std::remove_cvref_t<A>::drops_when_it_loses;
+
 /// Awaits something by reference: GCC 12 copies an awaiter that is named by an expression.
 template <class Awaiter>
 struct reference_awaiter {

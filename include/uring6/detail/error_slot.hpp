@@ -15,6 +15,7 @@ class error_slot {
   error_slot(errc code) noexcept : error_slot(make_error_code(code)) {}  // NOLINT(google-explicit-constructor)
 
   explicit operator bool() const noexcept { return category_ != nullptr; }
+  friend bool operator==(const error_slot&, const error_slot&) = default;
   std::error_code code() const noexcept { return category_ ? std::error_code(value_, *category_) : std::error_code(); }
 
  private:

@@ -82,14 +82,18 @@ class URING6_EXPORT siblings : child_owner, ready_node {
   /// To be called first in await_resume.
   void close() noexcept { link_.reset(); }
 
-  void request_stop() noexcept { stop_.request_stop(); }
+  /// On the loop's thread: the siblings that wait have heard of it when this returns.
+  void request_stop() noexcept {
+    stop_.request_stop();
+    root_.tell();
+  }
   bool stop_requested() const noexcept { return stop_.stop_requested(); }
   loop_core& loop() const noexcept { return *loop_; }
 
  private:
   struct relay {
     siblings* to;
-    void operator()() const noexcept { to->request_stop(); }
+    void operator()() const noexcept { to->stop_.request_stop(); }  // on any thread
   };
 
   void ended(child_promise& which) noexcept final;

@@ -55,6 +55,10 @@ class URING6_EXPORT stop_root final : remote_target {
   const std::stop_token& token() const noexcept { return token_; }
   bool stop_requested() const noexcept { return token_.stop_requested(); }
 
+  /// On the loop's thread, after the stop was requested: tells all listeners now, also if another thread requested it
+  /// and the call that tells them has not reached the loop.
+  void tell() noexcept { called(); }
+
   /// On the loop's thread, when its tasks have ended: after that it can go on another one.
   void close() noexcept;
 

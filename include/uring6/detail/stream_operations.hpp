@@ -68,6 +68,7 @@ class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop
   kind kind_;
   bool polls_first_ = false;  // the socket was made non-blocking behind our back and was not ready
   bool over_ = false;         // about to be resumed
+  bool gives_back_ = false;   // a read that was stopped: what it has got is the next one's
   bool abandoned_ = false;    // its frame is going: nobody is to be resumed
 };
 
