@@ -42,7 +42,8 @@ class when_all_operation final : all_siblings {
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     open(stop_of(waiting));
     std::size_t index = 0;
-    std::apply([&](auto&... part) { (start(part.prepare(), index++), ...); }, parts_);
+    std::apply([](auto&... part) { (part.prepare(), ...); }, parts_);
+    std::apply([&](auto&... part) { (start(part.child(), index++), ...); }, parts_);
     return wait(waiting, stop_of(waiting));
   }
   std::tuple<await_value<As>...> await_resume() {
@@ -65,7 +66,8 @@ class when_all_of_operation final : all_siblings {
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     open(stop_of(waiting));
-    for (std::size_t i = 0; i < parts_.size(); ++i) start(parts_[i].prepare(), i);
+    for (auto& part : parts_) part.prepare();
+    for (std::size_t i = 0; i < parts_.size(); ++i) start(parts_[i].child(), i);
     return wait(waiting, stop_of(waiting));
   }
   auto await_resume() {

@@ -63,6 +63,7 @@ class when_any_operation final : any_siblings {
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     open(stop_of(waiting));
+    std::apply([](auto&... part) { (part.prepare(), ...); }, parts_);
     start_from<0>();
     return wait(waiting, stop_of(waiting));
   }
@@ -74,7 +75,7 @@ class when_any_operation final : any_siblings {
  private:
   template <std::size_t I>
   void start_from() {
-    start(std::get<I>(parts_).prepare(), I);
+    start(std::get<I>(parts_).child(), I);
     if constexpr (I + 1 < sizeof...(As)) {
       if (!decided()) start_from<I + 1>();
     }
@@ -111,7 +112,8 @@ class when_any_of_operation final : any_siblings {
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     open(stop_of(waiting));
-    for (std::size_t i = 0; i < parts_.size() && !decided(); ++i) start(parts_[i].prepare(), i);
+    for (auto& part : parts_) part.prepare();
+    for (std::size_t i = 0; i < parts_.size() && !decided(); ++i) start(parts_[i].child(), i);
     return wait(waiting, stop_of(waiting));
   }
   result_type await_resume() {

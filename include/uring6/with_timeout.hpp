@@ -25,8 +25,8 @@ class URING6_EXPORT timed_siblings : public siblings, timer_node {
   explicit timed_siblings(clock::time_point deadline) noexcept : deadline_(deadline) {}
   ~timed_siblings() = default;
 
-  /// After the start, as `wait`.
-  bool wait_until_deadline(std::coroutine_handle<> waiting, stop_root& inherited);
+  /// Before the start. Throws std::bad_alloc.
+  void arm_deadline() { arm(loop(), deadline_); }
 
   /// To be called first in await_resume.
   void rethrow() {
@@ -56,8 +56,10 @@ class with_deadline_operation final : timed_siblings {
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     open(stop_of(waiting));
-    start(part_.prepare(), 0);
-    return wait_until_deadline(waiting, stop_of(waiting));
+    part_.prepare();
+    arm_deadline();
+    start(part_.child(), 0);
+    return wait(waiting, stop_of(waiting));
   }
   std::conditional_t<std::is_void_v<await_result<A>>, void, await_value<A>> await_resume() {
     rethrow();

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include "net/stream_socket.hpp"
@@ -103,7 +104,7 @@ void accept_queue::arm() noexcept {
 
 void accept_queue::complete(completion what) noexcept {
   if (what.result >= 0) {
-    arrived_.push_back(what.result);
+    keep(file_descriptor(what.result));
   } else if (what.result != -ECANCELED && !is_of_the_connection(-what.result) && !waiting_.empty()) {
     accept_operation& first = waiting_.front();
     first.error_ = std::error_code(-what.result, std::system_category());
@@ -119,6 +120,15 @@ void accept_queue::complete(completion what) noexcept {
   }
 }
 
+// A connection for which there is no memory is closed: its peer sees a reset.
+void accept_queue::keep(file_descriptor connection) noexcept {
+  try {
+    arrived_.push_back(connection.get());
+    (void)connection.release();
+  } catch (const std::bad_alloc&) {
+  }
+}
+
 file_descriptor accept_queue::take() noexcept {
   file_descriptor taken(arrived_[taken_++]);
   if (taken_ == arrived_.size()) {
@@ -129,9 +139,10 @@ file_descriptor accept_queue::take() noexcept {
 }
 
 void accept_queue::wait(accept_operation& who, stop_root& stop) {
+  stop.prepare(*loop_);
   who.state_ = accept_operation::state::waiting;
   waiting_.push_back(who);
-  who.listen(*loop_, stop);
+  who.listen(stop);
   notify();
   if (!waiting_.empty()) arm();
 }

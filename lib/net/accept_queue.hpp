@@ -49,6 +49,7 @@ class accept_queue final : public resident, operation {
   void prepare(io_uring_sqe& entry) noexcept override;
   void complete(completion what) noexcept override;
   void loop_ends() noexcept override { close(); }
+  void keep(file_descriptor connection) noexcept;
   void arm() noexcept;
   void end_accepting() noexcept;
   void notify() noexcept;

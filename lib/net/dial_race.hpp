@@ -48,6 +48,7 @@ class dial_race final : ready_node, stop_listener, timer_node, resident {
   };
 
   void start_next() noexcept;
+  void arm_next() noexcept;
   std::error_code start(attempt& one) noexcept;
   void ended(attempt& one, int result) noexcept;
   void failed(std::error_code error) noexcept;

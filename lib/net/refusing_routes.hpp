@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <new>
 #include <vector>
 
 #include "uring6/address.hpp"
@@ -25,7 +26,11 @@ class refusing_routes {
       return;
     }
     if (known_.size() == most) known_.erase(known_.begin());
-    known_.push_back({route, from});
+    try {
+      known_.push_back({route, from});
+    } catch (const std::bad_alloc&) {
+      // The next train there is refused, too, and sent again one by one.
+    }
   }
 
  private:

@@ -29,10 +29,11 @@ bool descriptor_operation::suspend(std::coroutine_handle<> waiting, stop_root& s
   if (!loop_) error_ = errc::wrong_thread;
   if (stop.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
+  stop.prepare(*loop_);
   loop_->add(*this);
   loop_->stranger_begins();
   loop_->ring().queue(*this);
-  listen(*loop_, stop);
+  listen(stop);
   return true;
 }
 

@@ -1,6 +1,7 @@
 #include "uring6/event_loop.hpp"
 
 #include <exception>
+#include <new>
 
 #include "runtime/loop_core.hpp"
 #include "uring/setup.hpp"
@@ -26,7 +27,7 @@ struct posted_call final : detail::inbox_message {
 
 }  // namespace
 
-event_loop::event_loop(std::shared_ptr<detail::loop_core> core) noexcept : core_(std::move(core)) {}
+event_loop::event_loop(std::shared_ptr<detail::loop_core> core) : core_(std::move(core)) {}
 
 event_loop::event_loop(const loop_options& options) {
   auto made = detail::loop_core::create(options);
@@ -40,9 +41,13 @@ event_loop::event_loop(const loop_options& options) {
 }
 
 result<event_loop> event_loop::create(const loop_options& options) {
-  auto made = detail::loop_core::create(options);
-  if (!made) return fail(made.error());
-  return event_loop(std::move(*made));
+  try {
+    auto made = detail::loop_core::create(options);
+    if (!made) return fail(made.error());
+    return event_loop(std::move(*made));
+  } catch (const std::bad_alloc&) {
+    return fail(std::errc::not_enough_memory);
+  }
 }
 
 event_loop::event_loop(event_loop&&) noexcept = default;

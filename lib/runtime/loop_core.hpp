@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/inbox.hpp"
+#include "runtime/remote_slot.hpp"
 #include "runtime/spinner.hpp"
 #include "runtime/timer_heap.hpp"
 #include "runtime/wakeup.hpp"
@@ -95,8 +96,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   detail::spinner& spinner() noexcept { return spinner_; }
   const loop_options& options() const noexcept { return options_; }
 
-  /// The pool of a size class; made on first use. An error if the kernel refuses the buffer ring.
-  result<std::shared_ptr<buffer_pool>> pool(buffer_class which);
+  /// The pool of a size class; made on first use. An error if the kernel refuses the buffer ring; not_enough_memory.
+  result<std::shared_ptr<buffer_pool>> pool(buffer_class which) noexcept;
 
   /// A place for what the floor above shares among the conns of this loop.
   std::shared_ptr<void>& upstairs() noexcept { return upstairs_; }
@@ -114,10 +115,11 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// The next enter ends something that a coroutine waits for: it need not sleep.
   void expect_progress() noexcept { progress_expected_ = true; }
 
-  /// The key by which calls from other threads find `target`, until it is struck off.
-  std::uint64_t enroll(remote_target& target);
-  void strike_off(std::uint64_t key) noexcept;
-  void deliver(std::uint64_t key) noexcept;
+  /// What carries calls from other threads to `target`, until it is struck off. Throws std::bad_alloc.
+  remote_slot& enroll(remote_target& target);
+  void strike_off(remote_slot& slot) noexcept;
+  /// A call has arrived for a target that has gone.
+  void reuse(remote_slot& slot) noexcept;
 
   /// Makes the calling thread the loop's, as a run would. Errors: wrong_thread, forked, those of the kernel.
   std::error_code claim() noexcept { return ring_->enable(); }
@@ -146,6 +148,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
 
   /// Destroyed unrun if the loop has ended.
   void post(std::unique_ptr<inbox_message> message) noexcept;
+  /// The same for one that its owner keeps. Without effect if the loop has ended.
+  void post(inbox_message& message) noexcept;
 
  private:
   explicit loop_core(const loop_options& options) : options_(options), spinner_(options.spin) {}
@@ -154,11 +158,6 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
 
   /// Whether a post must wake the loop, and how.
   enum class sleeping : std::uint8_t { no, in_ring, in_host };
-
-  struct target_slot {
-    remote_target* target = nullptr;
-    std::uint32_t generation = 1;
-  };
 
   [[noreturn]] static void end_program(const char* what) noexcept;
   std::error_code begin() noexcept;
@@ -170,6 +169,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void flush_outbound() noexcept;
   std::error_code sleep() noexcept;
   void end_sleep() noexcept;
+  void notice_post() noexcept;
   bool spin() noexcept;
 
   loop_options options_;
@@ -179,12 +179,12 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   intrusive_list<outbound> outbound_;
   intrusive_list<resident> residents_;
   timer_heap timers_;
+  std::vector<std::unique_ptr<remote_slot>> targets_;
+  remote_slot* free_targets_ = nullptr;
   inbox inbox_;
   wakeup wakeup_;
   detail::spinner spinner_;
   std::array<std::shared_ptr<buffer_pool>, buffer_class_count> pools_;
-  std::vector<target_slot> targets_;
-  std::vector<std::uint32_t> free_targets_;
   std::shared_ptr<void> upstairs_;
   unsigned budget_left_ = 0;
   bool progress_expected_ = false;

@@ -172,7 +172,12 @@ void loop_group::start_task(std::size_t index, kind of, std::function<task<>()> 
   member& self = *members_[index];
   self.loop.post([this, &self, of, make = std::move(make)] {
     scope* const where = of == kind::work ? self.work : self.listeners;
-    if (where) where->spawn(guard(make()));
+    if (!where) return;
+    try {
+      where->spawn(guard(make()));
+    } catch (...) {
+      fail(std::current_exception());  // as one out of the task
+    }
   });
 }
 

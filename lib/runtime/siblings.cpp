@@ -17,7 +17,7 @@ void siblings::open(stop_root& inherited) {
   running_ = 1;  // until all are started: none of them can be the last before that
 }
 
-void siblings::start(child& one, std::size_t index) {
+void siblings::start(const child& one, std::size_t index) {
   child_promise& promise = one.promise();
   promise.set_owner(*this, root_);
   promise.index = index;
@@ -48,12 +48,6 @@ void any_siblings::one_ended(child_promise& which) noexcept {
   winner_ = which.index;
   failure_ = std::move(which.exception);
   request_stop();
-}
-
-bool timed_siblings::wait_until_deadline(std::coroutine_handle<> waiting, stop_root& inherited) {
-  if (!wait(waiting, inherited)) return false;
-  arm(loop(), deadline_);
-  return true;
 }
 
 void timed_siblings::one_ended(child_promise& which) noexcept {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <span>
 #include <utility>
 
@@ -40,9 +41,9 @@ result<std::unique_ptr<ring>> ring::create(const ring_options& options) {
   if (auto done = set_up_ring(options, made->ring_, made->features_); !done) return fail(done.error());
   made->set_up_ = true;
   made->busy_poll_ = options.busy_poll;
-  made->slots_.reserve(options.submission_entries);
   made->free_slots_.reserve(options.submission_entries);
   made->cancels_.reserve(options.submission_entries);
+  made->slots_.reserve(options.submission_entries);
   return made;
 }
 
@@ -59,6 +60,7 @@ ring::~ring() {
 std::error_code ring::enable() noexcept {
   if (forked()) return errc::forked;
   if (submitter_.made()) return mine() ? std::error_code{} : make_error_code(errc::wrong_thread);
+  if (!submitter_.prepare()) return make_error_code(std::errc::not_enough_memory);
   if (ring_.flags & IORING_SETUP_R_DISABLED) {
     // The function for it is missing from liburing 2.3's shared library.
     const auto fd = static_cast<unsigned>(ring_.ring_fd);
@@ -78,7 +80,12 @@ void ring::register_busy_poll() noexcept {
   const auto fd = static_cast<unsigned>(ring_.ring_fd);
   const int code = ::io_uring_register(fd, kernel_abi::register_napi, &wanted, 1);
   features_.busy_poll = code == 0;
-  if (code < 0) features_.refused.push_back(explain_no_busy_poll(-code));
+  if (code == 0) return;
+  try {
+    features_.refused.push_back(explain_no_busy_poll(-code));
+  } catch (const std::bad_alloc&) {
+    // The reason is for `probe` only.
+  }
 }
 
 void ring::queue(operation& op) noexcept {
@@ -95,6 +102,7 @@ void ring::cancel(operation& op) noexcept {
       withdrawn_.push_back(op);
       return;
     case operation::state::in_flight:
+      if (std::exchange(slots_[op.slot_].cancel_waits, true)) return;
       cancels_.push_back(key_of(op));
       return;
   }
@@ -102,7 +110,7 @@ void ring::cancel(operation& op) noexcept {
 
 bool ring::has_work() const noexcept {
   // Without TASKRUN_FLAG the kernel does not tell: assume that there is something to find.
-  return !withdrawn_.empty() || !(ring_.flags & IORING_SETUP_TASKRUN_FLAG) || has_news();
+  return !withdrawn_.empty() || !unplaced_.empty() || !(ring_.flags & IORING_SETUP_TASKRUN_FLAG) || has_news();
 }
 
 result<int> ring::notify() noexcept {
@@ -165,10 +173,15 @@ void ring::hand_over() noexcept {
     if (!entry) break;
     ::io_uring_prep_cancel64(entry, cancels_[sent], 0);
     entry->user_data = nobody;
+    slots_[static_cast<std::uint32_t>(cancels_[sent])].cancel_waits = false;
   }
   cancels_.erase(cancels_.begin(), cancels_.begin() + static_cast<std::ptrdiff_t>(sent));
 
   while (!queued_.empty()) {
+    if (!find_slot()) {
+      unplaced_.push_back(queued_.pop_front());
+      continue;
+    }
     const unsigned place = ring_.sq.sqe_tail;
     ::io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
     if (!entry) break;  // the rest goes with the next enter
@@ -187,11 +200,26 @@ void ring::hand_over() noexcept {
   }
 }
 
-std::uint32_t ring::take_slot(operation& op) {
-  if (free_slots_.empty()) {
-    slots_.push_back({});
-    free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
+// False: none is free, and there is no memory for another one.
+bool ring::find_slot() noexcept {
+  if (!free_slots_.empty()) [[likely]]
+    return true;
+  try {
+    if (slots_.size() == slots_.capacity()) {
+      const std::size_t room = 2 * slots_.capacity();
+      free_slots_.reserve(room);
+      cancels_.reserve(room);
+      slots_.reserve(room);
+    }
+  } catch (const std::bad_alloc&) {
+    return false;
   }
+  slots_.push_back({});
+  free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
+  return true;
+}
+
+std::uint32_t ring::take_slot(operation& op) noexcept {
   const std::uint32_t index = free_slots_.back();
   free_slots_.pop_back();
   slots_[index].op = &op;
@@ -406,7 +434,8 @@ unsigned ring::deliver_quiet() noexcept {
 
 void ring::disown() noexcept {
   cancels_.clear();
-  for (const slot& each : slots_) {
+  for (slot& each : slots_) {
+    each.cancel_waits = false;
     if (!each.op) continue;
     operation& op = *each.op;
     release_slot(op);
@@ -414,16 +443,24 @@ void ring::disown() noexcept {
     withdrawn_.push_back(op);
   }
   withdrawn_.splice_back(queued_);
+  withdrawn_.splice_back(unplaced_);
+}
+
+unsigned ring::end_all(intrusive_list<operation>& those, int result) noexcept {
+  unsigned count = 0;
+  for (; !those.empty(); ++count) {
+    operation& op = those.pop_front();
+    op.state_ = operation::state::idle;
+    op.complete({result, 0});
+  }
+  return count;
 }
 
 unsigned ring::reap() noexcept {
   unsigned total = forked() ? 0 : reap_completions();
-  while (!withdrawn_.empty()) {
-    operation& op = withdrawn_.pop_front();
-    op.state_ = operation::state::idle;
-    op.complete({-ECANCELED, 0});
-    ++total;
-  }
+  total += end_all(withdrawn_, -ECANCELED);
+  if (!unplaced_.empty()) [[unlikely]]
+    total += end_all(unplaced_, -ENOMEM);
   counters_.completions += total;
   last_reaped_ = total;
   return total;

@@ -18,6 +18,9 @@ namespace {
 
 std::atomic<std::size_t> count{0};
 std::atomic<std::size_t> held{0};
+std::atomic<std::size_t> until_failure{0};  // 0: none fails
+std::atomic<bool> failure_lasts{false};
+std::atomic<std::size_t> failures{0};
 
 thread_local void (*call_next)(void*) = nullptr;
 thread_local void* call_with = nullptr;
@@ -26,6 +29,17 @@ thread_local void* call_with = nullptr;
 
 #ifndef URING6_OPERATORS_ARE_TAKEN
 namespace {
+
+bool fails() noexcept {
+  std::size_t left = until_failure.load();
+  if (left == 0) return false;
+  while (left > 1 && !until_failure.compare_exchange_weak(left, left - 1)) {
+  }
+  if (left != 1) return false;
+  if (!failure_lasts.load() && !until_failure.compare_exchange_strong(left, 0)) return false;
+  failures.fetch_add(1);
+  return true;
+}
 
 void* note(void* memory) noexcept {
   if (call_next) std::exchange(call_next, nullptr)(call_with);
@@ -39,11 +53,13 @@ void drop(void* memory) noexcept {
   std::free(memory);
 }
 
-void* take(std::size_t size) {
+void* take(std::size_t size) noexcept {
+  if (fails()) return nullptr;
   return note(std::malloc(size == 0 ? 1 : size));
 }
 
-void* take_aligned(std::size_t size, std::align_val_t alignment) {
+void* take_aligned(std::size_t size, std::align_val_t alignment) noexcept {
+  if (fails()) return nullptr;
   const auto unit = static_cast<std::size_t>(alignment);
   return note(std::aligned_alloc(unit, (size + unit - 1) / unit * unit));
 }
@@ -99,6 +115,20 @@ bool at_next_allocation(void (*call)(void*), void* what) noexcept {
 #else
   return true;
 #endif
+}
+
+bool fail_allocation(std::size_t nth, bool lasting) noexcept {
+  failures.store(0);
+  failure_lasts.store(lasting);
+  until_failure.store(nth);
+#ifdef URING6_OPERATORS_ARE_TAKEN
+  return false;
+#else
+  return true;
+#endif
+}
+std::size_t failed_allocations() noexcept {
+  return failures.load();
 }
 
 }  // namespace uring6::test

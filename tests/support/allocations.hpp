@@ -24,4 +24,11 @@ class allocation_count {
 /// choose. False where it cannot be done (ThreadSanitizer has operators of its own). nullptr: not any more.
 bool at_next_allocation(void (*call)(void*), void* what) noexcept;
 
+/// The `nth` operator new from now on fails, on whichever thread, as without memory: the first one for 1. `lasting`:
+/// all that follow it do, too. 0: none does any more. False where it cannot be done (ThreadSanitizer).
+bool fail_allocation(std::size_t nth, bool lasting = false) noexcept;
+
+/// How many have failed since the last `fail_allocation`.
+std::size_t failed_allocations() noexcept;
+
 }  // namespace uring6::test

@@ -26,16 +26,15 @@ class sibling {
 
   explicit sibling(A&& awaited) noexcept : awaited_(static_cast<held_awaitable<A>&&>(awaited)) {}
 
-  /// Its coroutine, not started yet. From now on the sibling stays where it is.
-  child& prepare() {
-    child_ = run(*this);
-    return child_;
-  }
+  /// Makes its coroutine, not started yet. From now on the sibling stays where it is. Throws std::bad_alloc, so all of
+  /// them are made before the first one starts: what one has done is not lost to another one's lack of memory.
+  void prepare() { child_ = run(*this); }
+  const detail::child& child() const noexcept { return child_; }
   std::exception_ptr& exception() noexcept { return child_.promise().exception; }
   value_type&& value() noexcept { return std::move(*value_); }
 
  private:
-  static child run(sibling& self) {
+  static detail::child run(sibling& self) {
     if constexpr (std::is_void_v<await_result<A>>) {
       co_await operand_of<A>(self.awaited_);
       self.value_.emplace();
@@ -47,7 +46,7 @@ class sibling {
 
   held_awaitable<A> awaited_;
   std::optional<value_type> value_;
-  child child_;  // last: what it awaits outlives it
+  detail::child child_;  // last: what it awaits outlives it
 };
 
 template <class T>
@@ -73,7 +72,7 @@ class URING6_EXPORT siblings : child_owner, ready_node {
   void open(stop_root& inherited);
 
   /// Runs `one` until it waits for the first time, or ends.
-  void start(child& one, std::size_t index);
+  void start(const child& one, std::size_t index);
 
   /// After the last start. Returns whether there is something to wait for; if so, `waiting` is resumed when
   /// the last sibling has ended.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -24,9 +25,9 @@ class URING6_EXPORT stop_listener {
   stop_listener(const stop_listener&) = delete;
   stop_listener& operator=(const stop_listener&) = delete;
 
-  /// Until it is told, forgets, or goes. If the stop has been requested already, it is told in here. Throws
-  /// std::bad_alloc, and does not listen then.
-  void listen(loop_core& loop, stop_root& root);
+  /// Until it is told, forgets, or goes. If the stop has been requested already, it is told in here. Precondition: the
+  /// root was prepared for it.
+  void listen(stop_root& root) noexcept;
   void forget() noexcept;
 
  protected:
@@ -55,14 +56,21 @@ class URING6_EXPORT stop_root final : remote_target {
   const std::stop_token& token() const noexcept { return token_; }
   bool stop_requested() const noexcept { return token_.stop_requested(); }
 
+  /// Takes the memory for one more listener. To be called before a wait changes anything: an operation may outlive the
+  /// coroutine in which it threw. Throws std::bad_alloc.
+  void prepare(loop_core& loop) {
+    if (!is_open() && !start(loop)) return;
+    if (size_ == room_) make_room();
+  }
+
   /// On the loop's thread, when its tasks have ended: after that it can go on another one.
   void close() noexcept;
 
  private:
   friend stop_listener;
   struct forward {
-    const remote_target* to;
-    void operator()() const { to->call(); }
+    remote_target* to;
+    void operator()() const noexcept { to->call(); }
   };
 
   bool start(loop_core& loop);
@@ -81,9 +89,9 @@ class URING6_EXPORT stop_root final : remote_target {
   std::optional<std::stop_callback<forward>> callback_;  // from the first listener on
 };
 
-inline void stop_listener::listen(loop_core& loop, stop_root& root) {
-  if (!root.is_open() && !root.start(loop)) return;
-  if (root.size_ == root.room_) root.make_room();
+inline void stop_listener::listen(stop_root& root) noexcept {
+  if (!root.is_open()) return;  // it is never stopped
+  assert(root.size_ < root.room_);
   // Whoever has a place when the stop is requested is told by the call; whoever comes later sees it here.
   if (root.stop_requested()) return stop_requested();
   place_ = root.size_++;
