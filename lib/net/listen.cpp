@@ -195,12 +195,14 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
   }
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
   const auto peer = peer_endpoint(fd);
-  const auto drops = before.kernel_drops ? *before.kernel_drops : drop_count(fd).value_or(0);
+  if (!peer && peer.error() != std::errc::not_connected) return fail(peer.error());
+  const auto drops = before.kernel_drops ? result<std::uint32_t>(*before.kernel_drops) : drop_count(fd);
+  if (!drops) return fail(drops.error());
   auto made = std::make_unique<detail::packet_socket>(
       loop.core(), file_descriptor(fd),
       detail::packet_socket_options{.connected = peer.has_value(),
                                     .dual_stack = net->dual_stack,
-                                    .drops_seen = drops,
+                                    .drops_seen = *drops,
                                     .receive_class = class_for(chosen),
                                     .send = {.coalesce = options.coalesce_writes,
                                              .trains = options.send_offload && udp,

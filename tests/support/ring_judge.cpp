@@ -27,7 +27,8 @@ void answer_all(int listener, const call_judge& judge) {
   for (;;) {
     seccomp_notif question{};
     if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &question) != 0) {
-      if (errno == EINTR) continue;
+      // ENOENT: the kernel took the call back, for deferred work of a ring say, and asks again.
+      if (errno == EINTR || errno == ENOENT) continue;
       return;
     }
     const int error = judge(question.data.args);
