@@ -89,7 +89,7 @@ class asio_bridge {
   template <class A>
   class bridged final : detail::child_owner, public pending {
    public:
-    bridged(asio_bridge& bridge, A&& awaited) noexcept
+    bridged(asio_bridge& bridge, A&& awaited)
         : bridge_(bridge), shared_(bridge.shared_), part_(static_cast<A&&>(awaited)) {}
 
     template <class Handler>

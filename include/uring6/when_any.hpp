@@ -55,7 +55,8 @@ class when_any_operation final : any_siblings {
  public:
   using result_type = when_any_result<typename any_value<await_value<As>...>::type>;
 
-  explicit when_any_operation(As&&... awaited) noexcept : parts_(static_cast<As&&>(awaited)...) {}
+  explicit when_any_operation(As&&... awaited) noexcept((std::is_nothrow_constructible_v<sibling<As>, As> && ...))
+      : parts_(static_cast<As&&>(awaited)...) {}
 
   reference_awaiter<when_any_operation> operator co_await() && noexcept { return {this}; }
 
@@ -65,7 +66,7 @@ class when_any_operation final : any_siblings {
     open(stop_of(waiting));
     std::apply([](auto&... part) { (part.prepare(), ...); }, parts_);
     start_from<0>();
-    return wait(waiting, stop_of(waiting));
+    return wait(waiting);
   }
   result_type await_resume() {
     rethrow();
@@ -114,7 +115,7 @@ class when_any_of_operation final : any_siblings {
     open(stop_of(waiting));
     for (auto& part : parts_) part.prepare();
     for (std::size_t i = 0; i < parts_.size() && !decided(); ++i) start(parts_[i].child(), i);
-    return wait(waiting, stop_of(waiting));
+    return wait(waiting);
   }
   result_type await_resume() {
     rethrow();
@@ -135,14 +136,14 @@ class when_any_of_operation final : any_siblings {
 /// stopped operation has not given to anybody stays where it is: no datagram is lost to a timer that was
 /// quicker. An exception of the first one is rethrown; what the others end with, being stopped, is dropped,
 /// exceptions included. A stop request from outside reaches them all; the first to end by it counts as the
-/// first. Takes one allocation (the state behind std::stop_source), and one more where over eight
-/// wait at once; frames are recycled. Go: select.
+/// first. Frames are recycled; allocates only where over eight wait at once, and for the token of a child
+/// that asks for it (`this_task::stop_token`). Go: select.
 ///
 ///     auto first = co_await when_any(pc.read_from(buffer), sleep_for(1s));
 ///     if (first.index == 0) use(std::get<0>(first.value));
 template <detail::awaitable... As>
-requires(sizeof...(As) > 0)
-    [[nodiscard("co_await it")]] detail::when_any_operation<As...> when_any(As&&... awaited) noexcept {
+requires(sizeof...(As) > 0) [[nodiscard("co_await it")]] detail::when_any_operation<As...> when_any(
+    As&&... awaited) noexcept(std::is_nothrow_constructible_v<detail::when_any_operation<As...>, As...>) {
   return detail::when_any_operation<As...>(static_cast<As&&>(awaited)...);
 }
 

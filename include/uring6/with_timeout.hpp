@@ -47,7 +47,8 @@ class URING6_EXPORT timed_siblings : public siblings, timer_node {
 template <awaitable A>
 class with_deadline_operation final : timed_siblings {
  public:
-  with_deadline_operation(clock::time_point deadline, A&& awaited) noexcept
+  with_deadline_operation(clock::time_point deadline,
+                          A&& awaited) noexcept(std::is_nothrow_constructible_v<sibling<A>, A>)
       : timed_siblings(deadline), part_(static_cast<A&&>(awaited)) {}
 
   reference_awaiter<with_deadline_operation> operator co_await() && noexcept { return {this}; }
@@ -59,7 +60,7 @@ class with_deadline_operation final : timed_siblings {
     part_.prepare();
     arm_deadline();
     start(part_.child(), 0);
-    return wait(waiting, stop_of(waiting));
+    return wait(waiting);
   }
   std::conditional_t<std::is_void_v<await_result<A>>, void, await_value<A>> await_resume() {
     rethrow();
@@ -82,18 +83,20 @@ class with_deadline_operation final : timed_siblings {
 ///
 /// A result<T> that ends as canceled by that is `errc::deadline_exceeded`; a value that came in time wins,
 /// also one that is there although the deadline has passed already. A task that gives no result<T> must tell
-/// by its value that it was stopped. Exceptions come through. The stop of the caller reaches it, too. Takes
-/// one allocation (the state behind std::stop_source). Go: context.WithDeadline.
+/// by its value that it was stopped. Exceptions come through. The stop of the caller reaches it, too.
+/// Allocates as `when_any`. Go: context.WithDeadline.
 template <detail::awaitable A>
 [[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_deadline(
-    std::chrono::steady_clock::time_point deadline, A&& awaited) noexcept {
+    std::chrono::steady_clock::time_point deadline,
+    A&& awaited) noexcept(std::is_nothrow_constructible_v<detail::sibling<A>, A>) {
   return {deadline, static_cast<A&&>(awaited)};
 }
 
 /// The same with the deadline `timeout` from now. Go: context.WithTimeout.
 template <class Rep, class Period, detail::awaitable A>
-[[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_timeout(std::chrono::duration<Rep, Period> timeout,
-                                                                             A&& awaited) noexcept {
+[[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_timeout(
+    std::chrono::duration<Rep, Period> timeout,
+    A&& awaited) noexcept(std::is_nothrow_constructible_v<detail::sibling<A>, A>) {
   return {detail::deadline_after(timeout), static_cast<A&&>(awaited)};
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <vector>
 
 #include "runtime/inbox.hpp"
@@ -124,6 +125,9 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// Makes the calling thread the loop's, as a run would. Errors: wrong_thread, forked, those of the kernel.
   std::error_code claim() noexcept { return ring_->enable(); }
 
+  /// The token of a stop that has been requested.
+  const std::stop_token& stopped_token() const noexcept { return stopped_; }
+
   /// Does it belong to another thread, which still lives?
   bool busy_elsewhere() const noexcept { return ring_->busy_elsewhere(); }
 
@@ -152,7 +156,11 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void post(inbox_message& message) noexcept;
 
  private:
-  explicit loop_core(const loop_options& options) : options_(options), spinner_(options.spin) {}
+  explicit loop_core(const loop_options& options) : options_(options), spinner_(options.spin) {
+    std::stop_source source;
+    source.request_stop();
+    stopped_ = source.get_token();
+  }
 
   class adopted;  // makes this loop the thread's current one for a scope
 
@@ -173,6 +181,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   bool spin() noexcept;
 
   loop_options options_;
+  std::stop_token stopped_;
   std::unique_ptr<detail::ring> ring_;
   intrusive_list<ready_node> ready_;
   intrusive_list<ready_node> buried_;

@@ -16,6 +16,7 @@
 
 namespace uring6::detail {
 
+class local_stop;
 class stop_root;
 
 /// Hears of a stop request on the loop's thread, whichever thread made it.
@@ -53,13 +54,17 @@ class URING6_EXPORT stop_root final : remote_target {
   /// Before its first listener.
   void follow(std::stop_token token) noexcept { token_ = std::move(token); }
 
-  const std::stop_token& token() const noexcept { return token_; }
+  /// Made when it is first asked for if this is the root of a local_stop; then throws std::bad_alloc.
+  const std::stop_token& token() {
+    if (local_ && !token_.stop_possible()) make_token();
+    return token_;
+  }
   bool stop_requested() const noexcept { return token_.stop_requested(); }
 
   /// Takes the memory for one more listener. To be called before a wait changes anything: an operation may outlive the
   /// coroutine in which it threw. Throws std::bad_alloc.
   void prepare(loop_core& loop) {
-    if (!is_open() && !start(loop)) return;
+    if (!is_open() && !local_ && !start(loop)) return;
     if (size_ == room_) make_room();
   }
 
@@ -68,6 +73,7 @@ class URING6_EXPORT stop_root final : remote_target {
 
  private:
   friend stop_listener;
+  friend local_stop;
   struct forward {
     remote_target* to;
     void operator()() const noexcept { to->call(); }
@@ -75,10 +81,12 @@ class URING6_EXPORT stop_root final : remote_target {
 
   bool start(loop_core& loop);
   void make_room();
+  void make_token();
   void called() noexcept override;
   void loop_ends() noexcept override { close(); }
 
   std::stop_token token_;
+  local_stop* local_ = nullptr;  // whose root this is
   // A table and no list: who leaves a list writes to both of its neighbours, which of ten thousand that wait are in no
   // cache. Here the one that came last, and was just looked at, takes the empty place.
   std::array<stop_listener*, 8> few_;  // of them need no allocation
@@ -90,7 +98,7 @@ class URING6_EXPORT stop_root final : remote_target {
 };
 
 inline void stop_listener::listen(stop_root& root) noexcept {
-  if (!root.is_open()) return;  // it is never stopped
+  if (!root.is_open() && !root.local_) return;  // it is never stopped
   assert(root.size_ < root.room_);
   // Whoever has a place when the stop is requested is told by the call; whoever comes later sees it here.
   if (root.stop_requested()) return stop_requested();
