@@ -31,7 +31,7 @@ constexpr condition conditions[] = {
     {std::errc::invalid_argument, "the zone of the address is another interface than the one given"},
 };
 
-class category final : public std::error_category {
+class own_errors final : public std::error_category {
  public:
   const char* name() const noexcept override { return "uring6"; }
 
@@ -55,7 +55,7 @@ class category final : public std::error_category {
 }  // namespace
 
 const std::error_category& error_category() noexcept {
-  static const category instance;
+  static const own_errors instance;
   return instance;
 }
 

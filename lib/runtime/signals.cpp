@@ -34,6 +34,8 @@ bool can_be_awaited(int number) noexcept {
   }
 }
 
+}  // namespace
+
 /// The signals that this thread blocks for somebody, who may be several.
 class blocked_signals {
  public:
@@ -65,6 +67,8 @@ class blocked_signals {
   std::array<unsigned, NSIG> holders_{};
   std::array<bool, NSIG> ours_{};
 };
+
+namespace {
 
 // By pointer, because the thread-local variables of a library that dlopen loads must be few octets (see frame.cpp).
 // Owned by the sources of the thread, so that one with static storage duration finds it at the end of the program.

@@ -20,7 +20,7 @@ namespace {
 // user_data of entries whose completion says nothing to anybody (cancel requests, messages that have come), and of
 // messages that were refused. No slot has generation 0.
 constexpr std::uint64_t nobody = 0;
-constexpr std::uint64_t message = 1;
+constexpr std::uint64_t refused_message = 1;
 constexpr bool is_nobodys(std::uint64_t user_data) noexcept {
   return user_data >> 32 == 0;
 }
@@ -303,7 +303,7 @@ bool ring::wake(const ring& other) noexcept {
   ::io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
   if (!entry) return false;
   ::io_uring_prep_msg_ring(entry, other.ring_.ring_fd, 0, nobody, 0);
-  entry->user_data = message;
+  entry->user_data = refused_message;
   entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
   ++counters_.enters;
   if (::io_uring_submit(&ring_) != 1) {
@@ -317,7 +317,7 @@ bool ring::wake(const ring& other) noexcept {
   unsigned head = 0;
   ::io_uring_cqe* each = nullptr;
   io_uring_for_each_cqe(&ring_, head, each) {
-    if (each->user_data == message) return false;
+    if (each->user_data == refused_message) return false;
   }
   ++counters_.messages;
   return true;
