@@ -89,7 +89,7 @@ class asio_bridge {
   template <class A>
   class bridged final : detail::child_owner, public pending {
    public:
-    bridged(asio_bridge& bridge, A&& awaited) noexcept
+    bridged(asio_bridge& bridge, A&& awaited)
         : bridge_(bridge), shared_(bridge.shared_), part_(static_cast<A&&>(awaited)) {}
 
     template <class Handler>
@@ -102,7 +102,8 @@ class asio_bridge {
         });
       }
       done_ = std::make_unique<held_handler<Handler>>(std::move(handler));
-      detail::child_promise& promise = part_.prepare().promise();
+      part_.prepare();
+      detail::child_promise& promise = part_.child().promise();
       promise.set_owner(*this, root_);
       promise.handle = std::coroutine_handle<detail::child_promise>::from_promise(promise);
       detail::make_ready(*bridge_.loop_.core(), promise);

@@ -56,7 +56,8 @@ class channel_receive_operation final : public line_waiter {
 
 /// A queue of at most `capacity` values between any number of senders and receivers, in tasks of one loop or
 /// of several; the functions that do not wait may be called on any thread. First come, first served. It must
-/// outlive those who wait. Only the constructor and a wake-up of another thread's loop allocate.
+/// outlive those who wait. The constructor allocates, and a wait does where more coroutines of its loop wait than ever
+/// before (std::bad_alloc out of the co_await); whatever lets them go on does not.
 ///
 /// A value is received exactly once: a receive that is stopped takes none, and a send that is stopped gives
 /// none.

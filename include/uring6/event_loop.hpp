@@ -72,8 +72,8 @@ class URING6_EXPORT event_loop {
   /// before Linux 6.0, which cannot read as uring6 does; `errc::out_of_range` for options outside of their ranges.
   explicit event_loop(const loop_options& options = {});
 
-  /// The same without an exception. Where there is no loop, `reason` is the text that the exception would have; what it
-  /// holds otherwise is not specified.
+  /// The same without an exception, `not_enough_memory` for std::bad_alloc. Where there is no loop, `reason` is the text
+  /// that the exception would have; what it holds otherwise is not specified.
   static result<event_loop> create(const loop_options& options = {});
   static result<event_loop> create(const loop_options& options, std::string& reason);
 
@@ -109,7 +109,7 @@ class URING6_EXPORT event_loop {
   void stop() noexcept;
 
   /// Runs `f()` on the loop's thread, in the order of the posts. Any thread. Dropped unrun if the loop has ended.
-  /// An exception out of `f` ends the program.
+  /// An exception out of `f` ends the program. Throws std::bad_alloc, and posts nothing then.
   template <std::invocable F>
   void post(F f);
 
@@ -151,7 +151,7 @@ class URING6_EXPORT event_loop {
   const std::shared_ptr<detail::loop_core>& core() const noexcept { return core_; }
 
  private:
-  explicit event_loop(std::shared_ptr<detail::loop_core> core) noexcept;
+  explicit event_loop(std::shared_ptr<detail::loop_core> core);
   void drive(std::coroutine_handle<> handle, const bool& done);
   void post_call(void (*call)(void*), void (*drop)(void*), void* state);
 

@@ -39,6 +39,7 @@ class URING6_EXPORT blocking_job {
 
  private:
   friend blocking_wait;
+  friend class thread_pool;
   enum class state : std::uint8_t { waiting, running, done };
 
   virtual void run() noexcept = 0;
@@ -46,8 +47,9 @@ class URING6_EXPORT blocking_job {
   virtual void left() noexcept = 0;
 
   std::mutex mutex_;
-  const remote_waker* waiter_ = nullptr;
+  remote_waker* waiter_ = nullptr;
   state state_ = state::waiting;
+  std::shared_ptr<blocking_job> next_;  // the one behind it, while it waits for a thread
 };
 
 class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
@@ -167,8 +169,8 @@ class blocking_operation final : public blocking_wait {
 /// The threads are the process's: at most 16, started when they are needed, with all signals blocked; more
 /// calls than that wait for one. The end of the program does not wait for them. Takes an allocation or two.
 ///
-/// Errors: `errc::canceled`, `errc::wrong_thread` outside of a running loop, EAGAIN if no thread could be
-/// started.
+/// Errors: `errc::canceled`, `errc::wrong_thread` outside of a running loop, EAGAIN or not_enough_memory if no thread
+/// could be started and none is there.
 ///
 /// With GCC 12, name a lambda that captures before the co_await expression (GCC PR 99576):
 ///

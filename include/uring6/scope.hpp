@@ -72,6 +72,9 @@ class URING6_EXPORT scope final : detail::child_owner {
   /// message that names the place of the spawn of one that still runs: it is a mistake that no test should miss. While
   /// an exception unwinds, with the coroutine's own frame, outside of the loop and at the loop's end, the tasks are
   /// dropped where they wait: their operations are canceled and waited for, and all that they own is destroyed.
+  ///
+  /// `exit` called by a task destroys the scopes of static storage duration inside of the running loop, which is such
+  /// a leave without a join: return from `main` instead, or call `exit` when `event_loop::run` has returned.
   ~scope();
 
   /// Starts `child` in the loop's next round. Also from a child, also while `join` waits. In a scope that has

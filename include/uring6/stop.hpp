@@ -13,7 +13,7 @@ namespace detail {
 struct stop_token_query {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> asking) noexcept {
+  bool await_suspend(std::coroutine_handle<Promise> asking) {
     token = &stop_of(asking).token();
     return false;
   }

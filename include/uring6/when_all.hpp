@@ -35,7 +35,8 @@ class when_all_operation final : all_siblings {
  public:
   static constexpr bool drops_when_it_loses = !(keeps_when_it_loses<As> && ...);
 
-  explicit when_all_operation(As&&... awaited) noexcept : parts_(static_cast<As&&>(awaited)...) {}
+  explicit when_all_operation(As&&... awaited) noexcept((std::is_nothrow_constructible_v<sibling<As>, As> && ...))
+      : parts_(static_cast<As&&>(awaited)...) {}
 
   reference_awaiter<when_all_operation> operator co_await() && noexcept { return {this}; }
 
@@ -44,8 +45,9 @@ class when_all_operation final : all_siblings {
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     open(stop_of(waiting));
     std::size_t index = 0;
-    std::apply([&](auto&... part) { (start(part.prepare(), index++), ...); }, parts_);
-    return wait(waiting, stop_of(waiting));
+    std::apply([](auto&... part) { (part.prepare(), ...); }, parts_);
+    std::apply([&](auto&... part) { (start(part.child(), index++), ...); }, parts_);
+    return wait(waiting);
   }
   std::tuple<await_value<As>...> await_resume() {
     rethrow();
@@ -67,8 +69,9 @@ class when_all_of_operation final : all_siblings {
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     open(stop_of(waiting));
-    for (std::size_t i = 0; i < parts_.size(); ++i) start(parts_[i].prepare(), i);
-    return wait(waiting, stop_of(waiting));
+    for (auto& part : parts_) part.prepare();
+    for (std::size_t i = 0; i < parts_.size(); ++i) start(parts_[i].child(), i);
+    return wait(waiting);
   }
   auto await_resume() {
     rethrow();
@@ -92,10 +95,11 @@ class when_all_of_operation final : all_siblings {
 /// Gives their values as a std::tuple in the order of the arguments, std::monostate for those that give
 /// nothing. If one throws, the others are stopped and waited for, and the first exception is rethrown. A stop
 /// request reaches them all. An operation that ends with an error code (result<T>) stops nobody: it is a
-/// value. Takes one allocation (the state behind std::stop_source), and one more where over eight
-/// wait at once; frames are recycled.
+/// value. Frames are recycled; allocates only where over eight wait at once, and for the token of a
+/// child that asks for it (`this_task::stop_token`).
 template <detail::awaitable... As>
-[[nodiscard("co_await it")]] detail::when_all_operation<As...> when_all(As&&... awaited) noexcept {
+[[nodiscard("co_await it")]] detail::when_all_operation<As...> when_all(As&&... awaited) noexcept(
+    std::is_nothrow_constructible_v<detail::when_all_operation<As...>, As...>) {
   return detail::when_all_operation<As...>(static_cast<As&&>(awaited)...);
 }
 

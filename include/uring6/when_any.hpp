@@ -55,7 +55,8 @@ class when_any_operation final : any_siblings {
  public:
   using result_type = when_any_result<typename any_value<await_value<As>...>::type>;
 
-  explicit when_any_operation(As&&... awaited) noexcept : parts_(static_cast<As&&>(awaited)...) {}
+  explicit when_any_operation(As&&... awaited) noexcept((std::is_nothrow_constructible_v<sibling<As>, As> && ...))
+      : parts_(static_cast<As&&>(awaited)...) {}
 
   reference_awaiter<when_any_operation> operator co_await() && noexcept { return {this}; }
 
@@ -63,8 +64,9 @@ class when_any_operation final : any_siblings {
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     open(stop_of(waiting));
+    std::apply([](auto&... part) { (part.prepare(), ...); }, parts_);
     start_from<0>();
-    return wait(waiting, stop_of(waiting));
+    return wait(waiting);
   }
   result_type await_resume() {
     rethrow();
@@ -74,7 +76,7 @@ class when_any_operation final : any_siblings {
  private:
   template <std::size_t I>
   void start_from() {
-    start(std::get<I>(parts_).prepare(), I);
+    start(std::get<I>(parts_).child(), I);
     if constexpr (I + 1 < sizeof...(As)) {
       if (!decided()) start_from<I + 1>();
     }
@@ -111,8 +113,9 @@ class when_any_of_operation final : any_siblings {
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     open(stop_of(waiting));
-    for (std::size_t i = 0; i < parts_.size() && !decided(); ++i) start(parts_[i].prepare(), i);
-    return wait(waiting, stop_of(waiting));
+    for (auto& part : parts_) part.prepare();
+    for (std::size_t i = 0; i < parts_.size() && !decided(); ++i) start(parts_[i].child(), i);
+    return wait(waiting);
   }
   result_type await_resume() {
     rethrow();
@@ -158,9 +161,9 @@ template <detail::awaitable A>
 ///
 /// They are started in their order; once one has ended at once, those behind it are not started. An exception
 /// of the first one is rethrown; what the others end with, being stopped, is dropped, exceptions included. A
-/// stop request from outside reaches them all; the first to end by it counts as the first. Takes one allocation
-/// (the state behind std::stop_source), and one more where over eight wait at once; frames are recycled. Go:
-/// select.
+/// stop request from outside reaches them all; the first to end by it counts as the first. Frames are
+/// recycled; allocates only where over eight wait at once, and for the token of a child that asks for it
+/// (`this_task::stop_token`). Go: select.
 ///
 /// What a loser has not given to its coroutine stays where it is, for the next call: datagrams, connections that
 /// `accept` would have given, octets of a tcp_conn, values of a channel, signals. Not so:
@@ -175,7 +178,8 @@ template <detail::awaitable A>
 ///     if (first.index == 0) use(std::get<0>(first.value));
 template <detail::awaitable... As>
 requires(sizeof...(As) > 0 && (detail::keeps_when_it_loses<As> && ...))
-    [[nodiscard("co_await it")]] detail::when_any_operation<As...> when_any(As&&... awaited) noexcept {
+    [[nodiscard("co_await it")]] detail::when_any_operation<As...> when_any(As&&... awaited) noexcept(
+        std::is_nothrow_constructible_v<detail::when_any_operation<As...>, As...>) {
   return detail::when_any_operation<As...>(static_cast<As&&>(awaited)...);
 }
 

@@ -25,8 +25,8 @@ class URING6_EXPORT timed_siblings : public siblings, timer_node {
   explicit timed_siblings(clock::time_point deadline) noexcept : deadline_(deadline) {}
   ~timed_siblings() = default;
 
-  /// After the start, as `wait`.
-  bool wait_until_deadline(std::coroutine_handle<> waiting, stop_root& inherited);
+  /// Before the start. Throws std::bad_alloc.
+  void arm_deadline() { arm(loop(), deadline_); }
 
   /// To be called first in await_resume.
   void rethrow() {
@@ -49,7 +49,8 @@ class with_deadline_operation final : timed_siblings {
  public:
   static constexpr bool drops_when_it_loses = !keeps_when_it_loses<A>;
 
-  with_deadline_operation(clock::time_point deadline, A&& awaited) noexcept
+  with_deadline_operation(clock::time_point deadline,
+                          A&& awaited) noexcept(std::is_nothrow_constructible_v<sibling<A>, A>)
       : timed_siblings(deadline), part_(static_cast<A&&>(awaited)) {}
 
   reference_awaiter<with_deadline_operation> operator co_await() && noexcept { return {this}; }
@@ -58,8 +59,10 @@ class with_deadline_operation final : timed_siblings {
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     open(stop_of(waiting));
-    start(part_.prepare(), 0);
-    return wait_until_deadline(waiting, stop_of(waiting));
+    part_.prepare();
+    arm_deadline();
+    start(part_.child(), 0);
+    return wait(waiting);
   }
   std::conditional_t<std::is_void_v<await_result<A>>, void, await_value<A>> await_resume() {
     rethrow();
@@ -82,18 +85,20 @@ class with_deadline_operation final : timed_siblings {
 ///
 /// A result<T> that ends as canceled by that is `errc::deadline_exceeded`; a value that came in time wins,
 /// also one that is there although the deadline has passed already. A task that gives no result<T> must tell
-/// by its value that it was stopped. Exceptions come through. The stop of the caller reaches it, too. Takes
-/// one allocation (the state behind std::stop_source). Go: context.WithDeadline.
+/// by its value that it was stopped. Exceptions come through. The stop of the caller reaches it, too.
+/// Allocates as `when_any`. Go: context.WithDeadline.
 template <detail::awaitable A>
 [[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_deadline(
-    std::chrono::steady_clock::time_point deadline, A&& awaited) noexcept {
+    std::chrono::steady_clock::time_point deadline,
+    A&& awaited) noexcept(std::is_nothrow_constructible_v<detail::sibling<A>, A>) {
   return {deadline, static_cast<A&&>(awaited)};
 }
 
 /// The same with the deadline `timeout` from now. Go: context.WithTimeout.
 template <class Rep, class Period, detail::awaitable A>
-[[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_timeout(std::chrono::duration<Rep, Period> timeout,
-                                                                             A&& awaited) noexcept {
+[[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_timeout(
+    std::chrono::duration<Rep, Period> timeout,
+    A&& awaited) noexcept(std::is_nothrow_constructible_v<detail::sibling<A>, A>) {
   return {detail::deadline_after(timeout), static_cast<A&&>(awaited)};
 }
 

@@ -21,7 +21,7 @@ constexpr const char* messages[] = {
     "the BPF program reads what only the kernel has",
 };
 
-class category final : public std::error_category {
+class bpf_errors final : public std::error_category {
  public:
   const char* name() const noexcept override { return "uring6.bpf"; }
 
@@ -41,7 +41,7 @@ class category final : public std::error_category {
 }  // namespace
 
 const std::error_category& error_category() noexcept {
-  static const category instance;
+  static const bpf_errors instance;
   return instance;
 }
 

@@ -15,7 +15,7 @@ constexpr std::size_t max_option = 255 * option_unit;
 constexpr unsigned on_link_flag = 0x80, autonomous_flag = 0x40, router_address_flag = 0x20;
 constexpr unsigned max_prefix_length = 128;
 constexpr std::int64_t max_lifetime = std::numeric_limits<std::uint32_t>::max();
-constexpr std::size_t address_size = sizeof(ip_address::bytes_type);
+constexpr std::size_t octets_per_server = sizeof(ip_address::bytes_type);
 
 // --- reading what stands behind type and length. Nothing: the option is not what its type says.
 
@@ -51,7 +51,7 @@ std::optional<option> read_servers(bytes data) noexcept {
   in.skip(2);
   const std::chrono::seconds lifetime(in.u32());
   const bytes servers = in.rest();
-  if (servers.empty() || servers.size() % address_size != 0) return std::nullopt;
+  if (servers.empty() || servers.size() % octets_per_server != 0) return std::nullopt;
   return recursive_dns_servers{lifetime, list<ip_address>::in_packet(servers)};
 }
 

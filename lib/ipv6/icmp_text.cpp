@@ -48,9 +48,9 @@ class printer {
     }
   }
 
-  void hex(std::span<const std::byte> bytes) {
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-      print("{}{:02x}", i == 0 ? "" : ":", std::to_integer<unsigned>(bytes[i]));
+  void hex(std::span<const std::byte> octets) {
+    for (std::size_t i = 0; i < octets.size(); ++i) {
+      print("{}{:02x}", i == 0 ? "" : ":", std::to_integer<unsigned>(octets[i]));
     }
   }
 

@@ -41,7 +41,7 @@ constexpr condition conditions[] = {
      "hides it"},
 };
 
-class category final : public std::error_category {
+class own_errors final : public std::error_category {
  public:
   const char* name() const noexcept override { return "uring6"; }
 
@@ -65,7 +65,7 @@ class category final : public std::error_category {
 }  // namespace
 
 const std::error_category& error_category() noexcept {
-  static const category instance;
+  static const own_errors instance;
   return instance;
 }
 

@@ -183,10 +183,11 @@ accepted_socket accept_queue::take() noexcept {
 }
 
 void accept_queue::wait(accept_operation& who, stop_root& stop) {
+  stop.prepare(*loop_);
   who.state_ = accept_operation::state::waiting;
   waiting_.push_back(who);
   ++waiters_;
-  who.listen(*loop_, stop);
+  who.listen(stop);
   notify();
   arm();
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include "net/stream_socket.hpp"
@@ -63,11 +64,12 @@ bool dial_race::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   }
   if (!ended_ && stop.stop_requested()) ended_ = errc::canceled;
   if (ended_) return false;
+  stop.prepare(*loop_);
   start_next();
   if (finished()) return false;
   waiting_ = true;
   loop_->add(*this);
-  listen(*loop_, stop);
+  listen(stop);
   return true;
 }
 
@@ -82,13 +84,19 @@ void dial_race::start_next() noexcept {
     }
     ++in_flight_;
     loop_->ring().queue(one);
-    if (next_ < attempts_.size()) {
-      constexpr std::chrono::milliseconds least{10};  // RFC 8305, 5
-      arm(*loop_, deadline_after(std::max(options_.attempt_delay, least)));
-    }
+    if (next_ < attempts_.size()) arm_next();
     return;
   }
   settle();
+}
+
+// Without memory for the timer, the next one begins only when this one has failed.
+void dial_race::arm_next() noexcept {
+  constexpr std::chrono::milliseconds least{10};  // RFC 8305, 5
+  try {
+    arm(*loop_, deadline_after(std::max(options_.attempt_delay, least)));
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 std::error_code dial_race::start(attempt& one) noexcept {

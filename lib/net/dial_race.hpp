@@ -49,6 +49,7 @@ class dial_race final : ready_node, stop_listener, timer_node, resident {
   };
 
   void start_next() noexcept;
+  void arm_next() noexcept;
   std::error_code start(attempt& one) noexcept;
   bool chooses_port() const noexcept { return options_.local && options_.local->port != 0; }
   void ended(attempt& one, int result) noexcept;

@@ -123,13 +123,14 @@ result<packet_conn> open(event_loop& loop, const packet_network& net, packet_opt
   if (const auto error = options.control(fd->get(), address)) return fail(error);
   if (const result<void> attached = attach(fd->get()); !attached) return fail(attached.error());
   // What was dropped before the conn had its peer is none of its own.
-  const std::uint32_t drops = peer ? drop_count(fd->get()).value_or(0) : 0;
+  const auto drops = peer ? drop_count(fd->get()) : result<std::uint32_t>(0);
+  if (!drops) return fail(drops.error());
   return packet_conn(std::make_unique<detail::packet_socket>(
       loop.core(), std::move(*fd),
       detail::packet_socket_options{.connected = peer.has_value(),
                                     .payload_alone = peer && net.kind == packet_kind::udp && !options.receive_offload,
                                     .dual_stack = net.dual_stack,
-                                    .drops_seen = drops,
+                                    .drops_seen = *drops,
                                     .receive_class = class_for(options),
                                     .send = {.coalesce = options.coalesce_writes,
                                              .trains = options.send_offload,
@@ -220,14 +221,16 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
   }
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
   const auto peer = peer_endpoint(fd);
-  const auto drops = before.kernel_drops ? *before.kernel_drops : drop_count(fd).value_or(0);
+  if (!peer && peer.error() != std::errc::not_connected) return fail(peer.error());
+  const auto drops = before.kernel_drops ? result<std::uint32_t>(*before.kernel_drops) : drop_count(fd);
+  if (!drops) return fail(drops.error());
   lent_descriptor lent(fd);
   auto made = std::make_unique<detail::packet_socket>(
       loop.core(), lent.take(),
       detail::packet_socket_options{.connected = peer.has_value(),
                                     .dual_stack = net->dual_stack,
                                     .adopted = true,
-                                    .drops_seen = drops,
+                                    .drops_seen = *drops,
                                     .receive_class = class_for(chosen),
                                     .send = {.coalesce = options.coalesce_writes,
                                              .trains = options.send_offload && udp,

@@ -1,7 +1,12 @@
 #include "uring6/listen_group.hpp"
 
-#include <future>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <new>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "runtime/loop_core.hpp"
 #include "sys/socket_options.hpp"
@@ -10,18 +15,85 @@
 namespace uring6 {
 namespace {
 
-/// Calls `f` on a loop's thread and waits for what it gives; `errc::closed` if that thread has ended.
+/// What one thread waits for, and another one gives. Not std::promise, which needs memory to say that nothing will
+/// come.
+template <class T>
+class answer {
+ public:
+  void give(std::optional<T> value, std::exception_ptr failure = nullptr) noexcept {
+    const std::scoped_lock lock(mutex_);
+    value_ = std::move(value);
+    failure_ = std::move(failure);
+    given_ = true;
+    came_.notify_one();
+  }
+
+  /// Rethrows a failure; `errc::closed` if there is neither that nor a value.
+  T wait() {
+    std::unique_lock lock(mutex_);
+    came_.wait(lock, [this] { return given_; });
+    if (failure_) std::rethrow_exception(failure_);
+    if (!value_) return fail(errc::closed);
+    return std::move(*value_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable came_;
+  std::optional<T> value_;
+  std::exception_ptr failure_;
+  bool given_ = false;
+};
+
+/// Calls `f` on a loop's thread and waits for what it gives, or rethrows what it throws; `errc::closed` if that thread
+/// has ended.
 template <class F>
 auto call_on(const loop_group& group, std::size_t index, F f) -> decltype(f()) {
-  auto answer = std::make_shared<std::promise<decltype(f())>>();
-  auto given = answer->get_future();
-  group.post(index, [answer = std::move(answer), &f] { answer->set_value(f()); });
-  try {
-    return given.get();
-  } catch (const std::future_error&) {
-    return fail(errc::closed);  // destroyed unrun
-  }
+  using value = decltype(f());
+  struct question {
+    explicit question(std::shared_ptr<answer<value>> to, F& what) noexcept : answer_(std::move(to)), f_(&what) {}
+    question(question&&) noexcept = default;
+    ~question() {
+      if (answer_) answer_->give({});  // destroyed unrun
+    }
+    void operator()() noexcept {
+      const auto to = std::exchange(answer_, nullptr);
+      try {
+        to->give((*f_)());
+      } catch (...) {
+        to->give({}, std::current_exception());
+      }
+    }
+    std::shared_ptr<answer<value>> answer_;
+    F* f_;
+  };
+  const auto given = std::make_shared<answer<value>>();
+  group.post(index, question(given, f));
+  return given->wait();
 }
+
+/// A conn ends on its loop's thread, whichever thread drops it: what that takes is made with the conn.
+class ender {
+ public:
+  explicit ender(std::shared_ptr<detail::loop_core> loop)
+      : loop_(std::move(loop)), message_(std::make_unique<last_message>()) {}
+
+  void operator()(packet_conn* conn) noexcept {
+    message_->conn.reset(conn);
+    if (!loop_->check_owner()) return message_.reset();
+    loop_->post(std::move(message_));
+  }
+
+ private:
+  // A loop that has ended, which destroys it unrun, has closed the conn.
+  struct last_message final : detail::inbox_message {
+    void run() noexcept override { conn.reset(); }
+    std::unique_ptr<packet_conn> conn;
+  };
+
+  std::shared_ptr<detail::loop_core> loop_;
+  std::unique_ptr<last_message> message_;
+};
 
 result<std::vector<sock_filter>> steering_program(const loop_group& group, const listen_group_options& options) {
   bpf::program program = options.program;
@@ -67,9 +139,10 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
   // One after the other: their order is the index by which a program steers.
   for (std::size_t i = 0; i < group.size() && !error; ++i) {
     const auto open = [&]() -> result<std::shared_ptr<packet_conn>> {
-      return listen_packet(group[i], network, where, each).map([](packet_conn&& pc) {
-        return std::make_shared<packet_conn>(std::move(pc));
-      });
+      auto pc = listen_packet(group[i], network, where, each);
+      if (!pc) return fail(pc.error());
+      ender end(group[i].core());
+      return std::shared_ptr<packet_conn>(new packet_conn(std::move(*pc)), std::move(end));
     };
     auto one = call_on(group, i, open);
     if (one) {
@@ -94,7 +167,11 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
   if (!error) return opened;
   for (std::size_t i = 0; i < opened.size(); ++i) {
     const auto close = [&]() -> result<void> { return opened[i]->close(); };
-    (void)call_on(group, i, close);
+    try {
+      (void)call_on(group, i, close);
+    } catch (const std::bad_alloc&) {
+      // It is closed a little later, when it is dropped.
+    }
   }
   return fail(error);
 }

@@ -33,6 +33,7 @@ bool read_operation::wait(std::coroutine_handle<> reader, stop_root& stop, bool 
   if (!socket_ || !socket_->may_read()) error = socket_ ? socket_->check_read() : make_error_code(errc::closed);
   if (!error && stop.stop_requested()) error = errc::canceled;
   if (!error) error = socket_->reading().take_error_before_data();
+  if (!error) stop.prepare(socket_->loop());
   waiter_.emplace(socket_).error_ = error;
   if (error) return false;
   socket_->reading().wait(*waiter_, reader, stop);

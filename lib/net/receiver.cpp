@@ -89,11 +89,11 @@ void receiver::wait(read_waiter& reader, std::coroutine_handle<> handle, stop_ro
   if (!readers_.has_waiting() && backlog_.size() > readers_.reservations()) {
     readers_.reserve(reader);
     make_ready(loop_, reader);
-    reader.listen(loop_, stop);
+    reader.listen(stop);
     return;
   }
   readers_.wait(reader);
-  reader.listen(loop_, stop);
+  reader.listen(stop);
   source_.arm();
 }
 

@@ -22,7 +22,7 @@ static_assert(static_cast<int>(resolve_errc::unknown_service) == EAI_SERVICE);
 static_assert(static_cast<int>(resolve_errc::out_of_memory) == EAI_MEMORY);
 static_assert(static_cast<int>(resolve_errc::overflow) == EAI_OVERFLOW);
 
-class category final : public std::error_category {
+class resolve_errors final : public std::error_category {
  public:
   const char* name() const noexcept override { return "uring6::resolve"; }
 
@@ -90,7 +90,7 @@ std::optional<endpoint> endpoint_of(const addrinfo& entry) noexcept {
 }  // namespace
 
 const std::error_category& resolve_category() noexcept {
-  static const category instance;
+  static const resolve_errors instance;
   return instance;
 }
 

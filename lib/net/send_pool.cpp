@@ -1,5 +1,7 @@
 #include "net/send_pool.hpp"
 
+#include <new>
+
 namespace uring6::detail {
 
 std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
@@ -15,12 +17,16 @@ std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
   return std::static_pointer_cast<send_pool>(place);
 }
 
-send_train* send_pool::find_train(bool has_none) {
+send_train* send_pool::find_train(bool has_none) noexcept {
   const std::size_t in_use = trains_.size() - free_trains_.size();
   if (in_use >= most_trains && !has_none) return nullptr;
   if (free_trains_.empty()) {
-    trains_.push_back(std::make_unique<send_train>());
-    free_trains_.reserve(trains_.capacity());  // so that give_back need not allocate
+    try {
+      free_trains_.reserve(trains_.size() + 1);  // so that give_back need not allocate
+      trains_.push_back(std::make_unique<send_train>());
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
     return trains_.back().get();
   }
   send_train* train = free_trains_.back();
@@ -28,10 +34,14 @@ send_train* send_pool::find_train(bool has_none) {
   return train;
 }
 
-slab_block* send_pool::take_block() {
+slab_block* send_pool::take_block() noexcept {
   if (free_blocks_.empty()) {
     if (blocks_.size() == most_blocks) return nullptr;
-    blocks_.push_back(std::make_unique<slab_block>());
+    try {
+      blocks_.push_back(std::make_unique<slab_block>());
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
     return blocks_.back().get();
   }
   slab_block* block = free_blocks_.back();

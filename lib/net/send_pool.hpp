@@ -17,9 +17,10 @@ class send_pool {
   /// The pool of this loop.
   static std::shared_ptr<send_pool> of(loop_core& loop);
 
-  /// nullptr when all are in use, but not to who has none: the pool may have one more for each conn. So each goes on by
-  /// what it gets back itself, and none need be told what the others give back.
-  send_train* take_train(bool has_none) {
+  /// nullptr when the pool's 512 trains are in use, unless the conn holds none: every conn may always hold one train
+  /// beyond the limit, so that it makes progress on its own completions and needs no wake-up from other conns. nullptr
+  /// also if there is no memory for another train.
+  send_train* take_train(bool has_none) noexcept {
     if (free_trains_.empty() || trains_.size() > most_trains) [[unlikely]]
       return find_train(has_none);
     send_train* const train = free_trains_.back();
@@ -30,8 +31,8 @@ class send_pool {
 
   send_convoy& convoy() noexcept { return convoy_; }
 
-  /// nullptr when all are in use.
-  slab_block* take_block();
+  /// nullptr when all are in use, or if there is no memory for another one.
+  slab_block* take_block() noexcept;
   void give_back(slab_block& block) noexcept {
     block.used = 0;
     free_blocks_.push_back(&block);
@@ -41,7 +42,7 @@ class send_pool {
   static constexpr std::size_t most_trains = 512;
   static constexpr std::size_t most_blocks = 64;
 
-  send_train* find_train(bool has_none);
+  send_train* find_train(bool has_none) noexcept;
 
   std::vector<std::unique_ptr<send_train>> trains_;
   std::vector<send_train*> free_trains_;

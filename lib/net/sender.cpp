@@ -31,8 +31,9 @@ bool sender::wait(write_waiter& writer, stop_root& stop) {
       writer.ended_ = take_error();
       return false;
     }
+    stop.prepare(loop_);
     departed_.push_back(writer);
-    writer.listen(loop_, stop);
+    writer.listen(stop);
     hurry();
     return true;
   }
@@ -50,8 +51,9 @@ bool sender::wait(write_waiter& writer, stop_root& stop) {
       return true;
     }
   }
+  stop.prepare(loop_);
   writers_.push_back(writer);
-  writer.listen(loop_, stop);
+  writer.listen(stop);
   hurry();
   return true;
 }
@@ -146,7 +148,7 @@ void sender::close(std::error_code why) noexcept {
 
 // A socket that does not drain must not hold what the others send with.
 send_train* sender::take_train() noexcept {
-  send_train* const train = held_ < most_held ? pool_->take_train(held_ == 0) : nullptr;
+  send_train* const train = held_ < most_held ? pool_->take_train(held_ == 0) : nullptr;  // of none: no memory
   if (!train) {
     // What it has does not all wait: some is back after the next enter. Who found the pool empty is first in line
     // then.
@@ -344,7 +346,12 @@ void sender::build_trains() noexcept {
     const auto rest = writer.messages_.subspan(writer.next_);
     if (!train) {
       train = take_train();
-      if (!train) return;  // it comes again when one is free
+      if (!train && held_ > 0) return;  // it comes again when one is free
+      if (!train) {
+        // No train comes back that could take it along later.
+        withdraw(writer, make_error_code(std::errc::not_enough_memory));
+        continue;
+      }
       outgoing& message = rest.front();
       if (const auto error = start(*train, destination_of(message, writer.addressed_), message, writer.addressed_)) {
         give_back(*std::exchange(train, nullptr));

@@ -100,8 +100,9 @@ std::error_code stream_socket::check_thread() const noexcept {
 }
 
 void stream_socket::start(stream_operation& op, stop_root& stop) {
+  stop.prepare(*loop_);
   line_of(op).push_back(op);
-  op.listen(*loop_, stop);  // in line before: a stop that is requested meanwhile ends what waits
+  op.listen(stop);  // in line before: a stop that is requested meanwhile ends what waits
   if (first(op)) go(op);
 }
 

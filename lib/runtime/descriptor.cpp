@@ -12,7 +12,7 @@ namespace uring6::detail {
 namespace {
 
 // What read(2) and write(2) move at most (MAX_RW_COUNT); more is not an error there, either.
-constexpr std::size_t most_at_once = 0x7ffff000;
+constexpr std::size_t longest_transfer = 0x7ffff000;
 
 }  // namespace
 
@@ -29,15 +29,16 @@ bool descriptor_operation::suspend(std::coroutine_handle<> waiting, stop_root& s
   if (!loop_) error_ = errc::wrong_thread;
   if (stop.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
+  stop.prepare(*loop_);
   loop_->add(*this);
   loop_->stranger_begins();
   loop_->ring().queue(*this);
-  listen(*loop_, stop);
+  listen(stop);
   return true;
 }
 
 void descriptor_operation::prepare(io_uring_sqe& entry) noexcept {
-  const auto size = static_cast<unsigned>(std::min(size_, most_at_once));
+  const auto size = static_cast<unsigned>(std::min(size_, longest_transfer));
   if (polls_first_) {
     ::io_uring_prep_poll_add(&entry, fd_, kind_ == kind::read ? POLLIN : POLLOUT);
     return;

@@ -1,6 +1,7 @@
 #include "uring6/event_loop.hpp"
 
 #include <exception>
+#include <new>
 #include <string>
 
 #include "runtime/loop_core.hpp"
@@ -34,7 +35,7 @@ std::string why_not_run(std::error_code error) {
 
 }  // namespace
 
-event_loop::event_loop(std::shared_ptr<detail::loop_core> core) noexcept : core_(std::move(core)) {}
+event_loop::event_loop(std::shared_ptr<detail::loop_core> core) : core_(std::move(core)) {}
 
 event_loop::event_loop(const loop_options& options) {
   std::string reason;
@@ -44,14 +45,22 @@ event_loop::event_loop(const loop_options& options) {
 }
 
 result<event_loop> event_loop::create(const loop_options& options) {
-  std::string reason;
-  return create(options, reason);
+  try {
+    std::string reason;
+    return create(options, reason);
+  } catch (const std::bad_alloc&) {
+    return fail(std::errc::not_enough_memory);
+  }
 }
 
 result<event_loop> event_loop::create(const loop_options& options, std::string& reason) {
-  auto made = detail::loop_core::create(options, reason);
-  if (!made) return fail(made.error());
-  return event_loop(std::move(*made));
+  try {
+    auto made = detail::loop_core::create(options, reason);
+    if (!made) return fail(made.error());
+    return event_loop(std::move(*made));
+  } catch (const std::bad_alloc&) {
+    return fail(std::errc::not_enough_memory);
+  }
 }
 
 event_loop::event_loop(event_loop&&) noexcept = default;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <new>
+#include <utility>
 
 namespace uring6::detail {
 namespace {
@@ -23,23 +24,28 @@ constexpr std::size_t class_of(std::size_t size) noexcept {
 // may be freed on another thread than it was made on; it then serves that one.
 class recycler {
  public:
+  recycler() = default;
+  recycler(const recycler&) = delete;
+  recycler& operator=(const recycler&) = delete;
   ~recycler() {
     for (auto& each : shelves_) {
       while (each.first) ::operator delete(pop(each));
     }
   }
 
-  void* take(std::size_t size) {
+  /// nullptr if no frame of this size is free.
+  void* take(std::size_t size) noexcept {
     shelf& from = shelves_[class_of(size)];
-    if (from.first) return pop(from);
-    return ::operator new((class_of(size) + 1) * step);
+    return from.first ? pop(from) : nullptr;
   }
 
-  void give(void* block, std::size_t size) noexcept {
+  /// False if enough of this size are free already.
+  bool give(void* block, std::size_t size) noexcept {
     shelf& to = shelves_[class_of(size)];
-    if (to.count == kept_per_class) return ::operator delete(block);
+    if (to.count == kept_per_class) return false;
     to.first = new (block) link{to.first};
     ++to.count;
+    return true;
   }
 
  private:
@@ -61,15 +67,40 @@ class recycler {
   std::array<shelf, class_of(largest) + 1> shelves_;
 };
 
-thread_local recycler frames;
+// A pointer, because all thread-local variables of the library must fit what glibc keeps free in each thread for
+// libraries that are loaded later by dlopen (512 octets for all of them), and the shelves are 4,096 octets. nullptr
+// before the thread's first frame, when there was no memory for the shelves, and once the thread ends.
+[[gnu::tls_model("initial-exec")]] constinit thread_local recycler* frames = nullptr;
+
+constinit thread_local bool thread_ends = false;
+
+struct frames_owner {
+  // At the end of the thread. Frames that later destructors of the thread free are deleted.
+  ~frames_owner() {
+    delete std::exchange(frames, nullptr);
+    thread_ends = true;
+  }
+};
+
+[[gnu::noinline]] void make_recycler() noexcept {
+  if (thread_ends) return;
+  thread_local frames_owner owner;
+  frames = new (std::nothrow) recycler;
+}
 
 }  // namespace
 
 void* allocate_frame(std::size_t size, std::pmr::memory_resource* resource) {
   const std::size_t whole = size + sizeof(frame_header);
-  void* block = resource          ? resource->allocate(whole, alignof(frame_header))
-                : whole > largest ? ::operator new(whole)
-                                  : frames.take(whole);
+  void* block = nullptr;
+  if (resource) {
+    block = resource->allocate(whole, alignof(frame_header));
+  } else if (whole > largest) {
+    block = ::operator new(whole);
+  } else {
+    if (frames) block = frames->take(whole);
+    if (!block) block = ::operator new((class_of(whole) + 1) * step);
+  }
   return new (block) frame_header{resource} + 1;
 }
 
@@ -78,11 +109,14 @@ void free_frame(void* frame, std::size_t size) noexcept {
   frame_header* block = static_cast<frame_header*>(frame) - 1;
   if (block->resource) {
     block->resource->deallocate(block, whole, alignof(frame_header));
-  } else if (whole > largest) {
-    ::operator delete(block);
-  } else {
-    frames.give(block, whole);
+    return;
   }
+  if (whole <= largest) {
+    if (!frames) [[unlikely]]
+      make_recycler();
+    if (frames && frames->give(block, whole)) return;
+  }
+  ::operator delete(block);
 }
 
 }  // namespace uring6::detail

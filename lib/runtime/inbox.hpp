@@ -2,15 +2,19 @@
 #pragma once
 
 #include <atomic>
+#include <cassert>
 #include <memory>
 
 namespace uring6::detail {
 
-/// A message to the loop. It runs on the loop's thread, or is destroyed unrun if the loop ends first.
+/// A message to the loop. It runs on the loop's thread, unless the loop ends first.
 struct inbox_message {
   virtual ~inbox_message() = default;
   virtual void run() noexcept = 0;
   inbox_message* next = nullptr;
+  /// The inbox owns it, and deletes it when it has run, or unrun if the loop ends first. Else its owner keeps it until
+  /// then, and may push it again from inside of `run`.
+  bool owned = true;
 };
 
 class inbox {
@@ -22,17 +26,24 @@ class inbox {
 
   /// False if the inbox is closed: the message is destroyed unrun.
   bool push(std::unique_ptr<inbox_message> message) noexcept {
-    inbox_message* head = head_.load(std::memory_order_relaxed);
-    do {
-      if (head == closed()) return false;
-      message->next = head;
-      // Sequentially consistent, as the loop's look before it sleeps: one of the two sees the other.
-    } while (!head_.compare_exchange_weak(head, message.get(), std::memory_order_seq_cst, std::memory_order_relaxed));
+    assert(message->owned);
+    if (!push(*message)) return false;
     message.release();
     return true;
   }
 
-  /// Nothing is run any more: what has arrived and what arrives from now on is destroyed.
+  /// The same for a message that its owner keeps, and that is in no inbox. False: it never runs.
+  bool push(inbox_message& message) noexcept {
+    inbox_message* head = head_.load(std::memory_order_relaxed);
+    do {
+      if (head == closed()) return false;
+      message.next = head;
+      // Sequentially consistent, as the loop's look before it sleeps: one of the two sees the other.
+    } while (!head_.compare_exchange_weak(head, &message, std::memory_order_seq_cst, std::memory_order_relaxed));
+    return true;
+  }
+
+  /// Nothing is run any more: what the inbox owns, of what has arrived and what arrives from now on, is destroyed.
   void close() noexcept { discard(take(closed())); }
 
   bool empty() const noexcept { return head_.load(std::memory_order_seq_cst) == nullptr; }
@@ -42,9 +53,11 @@ class inbox {
     if (empty() || head_.load(std::memory_order_relaxed) == closed()) return 0;
     unsigned count = 0;
     for (inbox_message* at = take(nullptr); at; ++count) {
-      const std::unique_ptr<inbox_message> message(at);
+      inbox_message& message = *at;
       at = at->next;
-      message->run();
+      const bool owned = message.owned;
+      message.run();
+      if (owned) delete &message;
     }
     return count;
   }
@@ -68,8 +81,9 @@ class inbox {
 
   static void discard(inbox_message* at) noexcept {
     while (at) {
-      const std::unique_ptr<inbox_message> message(at);
+      inbox_message* const message = at;
       at = at->next;
+      if (message->owned) delete message;
     }
   }
 

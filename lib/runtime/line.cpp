@@ -43,6 +43,7 @@ bool line_waiter::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   if (!loop_) error_ = errc::wrong_thread;
   if (stop.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
+  stop.prepare(*loop_);
   {
     const std::scoped_lock lock(line_.mutex_);
     if (line_.take()) {
@@ -58,7 +59,7 @@ bool line_waiter::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
       state_ = state::waiting;
     }
   }
-  listen(*loop_, stop);
+  listen(stop);
   return true;
 }
 

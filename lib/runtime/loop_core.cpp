@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdio>
 #include <exception>
+#include <new>
 
 #include "sys/refusal.hpp"
 #include "uring/cache.hpp"
@@ -295,13 +296,14 @@ void loop_core::shut_down() noexcept {
   ended_ = true;
   {
     const adopted ending(*this);
-    inbox_.close();
     while (!residents_.empty()) residents_.pop_front().loop_ends();
+    // After that: what is turned away here and destroyed by the thread that brought it may hold a conn of this loop.
+    inbox_.close();
     flush_outbound();
     ring_->cancel(wakeup_);
     drain_until([this] { return ring_->in_flight() == 0 && !ring_->has_queued(); });
-    for (const target_slot& slot : targets_) {
-      if (slot.target) slot.target->loop_ends();
+    for (const auto& slot : targets_) {
+      if (slot->target) slot->target->loop_ends();
     }
     destroy_buried();
   }
@@ -311,41 +313,55 @@ void loop_core::shut_down() noexcept {
   }
 }
 
-result<std::shared_ptr<buffer_pool>> loop_core::pool(buffer_class which) {
+result<std::shared_ptr<buffer_pool>> loop_core::pool(buffer_class which) noexcept {
   const auto index = static_cast<std::size_t>(which);
   if (!pools_[index]) {
     const std::size_t size = which == buffer_class::large ? buffer_layout::large : buffer_layout::small;
     // The kernel finds group 0 without a search as long as there is no other: it is the large ones'.
     const std::uint16_t group = which == buffer_class::large ? 0 : 1;
-    auto made = buffer_pool::create(*ring_, group, options_.receive_buffers, size, options_.moved_out_limit);
-    if (!made) return fail(made.error());
-    pools_[index] = std::move(*made);
+    try {
+      auto made = buffer_pool::create(*ring_, group, options_.receive_buffers, size, options_.moved_out_limit);
+      if (!made) return fail(made.error());
+      pools_[index] = std::move(*made);
+    } catch (const std::bad_alloc&) {
+      return fail(std::errc::not_enough_memory);
+    }
   }
   return pools_[index];
 }
 
-std::uint64_t loop_core::enroll(remote_target& target) {
-  if (free_targets_.empty()) {
-    targets_.push_back({});
-    free_targets_.reserve(targets_.capacity());  // so that strike_off need not allocate
-    free_targets_.push_back(static_cast<std::uint32_t>(targets_.size() - 1));
+remote_slot& loop_core::enroll(remote_target& target) {
+  if (!free_targets_) {
+    targets_.push_back(std::make_unique<remote_slot>(*this));
+    free_targets_ = targets_.back().get();
   }
-  const std::uint32_t index = free_targets_.back();
-  free_targets_.pop_back();
-  targets_[index].target = &target;
-  return std::uint64_t{targets_[index].generation} << 32 | index;
+  remote_slot& slot = *free_targets_;
+  free_targets_ = std::exchange(slot.next_free, nullptr);
+  slot.target = &target;
+  return slot;
 }
 
-void loop_core::strike_off(std::uint64_t key) noexcept {
-  const auto index = static_cast<std::uint32_t>(key);
-  targets_[index].target = nullptr;
-  ++targets_[index].generation;
-  free_targets_.push_back(index);
+// With a call on its way the slot must not be another target's yet: it is used again when the call has arrived.
+void loop_core::strike_off(remote_slot& slot) noexcept {
+  slot.target = nullptr;
+  if (!slot.posted()) reuse(slot);
 }
 
-void loop_core::deliver(std::uint64_t key) noexcept {
-  const target_slot& slot = targets_[static_cast<std::uint32_t>(key)];
-  if (slot.target && slot.generation == key >> 32) slot.target->called();
+void loop_core::reuse(remote_slot& slot) noexcept {
+  slot.next_free = std::exchange(free_targets_, &slot);
+}
+
+void remote_slot::post() noexcept {
+  if (!posted_.exchange(true, std::memory_order_acq_rel)) loop_.post(*this);
+}
+
+void remote_slot::run() noexcept {
+  posted_.exchange(false, std::memory_order_acq_rel);
+  if (target) {
+    target->called();
+  } else {
+    loop_.reuse(*this);
+  }
 }
 
 // On the thread of whoever posts. From another loop by a message of its ring to ours.
@@ -355,7 +371,14 @@ void loop_core::end_sleep() noexcept {
 }
 
 void loop_core::post(std::unique_ptr<inbox_message> message) noexcept {
-  if (!inbox_.push(std::move(message))) return;
+  if (inbox_.push(std::move(message))) notice_post();
+}
+
+void loop_core::post(inbox_message& message) noexcept {
+  if (inbox_.push(message)) notice_post();
+}
+
+void loop_core::notice_post() noexcept {
   switch (asleep_.exchange(sleeping::no, std::memory_order_seq_cst)) {
     case sleeping::no:
       return;

@@ -7,10 +7,12 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "runtime/inbox.hpp"
+#include "runtime/remote_slot.hpp"
 #include "runtime/spinner.hpp"
 #include "runtime/timer_heap.hpp"
 #include "runtime/wakeup.hpp"
@@ -97,8 +99,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   detail::spinner& spinner() noexcept { return spinner_; }
   const loop_options& options() const noexcept { return options_; }
 
-  /// The pool of a size class; made on first use. An error if the kernel refuses the buffer ring.
-  result<std::shared_ptr<buffer_pool>> pool(buffer_class which);
+  /// The pool of a size class; made on first use. An error if the kernel refuses the buffer ring; not_enough_memory.
+  result<std::shared_ptr<buffer_pool>> pool(buffer_class which) noexcept;
 
   /// A place for what the floor above shares among the conns of this loop.
   std::shared_ptr<void>& upstairs() noexcept { return upstairs_; }
@@ -119,13 +121,17 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// The next enter ends something that a coroutine waits for: it need not sleep.
   void expect_progress() noexcept { progress_expected_ = true; }
 
-  /// The key by which calls from other threads find `target`, until it is struck off.
-  std::uint64_t enroll(remote_target& target);
-  void strike_off(std::uint64_t key) noexcept;
-  void deliver(std::uint64_t key) noexcept;
+  /// What carries calls from other threads to `target`, until it is struck off. Throws std::bad_alloc.
+  remote_slot& enroll(remote_target& target);
+  void strike_off(remote_slot& slot) noexcept;
+  /// A call has arrived for a target that has gone.
+  void reuse(remote_slot& slot) noexcept;
 
   /// Makes the calling thread the loop's, as a run would. Errors: wrong_thread, forked, those of the kernel.
   std::error_code claim() noexcept { return ring_->enable(); }
+
+  /// The token of a stop that has been requested.
+  const std::stop_token& stopped_token() const noexcept { return stopped_; }
 
   /// Does it belong to another thread, which still lives?
   bool busy_elsewhere() const noexcept { return ring_->busy_elsewhere(); }
@@ -151,19 +157,20 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
 
   /// Destroyed unrun if the loop has ended.
   void post(std::unique_ptr<inbox_message> message) noexcept;
+  /// The same for one that its owner keeps. Without effect if the loop has ended.
+  void post(inbox_message& message) noexcept;
 
  private:
-  explicit loop_core(const loop_options& options) : options_(options), spinner_(options.spin) {}
+  explicit loop_core(const loop_options& options) : options_(options), spinner_(options.spin) {
+    std::stop_source source;
+    source.request_stop();
+    stopped_ = source.get_token();
+  }
 
   class adopted;  // makes this loop the thread's current one for a scope
 
   /// Whether a post must wake the loop, and how.
   enum class sleeping : std::uint8_t { no, in_ring, in_host };
-
-  struct target_slot {
-    remote_target* target = nullptr;
-    std::uint32_t generation = 1;
-  };
 
   [[noreturn]] static void end_program(const char* what) noexcept;
   std::error_code begin() noexcept;
@@ -176,21 +183,23 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void flush_outbound() noexcept;
   std::error_code sleep() noexcept;
   void end_sleep() noexcept;
+  void notice_post() noexcept;
   bool spin() noexcept;
 
   loop_options options_;
+  std::stop_token stopped_;
   std::unique_ptr<detail::ring> ring_;
   intrusive_list<ready_node> ready_;
   intrusive_list<ready_node> buried_;
   intrusive_list<outbound> outbound_;
   intrusive_list<resident> residents_;
   timer_heap timers_;
+  std::vector<std::unique_ptr<remote_slot>> targets_;
+  remote_slot* free_targets_ = nullptr;
   inbox inbox_;
   wakeup wakeup_;
   detail::spinner spinner_;
   std::array<std::shared_ptr<buffer_pool>, buffer_class_count> pools_;
-  std::vector<target_slot> targets_;
-  std::vector<std::uint32_t> free_targets_;
   std::shared_ptr<void> upstairs_;
   unsigned budget_left_ = 0;
   bool progress_expected_ = false;

@@ -29,13 +29,15 @@ bool blocking_wait::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   if (!loop_) error_ = errc::wrong_thread;
   if (stop.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
+  thread_pool& threads = thread_pool::shared();
+  stop.prepare(*loop_);
   remote_waker::open(*loop_);
   job_->waiter_ = this;
-  if ((error_ = thread_pool::shared().submit(job_))) {
+  if ((error_ = threads.submit(job_))) {
     leave();
     return false;
   }
-  listen(*loop_, stop);
+  listen(stop);
   return true;
 }
 

@@ -11,25 +11,21 @@ namespace uring6::detail {
 void siblings::open(stop_root& inherited) {
   loop_ = current_loop();
   if (!loop_) throw std::logic_error("uring6: tasks can be started only by a coroutine that a loop runs");
-  stop_ = std::stop_source();
-  root_.follow(stop_.get_token());
-  if (inherited.stop_requested()) stop_.request_stop();
+  stop_.open(*loop_, inherited);
   running_ = 1;  // until all are started: none of them can be the last before that
 }
 
-void siblings::start(child& one, std::size_t index) {
+void siblings::start(const child& one, std::size_t index) {
   child_promise& promise = one.promise();
-  promise.set_owner(*this, root_);
+  promise.set_owner(*this, stop_.root());
   promise.index = index;
   ++running_;
   one.start();
 }
 
-bool siblings::wait(std::coroutine_handle<> waiting, stop_root& inherited) {
+bool siblings::wait(std::coroutine_handle<> waiting) {
   handle = waiting;
-  if (--running_ == 0) return false;
-  if (inherited.token().stop_possible()) link_.emplace(inherited.token(), relay{this});
-  return true;
+  return --running_ > 0;
 }
 
 void siblings::ended(child_promise& which) noexcept {
@@ -48,12 +44,6 @@ void any_siblings::one_ended(child_promise& which) noexcept {
   winner_ = which.index;
   failure_ = std::move(which.exception);
   request_stop();
-}
-
-bool timed_siblings::wait_until_deadline(std::coroutine_handle<> waiting, stop_root& inherited) {
-  if (!wait(waiting, inherited)) return false;
-  arm(loop(), deadline_);
-  return true;
 }
 
 void timed_siblings::one_ended(child_promise& which) noexcept {

@@ -34,6 +34,8 @@ bool can_be_awaited(int number) noexcept {
   }
 }
 
+}  // namespace
+
 /// The signals that this thread blocks for somebody, who may be several.
 class blocked_signals {
  public:
@@ -66,19 +68,29 @@ class blocked_signals {
   std::array<bool, NSIG> ours_{};
 };
 
-thread_local blocked_signals blocked_here;
+namespace {
+
+// By pointer, because the thread-local variables of a library that dlopen loads must be few octets (see frame.cpp).
+// Owned by the sources of the thread, so that one with static storage duration finds it at the end of the program.
+thread_local std::weak_ptr<blocked_signals> blocked_here;
+
+std::shared_ptr<blocked_signals> blocked_by_this_thread() {
+  auto known = blocked_here.lock();
+  if (!known) blocked_here = known = std::make_shared<blocked_signals>();
+  return known;
+}
 
 }  // namespace
 
 class signal_source {
  public:
-  signal_source(std::shared_ptr<loop_core> loop, file_descriptor fd, const sigset_t& set) noexcept
-      : loop_(std::move(loop)), fd_(std::move(fd)), set_(set) {
-    blocked_here.block(set_);
+  signal_source(std::shared_ptr<loop_core> loop, file_descriptor fd, const sigset_t& set)
+      : loop_(std::move(loop)), fd_(std::move(fd)), set_(set), blocked_(blocked_by_this_thread()) {
+    blocked_->block(set_);
   }
 
   void end() noexcept {
-    if (made_on_ == std::this_thread::get_id()) blocked_here.unblock(set_);
+    if (made_on_ == std::this_thread::get_id()) blocked_->unblock(set_);
   }
 
   /// Non-blocking: nullopt if there is none.
@@ -104,6 +116,7 @@ class signal_source {
   std::shared_ptr<loop_core> loop_;
   file_descriptor fd_;
   sigset_t set_;
+  std::shared_ptr<blocked_signals> blocked_;  // of the thread that it was made on
   std::thread::id made_on_ = std::this_thread::get_id();
 };
 

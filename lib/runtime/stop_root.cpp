@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "uring6/detail/local_stop.hpp"
+
 namespace uring6::detail {
 
 bool stop_root::start(loop_core& loop) {
@@ -24,6 +26,10 @@ void stop_root::make_room() {
   many_ = std::move(wider);
   listeners_ = many_.get();
   room_ = room;
+}
+
+void stop_root::make_token() {
+  local_->make_token();
 }
 
 void stop_root::called() noexcept {

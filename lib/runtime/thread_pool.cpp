@@ -1,6 +1,7 @@
 #include "runtime/thread_pool.hpp"
 
 #include <atomic>
+#include <new>
 
 #include "runtime/quiet_thread.hpp"
 
@@ -19,26 +20,45 @@ thread_pool& thread_pool::shared() {
 
 std::error_code thread_pool::submit(std::shared_ptr<blocking_job> job) {
   const std::scoped_lock lock(mutex_);
-  if (idle_ <= jobs_.size() && threads_.size() < most_threads) {
-    try {
-      threads_.push_back(start_quiet_thread([this] { work(); }));
-    } catch (const std::system_error& error) {
-      if (threads_.empty()) return error.code();
-    }
+  if (idle_ <= waiting_jobs_ && thread_count_ < most_threads) {
+    const std::error_code error = start_thread();
+    if (error && thread_count_ == 0) return error;
   }
-  jobs_.push_back(std::move(job));
+  blocking_job* const last = job.get();
+  (last_job_ ? last_job_->next_ : jobs_) = std::move(job);
+  last_job_ = last;
+  ++waiting_jobs_;
   arrived_.notify_one();
   return {};
+}
+
+std::error_code thread_pool::start_thread() {
+  try {
+    threads_[thread_count_] = start_quiet_thread([this] { work(); });
+    ++thread_count_;
+  } catch (const std::system_error& error) {
+    return error.code();
+  } catch (const std::bad_alloc&) {
+    return make_error_code(std::errc::not_enough_memory);
+  }
+  return {};
+}
+
+std::shared_ptr<blocking_job> thread_pool::take_job() noexcept {
+  std::shared_ptr<blocking_job> job = std::move(jobs_);
+  jobs_ = std::move(job->next_);
+  if (!jobs_) last_job_ = nullptr;
+  --waiting_jobs_;
+  return job;
 }
 
 void thread_pool::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
     ++idle_;
-    arrived_.wait(lock, [this] { return !jobs_.empty(); });
+    arrived_.wait(lock, [this] { return jobs_ != nullptr; });
     --idle_;
-    std::shared_ptr<blocking_job> job = std::move(jobs_.front());
-    jobs_.pop_front();
+    std::shared_ptr<blocking_job> job = take_job();
     lock.unlock();
     job->run_and_report();
     job.reset();

@@ -10,8 +10,9 @@ bool sleep_operation::suspend(std::coroutine_handle<> sleeper, stop_root& stop) 
   if (!loop_) error_ = errc::wrong_thread;
   if (stop.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
+  stop.prepare(*loop_);
   arm(*loop_, until_);
-  listen(*loop_, stop);
+  listen(stop);
   return true;
 }
 

@@ -5,18 +5,6 @@
 #include "runtime/loop_core.hpp"
 
 namespace uring6::detail {
-namespace {
-
-// By key, because what it was for may be over when it arrives.
-struct remote_call final : inbox_message {
-  remote_call(loop_core& to, std::uint64_t whom) noexcept : loop(to), key(whom) {}
-  void run() noexcept override { loop.deliver(key); }
-
-  loop_core& loop;
-  std::uint64_t key;
-};
-
-}  // namespace
 
 void ready_node::throw_awaited_twice() {
   throw std::logic_error("uring6: awaited an operation that has been awaited already");
@@ -40,21 +28,21 @@ void timer_node::disarm() noexcept {
 }
 
 void remote_target::open(loop_core& loop) {
-  key_ = loop.enroll(*this);
+  slot_ = &loop.enroll(*this);
   loop_ = &loop;
 }
 
 void remote_target::close() noexcept {
   if (!loop_) return;
-  loop_->strike_off(key_);
+  loop_->strike_off(*slot_);
   loop_ = nullptr;
 }
 
-void remote_target::call() const {
+void remote_target::call() noexcept {
   if (current_loop() == loop_) {
-    loop_->deliver(key_);
+    called();
   } else {
-    loop_->post(std::make_unique<remote_call>(*loop_, key_));
+    slot_->post();
   }
 }
 

@@ -18,9 +18,9 @@ static_assert(static_cast<int>(address_scope::site) == RT_SCOPE_SITE);
 static_assert(static_cast<int>(address_scope::link) == RT_SCOPE_LINK);
 static_assert(static_cast<int>(address_scope::host) == RT_SCOPE_HOST);
 
-constexpr address_flags every_flag = address_flags::temporary | address_flags::optimistic | address_flags::duplicate |
-                                     address_flags::deprecated | address_flags::tentative | address_flags::permanent |
-                                     address_flags::stable_privacy;
+constexpr address_flags every_address_flag =
+    address_flags::temporary | address_flags::optimistic | address_flags::duplicate | address_flags::deprecated |
+    address_flags::tentative | address_flags::permanent | address_flags::stable_privacy;
 
 constexpr unsigned v4_prefix = 96;  // Of ::ffff:0:0/96.
 
@@ -39,7 +39,7 @@ std::optional<std::chrono::seconds> lifetime(std::uint32_t seconds) noexcept {
   return std::chrono::seconds(seconds);
 }
 
-std::optional<interface_address> parse_address(const nlmsghdr& answer) {
+std::optional<interface_address> read_address(const nlmsghdr& answer) {
   const auto* header = netlink_header<ifaddrmsg>(answer);
   if (answer.nlmsg_type != RTM_NEWADDR || header == nullptr) return std::nullopt;
 
@@ -76,7 +76,7 @@ std::optional<interface_address> parse_address(const nlmsghdr& answer) {
   found.address = scoped ? local->with_zone(header->ifa_index) : *local;
   found.prefix_length = static_cast<std::uint8_t>(header->ifa_prefixlen + (local->is_v4_mapped() ? v4_prefix : 0));
   found.scope = static_cast<address_scope>(header->ifa_scope);
-  found.flags = static_cast<address_flags>(flags) & every_flag;
+  found.flags = static_cast<address_flags>(flags) & every_address_flag;
   return found;
 }
 
@@ -84,7 +84,7 @@ std::optional<interface_address> parse_address(const nlmsghdr& answer) {
 
 result<std::vector<interface_address>> interface::all_addresses() {
   netlink_request<ifaddrmsg> request(RTM_GETADDR, NLM_F_DUMP);
-  return netlink_dump<interface_address>(request.message(), parse_address);
+  return netlink_dump<interface_address>(request.message(), read_address);
 }
 
 result<std::vector<interface_address>> interface::addresses() const {

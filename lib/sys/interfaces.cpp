@@ -18,9 +18,9 @@ static_assert(static_cast<std::uint32_t>(interface_flags::point_to_point) == IFF
 static_assert(static_cast<std::uint32_t>(interface_flags::running) == IFF_RUNNING);
 static_assert(static_cast<std::uint32_t>(interface_flags::multicast) == IFF_MULTICAST);
 
-constexpr interface_flags every_flag = interface_flags::up | interface_flags::broadcast | interface_flags::loopback |
-                                       interface_flags::point_to_point | interface_flags::running |
-                                       interface_flags::multicast;
+constexpr interface_flags every_interface_flag = interface_flags::up | interface_flags::broadcast |
+                                                 interface_flags::loopback | interface_flags::point_to_point |
+                                                 interface_flags::running | interface_flags::multicast;
 
 // The link address of these is the tunnel's IP address, which is not a hardware address.
 bool is_tunnel(unsigned short type) noexcept {
@@ -34,7 +34,7 @@ std::optional<interface> parse_link(const nlmsghdr& answer) {
   if (answer.nlmsg_type != RTM_NEWLINK || header == nullptr) return std::nullopt;
   interface link;
   link.index = static_cast<std::uint32_t>(header->ifi_index);
-  link.flags = static_cast<interface_flags>(header->ifi_flags) & every_flag;
+  link.flags = static_cast<interface_flags>(header->ifi_flags) & every_interface_flag;
   for_each_attribute<ifinfomsg>(answer, [&](std::uint16_t type, std::span<const std::byte> value) {
     const auto* text = reinterpret_cast<const char*>(value.data());
     const auto* octets = reinterpret_cast<const std::uint8_t*>(value.data());

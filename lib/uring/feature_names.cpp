@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 17> setup_flags{
     "NO_SQARRAY",
 };
 
-constexpr std::array<std::string_view, 18> ring_features{
+constexpr std::array<std::string_view, 18> ring_feature_bits{
     "SINGLE_MMAP", "NODROP",          "SUBMIT_STABLE",   "RW_CUR_POS",     "CUR_PERSONALITY", "FAST_POLL",
     "POLL_32BITS", "SQPOLL_NONFIXED", "EXT_ARG",         "NATIVE_WORKERS", "RSRC_TAGS",       "CQE_SKIP",
     "LINKED_FILE", "REG_REG_RING",    "RECVSEND_BUNDLE", "MIN_TIMEOUT",    "RW_ATTR",         "NO_IOWAIT",
@@ -40,7 +40,7 @@ std::vector<std::string> setup_flag_names(std::uint32_t flags) {
 }
 
 std::vector<std::string> ring_feature_names(std::uint32_t features) {
-  return names_of(features, ring_features);
+  return names_of(features, ring_feature_bits);
 }
 
 }  // namespace uring6::detail

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <span>
 #include <utility>
 
@@ -20,7 +21,7 @@ namespace {
 // user_data of entries whose completion says nothing to anybody (cancel requests, messages that have come), and of
 // messages that were refused. No slot has generation 0.
 constexpr std::uint64_t nobody = 0;
-constexpr std::uint64_t message = 1;
+constexpr std::uint64_t refused_message = 1;
 constexpr bool is_nobodys(std::uint64_t user_data) noexcept {
   return user_data >> 32 == 0;
 }
@@ -48,9 +49,9 @@ result<std::unique_ptr<ring>> ring::create(const ring_options& options, std::str
   // Here, and not when the first empty datagram comes: a program may forbid itself system calls between the two.
   made->features_.ordered_completions = completions_keep_order(made->features_.setup_flags);
   made->busy_poll_ = options.busy_poll;
-  made->slots_.reserve(options.submission_entries);
   made->free_slots_.reserve(options.submission_entries);
   made->cancels_.reserve(options.submission_entries);
+  made->slots_.reserve(options.submission_entries);
   return made;
 }
 
@@ -67,6 +68,7 @@ ring::~ring() {
 std::error_code ring::enable() noexcept {
   if (forked()) return errc::forked;
   if (submitter_.made()) return mine() ? std::error_code{} : make_error_code(errc::wrong_thread);
+  if (!submitter_.prepare()) return make_error_code(std::errc::not_enough_memory);
   if (ring_.flags & IORING_SETUP_R_DISABLED) {
     // The function for it is missing from liburing 2.3's shared library.
     const auto fd = static_cast<unsigned>(ring_.ring_fd);
@@ -86,7 +88,12 @@ void ring::register_busy_poll() noexcept {
   const auto fd = static_cast<unsigned>(ring_.ring_fd);
   const int code = ::io_uring_register(fd, kernel_abi::register_napi, &wanted, 1);
   features_.busy_poll = code == 0;
-  if (code < 0) features_.refused.push_back(explain_no_busy_poll(-code));
+  if (code == 0) return;
+  try {
+    features_.refused.push_back(explain_no_busy_poll(-code));
+  } catch (const std::bad_alloc&) {
+    // The reason is for `probe` only.
+  }
 }
 
 void ring::queue(operation& op) noexcept {
@@ -103,6 +110,7 @@ void ring::cancel(operation& op) noexcept {
       withdrawn_.push_back(op);
       return;
     case operation::state::in_flight:
+      if (std::exchange(slots_[op.slot_].cancel_waits, true)) return;
       cancels_.push_back(key_of(op));
       return;
   }
@@ -110,7 +118,7 @@ void ring::cancel(operation& op) noexcept {
 
 bool ring::has_work() const noexcept {
   // Without TASKRUN_FLAG the kernel does not tell: assume that there is something to find.
-  return !withdrawn_.empty() || !(ring_.flags & IORING_SETUP_TASKRUN_FLAG) || has_news();
+  return !withdrawn_.empty() || !unplaced_.empty() || !(ring_.flags & IORING_SETUP_TASKRUN_FLAG) || has_news();
 }
 
 result<int> ring::notify() noexcept {
@@ -173,10 +181,15 @@ void ring::hand_over() noexcept {
     if (!entry) break;
     ::io_uring_prep_cancel64(entry, cancels_[sent], 0);
     entry->user_data = nobody;
+    slots_[static_cast<std::uint32_t>(cancels_[sent])].cancel_waits = false;
   }
   cancels_.erase(cancels_.begin(), cancels_.begin() + static_cast<std::ptrdiff_t>(sent));
 
   while (!queued_.empty()) {
+    if (!find_slot()) {
+      unplaced_.push_back(queued_.pop_front());
+      continue;
+    }
     const unsigned place = ring_.sq.sqe_tail;
     ::io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
     if (!entry) break;  // the rest goes with the next enter
@@ -195,11 +208,26 @@ void ring::hand_over() noexcept {
   }
 }
 
-std::uint32_t ring::take_slot(operation& op) {
-  if (free_slots_.empty()) {
-    slots_.push_back({});
-    free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
+// False: none is free, and there is no memory for another one.
+bool ring::find_slot() noexcept {
+  if (!free_slots_.empty()) [[likely]]
+    return true;
+  try {
+    if (slots_.size() == slots_.capacity()) {
+      const std::size_t room = 2 * slots_.capacity();
+      free_slots_.reserve(room);
+      cancels_.reserve(room);
+      slots_.reserve(room);
+    }
+  } catch (const std::bad_alloc&) {
+    return false;
   }
+  slots_.push_back({});
+  free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
+  return true;
+}
+
+std::uint32_t ring::take_slot(operation& op) noexcept {
   const std::uint32_t index = free_slots_.back();
   free_slots_.pop_back();
   slots_[index].op = &op;
@@ -283,7 +311,7 @@ bool ring::wake(const ring& other) noexcept {
   ::io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
   if (!entry) return false;
   ::io_uring_prep_msg_ring(entry, other.ring_.ring_fd, 0, nobody, 0);
-  entry->user_data = message;
+  entry->user_data = refused_message;
   entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
   ++counters_.enters;
   if (::io_uring_submit(&ring_) != 1) {
@@ -297,7 +325,7 @@ bool ring::wake(const ring& other) noexcept {
   unsigned head = 0;
   ::io_uring_cqe* each = nullptr;
   io_uring_for_each_cqe(&ring_, head, each) {
-    if (each->user_data == message) return false;
+    if (each->user_data == refused_message) return false;
   }
   ++counters_.messages;
   return true;
@@ -414,7 +442,8 @@ unsigned ring::deliver_quiet() noexcept {
 
 void ring::disown() noexcept {
   cancels_.clear();
-  for (const slot& each : slots_) {
+  for (slot& each : slots_) {
+    each.cancel_waits = false;
     if (!each.op) continue;
     operation& op = *each.op;
     release_slot(op);
@@ -422,16 +451,24 @@ void ring::disown() noexcept {
     withdrawn_.push_back(op);
   }
   withdrawn_.splice_back(queued_);
+  withdrawn_.splice_back(unplaced_);
+}
+
+unsigned ring::end_all(intrusive_list<operation>& those, int result) noexcept {
+  unsigned count = 0;
+  for (; !those.empty(); ++count) {
+    operation& op = those.pop_front();
+    op.state_ = operation::state::idle;
+    op.complete({result, 0});
+  }
+  return count;
 }
 
 unsigned ring::reap() noexcept {
   unsigned total = forked() ? 0 : reap_completions();
-  while (!withdrawn_.empty()) {
-    operation& op = withdrawn_.pop_front();
-    op.state_ = operation::state::idle;
-    op.complete({-ECANCELED, 0});
-    ++total;
-  }
+  total += end_all(withdrawn_, -ECANCELED);
+  if (!unplaced_.empty()) [[unlikely]]
+    total += end_all(unplaced_, -ENOMEM);
   counters_.completions += total;
   last_reaped_ = total;
   return total;

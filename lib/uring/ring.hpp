@@ -61,7 +61,7 @@ class ring {
   ~ring();
 
   /// Makes the calling thread the one that submits. Until then operations can be queued, not entered. Once
-  /// another thread is that one: `errc::wrong_thread`; in the child of a fork `errc::forked`.
+  /// another thread is that one: `errc::wrong_thread`; in the child of a fork `errc::forked`; `not_enough_memory`.
   std::error_code enable() noexcept;
 
   /// May the calling thread use the ring: is it the one that submits, or can it still become that?
@@ -70,14 +70,17 @@ class ring {
   /// Does it submit from another thread, for which the kernel still works?
   bool busy_elsewhere() const noexcept { return !forked() && submitter_.held_elsewhere(); }
 
-  /// The operation goes to the kernel with the next enter. It must be idle.
+  /// The operation goes to the kernel with the next enter. It must be idle. Completed with -ENOMEM by the next reap if
+  /// more are in flight than ever before, and there is no memory to keep track of it.
   void queue(operation& op) noexcept;
 
   /// Asks the kernel to end the operation. Its last completion still comes; one that was only queued is taken
   /// back and completed with -ECANCELED by the next reap.
   void cancel(operation& op) noexcept;
 
-  bool has_queued() const noexcept { return !queued_.empty() || !cancels_.empty() || !withdrawn_.empty(); }
+  bool has_queued() const noexcept {
+    return !queued_.empty() || !cancels_.empty() || !withdrawn_.empty() || !unplaced_.empty();
+  }
   /// After a reap: quiet operations that the kernel has not taken yet, being short of memory, or has not told all
   /// about.
   bool has_quiet() const noexcept { return !quiet_.empty(); }
@@ -135,6 +138,7 @@ class ring {
   struct slot {
     operation* op = nullptr;
     std::uint32_t generation = 1;
+    bool cancel_waits = false;  // its key is in cancels_
   };
 
   ring() = default;
@@ -142,7 +146,9 @@ class ring {
   std::error_code entered(int code) noexcept;
   int submit_and_gather(std::chrono::nanoseconds timeout, std::chrono::microseconds gather) noexcept;
   void register_busy_poll() noexcept;
-  std::uint32_t take_slot(operation& op);
+  bool find_slot() noexcept;
+  std::uint32_t take_slot(operation& op) noexcept;
+  unsigned end_all(intrusive_list<operation>& those, int result) noexcept;
   std::uint64_t key_of(const operation& op) const noexcept;
   void deliver_last(const ::io_uring_cqe& entry) noexcept;
   unsigned deliver_run(unsigned from, unsigned tail) noexcept;
@@ -167,10 +173,12 @@ class ring {
   unsigned last_reaped_ = 0;      // completions
   unsigned last_operations_ = 0;  // at most so many had them
   std::uint64_t last_octets_ = 0;
+  // The other two have room for as many as there are slots: a cancel and the end of an operation allocate nothing.
   std::vector<slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   intrusive_list<operation> queued_;
   intrusive_list<operation> withdrawn_;
+  intrusive_list<operation> unplaced_;  // there is no memory for another slot
   std::vector<std::uint64_t> cancels_;
   intrusive_list<operation> quiet_;
   ring_features features_;

@@ -1,13 +1,26 @@
 #include "uring/thread_claim.hpp"
 
+#include <cassert>
+#include <new>
+
 namespace uring6::detail {
 namespace {
 
-thread_local const std::shared_ptr<const void> this_thread_lives = std::make_shared<char>();
+constinit thread_local std::shared_ptr<const void> this_thread_lives;
 
 }  // namespace
 
+bool thread_claim::prepare() noexcept {
+  try {
+    if (!this_thread_lives) this_thread_lives = std::make_shared<char>();
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  return true;
+}
+
 void thread_claim::make() noexcept {
+  assert(this_thread_lives);
   life_ = this_thread_lives;
   owner_.store(std::this_thread::get_id(), std::memory_order_release);
 }

@@ -10,6 +10,8 @@ namespace uring6::detail {
 /// Made once, by one thread; any thread may ask.
 class thread_claim {
  public:
+  /// Takes the memory that `make` needs, on the same thread. False: there is none.
+  bool prepare() noexcept;
   void make() noexcept;
 
   bool made() const noexcept { return owner() != std::thread::id(); }

@@ -78,6 +78,26 @@ TEST_CASE("a frame may be freed on another thread than it was made on", "[thread
   SUCCEED("no sanitizer complains");
 }
 
+TEST_CASE("a frame that outlives the recycler of its thread is freed, too", "[threads]") {
+  struct last_frame {
+    void* memory = nullptr;
+    ~last_frame() {
+      if (memory) free_frame(memory, 400);
+    }
+  };
+  const auto thread = [] {
+    std::thread([] {
+      thread_local last_frame kept;  // made before the recycler, so it goes after it
+      kept.memory = allocate_frame(400);
+      free_frame(allocate_frame(400), 400);
+    }).join();
+  };
+  thread();  // what the first thread of a program allocates once
+  const std::size_t before = allocated_octets();
+  for (int i = 0; i < 10; ++i) thread();
+  CHECK(allocated_octets() == before);
+}
+
 class counting_resource final : public std::pmr::memory_resource {
  public:
   std::size_t made = 0;

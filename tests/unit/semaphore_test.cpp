@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "support/allocations.hpp"
+#include "support/coroutines.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/timer.hpp"
@@ -186,6 +188,30 @@ TEST_CASE("semaphore: keeps its count between loops on two threads", "[threads]"
   CHECK(most <= 2);
   CHECK(inside == 0);
   CHECK(places.available() == 2);
+}
+
+TEST_CASE("semaphore: what another thread gives to a coroutine that waits needs no memory", "[threads]") {
+  event_loop loop;
+  semaphore places(0);
+  bool entered = false;
+  std::size_t allocated = 1;
+  loop.run([](semaphore& of, bool& served, std::size_t& count) -> task<> {
+    scope waiting;
+    waiting.spawn([](semaphore& from, bool& got) -> task<> {
+      const auto permit = co_await from.acquire();
+      got = permit.has_value();
+    }(of, served));
+    co_await test::yield();
+    co_await test::yield();
+    std::thread([&] {
+      const test::allocation_count before;
+      of.release();
+      count = before.since();
+    }).join();
+    co_await waiting.join();
+  }(places, entered, allocated));
+  CHECK(entered);
+  CHECK(allocated == 0);
 }
 
 }  // namespace uring6

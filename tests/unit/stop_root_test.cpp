@@ -25,6 +25,11 @@ struct listener final : detail::stop_listener {
   std::function<void()> when_told;
 };
 
+void wait_for(event_loop& loop, listener& who, detail::stop_root& root) {
+  root.prepare(*loop.core());
+  who.listen(root);
+}
+
 TEST_CASE("stop_root: who waits is told once, who has forgotten or gone is not") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
@@ -34,7 +39,7 @@ TEST_CASE("stop_root: who waits is told once, who has forgotten or gone is not")
     listener forgetful;
     listener second;
     std::optional<listener> gone(std::in_place);
-    for (listener* each : {&first, &forgetful, &second, &*gone}) each->listen(*loop.core(), root);
+    for (listener* each : {&first, &forgetful, &second, &*gone}) wait_for(loop, *each, root);
     forgetful.forget();
     gone.reset();
 
@@ -52,11 +57,11 @@ TEST_CASE("stop_root: whoever leaves, first or last or between, takes nobody els
     std::stop_source source;
     detail::stop_root root(source.get_token());
     std::array<listener, 40> all;
-    for (listener& each : all) each.listen(*loop.core(), root);
+    for (listener& each : all) wait_for(loop, each, root);
     for (const std::size_t leaves : {0U, 1U, 20U, 38U, 39U}) all[leaves].forget();
-    all[20].listen(*loop.core(), root);
+    wait_for(loop, all[20], root);
     all[20].forget();
-    all[0].listen(*loop.core(), root);
+    wait_for(loop, all[0], root);
     source.request_stop();
     for (std::size_t i = 0; i < all.size(); ++i) {
       const bool stays = i != 1 && i != 20 && i != 38 && i != 39;
@@ -73,14 +78,14 @@ TEST_CASE("stop_root: eight wait without an allocation, and nobody allocates whe
     std::stop_source source;
     detail::stop_root root(source.get_token());
     std::array<listener, 40> all;
-    all[0].listen(*loop.core(), root);
+    wait_for(loop, all[0], root);
     const test::allocation_count first_eight;
-    for (std::size_t i = 1; i < 8; ++i) all[i].listen(*loop.core(), root);
+    for (std::size_t i = 1; i < 8; ++i) wait_for(loop, all[i], root);
     CHECK(first_eight.since() == 0);
-    for (std::size_t i = 8; i < all.size(); ++i) all[i].listen(*loop.core(), root);
+    for (std::size_t i = 8; i < all.size(); ++i) wait_for(loop, all[i], root);
     const test::allocation_count again;
     for (listener& each : all) each.forget();
-    for (listener& each : all) each.listen(*loop.core(), root);
+    for (listener& each : all) wait_for(loop, each, root);
     CHECK(again.since() == 0);
     source.request_stop();
     for (const listener& each : all) CHECK(each.told == 1);
@@ -100,7 +105,7 @@ TEST_CASE("stop_root: one that goes because another is told is not told") {
     // Whichever of the others is told before it.
     first.when_told = third.when_told = [&] { second.reset(); };
     second->when_told = [&] { second_told = true; };
-    for (listener* each : {&first, &*second, &third}) each->listen(*loop.core(), root);
+    for (listener* each : {&first, &*second, &third}) wait_for(loop, *each, root);
     source.request_stop();
     CHECK_FALSE(second_told);
     CHECK(first.told == 1);
@@ -116,12 +121,12 @@ TEST_CASE("stop_root: of another thread's request, who waits hears in the loop, 
     std::stop_source source;
     detail::stop_root root(source.get_token());
     listener waits;
-    waits.listen(*loop.core(), root);
+    wait_for(loop, waits, root);
     std::thread([&] { source.request_stop(); }).join();
     CHECK(waits.told == 0);
 
     listener comes;
-    comes.listen(*loop.core(), root);
+    wait_for(loop, comes, root);
     CHECK(comes.told == 1);
     co_await test::until([&] { return waits.told > 0; });
     CHECK(waits.told == 1);
@@ -136,7 +141,7 @@ TEST_CASE("stop_root: who waits may outlive it, and it the loop") {
   listener waits;
   listener leaves;
   test::run(*loop, [&]() -> task<> {
-    for (listener* each : {&waits, &leaves}) each->listen(*loop->core(), *root);
+    for (listener* each : {&waits, &leaves}) wait_for(*loop, *each, *root);
     co_return;
   });
   loop.reset();
@@ -150,11 +155,11 @@ TEST_CASE("stop_root: one that nobody can stop keeps nobody") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     listener waits;
-    waits.listen(*loop.core(), detail::never_stopped);
+    wait_for(loop, waits, detail::never_stopped);
     CHECK(waits.told == 0);
     std::stop_source source;
     detail::stop_root root(source.get_token());
-    waits.listen(*loop.core(), root);  // it has no place yet
+    wait_for(loop, waits, root);  // it has no place yet
     source.request_stop();
     CHECK(waits.told == 1);
     co_return;

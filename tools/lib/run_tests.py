@@ -51,8 +51,9 @@ UNOPTIMIZED = ["--buildtype=debug", "-Ddebug=false", "-Dbench=disabled"]
 # The harness of the benchmarks, and its tests, come with --all.
 GCC = Configuration("gcc", "g++", "-O2", [*OPTIMIZED, "-Dbench=disabled"])
 SCRIPTS = ["commands/counting.py", "commands/floors.py", "commands/maps.py", "parity/check.py", "commands/set_up.sh", "commands/usage.sh",
-           "commands/width.py", "consumer/symbols.sh", "consumer/pkg_config.sh"]
-SLOW_SCRIPTS = ["consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh", "model/check.py"]
+           "commands/width.py", "consumer/symbols.sh", "consumer/pkg_config.sh", "consumer/dlopen.sh"]
+SLOW_SCRIPTS = ["consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh", "consumer/unity.sh",
+                "model/check.py"]
 MORE = [
     Configuration("clang", "clang++", "-O2, with the benchmarks", OPTIMIZED, everything=True),
     Configuration("release", "g++", "-O3 without assertions, with the benchmarks",

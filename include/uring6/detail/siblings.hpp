@@ -5,13 +5,13 @@
 #include <coroutine>
 #include <cstddef>
 #include <optional>
-#include <stop_token>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "uring6/detail/awaitable.hpp"
 #include "uring6/detail/child.hpp"
+#include "uring6/detail/local_stop.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
 #include "uring6/task.hpp"
@@ -24,18 +24,18 @@ class sibling {
  public:
   using value_type = await_value<A>;
 
-  explicit sibling(A&& awaited) noexcept : awaited_(static_cast<held_awaitable<A>&&>(awaited)) {}
+  explicit sibling(A&& awaited) noexcept(std::is_nothrow_constructible_v<held_awaitable<A>, held_awaitable<A>&&>)
+      : awaited_(static_cast<held_awaitable<A>&&>(awaited)) {}
 
-  /// Its coroutine, not started yet. From now on the sibling stays where it is.
-  child& prepare() {
-    child_ = run(*this);
-    return child_;
-  }
+  /// Makes its coroutine, not started yet. From now on the sibling stays where it is. Throws std::bad_alloc, so all of
+  /// them are made before the first one starts: what one has done is not lost to another one's lack of memory.
+  void prepare() { child_ = run(*this); }
+  const detail::child& child() const noexcept { return child_; }
   std::exception_ptr& exception() noexcept { return child_.promise().exception; }
   value_type&& value() noexcept { return std::move(*value_); }
 
  private:
-  static child run(sibling& self) {
+  static detail::child run(sibling& self) {
     if constexpr (std::is_void_v<await_result<A>>) {
       co_await operand_of<A>(self.awaited_);
       self.value_.emplace();
@@ -47,7 +47,7 @@ class sibling {
 
   held_awaitable<A> awaited_;
   std::optional<value_type> value_;
-  child child_;  // last: what it awaits outlives it
+  detail::child child_;  // last: what it awaits outlives it
 };
 
 template <class T>
@@ -69,42 +69,32 @@ class URING6_EXPORT siblings : child_owner, ready_node {
  protected:
   ~siblings() = default;
 
-  /// Before the first start. Throws std::logic_error outside of a running loop.
+  /// Before the first start. Throws std::logic_error outside of a running loop, std::bad_alloc.
   void open(stop_root& inherited);
 
   /// Runs `one` until it waits for the first time, or ends.
-  void start(child& one, std::size_t index);
+  void start(const child& one, std::size_t index);
 
   /// After the last start. Returns whether there is something to wait for; if so, `waiting` is resumed when
   /// the last sibling has ended.
-  bool wait(std::coroutine_handle<> waiting, stop_root& inherited);
+  bool wait(std::coroutine_handle<> waiting);
 
   /// To be called first in await_resume.
-  void close() noexcept { link_.reset(); }
+  void close() noexcept { stop_.close(); }
 
   /// On the loop's thread: the siblings that wait have heard of it when this returns.
-  void request_stop() noexcept {
-    stop_.request_stop();
-    root_.tell();
-  }
-  bool stop_requested() const noexcept { return stop_.stop_requested(); }
+  void request_stop() noexcept { stop_.request(); }
+  bool stop_requested() const noexcept { return stop_.requested(); }
   loop_core& loop() const noexcept { return *loop_; }
 
  private:
-  struct relay {
-    siblings* to;
-    void operator()() const noexcept { to->stop_.request_stop(); }  // on any thread
-  };
-
   void ended(child_promise& which) noexcept final;
   /// One has ended; the others may still run.
   virtual void one_ended(child_promise& which) noexcept = 0;
 
   loop_core* loop_ = nullptr;
   std::size_t running_ = 0;
-  std::stop_source stop_{std::nostopstate};
-  stop_root root_;
-  std::optional<std::stop_callback<relay>> link_;
+  local_stop stop_;
 };
 
 }  // namespace uring6::detail

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 
 namespace uring6::detail {
 
+class local_stop;
 class stop_root;
 
 /// Hears of a stop request on the loop's thread, whichever thread made it.
@@ -24,9 +26,9 @@ class URING6_EXPORT stop_listener {
   stop_listener(const stop_listener&) = delete;
   stop_listener& operator=(const stop_listener&) = delete;
 
-  /// Until it is told, forgets, or goes. If the stop has been requested already, it is told in here. Throws
-  /// std::bad_alloc, and does not listen then.
-  void listen(loop_core& loop, stop_root& root);
+  /// Until it is told, forgets, or goes. If the stop has been requested already, it is told in here. Precondition: the
+  /// root was prepared for it.
+  void listen(stop_root& root) noexcept;
   void forget() noexcept;
 
  protected:
@@ -52,29 +54,39 @@ class URING6_EXPORT stop_root final : remote_target {
   /// Before its first listener.
   void follow(std::stop_token token) noexcept { token_ = std::move(token); }
 
-  const std::stop_token& token() const noexcept { return token_; }
+  /// Made when it is first asked for if this is the root of a local_stop; then throws std::bad_alloc.
+  const std::stop_token& token() {
+    if (local_ && !token_.stop_possible()) make_token();
+    return token_;
+  }
   bool stop_requested() const noexcept { return token_.stop_requested(); }
 
-  /// On the loop's thread, after the stop was requested: tells all listeners now, also if another thread requested it
-  /// and the call that tells them has not reached the loop.
-  void tell() noexcept { called(); }
+  /// Takes the memory for one more listener. To be called before a wait changes anything: an operation may outlive the
+  /// coroutine in which it threw. Throws std::bad_alloc.
+  void prepare(loop_core& loop) {
+    if (!is_open() && !local_ && !start(loop)) return;
+    if (size_ == room_) make_room();
+  }
 
   /// On the loop's thread, when its tasks have ended: after that it can go on another one.
   void close() noexcept;
 
  private:
   friend stop_listener;
+  friend local_stop;
   struct forward {
-    const remote_target* to;
-    void operator()() const { to->call(); }
+    remote_target* to;
+    void operator()() const noexcept { to->call(); }
   };
 
   bool start(loop_core& loop);
   void make_room();
+  void make_token();
   void called() noexcept override;
   void loop_ends() noexcept override { close(); }
 
   std::stop_token token_;
+  local_stop* local_ = nullptr;  // whose root this is
   // A table and no list: who leaves a list writes to both of its neighbours, which of ten thousand that wait are in no
   // cache. Here the one that came last, and was just looked at, takes the empty place.
   std::array<stop_listener*, 8> few_;  // of them need no allocation
@@ -85,9 +97,9 @@ class URING6_EXPORT stop_root final : remote_target {
   std::optional<std::stop_callback<forward>> callback_;  // from the first listener on
 };
 
-inline void stop_listener::listen(loop_core& loop, stop_root& root) {
-  if (!root.is_open() && !root.start(loop)) return;
-  if (root.size_ == root.room_) root.make_room();
+inline void stop_listener::listen(stop_root& root) noexcept {
+  if (!root.is_open() && !root.local_) return;  // it is never stopped
+  assert(root.size_ < root.room_);
   // Whoever has a place when the stop is requested is told by the call; whoever comes later sees it here.
   if (root.stop_requested()) return stop_requested();
   place_ = root.size_++;

@@ -13,6 +13,7 @@
 namespace uring6::detail {
 
 class loop_core;
+class remote_slot;
 
 /// CLOCK_MONOTONIC: a step of the wall clock moves no timer.
 using clock = std::chrono::steady_clock;
@@ -46,6 +47,7 @@ class URING6_EXPORT timer_node {
   timer_node(const timer_node&) = delete;
   timer_node& operator=(const timer_node&) = delete;
 
+  /// Throws std::bad_alloc, and is not armed then.
   void arm(loop_core& loop, clock::time_point deadline);
   void disarm() noexcept;
   bool armed() const noexcept { return loop_ != nullptr; }
@@ -83,13 +85,13 @@ class URING6_EXPORT remote_target {
   remote_target(const remote_target&) = delete;
   remote_target& operator=(const remote_target&) = delete;
 
-  /// Any thread. The caller sees to it that the target is open until this returns.
-  void call() const;
+  /// Any thread. The caller sees to it that the target is open until this returns. Needs no memory, and cannot fail.
+  void call() noexcept;
 
  protected:
   ~remote_target() { close(); }
 
-  /// On the loop's thread, as `close` and `called`.
+  /// On the loop's thread, as `close` and `called`. Throws std::bad_alloc.
   void open(loop_core& loop);
   void close() noexcept;
   bool is_open() const noexcept { return loop_ != nullptr; }
@@ -99,9 +101,10 @@ class URING6_EXPORT remote_target {
 
  private:
   friend class loop_core;
+  friend class remote_slot;
 
   loop_core* loop_ = nullptr;
-  std::uint64_t key_ = 0;
+  remote_slot* slot_ = nullptr;
 };
 
 }  // namespace uring6::detail

@@ -1,0 +1,31 @@
+// What an extension of Python or a module of a server is: a library that uses uring6, of which the program that loads
+// it knows nothing. Sends a datagram to itself, and has a call made on a thread that may block.
+#include <uring6/uring6.hpp>
+
+#include <array>
+
+namespace u6 = uring6;
+
+namespace {
+
+u6::task<int> ask_oneself(u6::packet_conn& pc) {
+  const std::array<std::byte, 4> question{};
+  std::array<std::byte, 64> buf;
+  const auto sent = co_await pc.write_to(question, u6::or_throw(pc.local_endpoint()));
+  if (!sent) co_return 1;
+  const auto got = co_await pc.read_from(buf);
+  if (!got || got->payload.size() != question.size()) co_return 2;
+  const auto answer = co_await u6::run_blocking([] { return 42; });
+  co_return answer&&* answer == 42 ? 0 : 3;
+}
+
+}  // namespace
+
+/// 0, or the step that failed; 77 where there is no io_uring.
+extern "C" [[gnu::visibility("default")]] int use_uring6() {
+  auto loop = u6::event_loop::create();
+  if (!loop) return 77;
+  auto pc = u6::listen_packet(*loop, "udp6", "[::1]:0");
+  if (!pc) return 4;
+  return loop->run(ask_oneself(*pc));
+}

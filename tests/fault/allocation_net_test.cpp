@@ -1,0 +1,214 @@
+// Each operator new of the operations of sockets fails once: an error or std::bad_alloc comes out of the call, nothing
+// hangs, ends the program or is leaked, and the loop goes on.
+#include <sys/socket.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "support/memory_shortage.hpp"
+#include "support/streams.hpp"
+#include "uring6/datagram_batch.hpp"
+#include "uring6/interface.hpp"
+#include "uring6/listen_group.hpp"
+#include "uring6/loop_group.hpp"
+#include "uring6/scope.hpp"
+#include "uring6/tcp.hpp"
+#include "uring6/when_all.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using namespace std::chrono_literals;
+
+TEST_CASE("opening a conn without memory is an error, and leaves no descriptor") {
+  sweep_allocations("listen_packet", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    const auto opened = listen_packet(loop, "udp6", "[::1]:0", {.longest_datagram = 100, .zero_copy_from = 1'000});
+    memory.end();
+    co_return opened ? std::error_code() : opened.error();
+  });
+  sweep_allocations("dial_packet", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    const auto opened = dial_packet(loop, "udp6", "[::1]:9");
+    memory.end();
+    co_return opened ? std::error_code() : opened.error();
+  });
+}
+
+TEST_CASE("options and interfaces without memory are an error") {
+  sweep_allocations("options", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    auto pc = open_conn(loop);
+    memory.begin();
+    const auto lo = interface::by_name("lo");
+    std::error_code error = lo ? std::error_code() : lo.error();
+    if (const auto all = interface::all_addresses(); !error && !all) error = all.error();
+    if (const auto all = interface::all_groups(); !error && !all) error = all.error();
+    if (const auto set = pc.set_control_message(all_control, true); !error && !set) error = set.error();
+    const bpf::program program{bpf::ret_constant{0xffff}};
+    if (const auto set = pc.attach_bpf(program); !error && !set) error = set.error();
+    if (const auto set = pc.set_deadline(std::chrono::steady_clock::now() + 1h); !error && !set) error = set.error();
+    memory.end();
+    co_return error;
+  });
+}
+
+TEST_CASE("the first write and the first read of a loop that has no memory for them say so") {
+  sweep_allocations("write_to", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    auto pc = open_conn(loop);
+    const endpoint self = name_of(pc);
+    memory.begin();
+    const auto sent = co_await pc.write_to(as_payload("first"), {.hop_limit = 7}, self);
+    memory.end();
+    co_return sent ? std::error_code() : sent.error();
+  });
+  sweep_allocations("read_from", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    auto pc = open_conn(loop);
+    const endpoint self = name_of(pc);
+    const auto sent = co_await pc.write_to(as_payload("first"), self);
+    std::array<std::byte, 64> buffer;
+    memory.begin();
+    const auto got = co_await pc.read_from(buffer);
+    memory.end();
+    co_return sent&& got ? std::error_code() : got.error();
+  });
+  sweep_allocations("receive", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    auto pc = open_conn(loop, {.receive_offload = false, .longest_datagram = 100});
+    const endpoint self = name_of(pc);
+    for (int i = 0; i < 100; ++i) {
+      const auto sent = co_await pc.write_to(as_payload(i % 2 == 0 ? "" : "odd"), self);
+      if (!sent) co_return sent.error();
+    }
+    datagram_batch batch;
+    std::size_t count = 0;
+    memory.begin();
+    while (count < 100) {
+      const auto got = co_await pc.receive(batch);
+      if (!got) co_return got.error();
+      count += *got;
+    }
+    memory.end();
+    co_return std::error_code();
+  });
+}
+
+task<std::error_code> write_many(event_loop& loop, memory_shortage& memory, const packet_options& options) {
+  auto from = open_conn(loop, options);
+  auto one = open_conn(loop);
+  auto two = open_conn(loop);
+  std::vector<outgoing> batch;
+  for (int i = 0; i < 200; ++i) {
+    batch.push_back({as_payload("datagram"), {}, name_of(i % 2 == 0 || i > 100 ? one : two), {}});
+  }
+  std::error_code error;
+  memory.begin();
+  const auto sent = co_await from.write_batch(batch);
+  if (!sent) error = sent.error();
+  for (const outgoing& each : batch) {
+    if (!error && each.error) error = each.error;
+  }
+  const auto flushed = co_await from.flush();
+  if (!error && !flushed) error = flushed.error();
+  memory.end();
+  co_return error;
+}
+
+TEST_CASE("a batch to many destinations without memory for its trains says so for each datagram that did not go") {
+  sweep_allocations("write_batch", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    const packet_options options;
+    const auto error = co_await write_many(loop, memory, options);
+    co_return error;
+  });
+  sweep_allocations("coalesced", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    const packet_options options{.coalesce_writes = true};
+    const auto error = co_await write_many(loop, memory, options);
+    co_return error;
+  });
+}
+
+TEST_CASE("TCP without memory is an error at each of its steps") {
+  sweep_allocations("listen and accept", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    auto listener = listen_tcp(loop, "tcp6", "[::1]:0");
+    if (!listener) co_return listener.error();
+    const file_descriptor client = plain_client(name_of(*listener));
+    const auto accepted = co_await listener->accept();
+    memory.end();
+    co_return accepted ? std::error_code() : accepted.error();
+  });
+  sweep_allocations("dial", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    auto listener = open_listener(loop);
+    const std::array<endpoint, 3> addresses{endpoint{ip_address::loopback(), 9}, endpoint{ip_address::loopback(), 9},
+                                            name_of(listener)};
+    memory.begin();
+    const auto dialed = co_await dial_tcp(loop, "tcp6", addresses);
+    memory.end();
+    co_return dialed ? std::error_code() : dialed.error();
+  });
+  sweep_allocations("dial by name", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    auto listener = open_listener(loop);
+    const std::string port = std::to_string(name_of(listener).port);
+    memory.begin();
+    const auto dialed = co_await dial_tcp(loop, "tcp6", "::1", port);
+    memory.end();
+    co_return dialed ? std::error_code() : dialed.error();
+  });
+  sweep_allocations("read and write", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    auto both = co_await connect(loop);
+    std::array<std::byte, 64> buffer;
+    memory.begin();
+    const auto written = co_await both.here.write(as_payload("octets"));
+    const auto read = co_await both.there.read(buffer);
+    memory.end();
+    if (!written) co_return written.error();
+    co_return read ? std::error_code() : read.error();
+  });
+}
+
+/// More than the accept queue had room for at first come at once.
+task<std::error_code> many_accepts(event_loop& loop, memory_shortage& memory) {
+  auto listener = open_listener(loop);
+  std::vector<file_descriptor> clients;
+  for (int i = 0; i < 300; ++i) clients.push_back(plain_client(name_of(listener)));
+  memory.begin();
+  const auto first = co_await listener.accept();
+  for (int i = 0; i < 3; ++i) co_await yield();
+  memory.end();
+  co_return first ? std::error_code() : first.error();
+}
+
+TEST_CASE("connections for which there is no memory are closed, and the listener goes on") {
+  sweep_allocations("300 at once", many_accepts);
+}
+
+TEST_CASE("a group of loops without memory throws, or ends with what a task could not have") {
+  sweep_allocations("loop_group", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    loop_group group({.loops = 2, .pin = false});
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      group.spawn_on(i, [i]() -> task<> {
+        for (std::size_t turn = 0; turn < i; ++turn) co_await yield();
+      });
+    }
+    (void)group.drain(60s);
+    memory.end();
+    co_return std::error_code();
+  });
+  sweep_allocations("listen_group", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    loop_group group({.loops = 2, .pin = false});
+    memory.begin();
+    const auto opened = listen_group(group, "udp6", "[::1]:0", [](packet_conn pc) -> task<> {
+      std::array<std::byte, 64> buffer;
+      (void)co_await pc.read_from(buffer);
+    });
+    std::error_code error = opened ? std::error_code() : opened.error();
+    (void)group.drain(60s);
+    memory.end();
+    co_return error;
+  });
+}
+
+}  // namespace

@@ -1,0 +1,294 @@
+// Each operator new of the runtime's operations fails once: an error or std::bad_alloc comes out of the call, nothing
+// hangs, ends the program or is leaked, and the loop goes on.
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <csignal>
+#include <system_error>
+#include <vector>
+
+#include "support/memory_shortage.hpp"
+#include "support/pipe.hpp"
+#include "uring6/channel.hpp"
+#include "uring6/descriptor.hpp"
+#include "uring6/event.hpp"
+#include "uring6/mutex.hpp"
+#include "uring6/resolve.hpp"
+#include "uring6/run_blocking.hpp"
+#include "uring6/scope.hpp"
+#include "uring6/semaphore.hpp"
+#include "uring6/signals.hpp"
+#include "uring6/stop.hpp"
+#include "uring6/timer.hpp"
+#include "uring6/when_all.hpp"
+#include "uring6/when_any.hpp"
+#include "uring6/with_timeout.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using namespace std::chrono_literals;
+
+/// The first error of some results.
+template <class... Results>
+std::error_code first_error(const Results&... each) {
+  std::error_code error;
+  ((error = error || each ? error : std::error_code(each.error())), ...);
+  return error;
+}
+
+task<int> give(int value) {
+  co_await yield();
+  co_return value;
+}
+
+TEST_CASE("a loop that has no memory to be made, to run or to take a post says so") {
+  sweep_allocations("create", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    const auto made = event_loop::create({.spin = 1us, .busy_poll = 1us});
+    memory.end();
+    co_return made ? std::error_code() : made.error();
+  });
+  sweep_allocations("poll", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    event_loop other;
+    int posted = 0;
+    memory.begin();
+    const auto descriptor = other.descriptor();
+    other.post([&posted] { ++posted; });
+    const auto polled = other.poll();
+    memory.end();
+    if (descriptor && polled && posted != 1) co_return make_error_code(errc::malformed);
+    co_return first_error(descriptor, polled);
+  });
+}
+
+/// A loop of its own, on a thread that has run none before.
+task<std::error_code> first_run(event_loop&, memory_shortage& memory) {
+  std::error_code error;
+  std::thread([&] {
+    event_loop loop;
+    memory.begin();
+    try {
+      error = loop.run(give(1)) == 1 ? std::error_code() : make_error_code(errc::malformed);
+    } catch (const std::bad_alloc&) {
+      error = make_error_code(std::errc::not_enough_memory);
+    } catch (const std::system_error& failure) {
+      error = failure.code();
+    }
+    memory.end();
+  }).join();
+  co_return error;
+}
+
+TEST_CASE("the first run of a loop on a thread that is short of memory throws") {
+  sweep_allocations("first run", first_run);
+}
+
+TEST_CASE("sleeps and deadlines that have no memory to wait say so") {
+  sweep_allocations("sleep_for", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    const auto slept = co_await sleep_for(1us);
+    memory.end();
+    co_return first_error(slept);
+  });
+  sweep_allocations("with_timeout", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    const auto slept = co_await with_timeout(1us, sleep_for(1h));
+    memory.end();
+    if (slept.error() == errc::deadline_exceeded) co_return std::error_code();
+    co_return slept.error();
+  });
+}
+
+TEST_CASE("when_all, when_any and scopes that have no memory for a child say so") {
+  sweep_allocations("when_all", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    const auto [slept, value, other] = co_await when_all(sleep_for(1us), give(7), give(8));
+    memory.end();
+    co_return value + other == 15 ? first_error(slept) : make_error_code(errc::malformed);
+  });
+  sweep_allocations("when_all of many", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    std::vector<task<int>> tasks;
+    for (int i = 0; i < 20; ++i) tasks.push_back(give(i));
+    const auto values = co_await when_all(std::move(tasks));
+    memory.end();
+    co_return values.size() == 20 ? std::error_code() : make_error_code(errc::malformed);
+  });
+  sweep_allocations("when_any", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    const auto first = co_await when_any(sleep_for(1h), give(7));
+    memory.end();
+    co_return first.index == 1 ? std::error_code() : std::get<0>(first.value).error();
+  });
+  sweep_allocations("scope", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    const auto sleep = []() -> task<> {
+      const auto slept = co_await sleep_for(1us);
+      if (!slept) throw std::system_error(slept.error());
+    };
+    const auto parent = co_await this_task::stop_token();
+    memory.begin();
+    scope children(parent);
+    std::exception_ptr failure;
+    try {
+      for (int i = 0; i < 20; ++i) children.spawn(sleep());
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    co_await children.join();
+    memory.end();
+    if (failure) std::rethrow_exception(failure);
+    co_return std::error_code();
+  });
+}
+
+/// Twenty that wait, so that the table of those who hear of a stop grows; the stop comes from another thread.
+task<std::error_code> stop_from_elsewhere(event_loop&, memory_shortage& memory) {
+  std::size_t stopped = 0;
+  const auto sleep = [](std::size_t& count) -> task<> {
+    const auto slept = co_await sleep_for(1h);
+    if (slept.error() == errc::canceled) ++count;
+  };
+  scope children;
+  memory.begin();
+  std::exception_ptr failure;
+  std::size_t spawned = 0;
+  try {
+    for (; spawned < 20; ++spawned) children.spawn(sleep(stopped));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await yield();
+  std::thread([&children] { children.request_stop(); }).join();
+  co_await children.join();
+  memory.end();
+  if (failure) std::rethrow_exception(failure);
+  co_return stopped == spawned ? std::error_code() : make_error_code(errc::malformed);
+}
+
+TEST_CASE("a stop from another thread reaches all who wait, whatever memory there is") {
+  sweep_allocations("request_stop", stop_from_elsewhere);
+}
+
+template <class Awaited>
+task<> await_it(Awaited awaited, std::error_code& error) {
+  const auto outcome = co_await awaited();
+  if (!outcome) error = outcome.error();
+}
+
+/// Waits, and is let go by another thread.
+template <class Wait, class LetGo>
+task<std::error_code> wait_for_another_thread(memory_shortage& memory, Wait wait, LetGo let_go) {
+  scope waiting;
+  std::error_code error;
+  memory.begin();
+  std::exception_ptr failure;
+  try {
+    waiting.spawn(await_it(wait, error));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await yield();
+  co_await yield();
+  std::thread([&] { let_go(); }).join();
+  co_await waiting.join();
+  memory.end();
+  if (failure) std::rethrow_exception(failure);
+  co_return error;
+}
+
+TEST_CASE("what another thread gives to a coroutine that waits reaches it, whatever memory there is") {
+  sweep_allocations("semaphore", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    semaphore permits(0);
+    const auto outcome = co_await wait_for_another_thread(
+        memory, [&permits] { return permits.acquire(); }, [&permits] { permits.release(); });
+    co_return outcome;
+  });
+  sweep_allocations("mutex", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    async_mutex mutex;
+    auto held = mutex.try_lock();
+    const auto outcome = co_await wait_for_another_thread(
+        memory, [&mutex] { return mutex.lock(); }, [&held] { held->unlock(); });
+    co_return outcome;
+  });
+  sweep_allocations("event", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    event happened;
+    const auto outcome = co_await wait_for_another_thread(
+        memory, [&happened] { return happened.wait(); }, [&happened] { happened.set(); });
+    co_return outcome;
+  });
+  sweep_allocations("channel", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    channel<int> values(1);
+    const auto outcome = co_await wait_for_another_thread(
+        memory, [&values] { return values.receive(); }, [&values] { (void)values.try_send(1); });
+    co_return outcome;
+  });
+}
+
+TEST_CASE("run_blocking and resolve end without memory, too") {
+  sweep_allocations("run_blocking", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    const auto one = [] { return run_blocking([] { return 1; }); };
+    std::error_code error;
+    const auto [a, b, c] = co_await when_all(one(), one(), one());
+    memory.end();
+    co_return first_error(a, b, c);
+  });
+  sweep_allocations("resolve", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    const auto found = co_await resolve("::1", "53");
+    memory.end();
+    co_return first_error(found);
+  });
+}
+
+TEST_CASE("descriptors and signals that have no memory to wait say so") {
+  sweep_allocations("read and write", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    const auto ends = make_pipe();
+    std::array<std::byte, 4> in{};
+    memory.begin();
+    const auto written = co_await write(ends.write.get(), as_payload("four"));
+    const auto read_back = co_await read(ends.read.get(), in);
+    const auto ready = co_await poll(ends.write.get(), poll_events::writable);
+    memory.end();
+    co_return first_error(written, read_back, ready);
+  });
+  sweep_allocations("signals", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    sigset_t set;  // so that one that nobody takes does not end the program
+    ::sigemptyset(&set);
+    ::sigaddset(&set, SIGUSR1);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    memory.begin();
+    signals hears(loop, {SIGUSR1});
+    ::raise(SIGUSR1);
+    const auto told = co_await hears.next();
+    memory.end();
+    co_return first_error(told);
+  });
+}
+
+/// More in flight than the ring has places for at first.
+task<std::error_code> many_in_flight(event_loop&, memory_shortage& memory) {
+  const auto ends = make_pipe();
+  const auto wait = [](int fd, std::error_code& error) -> task<> {
+    const auto ready = co_await poll(fd, poll_events::readable);
+    if (!ready && ready.error() != errc::canceled) error = ready.error();
+  };
+  std::error_code error;
+  scope all;
+  for (int i = 0; i < 600; ++i) all.spawn(wait(ends.read.get(), error));
+  memory.begin();
+  for (int i = 0; i < 5; ++i) co_await yield();
+  all.request_stop();
+  all.request_stop();
+  co_await all.join();
+  memory.end();
+  co_return error;
+}
+
+TEST_CASE("more operations in flight than ever before need memory, and say so if there is none") {
+  sweep_allocations("600 polls", many_in_flight);
+}
+
+}  // namespace

@@ -1,0 +1,242 @@
+// Each system call of what opens something fails once, and descriptors end after none, one, two, …: an error comes out
+// of the call, nothing is leaked, a descriptor of the caller's stays his, and the same call works afterwards.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <csignal>
+#include <functional>
+#include <memory>
+#include <new>
+#include <string>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "support/call_sweep.hpp"
+#include "support/conns.hpp"
+#include "support/coroutines.hpp"
+#include "support/descriptors.hpp"
+#include "support/forked.hpp"
+#include "support/pipe.hpp"
+#include "support/streams.hpp"
+#include "sys/socket.hpp"
+#include "uring6/interface.hpp"
+#include "uring6/listen.hpp"
+#include "uring6/signals.hpp"
+#include "uring6/tcp.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+
+/// What was opened, until it is to be closed: an end has calls of its own, which do not matter here.
+using opened = std::shared_ptr<void>;
+
+/// What is to succeed, or to say why not.
+struct opening {
+  const char* name;
+  std::function<std::error_code(event_loop&, opened&)> open;
+  /// System calls without which it can do.
+  std::vector<std::string> dispensable{};
+};
+
+template <class T>
+std::error_code keep(result<T> made, opened& kept) {
+  if (!made) return made.error();
+  if constexpr (!std::is_void_v<T>) kept = std::make_shared<T>(std::move(*made));
+  return {};
+}
+
+/// `adopt` on a descriptor of ours: after an error it is ours still.
+template <class Adopt>
+std::error_code adopted(const file_descriptor& original, opened& kept, Adopt adopt) {
+  file_descriptor given(::fcntl(original.get(), F_DUPFD_CLOEXEC, 0));
+  if (!given) return {errno, std::system_category()};
+  const int number = given.get();
+  auto made = adopt(number);
+  if (made) (void)given.release();
+  if (!made && ::fcntl(number, F_GETFD) < 0) return make_error_code(std::errc::bad_file_descriptor);
+  return keep(std::move(made), kept);
+}
+
+std::vector<opening> openings() {
+  static const file_descriptor udp = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+  static const file_descriptor listening = or_throw(open_socket(AF_INET6, SOCK_STREAM));
+  or_throw(bind_socket(listening.get(), {ip_address::loopback(), 0}));
+  or_throw(listen_socket(listening.get(), 100));
+  static const endpoint there = or_throw(local_endpoint(listening.get()));
+  static const file_descriptor connected = or_throw(open_socket(AF_INET6, SOCK_STREAM));
+  or_throw(connect_socket(connected.get(), there));
+
+  const auto packet = [](const char* network, const char* address, packet_options options = {}) {
+    return [=](event_loop& loop, opened& kept) { return keep(listen_packet(loop, network, address, options), kept); };
+  };
+  const auto new_loop = [](event_loop&, opened& kept) {
+    auto made = event_loop::create();
+    if (!made) return made.error();
+    try {
+      made->run([]() -> task<> { co_return; }());
+    } catch (const std::system_error& error) {
+      return error.code();
+    }
+    if (const auto descriptor = made->descriptor(); !descriptor) return descriptor.error();
+    return keep(std::move(made), kept);
+  };
+  const auto dial_there = [](event_loop& loop, opened& kept) {
+    std::error_code error;
+    loop.run([](event_loop& on, opened& conn, std::error_code& why) -> task<> {
+      auto dialed = co_await dial_tcp(on, "tcp6", there.to_string());
+      why = keep(std::move(dialed), conn);
+    }(loop, kept, error));
+    return error;
+  };
+  const auto joined = [](event_loop& loop, opened& kept) {
+    auto pc = listen_packet(loop, "udp6", "[::]:0");
+    if (!pc) return pc.error();
+    const auto lo = interface::by_name("lo");
+    if (!lo) return lo.error();
+    if (const auto done = pc->join_group(*lo, ip_address::parse("ff02::114").value()); !done) return done.error();
+    return keep(std::move(pc), kept);
+  };
+  return {
+      // It takes a smaller ring, and one that is not registered.
+      {"event_loop", new_loop, {"io_uring_register", "mmap", "madvise"}},
+      {"udp6", packet("udp6", "[::1]:0")},
+      {"udp", packet("udp", "[::]:0", {.reuse_port = true, .receive_buffer = 100'000, .send_buffer = 100'000})},
+      // The C library asks for the zone with a socket of another family.
+      {"udp6 with a zone", packet("udp6", "[ff02::114%lo]:0", {.device = "lo"}), {"socket"}},
+      {"ip6", packet("ip6:253", "::1")},
+      {"dial_packet", [](event_loop& on, opened& kept) { return keep(dial_packet(on, "udp6", "[::1]:9"), kept); }},
+      {"listen_tcp", [](event_loop& on, opened& kept) { return keep(listen_tcp(on, "tcp6", "[::1]:0"), kept); }},
+      {"dial_tcp", dial_there},
+      {"adopt_packet",
+       [](event_loop& on, opened& kept) { return adopted(udp, kept, [&](int fd) { return adopt_packet(on, fd); }); }},
+      {"borrow_packet", [](event_loop& on, opened& kept) { return keep(borrow_packet(on, udp.get()), kept); }},
+      {"adopt_listener",
+       [](event_loop& on, opened& kept) {
+         return adopted(listening, kept, [&](int fd) { return adopt_listener(on, fd); });
+       }},
+      {"adopt_tcp", [](event_loop& on,
+                       opened& kept) { return adopted(connected, kept, [&](int fd) { return adopt_tcp(on, fd); }); }},
+      {"interfaces", [](event_loop&, opened& kept) { return keep(interface::all_addresses(), kept); }},
+      {"join_group", joined},
+      {"signals",
+       [](event_loop& on, opened& kept) {
+         const std::array numbers{SIGUSR1};
+         return keep(signals::open(on, numbers), kept);
+       }},
+  };
+}
+
+bool still_works(event_loop& loop) {
+  bool works = false;
+  loop.run([](event_loop& on, bool& all_right) -> task<> {
+    auto pc = open_conn(on);
+    const endpoint self = name_of(pc);
+    std::array<std::byte, 16> buffer;
+    const auto sent = co_await pc.write_to(as_payload("still"), self);
+    const auto got = co_await pc.read_from(buffer);
+    all_right = sent && got && as_text(got->payload) == "still";
+  }(loop, works));
+  return works;
+}
+
+/// What an attempt with a fault left behind that it should not have.
+std::string traces_of(const opening& what, event_loop& loop, std::size_t descriptors) {
+  std::string wrong;
+  if (open_descriptors() != descriptors) wrong += " leaves descriptors open;";
+  if (opened again; what.open(loop, again)) wrong += " does not work afterwards;";
+  if (!still_works(loop)) wrong += " takes the loop along;";
+  return wrong;
+}
+
+std::string failing_calls() {
+  watch_set_up_calls();
+  event_loop loop;
+  std::string wrong;
+  for (const opening& what : openings()) {
+    opened first;
+    if (const auto error = what.open(loop, first)) return what.name + (" does not work: " + error.message());
+    first.reset();
+    (void)still_works(loop);
+    const std::size_t descriptors = open_descriptors();
+    std::size_t nth = 1;
+    for (bool met = true; met && nth < 500; ++nth) {
+      std::error_code error;
+      opened kept;
+      fail_call(nth);
+      try {
+        error = what.open(loop, kept);
+      } catch (const std::bad_alloc&) {
+        error = make_error_code(std::errc::not_enough_memory);
+      }
+      const std::string call = failed_call();
+      kept.reset();
+      met = !call.empty();
+      const std::string about = "\n" + std::string(what.name) + ", call " + std::to_string(nth) + ", " + call + ":";
+      const bool can_do_without = std::ranges::find(what.dispensable, call) != what.dispensable.end();
+      if (met && !error && !can_do_without) wrong += about + " succeeds without it";
+      if (error && error != std::errc::too_many_files_open && error != std::errc::not_enough_memory) {
+        wrong += about + " " + error.message();
+      }
+      if (const auto traces = traces_of(what, loop, descriptors); !traces.empty()) wrong += about + traces;
+    }
+    if (nth < 3) wrong += "\n" + std::string(what.name) + ": nothing failed";
+  }
+  return wrong;
+}
+
+TEST_CASE("whichever system call of an opening fails, it is an error that leaves nothing behind") {
+  CHECK(in_child(failing_calls) == "");
+}
+
+std::string ending_descriptors() {
+  event_loop loop;
+  std::string wrong;
+  rlimit usual{};
+  require(::getrlimit(RLIMIT_NOFILE, &usual) == 0, "getrlimit");
+  for (const opening& what : openings()) {
+    opened first;
+    if (const auto error = what.open(loop, first)) return what.name + (" does not work: " + error.message());
+    first.reset();
+    const std::size_t descriptors = open_descriptors();
+    bool refused = true;
+    for (rlim_t more = 0; refused && more < 20; ++more) {
+      // The next one that is given is the lowest that is free.
+      const int lowest = ::dup(0);
+      ::close(lowest);
+      const rlimit few{.rlim_cur = static_cast<rlim_t>(lowest) + more, .rlim_max = usual.rlim_max};
+      require(::setrlimit(RLIMIT_NOFILE, &few) == 0, "setrlimit");
+      opened kept;
+      const auto error = what.open(loop, kept);
+      require(::setrlimit(RLIMIT_NOFILE, &usual) == 0, "setrlimit");
+      kept.reset();
+      refused = static_cast<bool>(error);
+      const std::string about = "\n" + std::string(what.name) + ", " + std::to_string(more) + " descriptors:";
+      if (error && error != std::errc::too_many_files_open) wrong += about + " " + error.message();
+      if (more == 0 && !error) wrong += about + " succeeds without one";
+      if (const auto traces = traces_of(what, loop, descriptors); !traces.empty()) wrong += about + traces;
+    }
+    if (refused) wrong += "\n" + std::string(what.name) + " does not succeed with 20 more";
+  }
+  return wrong;
+}
+
+TEST_CASE("with few descriptors left an opening succeeds or says so, and leaves nothing behind") {
+#if defined(__SANITIZE_ADDRESS__)
+  SKIP("the sanitizers need descriptors themselves");
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+  SKIP("the sanitizers need descriptors themselves");
+#endif
+#endif
+  CHECK(in_child(ending_descriptors) == "");
+}
+
+}  // namespace
