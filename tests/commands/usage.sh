@@ -48,10 +48,16 @@ ends_with 2 "$copy/tools/test" --only
 ends_with 2 "$copy/tools/test" --no-install --only no-such-part
 check "a part that is not there" "$said" "no configuration no-such-part; there are gcc, scripts, slow-scripts, clang, "
 ends_with 0 "$copy/tools/test" --dry-run --all
-for part in gcc scripts slow-scripts clang release gcc-O0 sanitizers threads fuzzers; do
+for part in gcc scripts slow-scripts clang release gcc-O0 sanitizers threads fuzzers kernels; do
   check "all of it" "$said" "^==> $part \("
   check "the usage names each part" "$(<"$copy/tools/test")" "[ ,]$part\b"
 done
+ends_with 0 "$copy/tools/test" --dry-run --kernels 6.1:user newest
+check "kernels alone" "$said" "^==> kernels \(under QEMU: 6.1:user newest\)"
+check "kernels alone" "$said" "install .* qemu-system-x86 "
+check_not "kernels alone" "$said" "^==> gcc|clang-19"
+ends_with 2 "$copy/tools/test" --no-install --kernels 6.1:nobody
+check "a setting that is not there" "$said" "no setting nobody; there are root, user, "
 check_not "dry runs change nothing" "$(<"$CALLS")$(ls "$APT_DIR/sources.list.d")" .
 check_not "dry runs change nothing" "$(diff -r "$SOURCE/tools" "$copy/tools" | grep -v pycache; ls "$copy")" "^tools.|^[^t]"
 

@@ -14,6 +14,7 @@
 
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
+#include "support/environment.hpp"
 #include "support/plain_sender.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/when_any.hpp"
@@ -67,6 +68,7 @@ struct outcome_counts {
 };
 
 TEST_CASE("reads that are given up at any moment while datagrams stream in lose none of them", "[threads]") {
+  need_ipv6();
   constexpr std::uint64_t count = 30'000;
   for (const loop_options& options :
        {loop_options{},
@@ -111,6 +113,7 @@ TEST_CASE("reads that are given up at any moment while datagrams stream in lose 
 }
 
 TEST_CASE("of a thousand readers that are stopped at once, each has a datagram or was canceled") {
+  need_ipv6();
   constexpr int readers = 1000;
   event_loop loop;
   run(loop, [&]() -> task<> {

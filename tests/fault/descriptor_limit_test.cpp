@@ -13,6 +13,7 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/descriptors.hpp"
+#include "support/environment.hpp"
 #include "uring6/interface.hpp"
 
 namespace {
@@ -52,6 +53,7 @@ class no_descriptors {
 };
 
 TEST_CASE("without a descriptor left it is not known how long a train may be, and with one it is") {
+  need_ipv6();
   skip_where_descriptors_are_needed();
   {
     const no_descriptors limit;
@@ -64,6 +66,7 @@ TEST_CASE("without a descriptor left it is not known how long a train may be, an
 }
 
 TEST_CASE("without a descriptor left each opening says so, and leaks nothing") {
+  need_ipv6();
   skip_where_descriptors_are_needed();
   event_loop loop;
   const std::size_t before = open_descriptors();
@@ -94,6 +97,7 @@ TEST_CASE("without a descriptor left each opening says so, and leaks nothing") {
 }
 
 TEST_CASE("conns fail one by one where the descriptors end, and those before them work") {
+  need_ipv6();
   skip_where_descriptors_are_needed();
   event_loop loop;
   run(loop, [&]() -> task<> {

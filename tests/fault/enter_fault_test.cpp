@@ -7,6 +7,7 @@
 
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
+#include "support/environment.hpp"
 #include "support/forked.hpp"
 #include "support/ring_judge.hpp"
 
@@ -16,6 +17,7 @@ using namespace uring6;
 using namespace uring6::test;
 
 TEST_CASE("a send that the kernel has no memory for goes a moment later, and its writer is told") {
+  need_ipv6();
   const std::string said = in_child([] {
     static std::atomic<unsigned> refusals = 0;
     judge_ring_enter([](unsigned submissions) {

@@ -9,6 +9,7 @@
 
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
+#include "support/environment.hpp"
 #include "support/forked.hpp"
 #include "support/plain_sender.hpp"
 #include "uring6/datagram_batch.hpp"
@@ -78,6 +79,7 @@ std::string in_the_middle(Child child) {
 }
 
 TEST_CASE("fork: in the child the loop says so, whatever is asked of it") {
+  need_ipv6();
   CHECK(in_the_middle([](event_loop& loop, packet_conn&, datagram_batch&) {
           const auto nothing = []() -> task<std::error_code> { co_return std::error_code(); };
           return error_of([&] { return loop.run(nothing()); });
@@ -91,6 +93,7 @@ TEST_CASE("fork: in the child the loop says so, whatever is asked of it") {
 }
 
 TEST_CASE("fork: in the child reads and writes of the parent's conn say so") {
+  need_ipv6();
   CHECK(in_the_middle([](event_loop&, packet_conn& at, datagram_batch&) {
           std::array<std::byte, 16> buffer;
           const auto read = [&]() -> task<std::error_code> {
@@ -110,6 +113,7 @@ TEST_CASE("fork: in the child reads and writes of the parent's conn say so") {
 }
 
 TEST_CASE("fork: the child may close the conn, give buffers back and destroy the loop; the parent's go on") {
+  need_ipv6();
   CHECK(in_the_middle([](event_loop&, packet_conn& at, datagram_batch& lent) {
           lent.clear();
           return at.close().has_value() ? "closed" : "not closed";
@@ -126,6 +130,7 @@ TEST_CASE("fork: the child may close the conn, give buffers back and destroy the
 }
 
 TEST_CASE("fork: what was written ahead is sent by the parent, and not by a child that closes the conn, too") {
+  need_ipv6();
   constexpr std::uint64_t count = 20;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -149,6 +154,7 @@ TEST_CASE("fork: what was written ahead is sent by the parent, and not by a chil
 }
 
 TEST_CASE("fork: the child has loops of its own, also inside of the parent's task") {
+  need_ipv6();
   CHECK(in_the_middle([](event_loop&, packet_conn& at, datagram_batch&) {
           event_loop own;
           std::string text;

@@ -9,7 +9,9 @@
 
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
+#include "support/environment.hpp"
 #include "support/plain_sender.hpp"
+#include "support/receive_room.hpp"
 #include "uring6/datagram_batch.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/timer.hpp"
@@ -23,6 +25,7 @@ using namespace uring6::test;
 constexpr loop_options tiny{.submission_entries = 1, .completion_entries = 1, .receive_buffers = 2, .budget = 1};
 
 TEST_CASE("thousands of writes of one turn go through a submission queue of a few, and each ends once") {
+  need_ipv6();
   constexpr std::size_t writers = 2000;
   constexpr std::size_t writes = 5;
   // Trains are few entries, single datagrams one each; with a budget of 512 a turn queues more than fit.
@@ -32,6 +35,7 @@ TEST_CASE("thousands of writes of one turn go through a submission queue of a fe
       event_loop loop(loop_options{.submission_entries = entries, .completion_entries = 2});
       run(loop, [&]() -> task<> {
         auto to = open_conn(loop);
+        need_room_for(writers * writes, to);
         const endpoint there = name_of(to);
         const endpoint nowhere{ip_address::loopback(), 0};  // refused by the kernel: EINVAL
         std::vector<packet_conn> from;
@@ -73,6 +77,7 @@ TEST_CASE("thousands of writes of one turn go through a submission queue of a fe
 }
 
 TEST_CASE("many conns whose datagrams wait overflow a small completion queue, and nothing is lost") {
+  need_ipv6();
   constexpr std::size_t conns = 32;
   constexpr std::uint64_t each = 200;
   event_loop loop(loop_options{.submission_entries = 4, .completion_entries = 4, .receive_buffers = 1024});
@@ -105,6 +110,7 @@ TEST_CASE("many conns whose datagrams wait overflow a small completion queue, an
 }
 
 TEST_CASE("conns that share a pool of two buffers all come to their turn, and nothing is lost") {
+  need_ipv6();
   constexpr std::size_t conns = 16;
   constexpr std::uint64_t each = 300;
   event_loop loop(loop_options{.receive_buffers = 2});
@@ -139,10 +145,12 @@ TEST_CASE("conns that share a pool of two buffers all come to their turn, and no
 }
 
 TEST_CASE("empty datagrams between others come by every way of reading, with the smallest queues and pool") {
+  need_ipv6();
   constexpr std::uint64_t pairs = 1000;
   event_loop loop(tiny);
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
+    need_room_for(2 * pairs, at);
     plain_sender sender(name_of(at));
     std::uint64_t empties = 0;
     std::uint64_t next = 0;
@@ -189,6 +197,7 @@ TEST_CASE("empty datagrams between others come by every way of reading, with the
 }
 
 TEST_CASE("a loop of the smallest size echoes, sleeps and ends conns with everything in flight") {
+  need_ipv6();
   constexpr std::uint64_t rounds = 200;
   constexpr std::size_t clients = 24;
   event_loop loop(tiny);

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "support/capabilities.hpp"
+#include "support/environment.hpp"
 #include "support/forked.hpp"
 #include "support/link_control.hpp"
 #include "support/network_namespace.hpp"
@@ -52,6 +53,7 @@ TEST_CASE("a ring that there is no memory for is explained by the limit") {
 }
 
 TEST_CASE("a profile that allows io_uring_setup alone is named") {
+  test::need_ipv6();
   for (const long forbidden : {SYS_io_uring_register, SYS_io_uring_enter}) {
     const std::string said = probe_without(forbidden, EPERM);
     CAPTURE(forbidden);
@@ -67,6 +69,7 @@ TEST_CASE("a machine without IPv6 sockets says so") {
 }
 
 TEST_CASE("what is missing on lo is said with the command that mends it") {
+  test::need_ipv6();
   const test::network_namespace space;
   space.run([] {
     test::set_link(test::loopback_index, test::link_state::down);

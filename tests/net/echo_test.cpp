@@ -14,6 +14,7 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/plain_sender.hpp"
+#include "support/trains.hpp"
 #include "uring6/datagram_batch.hpp"
 
 namespace {
@@ -110,6 +111,7 @@ std::span<const std::byte> last_payload(event_loop& loop) {
 }
 
 TEST_CASE("what a batch lends is sent from where the kernel has put it, a train as one piece") {
+  need_received_trains();
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto server = open_conn(loop);

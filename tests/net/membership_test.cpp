@@ -323,10 +323,12 @@ TEST_CASE("more sources than the host allows are refused, and the others stay") 
 
 TEST_CASE("memberships end with the option memory, and the socket stays usable") {
   const near_end near;
-  const auto memory = static_cast<std::size_t>(read_sysctl("net/core/optmem_max"));
+  // net.core.optmem_max gives room for some hundreds (20 KiB) or thousands (128 KiB, since Linux 6.8). It is not read
+  // here: before 6.8 it is not shown in this namespace.
+  constexpr std::size_t enough = 100'000;
   std::error_code refused;
   std::size_t joined = 0;
-  while (!refused && joined < memory) {
+  while (!refused && joined < enough) {
     if (const result<void> one = join_group(near.fd, loopback_index, numbered(group, joined)); one) {
       ++joined;
     } else {

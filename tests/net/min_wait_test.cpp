@@ -8,6 +8,7 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/plain_sender.hpp"
+#include "support/receive_room.hpp"
 
 namespace {
 
@@ -21,6 +22,7 @@ TEST_CASE("datagrams of one socket end the sleep of a loop that lets completions
   event_loop loop(loop_options{.min_wait = 2ms});
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop, {.receive_offload = false});
+    need_room_for(count, to);
     const endpoint there = name_of(to);
     std::array<std::byte, 64> buffer;
     {

@@ -12,6 +12,7 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/plain_sender.hpp"
+#include "support/trains.hpp"
 
 namespace {
 
@@ -50,6 +51,7 @@ struct station {
 };
 
 TEST_CASE("every way of reading goes on where the one before has left the train, and the counters follow") {
+  need_received_trains();
   event_loop loop;
   run(loop, [&]() -> task<> {
     station s(loop);
@@ -232,6 +234,7 @@ TEST_CASE("a run that ends in the midst of a train leaves it to the next one, or
 }
 
 TEST_CASE("a train that is moved out of the pool, for the sake of others, goes on where it was") {
+  need_received_trains();
   event_loop loop({.receive_buffers = 4});
   run(loop, [&]() -> task<> {
     std::deque<station> holders;

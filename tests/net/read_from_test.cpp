@@ -13,6 +13,7 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/plain_sender.hpp"
+#include "support/receive_room.hpp"
 #include "uring6/timer.hpp"
 
 namespace {
@@ -133,6 +134,7 @@ TEST_CASE("a flood of empty datagrams neither ends the reading nor eats the buff
   event_loop loop(loop_options{.receive_buffers = 8});
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
+    need_room_for(1000, at);
     plain_sender sender(name_of(at));
     std::array<std::byte, 16> buffer;
     int sent = 0;
@@ -165,6 +167,7 @@ TEST_CASE("empty datagrams that wait in the socket are read many to a system cal
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
+    need_room_for(count, at);
     plain_sender sender(name_of(at));
     std::array<std::byte, 16> buffer;
     for (std::uint64_t i = 0; i < count; ++i) {
@@ -272,6 +275,7 @@ TEST_CASE("a burst into a small pool while nobody reads waits in the socket, and
     event_loop loop(loop_options{.receive_buffers = buffers});
     run(loop, [&]() -> task<> {
       auto at = open_conn(loop);
+      need_room_for(burst, at);
       plain_sender sender(name_of(at));
       std::array<std::byte, 16> buffer;
       sender.send(numbered(0));
@@ -323,6 +327,7 @@ TEST_CASE("a pool that runs dry while the reader works loses nothing") {
   event_loop loop(loop_options{.receive_buffers = 2});
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
+    need_room_for(burst, at);
     plain_sender sender(name_of(at));
     std::array<std::byte, 16> buffer;
     for (std::uint64_t i = 0; i < burst; ++i) sender.send(numbered(i));
@@ -341,6 +346,7 @@ TEST_CASE("a completion queue that is far too small loses nothing") {
   event_loop loop(loop_options{.submission_entries = 1, .completion_entries = 1, .receive_buffers = 1024});
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
+    need_room_for(burst, at);
     plain_sender sender(name_of(at));
     std::array<std::byte, 16> buffer;
     for (std::uint64_t i = 0; i < burst; ++i) sender.send(numbered(i));

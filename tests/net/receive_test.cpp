@@ -10,6 +10,7 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/plain_sender.hpp"
+#include "support/trains.hpp"
 
 namespace {
 
@@ -49,8 +50,8 @@ TEST_CASE("a train is handed out datagram by datagram, the last one shorter") {
         }
       }
     }
-    CHECK(at.stats().received_trains > 5);
-    CHECK(at.stats().received_datagrams > 5 * at.stats().received_buffers);
+    CHECK((at.stats().received_trains > 5) == trains_are_received());
+    CHECK((at.stats().received_datagrams > 5 * at.stats().received_buffers) == trains_are_received());
   });
 }
 

@@ -8,6 +8,7 @@
 
 #include "support/allocations.hpp"
 #include "support/spinning.hpp"
+#include "support/trains.hpp"
 
 namespace {
 
@@ -109,6 +110,7 @@ TEST_CASE("what a spinning loop reads is what the ring would have given") {
 }
 
 TEST_CASE("a spinning loop takes a train apart, and lends it") {
+  need_received_trains();
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);

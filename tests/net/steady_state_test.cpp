@@ -9,6 +9,7 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/plain_sender.hpp"
+#include "support/receive_room.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/timer.hpp"
 
@@ -139,6 +140,7 @@ TEST_CASE("single datagrams that wait in the socket are read many to a system ca
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop, {.receive_offload = false});
+    need_room_for(count, to);
     plain_sender sender(name_of(to));
     std::array<std::byte, 64> buffer;
     for (std::uint64_t i = 0; i < count; ++i) sender.send(numbered(i));

@@ -9,6 +9,7 @@
 #include "support/coroutines.hpp"
 #include "support/network_namespace.hpp"
 #include "support/plain_sender.hpp"
+#include "support/trains.hpp"
 
 namespace {
 
@@ -100,7 +101,7 @@ TEST_CASE("all datagrams of a train have one time, lent ones, too") {
         }
       }
     }
-    CHECK(to.stats().received_trains == 2);
+    CHECK(to.stats().received_trains == (trains_are_received() ? 2 : 0));
   });
 }
 

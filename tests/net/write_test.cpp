@@ -13,6 +13,8 @@
 #include "support/coroutines.hpp"
 #include "support/link_control.hpp"
 #include "support/plain_sender.hpp"
+#include "support/receive_room.hpp"
+#include "support/trains.hpp"
 #include "support/veth_pair.hpp"
 
 namespace {
@@ -55,7 +57,7 @@ TEST_CASE("a batch goes out whole and in order, equal ones as trains") {
     CHECK(from.stats().sent_datagrams == payloads.size());
     CHECK(from.stats().sent_trains >= 1);
     CHECK(from.stats().sent_trains <= 2);
-    CHECK(to.stats().received_trains >= 1);
+    CHECK((to.stats().received_trains >= 1) == trains_are_received());
 
     const auto none = co_await from.write_batch({});
     REQUIRE(none);
@@ -431,6 +433,7 @@ TEST_CASE("more datagrams than the submission queue and the train pool hold all 
     auto from = open_conn(loop, {.send_offload = false});
     auto second = open_conn(loop, {.send_offload = false});
     auto to = open_conn(loop);
+    need_room_for(2 * count, to);
     std::vector<numbered> payloads;
     for (std::uint64_t i = 0; i < count; ++i) payloads.emplace_back(i);
     std::vector<outgoing> batch;

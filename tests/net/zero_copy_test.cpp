@@ -1,6 +1,9 @@
 // Sends without a copy: the kernel reads the payload where it lies, and says when it has let go of it.
 
+#include <liburing.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
@@ -12,6 +15,8 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/forked.hpp"
+#include "sys/file_descriptor.hpp"
+#include "sys/socket.hpp"
 #include "uring6/datagram_batch.hpp"
 
 namespace {
@@ -292,10 +297,26 @@ TEST_CASE("a ring that does not take the operation sends copies, and is asked on
   });
 }
 
+/// The kernel takes a send without a copy although RLIMIT_MEMLOCK is 0. Linux 6.1 does: it does not count the memory of
+/// a SENDMSG_ZC.
+bool kernel_takes_unlocked_send(::io_uring& ring, const endpoint& there, std::span<const std::byte> payload) {
+  const file_descriptor from = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+  sockaddr_in6 name = there.to_sockaddr();
+  iovec piece{const_cast<std::byte*>(payload.data()), payload.size()};
+  const msghdr message{.msg_name = &name, .msg_namelen = sizeof name, .msg_iov = &piece, .msg_iovlen = 1};
+  ::io_uring_prep_sendmsg_zc(::io_uring_get_sqe(&ring), from.get(), &message, 0);
+  REQUIRE(::io_uring_submit_and_wait(&ring, 1) == 1);
+  ::io_uring_cqe* first = nullptr;
+  REQUIRE(::io_uring_peek_cqe(&ring, &first) == 0);
+  return first->res >= 0;
+}
+
 TEST_CASE("memory that may not be locked is sent as a copy") {
   const std::string said = in_child([] {
     drop_capabilities();  // CAP_IPC_LOCK: such a user's memory is not counted
     event_loop loop;
+    ::io_uring plain;
+    REQUIRE(::io_uring_queue_init(4, &plain, 0) == 0);
     std::string text;
     run(loop, [&]() -> task<> {
       auto before = open_conn(loop, without_copy());
@@ -305,11 +326,17 @@ TEST_CASE("memory that may not be locked is sent as a copy") {
       const rlimit nothing{.rlim_cur = 0, .rlim_max = 0};
       REQUIRE(::setrlimit(RLIMIT_MEMLOCK, &nothing) == 0);
       for (unsigned i = 0; i < 3; ++i) co_await send_one(after, to, name_of(to), counting(5000, i));
-      text = to_string(before.stats()) + "\n" + to_string(after.stats());
+      auto other = open_conn(loop);
+      const bool taken = kernel_takes_unlocked_send(plain, name_of(other), counting(5000));
+      text = to_string(before.stats()) + "\n" + to_string(after.stats()) + (taken ? "\ntaken" : "\nrefused");
     });
     return text;
   });
-  CHECK(said == "sent_datagrams=1 sent_bytes=5000 zero_copy_sends=1 copied_sends=1\nsent_datagrams=3 sent_bytes=15000");
+  const std::string copied = "sent_datagrams=1 sent_bytes=5000 zero_copy_sends=1 copied_sends=1\n";
+  const std::string refused = copied + "sent_datagrams=3 sent_bytes=15000\nrefused";
+  const std::string taken = copied + "sent_datagrams=3 sent_bytes=15000 zero_copy_sends=1 copied_sends=1\ntaken";
+  INFO(said);
+  CHECK((said == refused || said == taken));
 }
 
 TEST_CASE("what the network reports is told once, also by a send without a copy") {

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -22,8 +23,10 @@
 #include <string>
 #include <vector>
 
+#include "support/environment.hpp"
 #include "support/eventually.hpp"
 #include "support/long_run.hpp"
+#include "support/program.hpp"
 #include "sys/file_descriptor.hpp"
 #include "sys/socket.hpp"
 #include "uring6/address.hpp"
@@ -157,6 +160,7 @@ int listeners_at(std::uint16_t port) {
 }
 
 TEST_CASE("service: survives clients that come, stall, vanish and are killed, and ends in order", "[threads][long]") {
+  need_ipv6();
   const endpoint where = free_port();
   running_service service(where);
   REQUIRE(eventually([&] { return client::connect(where).has_value(); }));
@@ -212,6 +216,37 @@ TEST_CASE("service: survives clients that come, stall, vanish and are killed, an
   for (const char* loop : {"\nloop 0: enters=", "\nloop 1: enters="}) CHECK(said.find(loop) != said.npos);
   if (shown_the_door > 0) CHECK(said.find("late 0 bytes", said.find("\nend:")) == said.npos);
   CHECK_FALSE(client::connect(where).has_value());
+}
+
+TEST_CASE("service: runs, or says what the kernel forbids and fails", "[environment]") {
+  const endpoint where = has_ipv6() ? free_port() : endpoint{ip_address::loopback(), 9};
+  program service({URING6_SERVICE, where.to_string()});
+  const auto ended = [&] {
+    siginfo_t info{};
+    ::waitid(P_PID, static_cast<id_t>(service.id()), &info, WEXITED | WNOHANG | WNOWAIT);
+    return info.si_pid != 0;
+  };
+  bool served = false;
+  // Where it cannot listen its loops run, with nothing to do, until the signal, and it fails then.
+  const auto loops_run = [&] {
+    const auto threads = std::filesystem::directory_iterator("/proc/" + std::to_string(service.id()) + "/task");
+    return std::distance(threads, {}) > 2;
+  };
+  REQUIRE(eventually([&] {
+    served = has_ipv6() && client::connect(where).has_value();
+    return served || ended() || (!has_ipv6() && loops_run());
+  }));
+  if (!ended()) service.send_signal(SIGTERM);
+  const program_end end = service.wait();
+  INFO(end.output << end.errors);
+
+  std::string reason = reason_against_loops().value_or("");
+  if (reason.empty() && !has_ipv6()) reason = "Address family not supported by protocol";
+  // Its three loops lock more than one does, so a single loop of the test would not tell.
+  if (reason.empty() && !served && !memory_may_be_locked()) reason = "RLIMIT_MEMLOCK";
+  CHECK(served == reason.empty());
+  CHECK((end.exit_status == 0) == reason.empty());
+  CHECK_THAT(end.errors, Catch::Matchers::ContainsSubstring(reason));
 }
 
 TEST_CASE("service: is a program of less than 80 lines") {

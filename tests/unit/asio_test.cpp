@@ -18,6 +18,7 @@
 
 #include "support/conns.hpp"
 #include "support/descriptors.hpp"
+#include "support/environment.hpp"
 #include "uring6/run_blocking.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/timer.hpp"
@@ -44,6 +45,7 @@ struct host {
 };
 
 TEST_CASE("asio: an awaitable reads and writes datagrams, and the context ends with it") {
+  need_ipv6();
   host h;
   packet_conn pc = open_conn(h.loop);
   const endpoint self = name_of(pc);
@@ -63,6 +65,7 @@ TEST_CASE("asio: an awaitable reads and writes datagrams, and the context ends w
 }
 
 TEST_CASE("asio: the context's own work and the loop's go on beside each other", "[threads]") {
+  need_ipv6();
   host h;
   packet_conn pc = open_conn(h.loop);
   int ticks = 0;
@@ -122,6 +125,7 @@ TEST_CASE("asio: a task gives its value or its exception, and brings the loop's 
 }
 
 TEST_CASE("asio: a cancellation stops the operation, which takes no datagram") {
+  need_ipv6();
   host h;
   packet_conn pc = open_conn(h.loop);
   asio::cancellation_signal signal;
@@ -141,6 +145,7 @@ TEST_CASE("asio: a cancellation stops the operation, which takes no datagram") {
 }
 
 TEST_CASE("asio: a context that goes with an operation in flight ends it") {
+  need_ipv6();
   const std::size_t before = open_descriptors();
   {
     event_loop loop;

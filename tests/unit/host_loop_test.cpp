@@ -18,6 +18,7 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/descriptors.hpp"
+#include "support/environment.hpp"
 #include "support/plain_sender.hpp"
 #include "sys/file_descriptor.hpp"
 #include "sys/socket.hpp"
@@ -73,6 +74,7 @@ bool readable(event_loop& loop) {
 }
 
 TEST_CASE("host loop: the descriptor is readable when something has come, and only then") {
+  need_ipv6();
   event_loop loop;
   REQUIRE(loop.descriptor().has_value());
   CHECK(loop.descriptor() == loop.descriptor());
@@ -107,6 +109,7 @@ TEST_CASE("host loop: the descriptor is readable when something has come, and on
 }
 
 TEST_CASE("host loop: under epoll, level and edge triggered, no datagram waits in vain", "[threads]") {
+  need_ipv6();
   struct way {
     std::uint32_t trigger;
     std::chrono::microseconds spin;  // the host sleeps, whatever the loop would do
@@ -236,6 +239,7 @@ TEST_CASE("host loop: a task that never sleeps lets the host run") {
 }
 
 TEST_CASE("host loop: what is done from outside goes with the next poll") {
+  need_ipv6();
   event_loop loop;
   packet_conn pc = open_conn(loop);
   std::array<std::byte, 64> buffer{};
@@ -269,6 +273,7 @@ TEST_CASE("host loop: polling from inside, from another thread or in another's t
 }
 
 TEST_CASE("host loop: loop and tasks may go at any time") {
+  need_ipv6();
   const std::size_t before = open_descriptors();
   {
     auto loop = std::make_unique<event_loop>();

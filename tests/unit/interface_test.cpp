@@ -7,6 +7,7 @@
 #include <climits>
 #include <string>
 
+#include "support/environment.hpp"
 #include "sys/proc_groups.hpp"
 #include "uring6/format.hpp"
 
@@ -53,7 +54,7 @@ TEST_CASE("an interface that does not exist is an unknown zone") {
 
   const interface gone { .index = INT_MAX, .name = "gone" };
   CHECK(gone.addresses().error() == errc::unknown_zone);
-  CHECK(gone.groups().error() == errc::unknown_zone);
+  if (test::has_ipv6()) CHECK(gone.groups().error() == errc::unknown_zone);  // the kernel's table is there
 }
 
 TEST_CASE("the table of groups is read with its users") {

@@ -7,6 +7,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "support/descriptors.hpp"
+#include "support/environment.hpp"
 #include "uring/feature_names.hpp"
 #include "uring6/format.hpp"
 
@@ -19,6 +20,7 @@ bool holds(const std::vector<std::string>& names, std::string_view name) {
 }
 
 TEST_CASE("probe finds a ring that reads from ::1") {
+  test::need_ipv6();
   const probe_report report = probe();
   INFO(to_string(report));
   CHECK(report.ready());
@@ -56,6 +58,7 @@ TEST_CASE("probe leaves no descriptor behind") {
 }
 
 TEST_CASE("probe can be called while a loop runs") {
+  test::need_ipv6();
   event_loop loop;
   const bool ready = loop.run([]() -> task<bool> { co_return probe().ready(); }());
   CHECK(ready);

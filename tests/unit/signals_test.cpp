@@ -16,6 +16,7 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/descriptors.hpp"
+#include "support/environment.hpp"
 #include "support/pipe.hpp"
 #include "uring6/timer.hpp"
 #include "uring6/when_any.hpp"
@@ -223,6 +224,7 @@ TEST_CASE("signals: the loop ends before a wait, and a wait before the loop") {
 }
 
 TEST_CASE("signals: a thousand a second interrupt a busy loop, and lose it nothing") {
+  need_ipv6();
   event_loop loop;
   packet_conn pc = open_conn(loop);
   const interrupting handler(SIGRTMIN);
@@ -237,6 +239,7 @@ TEST_CASE("signals: a thousand a second interrupt a busy loop, and lose it nothi
 }
 
 TEST_CASE("signals: a thousand queued ones reach a busy loop, in order", "[threads]") {
+  need_ipv6();
   constexpr int count = 1000;
   event_loop loop;
   packet_conn pc = open_conn(loop);

@@ -6,6 +6,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "support/environment.hpp"
+
 namespace {
 
 using namespace uring6;
@@ -15,16 +17,19 @@ file_descriptor open_udp() {
 }
 
 TEST_CASE("a socket is closed on exec and blocks") {
+  test::need_ipv6();
   const file_descriptor fd = open_udp();
   CHECK((::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC) != 0);
   CHECK((::fcntl(fd.get(), F_GETFL) & O_NONBLOCK) == 0);
 }
 
 TEST_CASE("a socket of an unknown kind is the kernel's error") {
+  test::need_ipv6();
   CHECK(open_socket(AF_INET6, SOCK_STREAM, IPPROTO_UDP).error() == std::errc::protocol_not_supported);
 }
 
 TEST_CASE("both ends of a connected socket have names") {
+  test::need_ipv6();
   const file_descriptor server = open_udp();
   REQUIRE(bind_socket(server.get(), {ip_address::loopback(), 0}));
   const endpoint name = or_throw(local_endpoint(server.get()));
@@ -53,6 +58,7 @@ TEST_CASE("a name of another family is an error") {
 }
 
 TEST_CASE("a bind that cannot be is an error") {
+  test::need_ipv6();
   const file_descriptor first = open_udp();
   REQUIRE(bind_socket(first.get(), {ip_address::loopback(), 0}));
   const endpoint taken = or_throw(local_endpoint(first.get()));

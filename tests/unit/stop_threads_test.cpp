@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "support/coroutines.hpp"
+#include "support/environment.hpp"
 #include "support/stop_race.hpp"
 #include "sys/file_descriptor.hpp"
 #include "sys/socket.hpp"
@@ -106,6 +107,7 @@ TEST_CASE("stop from another thread: a value is received or stays in the channel
 }
 
 TEST_CASE("stop from another thread: reaches a read, and loses no datagram", "[threads]") {
+  test::need_ipv6();
   packet_conn conn;
   endpoint self;
   std::uint8_t sent = 0;
@@ -140,6 +142,7 @@ TEST_CASE("stop from another thread: reaches a read, and loses no datagram", "[t
 }
 
 TEST_CASE("stop from another thread: reaches an accept, a dial, and a stream's read and write", "[threads]") {
+  test::need_ipv6();
   const auto expected = [](const auto& what) { return what || what.error() == errc::canceled; };
   stop_at_every_step([&](event_loop& loop) -> task<> {
     auto listener = or_throw(listen_tcp(loop, "tcp6", "[::1]:0"));
@@ -204,6 +207,7 @@ file_descriptor open_full_listener() {
 }  // namespace
 
 TEST_CASE("stop from another thread: a read and a write of a stream hear of it, whenever it comes", "[threads]") {
+  test::need_ipv6();
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     auto listener = or_throw(listen_tcp(loop, "tcp6", "[::1]:0"));
@@ -230,6 +234,7 @@ TEST_CASE("stop from another thread: a read and a write of a stream hear of it, 
 }
 
 TEST_CASE("stop from another thread: an accept and a dial hear of it, whenever it comes", "[threads]") {
+  test::need_ipv6();
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     auto listener = or_throw(listen_tcp(loop, "tcp6", "[::1]:0"));

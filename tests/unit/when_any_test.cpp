@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "support/counted.hpp"
+#include "support/environment.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/listen.hpp"
 #include "uring6/packet_conn.hpp"
@@ -166,6 +167,7 @@ TEST_CASE("when_any: moves values that can only be moved, and nests") {
 }
 
 TEST_CASE("when_any: a read that a timer beats loses no datagram") {
+  test::need_ipv6();
   constexpr std::uint32_t datagrams = 20'000;
   event_loop loop;
   auto pc = listen_packet(loop, "udp6", "[::1]:0").value();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "support/environment.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/listen.hpp"
 #include "uring6/packet_conn.hpp"
@@ -66,6 +67,7 @@ TEST_CASE("with_timeout: a task without result<T> is stopped, too, and its value
 }
 
 TEST_CASE("with_timeout: a read that times out loses no datagram, one that is there wins over a past deadline") {
+  test::need_ipv6();
   event_loop loop;
   auto pc = listen_packet(loop, "udp6", "[::1]:0").value();
   const endpoint self = pc.local_endpoint().value();

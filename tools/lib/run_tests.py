@@ -16,6 +16,8 @@ from pathlib import Path
 from outcome import Outcome, failure, of_program, of_tap, skip
 
 SOURCE = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCE / "tools"))
+from kernels import session  # noqa: E402
 SECONDS_PER_SCRIPT = 600
 SANITIZER_SETTINGS = {
     "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1",
@@ -50,8 +52,9 @@ OPTIMIZED = ["--buildtype=debugoptimized", "-Ddebug=false"]
 UNOPTIMIZED = ["--buildtype=debug", "-Ddebug=false", "-Dbench=disabled"]
 # The harness of the benchmarks, and its tests, come with --all.
 GCC = Configuration("gcc", "g++", "-O2", [*OPTIMIZED, "-Dbench=disabled"])
-SCRIPTS = ["commands/counting.py", "commands/floors.py", "commands/maps.py", "parity/check.py", "commands/set_up.sh", "commands/usage.sh",
-           "commands/width.py", "consumer/symbols.sh", "consumer/pkg_config.sh", "consumer/dlopen.sh"]
+SCRIPTS = ["commands/counting.py", "commands/floors.py", "commands/kernels.py", "commands/maps.py", "parity/check.py",
+           "commands/set_up.sh", "commands/usage.sh", "commands/width.py", "consumer/symbols.sh",
+           "consumer/pkg_config.sh", "consumer/dlopen.sh"]
 SLOW_SCRIPTS = ["consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh", "consumer/unity.sh",
                 "model/check.py"]
 MORE = [
@@ -99,6 +102,12 @@ class Runner:
         """The scripts look at what the first configuration built."""
         self.step(GCC, lambda build: self.run_scripts(scripts, build), name,
                   "the library installed and used, the commands themselves")
+
+    def test_kernels(self, words):
+        """The programs of the first configuration on other kernels, booted under QEMU."""
+        def run(build):
+            return Outcome() if self.dry_run else session.run(words, build)
+        self.step(replace(GCC, suites=FLOORS), run, "kernels", f"under QEMU: {' '.join(words or session.DEFAULT)}")
 
     def step(self, configuration, run, name="", about=""):
         name = name or configuration.name
@@ -277,6 +286,7 @@ def main():
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--only")
+    parser.add_argument("--kernels", nargs="*")
     arguments = parser.parse_args()
 
     os.chdir(SOURCE)
@@ -287,12 +297,19 @@ def main():
         steps["slow-scripts"] = lambda: runner.test_by_scripts("slow-scripts", SLOW_SCRIPTS)
         for configuration in MORE:
             steps[configuration.name] = lambda configuration=configuration: runner.test(configuration)
+        steps["kernels"] = lambda: runner.test_kernels(session.QUICK)
     if arguments.only:
         if arguments.only not in steps:
             parser.error(f"there is no configuration {arguments.only}; there are {', '.join(steps)}")
         steps = {arguments.only: steps[arguments.only]}
     if arguments.long:
         steps = {"long": lambda: runner.test(LONG)}
+    if arguments.kernels is not None:
+        try:
+            session.parse(arguments.kernels)
+        except session.UnknownSetting as error:
+            parser.error(str(error))
+        steps = {"kernels": lambda: runner.test_kernels(arguments.kernels)}
     for step in steps.values():
         step()
 

@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""What tools/test --kernels does around a kernel: which one it takes, what it packs, that each case gets one result
+although cases crash, hang and end the kernel, and what it makes of the results."""
+
+import io
+import json
+import os
+import stat
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+sys.dont_write_bytecode = True
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+sys.path[:0] = [str(TOOLS), str(TOOLS / "lib")]
+from kernels import guest, machine, session  # noqa: E402
+from kernels.archive import Archive  # noqa: E402
+from kernels.catalogue import Kernel, choose  # noqa: E402
+from kernels.machine import Guest, Result, Run  # noqa: E402
+from kernels.settings import FLOORS, SETTINGS, TOO_OLD, Setting, settings_for  # noqa: E402
+
+
+class Choice(unittest.TestCase):
+    versions = ["6.1.0-9", "6.1.0-57", "6.12.9+deb13", "6.12.117+deb12", "6.16.3+deb13", "7.3.4+deb13", "5.10.0-46"]
+
+    def test_takes_the_newest_of_a_series(self):
+        self.assertEqual(choose("6.1", self.versions), "6.1.0-57")
+        self.assertEqual(choose("6.12", self.versions), "6.12.117+deb12")
+        self.assertEqual(choose("6.12.9", self.versions), "6.12.9+deb13")
+        self.assertEqual(choose("newest", self.versions), "7.3.4+deb13")
+
+    def test_knows_what_is_not_there(self):
+        self.assertIsNone(choose("6.2", self.versions))
+        self.assertIsNone(choose("newest", []))
+
+    def test_a_word_may_name_a_setting(self):
+        self.assertEqual(session.parse(["6.1:user", "newest"]), [("6.1", "user"), ("newest", "")])
+        self.assertEqual([kernel for kernel, _ in session.parse([])], session.DEFAULT)
+        with self.assertRaises(session.UnknownSetting):
+            session.parse(["6.1:nobody"])
+
+    def test_an_old_kernel_has_only_the_settings_that_it_knows(self):
+        self.assertEqual(settings_for((5, 10, 0, 46)), [TOO_OLD])
+        self.assertNotIn("disabled-2", [setting.name for setting in settings_for((6, 1, 0, 57))])
+        self.assertEqual(settings_for((6, 12, 117)), SETTINGS)
+
+
+class Packing(unittest.TestCase):
+    def read(self, data):
+        """{path: (mode, content)} of an archive in the format "newc"."""
+        entries = {}
+        at = 0
+        while True:
+            self.assertEqual(data[at:at + 6], b"070701")
+            fields = [int(data[at + 6 + 8 * i:at + 14 + 8 * i], 16) for i in range(13)]
+            name = data[at + 110:at + 110 + fields[11] - 1].decode()
+            at += 110 + fields[11]
+            at += -at % 4
+            content = data[at:at + fields[6]]
+            at += fields[6]
+            at += -at % 4
+            if name == "TRAILER!!!":
+                return entries
+            entries[name] = (fields[1], content)
+
+    def test_writes_files_behind_the_directories_they_are_in(self):
+        archive = Archive()
+        archive.link("lib", "usr/lib")
+        archive.file("/usr/lib/a.so", b"12345", 0o755)
+        archive.character_device("dev/null", 1, 3)
+        written = io.BytesIO()
+        archive.write(written)
+        entries = self.read(written.getvalue())
+        self.assertEqual(list(entries), ["lib", "usr", "usr/lib", "usr/lib/a.so", "dev", "dev/null"])
+        self.assertEqual(entries["usr/lib/a.so"], (stat.S_IFREG | 0o755, b"12345"))
+        self.assertEqual(entries["lib"][1], b"usr/lib")
+        self.assertEqual(len(written.getvalue()) % 4, 0)
+
+
+class InTheGuest(unittest.TestCase):
+    """guest.Program, with a program of cases that is a script."""
+
+    def results(self, script, cases, seconds=30):
+        with tempfile.TemporaryDirectory() as scratch, mock.patch.object(guest, "SCRATCH", scratch):
+            program = Path(scratch, "program")
+            program.write_text("#!/bin/bash\n" + script)
+            program.chmod(0o755)
+            line = io.BytesIO()
+            plan = {"user": 0, "memlock": None, "seconds_per_case": seconds}
+            suite = {"name": "net", "program": str(program), "cases": cases}
+            with mock.patch.object(guest.Program, "limit", lambda self: None):
+                guest.Program(plan, suite, line).run()
+        told = [json.loads(each) for each in line.getvalue().splitlines()]
+        return [(each["case"], each["result"]) for each in told], told
+
+    # Runs each chosen case: "crash" and "hang" do so.
+    RUNS = r"""
+        number=0
+        while IFS= read -r name; do
+          name=${name#\"} name=${name%\"}
+          case $name in
+            crash) echo "terminate called" >&2; kill -SEGV $$ ;;
+            hang) exec sleep 1000 ;;
+            wrong) echo "# x.cpp:7: wrong"; echo "not ok $((++number)) - $name" ;;
+            skip) echo "ok $((++number)) - $name # SKIP no privilege" ;;
+            *) echo "ok $((++number)) - $name" ;;
+          esac
+        done <"$4"
+        echo "1..$number"
+        """
+
+    def test_tells_what_came_of_each_case(self):
+        results, told = self.results(self.RUNS, ["a", "wrong", "skip", "b"])
+        self.assertEqual(results, [("a", "passed"), ("wrong", "failed"), ("skip", "skipped"), ("b", "passed")])
+        self.assertIn("x.cpp:7", told[1]["text"])
+        self.assertEqual(told[2]["text"], "no privilege")
+
+    def test_goes_on_behind_a_case_that_ends_the_program(self):
+        results, told = self.results(self.RUNS, ["a", "crash", "b", "crash", "c"])
+        self.assertEqual(results, [("a", "passed"), ("crash", "failed"), ("b", "passed"), ("crash", "failed"),
+                                   ("c", "passed")])
+        self.assertIn("signal 11", told[1]["text"])
+        self.assertIn("terminate called", told[1]["text"])
+
+    def test_a_case_that_hangs_costs_itself(self):
+        results, _ = self.results(self.RUNS, ["a", "hang", "b"], seconds=1)
+        self.assertEqual(results, [("a", "passed"), ("hang", "hung"), ("b", "passed")])
+
+    def test_a_case_blamed_by_the_program_itself_is_not_blamed_twice(self):
+        results, _ = self.results('if grep -q a "$4"; then echo "not ok 1 - a"; echo "1..1"; kill -SEGV $$; fi\n'
+                                  'echo "ok 1 - b"; echo "1..1"', ["a", "b"])
+        self.assertEqual(results, [("a", "failed"), ("b", "passed")])
+
+    def test_a_program_that_cannot_start_fails_each_case(self):
+        results, _ = self.results("exit 127", ["a", "b"])
+        self.assertEqual(results, [("a", "failed"), ("b", "failed")])
+
+
+class Boots(unittest.TestCase):
+    """machine.Guest, with boots that are played."""
+
+    def run_with(self, *boots):
+        """Each boot is what it tells: (released, [case...])."""
+        guest_ = Guest(Kernel("6.1.0-57", Path("/nonexistent")), Setting("root", "root"),
+                       {"net": {"program": "/p", "cases": ["a", "b", "c"]}}, [])
+        boots = list(boots)
+
+        def boot(run, left):
+            run.boots += 1
+            released, cases = boots.pop(0)
+            run.release = run.release or released
+            for case in cases:
+                run.results.append(Result("net", case, "passed"))
+            return "Oops"
+
+        with mock.patch.object(guest_, "boot", boot):
+            return guest_.run()
+
+    def test_one_boot_runs_all(self):
+        run = self.run_with(("6.1", ["a", "b", "c"]))
+        self.assertEqual((run.boots, len(run.results)), (1, 3))
+
+    def test_a_kernel_that_ends_once_is_booted_for_what_is_left(self):
+        run = self.run_with(("6.1", ["a"]), ("6.1", ["b", "c"]))
+        self.assertEqual([each.result for each in run.results], ["passed"] * 3)
+
+    def test_a_case_that_ends_the_kernel_twice_fails_and_the_next_is_run(self):
+        run = self.run_with(("6.1", ["a"]), ("6.1", []), ("6.1", ["c"]))
+        self.assertEqual([(each.case, each.result) for each in run.results],
+                         [("a", "passed"), ("b", "failed"), ("c", "passed")])
+        self.assertIn("Oops", run.results[1].text)
+
+    def test_a_kernel_that_does_not_boot_is_a_failure(self):
+        run = self.run_with(("", []), ("", []))
+        self.assertEqual(str(session.outcome_of(run)), "0 passed, 1 failed, 0 skipped")
+
+
+class Results(unittest.TestCase):
+    def run_of(self, *results):
+        return Run("6.1.0-57", Setting("user", "an ordinary user"), "6.1.0 (6.1.192-1)",
+                   [Result("net", str(number), result, "why") for number, result in enumerate(results)], 12.3, 1)
+
+    def test_are_counted_case_by_case(self):
+        outcome = session.outcome_of(self.run_of("passed", "failed", "hung", "skipped", "passed"))
+        self.assertEqual(str(outcome), "2 passed, 2 failed, 1 skipped")
+        self.assertEqual(len(outcome.reports), 2)
+        self.assertEqual(outcome.skips[0][1], "why")
+
+    def test_are_a_row_for_each_run(self):
+        lines = session.matrix([self.run_of("passed", "failed", "skipped", "hung")]).splitlines()
+        self.assertEqual(lines[2], "| 6.1.0 (6.1.192-1) | an ordinary user |  | 1 / 2 / 1 |  |  | 12 |")
+        self.assertEqual({line.count("|") for line in lines[:3]}, {len(FLOORS) + 4})
+
+    def test_a_result_that_was_cut_off_is_no_result(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch, "results")
+            file.write_text('{"booted": "6.1.0", "built": "#1 Debian 6.1.192-1", "processors": 2, "seconds": 3}\r\n'
+                            '{"suite": "net", "case": "a", "result": "passed", "text": "", "seconds": 1}\r\n'
+                            '{"suite": "net", "case": "b", "res')
+            run = Run("6.1.0-57", SETTINGS[0])
+            machine.Guest.read_results(run, file)
+        self.assertEqual([each.case for each in run.results], ["a"])
+        self.assertEqual(run.release, "6.1.0 (6.1.192-1)")
+
+
+if __name__ == "__main__":
+    os.environ.pop("PYTHONPATH", None)
+    unittest.main(verbosity=0)
