@@ -47,8 +47,8 @@ struct responder {
   }
 };
 
-/// Sends a message by the link that is served, to the group or to one host.
-u6::task<> send(responder& me, dns::message said, u6::control_message control, u6::endpoint to) {
+/// Sends a message by the link that is served, to the group or to one host. The caller awaits it, so the message stays.
+u6::task<> send(responder& me, const dns::message& said, u6::control_message control, u6::endpoint to) {
   control.hop_limit = mdns_hop_limit;
   control.interface_index = me.link.index;
   if (to == me.group) me.multicast_at = steady_clock::now();
@@ -64,6 +64,12 @@ dns::message answer_of(const responder& me, std::uint32_t seconds) {
   return answer;
 }
 
+u6::task<> multicast_answer(responder& me, std::uint32_t seconds) {
+  const dns::message answer = answer_of(me, seconds);
+  const u6::control_message by_link;
+  co_await send(me, answer, by_link, me.group);
+}
+
 // ---- holding the name
 // ------------------------------------------------------------------------------------------------
 
@@ -74,8 +80,9 @@ u6::task<bool> probe(responder& me) {
   probing.questions.push_back({me.mine.name, dns::type_any, dns::class_in | dns::top_bit});
   probing.authorities.push_back(me.mine);
   probing.authorities[0].class_and_bit = dns::class_in;
+  const u6::control_message by_link;
   for (int i = 0; i < 3; ++i) {
-    co_await send(me, probing, {}, me.group);
+    co_await send(me, probing, by_link, me.group);
     const auto slept = co_await u6::sleep_for(250ms);
     if (!slept || me.yield_probe) co_return false;
   }
@@ -93,7 +100,7 @@ u6::task<> hold(responder& me) {
     if (!me.established) slept = co_await u6::sleep_for(1s);
   }
   for (int i = 0; i < 2 && slept; ++i) {  // RFC 6762, 8.3
-    co_await send(me, answer_of(me, lifetime), {}, me.group);
+    co_await multicast_answer(me, lifetime);
     slept = co_await u6::sleep_for(1s);
   }
   if (slept) (void)co_await me.taken.wait();
@@ -126,7 +133,7 @@ bool asks_for_mine(const responder& me, const dns::question& asked) {
          (of_class == dns::class_in || of_class == dns::class_any);
 }
 
-u6::task<> answer(responder& me, dns::message query, u6::control_message control, u6::endpoint asker) {
+u6::task<> answer(responder& me, const dns::message& query, u6::control_message control, u6::endpoint asker) {
   bool asked = false;
   bool by_unicast = false;
   for (const dns::question& each : query.questions) {
@@ -155,7 +162,7 @@ u6::task<> answer(responder& me, dns::message query, u6::control_message control
     co_return;
   }
   // A record is multicast at most once a second, to defend it against a probe four times (RFC 6762, 6).
-  if (quiet >= (query.authorities.empty() ? 1000ms : 250ms)) co_await send(me, answer_of(me, lifetime), {}, me.group);
+  if (quiet >= (query.authorities.empty() ? 1000ms : 250ms)) co_await multicast_answer(me, lifetime);
 }
 
 u6::task<> hear(responder& me) {
@@ -187,7 +194,7 @@ u6::task<int> run(u6::event_loop& loop, responder& me) {
     fmt::print(stderr, "mdns_responder: another host has the name\n");
     co_return EXIT_FAILURE;
   }
-  if (me.established) co_await send(me, answer_of(me, 0), {}, me.group);  // goodbye (RFC 6762, 10.1)
+  if (me.established) co_await multicast_answer(me, 0);  // goodbye (RFC 6762, 10.1)
   co_return first.index == 3 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

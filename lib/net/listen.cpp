@@ -92,6 +92,14 @@ result<endpoint> parse_end(const packet_network& net, std::string_view text) {
   return fail(bare.error());
 }
 
+/// What `parse_end` makes sure of, of an endpoint that was no text.
+std::error_code check_end(const packet_network& net, const endpoint& end) {
+  if (net.kind == packet_kind::udp) return {};
+  if (end.address.is_v4_mapped()) return std::make_error_code(std::errc::invalid_argument);
+  if (net.kind == packet_kind::raw && end.port != 0) return errc::out_of_range;
+  return {};
+}
+
 template <class Attach>
 result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options,
                          std::optional<endpoint> peer, Attach&& attach) {
@@ -123,8 +131,16 @@ result<packet_conn> listen_packet(event_loop& loop, std::string_view network_wor
   if (!net) return fail(net.error());
   const auto local = parse_end(*net, address);
   if (!local) return fail(local.error());
+  return listen_packet(loop, network_word, *local, options);
+}
+
+result<packet_conn> listen_packet(event_loop& loop, std::string_view network_word, const endpoint& local,
+                                  const packet_options& options) {
+  const auto net = detail::parse_packet_network(network_word);
+  if (!net) return fail(net.error());
+  if (const auto error = check_end(*net, local)) return fail(error);
   packet_options chosen = options;
-  endpoint where = *local;
+  endpoint where = local;
   if (where.address.is_multicast()) {
     chosen.reuse_address = true;
     // The kernel binds a link-local group only with its interface; without one, any address, as Go does.
@@ -139,9 +155,17 @@ result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word,
   if (!net) return fail(net.error());
   const auto peer = parse_end(*net, address);
   if (!peer) return fail(peer.error());
-  return open(loop, *net, options, *peer, [&](int fd) {
+  return dial_packet(loop, network_word, *peer, options);
+}
+
+result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, const endpoint& peer,
+                                const packet_options& options) {
+  const auto net = detail::parse_packet_network(network_word);
+  if (!net) return fail(net.error());
+  if (const auto error = check_end(*net, peer)) return fail(error);
+  return open(loop, *net, options, peer, [&](int fd) {
     const auto bound = options.local ? bind_socket(fd, *options.local) : result<void>();
-    return bound ? connect_socket(fd, *peer) : bound;
+    return bound ? connect_socket(fd, peer) : bound;
   });
 }
 
