@@ -51,7 +51,8 @@ UNOPTIMIZED = ["--buildtype=debug", "-Ddebug=false", "-Dbench=disabled"]
 # The harness of the benchmarks, and its tests, come with --all.
 GCC = Configuration("gcc", "g++", "-O2", [*OPTIMIZED, "-Dbench=disabled"])
 SCRIPTS = ["commands/counting.py", "commands/floors.py", "commands/maps.py", "parity/check.py", "commands/set_up.sh", "commands/usage.sh",
-           "commands/width.py", "consumer/symbols.sh", "consumer/pkg_config.sh"]
+           "commands/width.py", "consumer/symbols.sh", "consumer/pkg_config.sh", "consumer/dropped.sh",
+           "commands/old_compiler.sh"]
 SLOW_SCRIPTS = ["consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh"]
 MORE = [
     Configuration("clang", "clang++", "-O2, with the benchmarks", OPTIMIZED, everything=True),
