@@ -1,6 +1,10 @@
 // The routers on the way to a host, by echo requests whose hop limit grows (RFC 4443). Go:
 // ExamplePacketConn_tracingIPPacketRoute, and with the matching of answers that it leaves to its readers.
 //
+// Behind an answer that ends the way stands why: !N no route to the host, !A no neighbor has the address, !P the
+// protocol is not known there, !X prohibited, !S beyond the scope of the source, ! another reason. The exit status is 0
+// only if the host itself answered.
+//
 //     traceroute HOST      CAP_NET_RAW
 #include <fmt/core.h>
 #include <netdb.h>
@@ -45,17 +49,43 @@ bool is_about(std::span<const std::byte> packet, const probe& sent) {
   return request && request->identifier == sent.identifier && request->sequence == sent.sequence;
 }
 
-enum class answer { none, on_the_way, arrived, unreachable };
+/// What a message says of our echo request. `mark`: why it does not get to its host, in the letters that traceroute
+/// programs use; empty for an answer on the way.
+struct answer {
+  enum class kind { none, on_the_way, arrived, unreachable } is = kind::none;
+  std::string_view mark{};
+};
+
+std::string_view mark_of(u6::icmp::unreachable_code code) {
+  switch (code) {
+    case u6::icmp::unreachable_code::no_route:
+      return " !N";
+    case u6::icmp::unreachable_code::address_unreachable:
+      return " !A";
+    case u6::icmp::unreachable_code::administratively_prohibited:
+    case u6::icmp::unreachable_code::source_policy:
+    case u6::icmp::unreachable_code::reject_route:
+      return " !X";
+    case u6::icmp::unreachable_code::beyond_scope:
+      return " !S";
+    default:
+      return " !";
+  }
+}
 
 answer judge(const u6::icmp::message_body& body, const probe& sent) {
-  if (is_ours(body, sent)) return answer::arrived;
-  if (const auto* exceeded = std::get_if<u6::icmp::time_exceeded>(&body)) {
-    return is_about(exceeded->data, sent) ? answer::on_the_way : answer::none;
+  using enum answer::kind;
+  if (is_ours(body, sent)) return {arrived};
+  const auto* exceeded = std::get_if<u6::icmp::time_exceeded>(&body);
+  if (exceeded && is_about(exceeded->data, sent)) return {on_the_way};
+  const auto* lost = std::get_if<u6::icmp::destination_unreachable>(&body);
+  if (lost && is_about(lost->data, sent)) return {unreachable, mark_of(lost->code)};
+  const auto* refused = std::get_if<u6::icmp::parameter_problem>(&body);
+  if (refused && is_about(refused->data, sent)) {
+    const bool of_protocol = refused->code == u6::icmp::parameter_problem_code::unrecognized_next_header;
+    return {unreachable, of_protocol ? " !P" : " !"};
   }
-  if (const auto* lost = std::get_if<u6::icmp::destination_unreachable>(&body)) {
-    return is_about(lost->data, sent) ? answer::unreachable : answer::none;
-  }
-  return answer::none;
+  return {};
 }
 
 /// What the system calls this address: a name in parentheses, or nothing. It may ask a name server.
@@ -99,14 +129,14 @@ u6::task<bool> trace(u6::packet_conn& pc, u6::ip_address to) {
         break;
       }
       const auto message = u6::icmp::parse(got->payload);
-      const answer said = message ? judge(message->body, sent) : answer::none;
-      if (said == answer::none) continue;
+      const answer said = message ? judge(message->body, sent) : answer();
+      if (said.is == answer::kind::none) continue;
       const std::chrono::duration<double, std::milli> took = steady_clock::now() - begin;
       const name_of question{got->source.address};
       const auto name = co_await u6::run_blocking(question);
-      fmt::print("{} {}{} {:.3f} ms{}\n\t{}\n", hops, got->source.address, name.value_or(""), took.count(),
-                 said == answer::unreachable ? " unreachable" : "", got->control);
-      if (said != answer::on_the_way) co_return said == answer::arrived;
+      fmt::print("{} {}{} {:.3f} ms{}\n\t{}\n", hops, got->source.address, name.value_or(""), took.count(), said.mark,
+                 got->control);
+      if (said.is != answer::kind::on_the_way) co_return said.is == answer::kind::arrived;
       break;
     }
   }
@@ -138,8 +168,8 @@ int main(int argc, char** argv) {
                                       true));
   u6::icmp_filter filter;
   filter.set_all(true);
-  for (const auto type :
-       {u6::icmp_type::time_exceeded, u6::icmp_type::echo_reply, u6::icmp_type::destination_unreachable}) {
+  for (const auto type : {u6::icmp_type::time_exceeded, u6::icmp_type::echo_reply,
+                          u6::icmp_type::destination_unreachable, u6::icmp_type::parameter_problem}) {
     filter.accept(type);
   }
   u6::or_throw(pc.set_icmp_filter(filter));

@@ -1,6 +1,8 @@
 // ip_address and endpoint: an IPv6 (or v4-mapped) address with its zone, alone and with a port.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <netinet/in.h>
 
 #include <array>
@@ -13,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "uring6/detail/lifetime.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
@@ -61,14 +64,18 @@ class URING6_EXPORT ip_address {
   ///
   /// Errors: `errc::bad_address`; `errc::unknown_zone` when the zone is neither; the system's error when it
   /// could not be asked. Go: netip.ParseAddr, but stricter about zones.
-  static result<ip_address> parse(std::string_view text);
+  [[nodiscard]] static result<ip_address> parse(std::string_view text);
 
   /// RFC 5952 text; v4-mapped as "::ffff:192.0.2.1"; the zone by name ("%eth0") where the index has one and
   /// by number ("%7") where it has not.
   std::string to_string() const;
 
-  constexpr const bytes_type& bytes() const noexcept { return bytes_; }  ///< Network order.
-  constexpr std::uint32_t zone() const noexcept { return zone_; }        ///< Interface index; 0: none.
+  /// Network order. Of an address that stays, a reference into it; of a temporary one, a copy. `->bytes()` on a result
+  /// that is a temporary itself refers to an address that is gone at the end of the expression.
+  constexpr const bytes_type& bytes() const& noexcept URING6_LIFETIMEBOUND { return bytes_; }
+  constexpr bytes_type bytes() && noexcept { return bytes_; }
+  constexpr bytes_type bytes() const&& noexcept { return bytes_; }
+  constexpr std::uint32_t zone() const noexcept { return zone_; }  ///< Interface index; 0: none.
 
   /// The same address in another zone; 0 takes the zone away.
   constexpr ip_address with_zone(std::uint32_t zone) const noexcept { return ip_address(bytes_, zone); }
@@ -188,7 +195,7 @@ struct URING6_EXPORT endpoint {
   ///
   /// Errors: `errc::missing_port`; `errc::out_of_range` for a port above 65535; `errc::bad_address` for other
   /// text, among it a port that is not a number; `errc::unknown_zone` as `ip_address::parse`.
-  static result<endpoint> parse(std::string_view text);
+  [[nodiscard]] static result<endpoint> parse(std::string_view text);
 
   /// "[2001:db8::1]:53". A v4-mapped address keeps its brackets: "[::ffff:192.0.2.1]:53".
   std::string to_string() const;

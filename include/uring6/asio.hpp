@@ -3,6 +3,8 @@
 // it is there.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #if __has_include(<asio/detail/config.hpp>)
 #include <asio/detail/config.hpp>
 #endif

@@ -4,6 +4,8 @@
 // header on (offset 8 is the first payload byte); on a raw socket it sees it from the protocol's own header on.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include "uring6/bpf/error.hpp"
 #include "uring6/bpf/instruction.hpp"
 #include "uring6/bpf/program.hpp"

@@ -1,6 +1,8 @@
 // channel<T>: values from task to task, through a buffer of fixed size. Go: chan.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <mutex>
 #include <optional>
@@ -23,7 +25,7 @@ namespace detail {
 template <class T, class Kept>
 class send_operation final : public line_waiter {
  public:
-  result<void> await_resume() noexcept {
+  [[nodiscard]] result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return to_.put(value_);
   }
@@ -40,7 +42,7 @@ class send_operation final : public line_waiter {
 template <class T>
 class channel_receive_operation final : public line_waiter {
  public:
-  result<T> await_resume() noexcept {
+  [[nodiscard]] result<T> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return from_.take();
   }
@@ -127,7 +129,7 @@ class channel {
   friend detail::channel_receive_operation<T>;
 
   // For those who hold a permit of room_ or of items_.
-  result<void> put(T& value) noexcept {
+  [[nodiscard]] result<void> put(T& value) noexcept {
     const std::scoped_lock lock(mutex_);
     if (closed_) return fail(errc::closed);
     push(value);

@@ -1,6 +1,8 @@
 // The Internet checksum (RFC 1071) and the one of the layers above IPv6 (RFC 8200, 8.1).
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>

@@ -1,6 +1,8 @@
 // conn: the IPv6 options of any socket. Go: ipv6.Conn.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstdint>
 
 #include "uring6/export.hpp"
@@ -27,18 +29,18 @@ class URING6_EXPORT conn {
 
   /// 0 to 255: six bits DSCP, two bits ECN, which TCP sets itself: it keeps its own there. IPV6_TCLASS. Go:
   /// TrafficClass.
-  result<int> traffic_class() const;
+  [[nodiscard]] result<int> traffic_class() const;
   /// `errc::out_of_range`; ENOPROTOOPT of an IPv4 socket, ENOTSOCK. -1: the system's. Go: SetTrafficClass.
-  result<void> set_traffic_class(int traffic_class) const;
+  [[nodiscard]] result<void> set_traffic_class(int traffic_class) const;
 
   /// Hop limit of unicast packets, 0 to 255 (1 to 255 where IPv4 is spoken). IPV6_UNICAST_HOPS. Go: HopLimit.
-  result<int> hop_limit() const;
+  [[nodiscard]] result<int> hop_limit() const;
   /// As `set_traffic_class`. -1: the system's. Go: SetHopLimit.
-  result<void> set_hop_limit(int hops) const;
+  [[nodiscard]] result<void> set_hop_limit(int hops) const;
 
   /// The MTU of the path to the peer, octets; ENOTCONN without one, and after the traffic class was changed until
   /// something is sent: the kernel then has no route. IPV6_PATHMTU. Go: PathMTU.
-  result<std::uint32_t> path_mtu() const;
+  [[nodiscard]] result<std::uint32_t> path_mtu() const;
 
  private:
   int fd_;

@@ -1,6 +1,8 @@
 // control_message: what travels beside an IPv6 datagram, in both directions, and its bytes.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -176,8 +178,8 @@ inline constexpr std::size_t max_encoded_size = 2 * control_space(sizeof(int)) +
 /// interface than `interface_index`; `std::errc::not_supported` for a `next_hop`;
 /// `std::errc::no_buffer_space` if `area` is too short, of which nothing is written then. RFC 3542. Go:
 /// ControlMessage.Marshal.
-URING6_EXPORT result<std::size_t> encode(const control_message& message, std::span<std::byte> area,
-                                         peer_family peer = peer_family::ipv6) noexcept;
+[[nodiscard]] URING6_EXPORT result<std::size_t> encode(const control_message& message, std::span<std::byte> area,
+                                                       peer_family peer = peer_family::ipv6) noexcept;
 
 /// Reads control bytes as a receive delivered them; allocates nothing.
 ///
@@ -187,7 +189,7 @@ URING6_EXPORT result<std::size_t> encode(const control_message& message, std::sp
 ///
 /// Errors: `errc::malformed` if a length runs out of `area` or is less than a header. A rest too short for
 /// another header is padding. RFC 3542. Go: ControlMessage.Parse.
-URING6_EXPORT result<control_message> decode(std::span<const std::byte> area) noexcept;
+[[nodiscard]] URING6_EXPORT result<control_message> decode(std::span<const std::byte> area) noexcept;
 
 /// The same, but bytes that are malformed end the message instead of refusing it: what stands before them
 /// counts.

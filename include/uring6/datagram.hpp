@@ -1,6 +1,8 @@
 // What is read from and written to a packet_conn.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>

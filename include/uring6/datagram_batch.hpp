@@ -1,6 +1,8 @@
 // datagram_batch: what `receive` lends: datagrams in the buffers that the kernel filled.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <iterator>
 #include <memory>

@@ -1,6 +1,8 @@
 // Any descriptor, awaitable: poll, read and write for pipes, files, terminals, eventfds, netlink.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <poll.h>
 
 #include <coroutine>
@@ -65,7 +67,7 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
   ~descriptor_operation();
 
   /// To be called first in await_resume: what the kernel said, not negative, or why not.
-  result<std::uint32_t> outcome() noexcept;
+  [[nodiscard]] result<std::uint32_t> outcome() noexcept;
 
  private:
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
@@ -93,7 +95,7 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
 class URING6_EXPORT descriptor_poll final : public descriptor_operation {
  public:
   descriptor_poll(int fd, poll_events events) noexcept : descriptor_operation(fd, events) {}
-  result<poll_events> await_resume() noexcept {
+  [[nodiscard]] result<poll_events> await_resume() noexcept {
     return outcome().map([](std::uint32_t found) { return static_cast<poll_events>(found); });
   }
 };
@@ -106,7 +108,7 @@ class URING6_EXPORT descriptor_transfer : public descriptor_operation {
   // The kernel only reads from it.
   descriptor_transfer(int fd, std::span<const std::byte> from, std::uint64_t offset) noexcept
       : descriptor_operation(fd, kind::write, const_cast<std::byte*>(from.data()), from.size(), offset) {}
-  result<std::size_t> await_resume() noexcept {
+  [[nodiscard]] result<std::size_t> await_resume() noexcept {
     return outcome().map([](std::uint32_t moved) { return static_cast<std::size_t>(moved); });
   }
 };

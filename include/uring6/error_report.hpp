@@ -1,6 +1,8 @@
 // error_report: what became of a datagram that was sent, as the network or this host says it.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>

@@ -1,10 +1,17 @@
 // event: something has happened, for all who wait for it.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <mutex>
 
 #include "uring6/detail/line.hpp"
 #include "uring6/result.hpp"
+
+// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
+// because the bases have friends.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
 namespace uring6 {
 
@@ -13,7 +20,7 @@ namespace detail {
 class event_operation final : public line_waiter {
  public:
   explicit event_operation(line& in) noexcept : line_waiter(in) {}
-  result<void> await_resume() noexcept {
+  [[nodiscard]] result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return {};
   }
@@ -55,3 +62,5 @@ class event {
 };
 
 }  // namespace uring6
+
+#pragma GCC diagnostic pop

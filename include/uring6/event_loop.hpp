@@ -1,6 +1,8 @@
 // event_loop: one thread, one ring, any number of tasks.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <array>
 #include <chrono>
 #include <concepts>
@@ -72,10 +74,10 @@ class URING6_EXPORT event_loop {
   /// before Linux 6.0, which cannot read as uring6 does; `errc::out_of_range` for options outside of their ranges.
   explicit event_loop(const loop_options& options = {});
 
-  /// The same without an exception, `not_enough_memory` for std::bad_alloc. Where there is no loop, `reason` is the text
-  /// that the exception would have; what it holds otherwise is not specified.
-  static result<event_loop> create(const loop_options& options = {});
-  static result<event_loop> create(const loop_options& options, std::string& reason);
+  /// The same without an exception, `not_enough_memory` for std::bad_alloc. Where there is no loop, `reason` is the
+  /// text that the exception would have; what it holds otherwise is not specified.
+  [[nodiscard]] static result<event_loop> create(const loop_options& options = {});
+  [[nodiscard]] static result<event_loop> create(const loop_options& options, std::string& reason);
 
   event_loop(event_loop&&) noexcept;
   event_loop& operator=(event_loop&&) noexcept;
@@ -119,7 +121,7 @@ class URING6_EXPORT event_loop {
   /// for timers; always the same one, made and readable at the first call. The loop's: neither read nor close it. An
   /// eventfd that the ring is registered with (IORING_REGISTER_EVENTFD). Errors: EMFILE; `errc::wrong_thread`,
   /// `errc::forked`.
-  result<int> descriptor();
+  [[nodiscard]] result<int> descriptor();
 
   /// Runs what is ready, without sleeping: on the thread that the loop belongs to, whenever `descriptor` is readable,
   /// at the time that the last call returned, and after anything that was done from outside of the loop's tasks (a
@@ -135,7 +137,7 @@ class URING6_EXPORT event_loop {
   ///       ::epoll_wait(epoll, events, 16, milliseconds_until(next));  // watches or_throw(loop.descriptor())
   ///       ...
   ///     }
-  result<std::optional<std::chrono::steady_clock::time_point>> poll();
+  [[nodiscard]] result<std::optional<std::chrono::steady_clock::time_point>> poll();
 
   // --- what it has done, cheap enough to be always on ---
 

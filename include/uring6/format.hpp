@@ -3,6 +3,8 @@
 // They take the format specifications of a string, so that "{:<24}" makes columns.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -209,3 +211,5 @@ struct fmt::formatter<Stats, char> {
   fmt::formatter<fmt::string_view> text_;
   bool json_ = false;
 };
+
+#include "uring6/detail/value_formatters.hpp"

@@ -1,6 +1,8 @@
 // The IPv6 header and the extension headers behind it (RFC 8200).
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -8,6 +10,7 @@
 #include <string>
 
 #include "uring6/address.hpp"
+#include "uring6/detail/lifetime.hpp"
 #include "uring6/export.hpp"
 #include "uring6/protocol.hpp"
 #include "uring6/result.hpp"
@@ -32,14 +35,14 @@ struct URING6_EXPORT header {
   /// the quotation of an ICMP error. Go: ipv6.ParseHeader, which takes any version.
   ///
   /// Error: `errc::malformed` if there are fewer than 40 bytes or the version is not 6.
-  static result<header> parse(std::span<const std::byte> packet) noexcept;
+  [[nodiscard]] static result<header> parse(std::span<const std::byte> packet) noexcept;
 
   /// Writes the header to the front of `area` and returns its size, 40. Zones are not part of it. Go has
   /// none.
   ///
   /// Errors: `errc::out_of_range` if the version is not 6 or the flow label is above 0xfffff;
   /// `std::errc::no_buffer_space` if `area` has fewer than 40 bytes.
-  result<std::size_t> encode(std::span<std::byte> area) const noexcept;
+  [[nodiscard]] result<std::size_t> encode(std::span<std::byte> area) const noexcept;
 
   friend bool operator==(const header&, const header&) = default;
 };
@@ -79,13 +82,16 @@ class URING6_EXPORT header_walk {
   ///
   /// Bytes beyond the header's payload length are not part of the packet; a packet shorter than that (the
   /// quotation of an ICMP error) is walked as far as it goes. Error: as `header::parse`.
-  static result<header_walk> over(std::span<const std::byte> packet) noexcept;
+  [[nodiscard]] static result<header_walk> over(std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
+  /// Not over a temporary: the walk looks at octets that would be gone.
+  template <detail::temporary_octets Packet>
+  [[nodiscard]] static result<header_walk> over(Packet&& packet) = delete;
 
   /// The next extension header; nothing when the upper layer is reached.
   ///
   /// Error: `errc::malformed` if the header is cut off, or is hop-by-hop options anywhere but in front. The
   /// walk stays where it is.
-  result<std::optional<extension_header>> next() noexcept;
+  [[nodiscard]] result<std::optional<extension_header>> next() noexcept;
 
   /// What stands at `offset()`: the upper layer's protocol when `next` has given nothing. In a later
   /// fragment, the protocol of the first one's beginning.
@@ -99,7 +105,8 @@ class URING6_EXPORT header_walk {
 
   /// The fragment header, if one has been passed. At an offset above 0 the payload is the middle of
   /// something: there is no upper-layer header in it.
-  const std::optional<fragment_header>& fragment() const noexcept { return fragment_; }
+  const std::optional<fragment_header>& fragment() const& noexcept URING6_LIFETIMEBOUND { return fragment_; }
+  std::optional<fragment_header> fragment() const&& noexcept { return fragment_; }
 
  private:
   header_walk(std::span<const std::byte> packet, ip_protocol protocol) noexcept
@@ -119,7 +126,11 @@ struct upper_layer {
   std::optional<fragment_header> fragment;  ///< If the packet is a fragment.
 };
 
-/// Walks to the upper layer in one go. Errors: as `header_walk`.
-URING6_EXPORT result<upper_layer> find_upper_layer(std::span<const std::byte> packet) noexcept;
+/// Walks to the upper layer in one go. The payload points into `packet`, which must outlive it; a temporary is refused
+/// by the compiler. Errors: as `header_walk`.
+[[nodiscard]] URING6_EXPORT result<upper_layer> find_upper_layer(
+    std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
+template <detail::temporary_octets Packet>
+[[nodiscard]] result<upper_layer> find_upper_layer(Packet&& packet) = delete;
 
 }  // namespace uring6

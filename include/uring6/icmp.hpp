@@ -5,6 +5,8 @@
 // icmp/message.hpp.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include "uring6/icmp/echo.hpp"
 #include "uring6/icmp/error_message.hpp"
 #include "uring6/icmp/extension.hpp"

@@ -5,6 +5,8 @@
 // moment ago is found. Not meant for hot paths; safe to call from any thread.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -104,20 +106,20 @@ struct URING6_EXPORT interface {
   std::vector<std::uint8_t> hardware_address;  ///< Empty where there is none (loopback, tunnels).
 
   /// All interfaces, in the kernel's order. Errors: the kernel's. Go: net.Interfaces.
-  static result<std::vector<interface>> all();
+  [[nodiscard]] static result<std::vector<interface>> all();
 
   /// The interface of this name, or of this alternative name. `errc::unknown_zone` if there is none.
   /// Go: net.InterfaceByName.
-  static result<interface> by_name(std::string_view name);
+  [[nodiscard]] static result<interface> by_name(std::string_view name);
 
   /// The interface of this index. `errc::unknown_zone` if there is none. Go: net.InterfaceByIndex.
-  static result<interface> by_index(std::uint32_t index);
+  [[nodiscard]] static result<interface> by_index(std::uint32_t index);
 
   /// The addresses of all interfaces, in one dump. Go: net.InterfaceAddrs.
-  static result<std::vector<interface_address>> all_addresses();
+  [[nodiscard]] static result<std::vector<interface_address>> all_addresses();
 
   /// The IPv6 multicast groups joined on all interfaces. Go: none.
-  static result<std::vector<group_membership>> all_groups();
+  [[nodiscard]] static result<std::vector<group_membership>> all_groups();
 
   /// The addresses of this interface. `errc::unknown_zone` when it has gone. Go: Interface.Addrs.
   [[nodiscard]] result<std::vector<interface_address>> addresses() const;

@@ -1,12 +1,19 @@
 // interval: ticks at equal distances.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <chrono>
 #include <cstdint>
 
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 #include "uring6/timer.hpp"
+
+// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
+// because the bases have friends.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
 namespace uring6 {
 
@@ -55,3 +62,5 @@ class URING6_EXPORT interval {
 };
 
 }  // namespace uring6
+
+#pragma GCC diagnostic pop

@@ -1,6 +1,8 @@
 // Opening conns: listen_packet and dial_packet, with Go's network words.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -50,8 +52,9 @@ struct packet_options {
   bool receive_offload = true;
   /// Send runs of equal datagrams as one. UDP_SEGMENT.
   bool send_offload = true;
-  /// The longest datagram that will come, octets; 0: any. With a small one and no receive_offload, small buffers are
-  /// used, and longer datagrams are cut (`truncated`).
+  /// The longest datagram that will come, octets; 0: any. With 1 to 1,728 and no receive_offload the conn reads into
+  /// buffers of 2,048 octets, and what is longer than 1,728 is cut (`truncated`). Above 1,728, or with receive_offload,
+  /// it has no effect.
   std::size_t longest_datagram = 0;
   /// Writes complete as soon as they are copied, and leave together when the loop next enters the kernel. An error is
   /// then reported by the next write (which is not sent), by `flush`, and in the counters. What there is no room to
@@ -96,21 +99,31 @@ struct packet_options {
 /// `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`, `errc::unknown_zone`,
 /// `errc::needless_zone`, `errc::ipv4_address` for one where only IPv6 can go, `errc::no_ipv6`, EADDRINUSE,
 /// EADDRNOTAVAIL, EACCES (a port below 1024), … Go: net.ListenPacket.
-URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network, std::string_view address,
-                                                const packet_options& options = {});
+[[nodiscard]] URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network,
+                                                              std::string_view address,
+                                                              const packet_options& options = {});
+/// The same at an endpoint, such as one of `resolve`. Where there are no ports its port is 0 (for "icmp6" the
+/// identifier or 0), else `errc::out_of_range`.
+[[nodiscard]] URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network,
+                                                              const endpoint& address,
+                                                              const packet_options& options = {});
 
 /// Opens a conn that talks to `address` only, and hears that address only, from its first datagram on: what strangers
 /// send to the socket before it is connected is dropped. `write` needs no destination, and errors that the peer's host
 /// reports (ICMP) are seen. `address` has an address and no name: `resolve` finds those of a name, which takes time.
 /// Network words and errors as of `listen_packet`; ENETUNREACH. Go: net.Dial, net.DialUDP.
-URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network, std::string_view address,
-                                              const packet_options& options = {});
+[[nodiscard]] URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network,
+                                                            std::string_view address,
+                                                            const packet_options& options = {});
+[[nodiscard]] URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network,
+                                                            const endpoint& address,
+                                                            const packet_options& options = {});
 
 /// Takes a socket over that somebody else has opened (socket activation, another library, `release`): AF_INET6, and
-/// UDP, raw or ICMPv6, bound or connected as it is. The conn owns it and closes it; after an error, or std::bad_alloc, it
-/// is still the caller's. Control messages that its socket was asked for stay on (`packet_conn::enabled_control`). Each datagram's
-/// source is the kernel's, also after the socket is connected elsewhere. `packet_stats::kernel_drops` counts from the
-/// adoption on.
+/// UDP, raw or ICMPv6, bound or connected as it is. The conn owns it and closes it; after an error, or std::bad_alloc,
+/// it is still the caller's. Control messages that its socket was asked for stay on (`packet_conn::enabled_control`).
+/// Each datagram's source is the kernel's, also after the socket is connected elsewhere. `packet_stats::kernel_drops`
+/// counts from the adoption on.
 ///
 /// Of `options` only those count that can be set on an open socket: receive_offload, send_offload, longest_datagram,
 /// coalesce_writes, zero_copy_from. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all its
@@ -118,18 +131,20 @@ URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view
 ///
 /// Errors: EBADF, ENOTSOCK; address_family_not_supported for other than AF_INET6; wrong_protocol_type for a stream or a
 /// protocol that is no conn's. Go: net.FilePacketConn.
-URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options = {});
+[[nodiscard]] URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, int fd,
+                                                             const packet_options& options = {});
 
 /// The same for what `packet_conn::release` gave out: the datagrams that were read ahead come first, and the drops of
 /// the kernel are counted from where the old conn left off. `from` keeps nothing of value after success; after an error
 /// the descriptor and the datagrams are still the caller's. Errors: the same, and `std::errc::not_enough_memory`.
-URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from,
-                                               const packet_options& options = {});
+[[nodiscard]] URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from,
+                                                             const packet_options& options = {});
 
 /// The same for a socket that stays the caller's: the conn works on a duplicate of the descriptor, and closing either
 /// leaves the other open. Both read the same datagrams, each of which goes to one of them. The conn reads ahead of its
 /// reader, as all conns do: `release` it instead of closing it to get the datagrams that its reader has not taken;
 /// closing counts them as `packet_stats::discarded`. Errors: as `adopt_packet`, EMFILE.
-URING6_EXPORT result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options = {});
+[[nodiscard]] URING6_EXPORT result<packet_conn> borrow_packet(event_loop& loop, int fd,
+                                                              const packet_options& options = {});
 
 }  // namespace uring6

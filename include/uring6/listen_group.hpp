@@ -1,6 +1,8 @@
 // listen_group: one socket for each loop of a group, all on one port.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -36,9 +38,8 @@ struct listen_group_options {
 namespace detail {
 
 /// A socket for each loop, opened on its thread; on an error none.
-URING6_EXPORT result<std::vector<std::shared_ptr<packet_conn>>> open_group(loop_group& group, std::string_view network,
-                                                                           std::string_view address,
-                                                                           const listen_group_options& options);
+[[nodiscard]] URING6_EXPORT result<std::vector<std::shared_ptr<packet_conn>>> open_group(
+    loop_group& group, std::string_view network, std::string_view address, const listen_group_options& options);
 
 }  // namespace detail
 

@@ -1,6 +1,8 @@
 // loop_group: one event_loop on each of several threads, pinned to their CPUs.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <chrono>
 #include <concepts>
 #include <cstddef>

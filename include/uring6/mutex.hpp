@@ -1,12 +1,19 @@
 // async_mutex: one at a time, without holding up the loop.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <mutex>
 #include <optional>
 #include <utility>
 
 #include "uring6/detail/line.hpp"
 #include "uring6/result.hpp"
+
+// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
+// because the bases have friends.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
 namespace uring6 {
 
@@ -48,7 +55,7 @@ class async_mutex {
   class lock_operation final : public detail::line_waiter {
    public:
     explicit lock_operation(async_mutex& of) noexcept : line_waiter(of.line_), of_(of) {}
-    result<async_lock> await_resume() noexcept {
+    [[nodiscard]] result<async_lock> await_resume() noexcept {
       if (const auto error = resume()) return fail(error);
       return async_lock(of_);
     }
@@ -85,3 +92,5 @@ void async_lock::unlock() noexcept {
 }
 
 }  // namespace uring6
+
+#pragma GCC diagnostic pop

@@ -1,6 +1,8 @@
 // packet_conn: datagrams in and out, each with its IPv6 control message. Go: ipv6.PacketConn.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +15,7 @@
 #include "uring6/control_message.hpp"
 #include "uring6/datagram.hpp"
 #include "uring6/datagram_batch.hpp"
+#include "uring6/detail/characters.hpp"
 #include "uring6/detail/packet_operations.hpp"
 #include "uring6/error_report.hpp"
 #include "uring6/export.hpp"
@@ -95,11 +98,27 @@ class URING6_EXPORT packet_conn {
     return {socket(), payload, {}, &destination};
   }
 
+  /// The same of characters: a string, a view of one, a literal (without its end), a span of char.
+  template <detail::characters Text>
+  [[nodiscard("co_await it")]] detail::write_operation write_to(Text&& payload, const control_message& control,
+                                                                const endpoint& destination) noexcept {
+    return write_to(detail::octets_of(payload), control, destination);
+  }
+  template <detail::characters Text>
+  [[nodiscard("co_await it")]] detail::write_operation write_to(Text&& payload, const endpoint& destination) noexcept {
+    return write_to(detail::octets_of(payload), destination);
+  }
+
   /// Sends one datagram to the peer of a connected conn. As `write_to`; destination_address_required if there is
   /// none. Go: WriteTo with a nil address.
   [[nodiscard("co_await it")]] detail::write_operation write(std::span<const std::byte> payload,
                                                              const control_message& control = {}) noexcept {
     return {socket(), payload, control, nullptr};
+  }
+  template <detail::characters Text>
+  [[nodiscard("co_await it")]] detail::write_operation write(Text&& payload,
+                                                             const control_message& control = {}) noexcept {
+    return write(detail::octets_of(payload), control);
   }
 
   /// Sends all the messages; consecutive ones of equal length, destination and control message (as far as it is sent)
@@ -124,10 +143,10 @@ class URING6_EXPORT packet_conn {
   /// What comes with each datagram read from now on; those already received keep what they have. On a dual-stack
   /// conn also for IPv4 peers. A bit that is no flag: `std::errc::invalid_argument`, and nothing is changed. Go:
   /// SetControlMessage.
-  result<void> set_control_message(control_flags flags, bool on);
+  [[nodiscard]] result<void> set_control_message(control_flags flags, bool on);
   /// The flags that are on: those that `set_control_message` was asked for and, on an adopted conn, those that its
   /// socket came with (`destination` and `interface`, which are one option of the kernel, both). Go: missing.
-  result<control_flags> enabled_control() const;
+  [[nodiscard]] result<control_flags> enabled_control() const;
 
   // --- multicast (RFC 3493 5.2, RFC 3678) ---
 
@@ -143,38 +162,42 @@ class URING6_EXPORT packet_conn {
   /// is joined, and the interface does not have it, the group is left and joined again, with the sources that were
   /// joined or excluded, and the call succeeds. `errc::already_joined` is answered only while the interface has the
   /// group. IPv6 groups only; leave an IPv4 one and join it again.
-  result<void> join_group(const interface& on, const ip_address& group);
+  [[nodiscard]] result<void> join_group(const interface& on, const ip_address& group);
   /// On the interface that the group's zone names, or else on the one that the routing table chooses.
-  result<void> join_group(const ip_address& group);
+  [[nodiscard]] result<void> join_group(const ip_address& group);
 
   /// Leaves a group, with all sources. `errc::not_joined`. MCAST_LEAVE_GROUP. Go: LeaveGroup.
-  result<void> leave_group(const interface& on, const ip_address& group);
-  result<void> leave_group(const ip_address& group);
+  [[nodiscard]] result<void> leave_group(const interface& on, const ip_address& group);
+  [[nodiscard]] result<void> leave_group(const ip_address& group);
 
   /// Hears `group`, but only what `source` sends; once for each source. MCAST_JOIN_SOURCE_GROUP. Go: the same.
-  result<void> join_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
+  [[nodiscard]] result<void> join_source_specific_group(const interface& on, const ip_address& group,
+                                                        const ip_address& source);
   /// No longer hears `source`; with the last one the group is left. MCAST_LEAVE_SOURCE_GROUP. Go: the same.
-  result<void> leave_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
+  [[nodiscard]] result<void> leave_source_specific_group(const interface& on, const ip_address& group,
+                                                         const ip_address& source);
   /// In a group that was joined whole: does not hear `source`. MCAST_BLOCK_SOURCE. Go: the same.
-  result<void> exclude_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
+  [[nodiscard]] result<void> exclude_source_specific_group(const interface& on, const ip_address& group,
+                                                           const ip_address& source);
   /// Hears it again. MCAST_UNBLOCK_SOURCE. Go: the same.
-  result<void> include_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
+  [[nodiscard]] result<void> include_source_specific_group(const interface& on, const ip_address& group,
+                                                           const ip_address& source);
 
   /// The interface that multicast leaves by; none: the routing table chooses. IPV6_MULTICAST_IF, on a dual-stack conn
   /// IP_MULTICAST_IF, too. Go: the same.
-  result<std::optional<interface>> multicast_interface() const;
-  result<void> set_multicast_interface(const interface& by);
-  result<void> clear_multicast_interface();
+  [[nodiscard]] result<std::optional<interface>> multicast_interface() const;
+  [[nodiscard]] result<void> set_multicast_interface(const interface& by);
+  [[nodiscard]] result<void> clear_multicast_interface();
 
   /// Hop limit of multicast, 0 to 255 (0: does not leave the host), or -1: the default, 1. IPV6_MULTICAST_HOPS,
   /// on a dual-stack conn IP_MULTICAST_TTL, too.
-  result<int> multicast_hop_limit() const;
-  result<void> set_multicast_hop_limit(int hops);
+  [[nodiscard]] result<int> multicast_hop_limit() const;
+  [[nodiscard]] result<void> set_multicast_hop_limit(int hops);
 
   /// Whether this host's members hear what this conn sends to a group. Default on. IPV6_MULTICAST_LOOP, on a
   /// dual-stack conn IP_MULTICAST_LOOP, too.
-  result<bool> multicast_loopback() const;
-  result<void> set_multicast_loopback(bool on);
+  [[nodiscard]] result<bool> multicast_loopback() const;
+  [[nodiscard]] result<void> set_multicast_loopback(bool on);
 
   // --- what is sent ---
   //
@@ -182,22 +205,22 @@ class URING6_EXPORT packet_conn {
 
   /// Traffic class of what has none in its control message, 0 to 255, or -1: the system's, 0. IPV6_TCLASS, IP_TOS. Go:
   /// TrafficClass.
-  result<int> traffic_class() const;
-  result<void> set_traffic_class(int traffic_class);
+  [[nodiscard]] result<int> traffic_class() const;
+  [[nodiscard]] result<void> set_traffic_class(int traffic_class);
 
   /// Hop limit of unicast that has none in its control message, 0 to 255 (on a dual-stack conn 1 to 255: IPv4 has no
   /// 0), or -1: the system's. IPV6_UNICAST_HOPS, IP_TTL.
-  result<int> hop_limit() const;
-  result<void> set_hop_limit(int hops);
+  [[nodiscard]] result<int> hop_limit() const;
+  [[nodiscard]] result<void> set_hop_limit(int hops);
 
   /// Whether a datagram longer than the path MTU is refused (EMSGSIZE, and a path MTU event if asked for) instead of
   /// fragmented. IPV6_DONTFRAG; for IPv4 peers IP_MTU_DISCOVER (IP_PMTUDISC_DO, and IP_PMTUDISC_WANT when off).
-  result<bool> dont_fragment() const;
-  result<void> set_dont_fragment(bool on);
+  [[nodiscard]] result<bool> dont_fragment() const;
+  [[nodiscard]] result<void> set_dont_fragment(bool on);
 
   /// The MTU of the path to the peer of a connected conn, octets; ENOTCONN of another. IPV6_PATHMTU. Go:
   /// Conn.PathMTU, which PacketConn lacks.
-  result<std::uint32_t> path_mtu() const;
+  [[nodiscard]] result<std::uint32_t> path_mtu() const;
 
   // --- errors that the network reports (RFC 4443, section 3) ---
 
@@ -208,67 +231,67 @@ class URING6_EXPORT packet_conn {
   /// write that meets it is made again, and the error is left to a read. It costs: writes leave by the ring alone; a
   /// device that drops what it is to send then says so (ENOBUFS); and reports that nobody takes keep buffer memory, and
   /// the kernel looks in vain with each wake-up. IPV6_RECVERR, IP_RECVERR.
-  result<bool> error_reports() const;
-  result<void> set_error_reports(bool on);
+  [[nodiscard]] result<bool> error_reports() const;
+  [[nodiscard]] result<void> set_error_reports(bool on);
 
   /// Takes as many reports as there are, one for each element, oldest first. Returns how many, 0 if there are none: it
   /// does not wait. The time to ask is when a read, or on a connected conn a write, has ended with an error of the
   /// network; a coroutine that does not read can wait for `poll(native_handle(), poll_events::error)`, to be stopped
   /// before the conn is closed. No elements: `std::errc::invalid_argument`. MSG_ERRQUEUE. Go: missing
   /// (golang/go#47926).
-  result<std::size_t> read_errors(std::span<error_report> reports);
+  [[nodiscard]] result<std::size_t> read_errors(std::span<error_report> reports);
 
   // --- the kernel's buffers ---
 
   /// How much may wait in the kernel to be read, and to be sent, octets as they are asked for: the kernel takes twice
   /// as much memory, and counts its own bookkeeping (some 800 octets for a small datagram) into it. SO_RCVBUF,
   /// SO_SNDBUF.
-  result<std::size_t> receive_buffer() const;
-  result<std::size_t> send_buffer() const;
+  [[nodiscard]] result<std::size_t> receive_buffer() const;
+  [[nodiscard]] result<std::size_t> send_buffer() const;
 
   /// Asks for another size, octets, and returns what was granted: at most net.core.rmem_max (wmem_max) without
   /// CAP_NET_ADMIN, and never less than the kernel needs. `errc::out_of_range` from 1 GiB on. SO_RCVBUFFORCE,
   /// SO_SNDBUFFORCE. Go: SetReadBuffer, SetWriteBuffer, which do not say what was granted.
-  result<std::size_t> set_receive_buffer(std::size_t octets);
-  result<std::size_t> set_send_buffer(std::size_t octets);
+  [[nodiscard]] result<std::size_t> set_receive_buffer(std::size_t octets);
+  [[nodiscard]] result<std::size_t> set_send_buffer(std::size_t octets);
 
   // --- raw IP and ICMPv6 (RFC 3542, sections 3.1 and 3.2) ---
 
   /// Where in the payload the kernel writes and verifies the checksum, octets; nothing: nowhere. Raw IP only,
   /// ENOPROTOOPT of others. ICMPv6 has 2. IPV6_CHECKSUM. Go: Checksum, which cannot say that it is off.
-  result<std::optional<int>> checksum() const;
+  [[nodiscard]] result<std::optional<int>> checksum() const;
   /// An even offset from 0 (an odd one: EINVAL), or nothing. A payload that ends before it is refused when sent
   /// (EINVAL); what arrives with a wrong checksum is dropped. Go: SetChecksum.
-  result<void> set_checksum(std::optional<int> offset);
+  [[nodiscard]] result<void> set_checksum(std::optional<int> offset);
 
   /// Which ICMPv6 messages are delivered. On a conn of "ip6:ipv6-icmp" only: EOPNOTSUPP of other raw ones, else
   /// ENOPROTOOPT. ICMPV6_FILTER. Go: ICMPFilter, SetICMPFilter.
-  result<uring6::icmp_filter> icmp_filter() const;
-  result<void> set_icmp_filter(const uring6::icmp_filter& filter);
+  [[nodiscard]] result<uring6::icmp_filter> icmp_filter() const;
+  [[nodiscard]] result<void> set_icmp_filter(const uring6::icmp_filter& filter);
 
   /// Runs a classic BPF program on what arrives from now on: it returns how many octets to keep, 0 to drop. It sees the
   /// payload of raw conns, the UDP header before the payload of UDP ones. Replaces the one before.
   ///
   /// Errors: what is wrong with the program (`bpf::errc`, equal to EINVAL); EPERM (SO_LOCK_FILTER), ENOMEM
   /// (net.core.optmem_max). SO_ATTACH_FILTER. Go: SetBPF, which panics on an empty program.
-  result<void> attach_bpf(std::span<const bpf::raw_instruction> program);
-  result<void> attach_bpf(std::span<const bpf::instruction> program);
+  [[nodiscard]] result<void> attach_bpf(std::span<const bpf::raw_instruction> program);
+  [[nodiscard]] result<void> attach_bpf(std::span<const bpf::instruction> program);
   /// Takes the program off; ENOENT if there is none. SO_DETACH_FILTER. Go: missing (golang/go#14974).
-  result<void> detach_bpf();
+  [[nodiscard]] result<void> detach_bpf();
 
   // --- time, ends ---
 
   /// Deadlines are sticky: they end the operations that wait and all that come, with `errc::deadline_exceeded`,
   /// until set anew; nullopt clears. Go: SetDeadline, SetReadDeadline, SetWriteDeadline.
   using time_point = std::chrono::steady_clock::time_point;
-  result<void> set_deadline(std::optional<time_point> when);
-  result<void> set_read_deadline(std::optional<time_point> when);
-  result<void> set_write_deadline(std::optional<time_point> when);
+  [[nodiscard]] result<void> set_deadline(std::optional<time_point> when);
+  [[nodiscard]] result<void> set_read_deadline(std::optional<time_point> when);
+  [[nodiscard]] result<void> set_write_deadline(std::optional<time_point> when);
 
   /// The address this conn is bound to, with the port that was chosen. Go: LocalAddr.
-  result<endpoint> local_endpoint() const;
+  [[nodiscard]] result<endpoint> local_endpoint() const;
   /// The peer of a connected conn; ENOTCONN of another. Go: RemoteAddr.
-  result<endpoint> peer_endpoint() const;
+  [[nodiscard]] result<endpoint> peer_endpoint() const;
 
   /// Ends everything: whoever waits gets `errc::closed`, what was written ahead is sent, the groups are left, and the
   /// port is free when it returns. It does not wait for room in the socket's buffer: what was written ahead and finds
@@ -290,9 +313,10 @@ class URING6_EXPORT packet_conn {
   /// handed to a reader: `adopt_packet` takes both, on any loop. Nothing is lost: what arrives later waits in the
   /// socket. The conn is closed then.
   ///
-  /// Errors: `std::errc::not_enough_memory`, and nothing has changed; `errc::closed`, `errc::wrong_thread`, `errc::forked`
-  /// in the child of a fork, whose parent has the datagrams. Go: PacketConn.File, which keeps nothing ahead.
-  result<released_packet> release();
+  /// Errors: `std::errc::not_enough_memory`, and nothing has changed; `errc::closed`, `errc::wrong_thread`,
+  /// `errc::forked` in the child of a fork, whose parent has the datagrams. Go: PacketConn.File, which keeps nothing
+  /// ahead.
+  [[nodiscard]] result<released_packet> release();
 
   /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's
   /// while that lives.
@@ -304,7 +328,7 @@ class URING6_EXPORT packet_conn {
  private:
   detail::packet_socket* socket() const noexcept { return inside_.get(); }
   bool connected() const noexcept;
-  result<int> descriptor() const;
+  [[nodiscard]] result<int> descriptor() const;
   std::error_code check_thread() const noexcept;
 
   std::unique_ptr<detail::packet_socket> inside_;

@@ -1,6 +1,8 @@
 // What this machine gives to uring6, what it refuses, and why.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <optional>
 #include <string>

@@ -1,6 +1,8 @@
 // The protocol numbers of IPv6's next header field.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstdint>
 #include <string_view>
 

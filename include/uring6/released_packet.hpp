@@ -1,6 +1,8 @@
 // released_packet: what packet_conn::release gives out, and adopt_packet takes in.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <vector>

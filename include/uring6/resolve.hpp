@@ -1,6 +1,8 @@
 // resolve: names of hosts and services to endpoints.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -52,7 +54,7 @@ struct URING6_EXPORT resolve_call {
   std::string service;
   resolve_options options;
 
-  result<std::vector<endpoint>> operator()() const;
+  [[nodiscard]] result<std::vector<endpoint>> operator()() const;
 };
 
 }  // namespace detail

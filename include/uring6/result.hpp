@@ -1,6 +1,9 @@
 // result<T>: what every operation returns, and the conditions that are uring6's own.
 #pragma once
 
+#include "uring6/version.hpp"
+
+#include <string>
 #include <system_error>
 #include <tl/expected.hpp>
 #include <type_traits>
@@ -14,6 +17,9 @@ namespace uring6 {
 ///
 /// Always `tl::expected`, whatever the language mode: it is part of the ABI. Nothing that the network or the
 /// kernel does is thrown; use `or_throw` where an exception is wanted.
+///
+/// Compilers warn of a result that is dropped, but for that of `close`; `(void)` drops it on purpose. Of one that was
+/// awaited (`co_await pc.write_to(…);`) only clang warns, but for that of sleeping and of an `interval`; GCC 12 cannot.
 template <class T>
 using result = tl::expected<T, std::error_code>;
 
@@ -64,7 +70,11 @@ inline tl::unexpected<std::error_code> fail_errno(int error_number) noexcept {
   return tl::unexpected<std::error_code>(std::error_code(error_number, std::system_category()));
 }
 
-/// The value of `r`, or a thrown `std::system_error`.
+/// The value of `r`, or a thrown `std::system_error`. With `what` its text begins with what was tried and with what:
+///
+///     or_throw(pc.join_group(link, group), "join_group ff02::114 on eth0");
+///
+/// throws "join_group ff02::114 on eth0: no such network interface or zone".
 template <class T>
 T or_throw(result<T>&& r) {  // looked at where it is: what was just written in pieces and is copied whole stalls
   if (!r) throw std::system_error(r.error());
@@ -73,6 +83,20 @@ T or_throw(result<T>&& r) {  // looked at where it is: what was just written in 
 template <class T>
 T or_throw(const result<T>& r) {
   if (!r) throw std::system_error(r.error());
+  if constexpr (!std::is_void_v<T>) return *r;
+}
+template <class T>
+T or_throw(result<T>&& r, const char* what) {
+  if (!r) throw std::system_error(r.error(), what);
+  if constexpr (!std::is_void_v<T>) return std::move(*r);
+}
+template <class T>
+T or_throw(result<T>&& r, const std::string& what) {
+  return or_throw(std::move(r), what.c_str());
+}
+template <class T>
+T or_throw(const result<T>& r, const std::string& what) {
+  if (!r) throw std::system_error(r.error(), what);
   if constexpr (!std::is_void_v<T>) return *r;
 }
 

@@ -1,6 +1,8 @@
 // run_blocking: what would hold up the loop, on a thread of its own.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <concepts>
 #include <coroutine>
 #include <exception>
@@ -142,7 +144,7 @@ class blocking_operation final : public blocking_wait {
   explicit blocking_operation(std::shared_ptr<blocking_call<F>> call) noexcept
       : blocking_wait(call), call_(std::move(call)) {}
 
-  result_type await_resume() {
+  [[nodiscard]] result_type await_resume() {
     if (const auto error = finish()) return fail(error);
     if constexpr (std::is_void_v<value_type>) {
       call_->take();

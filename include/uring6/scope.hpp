@@ -1,6 +1,8 @@
 // scope: tasks that run beside the one that started them, and end before it does.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <coroutine>
 #include <cstddef>
 #include <exception>

@@ -1,11 +1,18 @@
 // semaphore: so many at a time.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <mutex>
 
 #include "uring6/detail/line.hpp"
 #include "uring6/result.hpp"
+
+// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
+// because the bases have friends.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
 namespace uring6 {
 
@@ -14,7 +21,7 @@ namespace detail {
 class acquire_operation final : public line_waiter {
  public:
   explicit acquire_operation(line& in) noexcept : line_waiter(in) {}
-  result<void> await_resume() noexcept {
+  [[nodiscard]] result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return {};
   }
@@ -58,3 +65,5 @@ class semaphore {
 };
 
 }  // namespace uring6
+
+#pragma GCC diagnostic pop

@@ -1,6 +1,8 @@
 // signals: the signals of the process, awaited.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -52,7 +54,7 @@ class URING6_EXPORT signals {
   /// Errors: invalid_argument for no signals; `errc::out_of_range` for a number that is none, and for those
   /// that cannot be awaited (SIGKILL, SIGSTOP, and SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP: faults of the
   /// thread itself); EMFILE.
-  static result<signals> open(event_loop& loop, std::span<const int> numbers);
+  [[nodiscard]] static result<signals> open(event_loop& loop, std::span<const int> numbers);
 
   signals(signals&&) noexcept;
   signals& operator=(signals&& other) noexcept {

@@ -1,6 +1,8 @@
 // The counters of loops, of their receive pools and of conns, and all of them as text and as JSON.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>

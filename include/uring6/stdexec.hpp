@@ -2,6 +2,8 @@
 // empty without <stdexec/execution.hpp> (github.com/NVIDIA/stdexec); URING6_HAS_STDEXEC says whether it is there.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #if __has_include(<stdexec/execution.hpp>)
 #define URING6_HAS_STDEXEC 1
 

@@ -1,6 +1,8 @@
 // How a task learns that it is to stop.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <coroutine>
 #include <stop_token>
 

@@ -1,6 +1,8 @@
 // task<T>: a coroutine that starts when it is awaited.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <coroutine>
 #include <exception>
 #include <optional>
@@ -8,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "uring6/detail/is_result.hpp"
 #include "uring6/detail/promise.hpp"
 
 namespace uring6 {
@@ -117,6 +120,7 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
       return true;
     }
     T await_resume() const { return child.promise().take(); }
+    [[nodiscard]] T await_resume() const requires detail::is_result<T> { return child.promise().take(); }
   };
 
   std::coroutine_handle<promise_type> handle_;

@@ -1,6 +1,8 @@
 // TCP: listeners, connections, dialing. Go: net.TCPListener, net.TCPConn, net.Dialer.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include "uring6/address.hpp"
+#include "uring6/detail/characters.hpp"
 #include "uring6/detail/stream_operations.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/export.hpp"
@@ -112,15 +115,25 @@ class URING6_EXPORT tcp_conn {
     return {socket(), from, true};
   }
 
+  /// The same of characters: a string, a view of one, a literal (without its end), a span of char.
+  template <detail::characters Text>
+  [[nodiscard("co_await it")]] detail::stream_write_operation write(Text&& from) noexcept {
+    return write(detail::octets_of(from));
+  }
+
   /// Writes as much of `from` as the kernel takes in one piece. Returns how many octets, at least 1 (0 of nothing). In
   /// a race as `write`.
   [[nodiscard("co_await it")]] detail::stream_write_operation write_some(std::span<const std::byte> from) noexcept {
     return {socket(), from, false};
   }
+  template <detail::characters Text>
+  [[nodiscard("co_await it")]] detail::stream_write_operation write_some(Text&& from) noexcept {
+    return write_some(detail::octets_of(from));
+  }
 
   /// Ends a half of the connection: after `write` the peer reads its end, after `read` our reads do. Writes that still
   /// wait end with EPIPE. ENOTCONN if the peer is gone. shutdown(2). Go: CloseWrite, CloseRead.
-  result<void> shutdown(stream_half which);
+  [[nodiscard]] result<void> shutdown(stream_half which);
 
   /// Ends everything: whoever waits gets `errc::closed` (or what it had got already), the connection is closed in
   /// order, or reset if something arrived that nobody read. `errc::closed` if it was closed before. Go: Close.
@@ -130,31 +143,31 @@ class URING6_EXPORT tcp_conn {
   /// Sticky: for the operations that wait and all that come, with `errc::deadline_exceeded`, until set anew; nullopt
   /// clears. Go: SetDeadline, SetReadDeadline, SetWriteDeadline.
   using time_point = std::chrono::steady_clock::time_point;
-  result<void> set_deadline(std::optional<time_point> when);
-  result<void> set_read_deadline(std::optional<time_point> when);
-  result<void> set_write_deadline(std::optional<time_point> when);
+  [[nodiscard]] result<void> set_deadline(std::optional<time_point> when);
+  [[nodiscard]] result<void> set_read_deadline(std::optional<time_point> when);
+  [[nodiscard]] result<void> set_write_deadline(std::optional<time_point> when);
 
   /// Whether small segments leave at once. TCP_NODELAY. Go: SetNoDelay.
-  result<bool> no_delay() const;
-  result<void> set_no_delay(bool on);
+  [[nodiscard]] result<bool> no_delay() const;
+  [[nodiscard]] result<void> set_no_delay(bool on);
 
   /// The probes on a silent connection; none: there are none. `errc::out_of_range` outside of the ranges. SO_KEEPALIVE.
   /// Go: SetKeepAliveConfig.
-  result<std::optional<keep_alive>> probes() const;
-  result<void> set_probes(const std::optional<keep_alive>& when);
+  [[nodiscard]] result<std::optional<keep_alive>> probes() const;
+  [[nodiscard]] result<void> set_probes(const std::optional<keep_alive>& when);
 
   /// How much may wait in the kernel to be read, and to be sent, octets as they are asked for: the kernel takes twice
   /// as much memory. Until one is set, the kernel adapts it to the connection. SO_RCVBUF, SO_SNDBUF.
-  result<std::size_t> receive_buffer() const;
-  result<std::size_t> send_buffer() const;
+  [[nodiscard]] result<std::size_t> receive_buffer() const;
+  [[nodiscard]] result<std::size_t> send_buffer() const;
   /// As of packet_conn: asks for another size, and returns what was granted. Go: SetReadBuffer, SetWriteBuffer.
-  result<std::size_t> set_receive_buffer(std::size_t octets);
-  result<std::size_t> set_send_buffer(std::size_t octets);
+  [[nodiscard]] result<std::size_t> set_receive_buffer(std::size_t octets);
+  [[nodiscard]] result<std::size_t> set_send_buffer(std::size_t octets);
 
   /// This end. Go: LocalAddr.
-  result<endpoint> local_endpoint() const;
+  [[nodiscard]] result<endpoint> local_endpoint() const;
   /// The other end, also when it is gone; v4-mapped if it speaks IPv4. Go: RemoteAddr.
-  result<endpoint> peer_endpoint() const;
+  [[nodiscard]] result<endpoint> peer_endpoint() const;
 
   /// The descriptor, still the conn's; -1 when closed. For options that have no method here; `conn` has those of IPv6.
   int native_handle() const noexcept;
@@ -163,7 +176,7 @@ class URING6_EXPORT tcp_conn {
   /// that were read and that no coroutine has looked at are in `unread`, also those of a read that was waiting to be
   /// resumed. A write that waits may have sent a part, as `stats` tells. not_enough_memory if octets were lost (see
   /// above): then the conn stays open. Go: TCPConn.File.
-  result<released_tcp> release();
+  [[nodiscard]] result<released_tcp> release();
 
   /// On a closed conn what it was at the end; all 0 if moved from, and on another thread than the loop's
   /// while that lives.
@@ -174,7 +187,7 @@ class URING6_EXPORT tcp_conn {
 
  private:
   detail::stream_socket* socket() const noexcept { return inside_.get(); }
-  result<int> descriptor() const;
+  [[nodiscard]] result<int> descriptor() const;
   std::error_code check_thread() const noexcept;
 
   std::unique_ptr<detail::stream_socket> inside_;
@@ -201,10 +214,10 @@ class URING6_EXPORT tcp_listener {
   }
 
   /// As of tcp_conn, for `accept`. Go: SetDeadline.
-  result<void> set_deadline(std::optional<std::chrono::steady_clock::time_point> when);
+  [[nodiscard]] result<void> set_deadline(std::optional<std::chrono::steady_clock::time_point> when);
 
   /// The address and the port that was chosen. Go: Addr.
-  result<endpoint> local_endpoint() const;
+  [[nodiscard]] result<endpoint> local_endpoint() const;
 
   /// Whoever waits gets `errc::closed`, and the port is free when it returns. Go: Close.
   result<void> close();
@@ -216,7 +229,7 @@ class URING6_EXPORT tcp_listener {
   /// Ends all waits with `errc::closed` and gives the descriptor to the caller, open: connections wait in it for its
   /// next owner. Those that the kernel had accepted ahead are still this listener's: `accept` gives them, and then ends
   /// with `errc::closed`. Go: TCPListener.File.
-  result<int> release();
+  [[nodiscard]] result<int> release();
 
   /// For the library's own rooms.
   explicit tcp_listener(std::unique_ptr<detail::accept_queue> inside) noexcept;
@@ -233,8 +246,11 @@ class URING6_EXPORT tcp_listener {
 /// the listener before it has gone (SO_REUSEADDR). Errors: `errc::wrong_thread`, `errc::unknown_network`,
 /// `errc::bad_address`, `errc::missing_port`, `errc::unknown_zone`, EADDRINUSE, EADDRNOTAVAIL, EACCES, … Go:
 /// net.Listen.
-URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std::string_view address,
-                                              const tcp_options& options = {});
+[[nodiscard]] URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network,
+                                                            std::string_view address, const tcp_options& options = {});
+/// The same at an endpoint.
+[[nodiscard]] URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network,
+                                                            const endpoint& address, const tcp_options& options = {});
 
 /// Takes a listening socket over that somebody else has opened (socket activation, `release`), of TCP and AF_INET6. The
 /// listener owns it and closes it. Of `options` only `accept_ahead` counts. After an error, or std::bad_alloc, it is
@@ -242,11 +258,12 @@ URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view
 ///
 /// Errors: EBADF, ENOTSOCK; address_family_not_supported for other than AF_INET6; wrong_protocol_type for other than
 /// TCP; `std::errc::invalid_argument` if it does not listen. Go: net.FileListener.
-URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options& options = {});
+[[nodiscard]] URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd,
+                                                                const tcp_options& options = {});
 
 /// Takes a connection over that somebody else has made or accepted, also a conn of another loop (`tcp_conn::release`),
 /// in the same way. Errors: as of `adopt_listener`, ENOTCONN. Go: net.FileConn.
-URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, int fd);
+[[nodiscard]] URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, int fd);
 
 /// The same for what `tcp_conn::release` has given: reads give its octets first. After an error all of it is still the
 /// caller's.
@@ -258,6 +275,10 @@ URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& f
 /// a dial that loses a race closes what it has connected. Go: net.Dialer.
 [[nodiscard("co_await it")]] URING6_EXPORT detail::dial_operation dial_tcp(event_loop& loop, std::string_view network,
                                                                            std::string_view address,
+                                                                           const tcp_options& options = {});
+/// The same to an endpoint.
+[[nodiscard("co_await it")]] URING6_EXPORT detail::dial_operation dial_tcp(event_loop& loop, std::string_view network,
+                                                                           const endpoint& address,
                                                                            const tcp_options& options = {});
 
 /// Connects to one of `addresses`, as they were found for a name, the best first: "happy eyeballs" (RFC 8305, sections

@@ -1,6 +1,8 @@
 // Sleeping, and points in time.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <chrono>
 #include <coroutine>
 
@@ -8,6 +10,11 @@
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
+
+// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
+// because the bases have friends.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
 namespace uring6 {
 
@@ -72,3 +79,5 @@ template <class Rep, class Period>
 }
 
 }  // namespace uring6
+
+#pragma GCC diagnostic pop

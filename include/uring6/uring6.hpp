@@ -1,6 +1,8 @@
 // Everything: for programs. Libraries include what they name.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include "uring6/address.hpp"
 #include "uring6/channel.hpp"
 #include "uring6/conn.hpp"

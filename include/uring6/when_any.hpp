@@ -1,6 +1,8 @@
 // when_any: several things at the same time, until one has ended.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <coroutine>
 #include <cstddef>
 #include <exception>
@@ -13,6 +15,11 @@
 
 #include "uring6/detail/siblings.hpp"
 #include "uring6/task.hpp"
+
+// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
+// because the bases have friends.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
 namespace uring6 {
 
@@ -197,3 +204,5 @@ template <class T>
 }
 
 }  // namespace uring6
+
+#pragma GCC diagnostic pop

@@ -1,6 +1,8 @@
 // with_timeout, with_deadline: anything that can be awaited, but not for longer than this.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <chrono>
 #include <coroutine>
 #include <cstddef>

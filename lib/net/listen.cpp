@@ -109,6 +109,15 @@ ip_address listening_address(const packet_network& net, const packet_options& op
   return needs_zone ? ip_address() : given;
 }
 
+/// What `parse_end` makes sure of, of an endpoint that was no text.
+std::error_code check_end(const packet_network& net, const endpoint& end) {
+  if (net.kind == packet_kind::udp)
+    return !net.dual_stack && end.address.is_v4_mapped() ? errc::ipv4_address : std::error_code();
+  if (end.address.is_v4_mapped()) return errc::ipv4_address;
+  if (net.kind == packet_kind::raw && end.port != 0) return errc::out_of_range;
+  return {};
+}
+
 /// `address` is the one that the caller gave.
 template <class Attach>
 result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options, const endpoint& address,
@@ -147,12 +156,20 @@ result<packet_conn> listen_packet(event_loop& loop, std::string_view network_wor
   if (!net) return fail(net.error());
   const auto local = parse_end(*net, address);
   if (!local) return fail(local.error());
+  return listen_packet(loop, network_word, *local, options);
+}
+
+result<packet_conn> listen_packet(event_loop& loop, std::string_view network_word, const endpoint& local,
+                                  const packet_options& options) {
+  const auto net = detail::parse_packet_network(network_word);
+  if (!net) return fail(net.error());
+  if (const auto error = check_end(*net, local)) return fail(error);
   packet_options chosen = options;
-  if (local->address.is_multicast()) chosen.reuse_address = true;
-  return open(loop, *net, std::move(chosen), *local, {}, [&](int fd) {
-    const endpoint where{listening_address(*net, options, local->address), local->port};
+  if (local.address.is_multicast()) chosen.reuse_address = true;
+  return open(loop, *net, std::move(chosen), local, {}, [&](int fd) {
+    const endpoint where{listening_address(*net, options, local.address), local.port};
     // Also where the zone is not bound to, it has to make sense.
-    return check_zone(fd, local->address).and_then([&] { return bind_socket(fd, where); });
+    return check_zone(fd, local.address).and_then([&] { return bind_socket(fd, where); });
   });
 }
 
@@ -162,11 +179,19 @@ result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word,
   if (!net) return fail(net.error());
   const auto peer = parse_end(*net, address);
   if (!peer) return fail(peer.error());
-  return open(loop, *net, options, *peer, *peer, [&](int fd) {
+  return dial_packet(loop, network_word, *peer, options);
+}
+
+result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, const endpoint& peer,
+                                const packet_options& options) {
+  const auto net = detail::parse_packet_network(network_word);
+  if (!net) return fail(net.error());
+  if (const auto error = check_end(*net, peer)) return fail(error);
+  return open(loop, *net, options, peer, peer, [&](int fd) {
     // Until it is connected the kernel delivers datagrams of every sender, and the conn shows all as its peer's.
     return drop_arrivals(fd)
         .and_then([&] { return options.local ? bind_socket(fd, *options.local) : result<void>(); })
-        .and_then([&] { return connect_socket(fd, *peer); })
+        .and_then([&] { return connect_socket(fd, peer); })
         .and_then([&] { return admit_arrivals(fd); });
   });
 }

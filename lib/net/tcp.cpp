@@ -172,14 +172,21 @@ result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std:
   if (!only_v6) return fail(only_v6.error());
   const auto local = endpoint::parse(address);
   if (!local) return fail(local.error());
-  if (*only_v6 && local->address.is_v4_mapped()) return fail(errc::ipv4_address);
+  return listen_tcp(loop, network, *local, options);
+}
+
+result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, const endpoint& local,
+                                const tcp_options& options) {
+  const auto only_v6 = parse_network(network);
+  if (!only_v6) return fail(only_v6.error());
+  if (*only_v6 && local.address.is_v4_mapped()) return fail(errc::ipv4_address);
   if (const auto error = detail::check_thread(loop)) return fail(error);
   if (options.accept_ahead > most_ahead) return fail(errc::out_of_range);
   auto fd = detail::open_tcp_socket(*only_v6, options);
   if (!fd) return fail(fd.error());
   const auto listening = set_option(fd->get(), option::reuse_address, 1)
-                             .and_then([&] { return detail::ask_hook(options, fd->get(), *local); })
-                             .and_then([&] { return bind_socket(fd->get(), *local); })
+                             .and_then([&] { return detail::ask_hook(options, fd->get(), local); })
+                             .and_then([&] { return bind_socket(fd->get(), local); })
                              .and_then([&] { return listen_socket(fd->get(), options.backlog); });
   if (!listening) return fail(listening.error());
   return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), std::move(*fd), options.accept_ahead));
@@ -259,6 +266,11 @@ detail::dial_operation dial(event_loop& loop, std::string_view network, result<s
 detail::dial_operation dial_tcp(event_loop& loop, std::string_view network, std::string_view address,
                                 const tcp_options& options) {
   return dial(loop, network, endpoint::parse(address).map([](const endpoint& to) { return std::vector{to}; }), options);
+}
+
+detail::dial_operation dial_tcp(event_loop& loop, std::string_view network, const endpoint& address,
+                                const tcp_options& options) {
+  return dial(loop, network, std::vector{address}, options);
 }
 
 detail::dial_operation dial_tcp(event_loop& loop, std::string_view network, std::span<const endpoint> addresses,

@@ -46,6 +46,7 @@ inline constexpr std::size_t large = 66'048;
 inline constexpr std::size_t small = 2'048;
 static_assert(large >= payload + longest_datagram && large % 64 == 0);
 inline constexpr std::size_t longest_in_small = small - payload;
+static_assert(longest_in_small == 1'728, "uring6/listen.hpp says so of longest_datagram");
 }  // namespace buffer_layout
 
 /// One buffer: in the kernel's hands, or filled with what it received. The hook links it into the backlog of the

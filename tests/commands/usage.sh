@@ -37,7 +37,12 @@ for command in "$copy/tools/quickstart" "$copy/tools/test"; do
   check "a wrong option" "$said" "^usage: tools/${command##*/} "
 
   ends_with 0 "$command" --dry-run
-  check "a dry run" "$said" "apt-get .* install .* g\+\+ .* libcatch2-dev"
+  check "a dry run" "$said" "apt-get .* install .* g\+\+ "
+  if [[ $command == */quickstart ]]; then
+    check_not "a dry run: the tests' packages and their source are theirs" "$said" "catch2|backports"
+  else
+    check "a dry run" "$said" "apt-get .* install .* libcatch2-dev"
+  fi
   check "a dry run" "$said" '^  \$ .*meson setup build/'
   check "a dry run" "$said" '^  \$ ninja -C build/'
   check_not "a dry run" "$said" "^warning: "
@@ -67,6 +72,37 @@ for command in "$copy/tools/quickstart" "$copy/tools/test"; do
   check "an unknown distribution" "$said" "run this command again with --no-install"
 done
 
+# ---- what --no-install says of a machine that lacks something --------------------------------------------------------
+
+machine debian 12
+few=$SCRATCH/few # a PATH without Meson
+mkdir "$few"
+for program in awk bash cat cp dirname env g++ grep id mktemp ninja pkg-config python3 sed; do
+  ln -s "$(command -v "$program")" "$few/$program"
+done
+for command in "$copy/tools/quickstart" "$copy/tools/test"; do
+  PATH=$few ends_with 3 "$command" --no-install
+  check "no Meson" "$said" "^error: missing, and --no-install installs nothing: Meson >= 1.0$"
+done
+# Neither pkg-config nor the compiler knows CLI11 and Catch2 here.
+cat >"$stand_ins/pkg-config" <<'SH'
+#!/bin/sh
+case "$*" in *CLI11* | *catch2*) exit 1 ;; esac
+exec /usr/bin/pkg-config "$@"
+SH
+cat >"$stand_ins/compiler" <<'SH'
+#!/bin/sh
+text=$(cat)
+case "$text" in *CLI/* | *catch2/*) exit 1 ;; esac
+printf '%s\n' "$text" | g++ "$@"
+SH
+chmod +x "$stand_ins/pkg-config" "$stand_ins/compiler"
+CXX=compiler ends_with 3 "$copy/tools/quickstart" --no-install
+check "no CLI11" "$said" "^error: missing, .*: CLI11 >= 2.1$"
+CXX=compiler ends_with 3 "$copy/tools/test" --no-install
+check "no CLI11 and no Catch2" "$said" "^error: missing, .*: CLI11 >= 2.1, Catch2 >= 3.4$"
+rm "$stand_ins/pkg-config" "$stand_ins/compiler"
+
 # ---- what is said of io_uring ----------------------------------------------------------------------------------------
 
 warnings() { # [GROUP]: what a user who is not root is told, in that group
@@ -84,6 +120,23 @@ if ((EUID == 0)) && ! setpriv --reuid 65534 --regid 65534 --clear-groups bash -c
   echo "nobody but root may run a program here: what others are told of io_uring cannot be seen"
   exit 77
 fi
+
+# ---- what a user is told who cannot be root ----------------------------------------------------------------------------
+
+printf '#!/bin/sh\necho "sudo: you may not" >&2\nexit 1\n' >"$stand_ins/sudo"
+machine debian 13
+chmod -R go+rwX "$SCRATCH"
+as_user() { if ((EUID == 0)); then setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; else "$@"; fi; }
+said=$(as_user "$copy/tools/quickstart" 2>&1) && { echo "quickstart without root ends with 0"; failures=$((failures + 1)); }
+check "without root" "$said" "An administrator has to run, once:$"
+check "without root" "$said" "^  apt-get update && apt-get install -y --no-install-recommends g\+\+ meson .* nlohmann-json3-dev$"
+check_not "without root nothing is tried" "$(<"$CALLS")" .
+machine debian 12
+chmod -R go+rwX "$SCRATCH"
+said=$(as_user "$copy/tools/test" 2>&1) && { echo "test without root ends with 0"; failures=$((failures + 1)); }
+check "without root, with a source to add" "$said" "^  cd $copy && bash -c '\. tools/lib/setup.sh && set_up build test'$"
+check_not "without root nothing is tried" "$(<"$CALLS")" .
+printf '#!/bin/sh\nexec "$@"\n' >"$stand_ins/sudo"
 
 kernel 5.10.0-8-amd64
 check "an old kernel" "$(warnings)" "^warning: kernel 5.10.0-8-amd64 is older than 6.1"

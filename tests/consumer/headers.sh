@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Each installed header compiles alone with every compiler, none brings liburing in, and two files that include them all
-# make one program (nothing is defined twice).
+# Each installed header compiles alone with every compiler, also included by -I with the warnings of a stranger; says in an
+# older mode of C++ what it needs, before anything else; none brings liburing in; and two files that include them all make
+# one program (nothing is defined twice).
 . "$SOURCE/tests/consumer/common.sh"
 
 install_library
@@ -21,6 +22,16 @@ printf '#include "all.hpp"\nvoid other();\nvoid other() {}\n' >"$SCRATCH/two.cpp
 for compiler in "$GXX" ${CLANGXX:+"$CLANGXX"}; do
   printf '%s\0' "$SCRATCH"/alone/*.cpp | xargs -0 -n 1 -P "$(nproc)" "$compiler" "${flags[@]}" -fsyntax-only ||
     fail "$compiler: a header does not compile alone"
+  # From where the compiler does not take them for the system's.
+  "$compiler" -std=c++20 -Wall -Wextra -Wnon-virtual-dtor -Werror -I "$SOURCE/include" -fsyntax-only \
+    "$SCRATCH/alone/uring6-uring6.hpp.cpp" || fail "$compiler: including everything warns"
+  for header in "${headers[@]}"; do
+    [[ $header != uring6/detail/* && $header != uring6/export.hpp ]] || continue
+    said=$("$compiler" -std=c++17 -I "$stage$prefix/include" -fsyntax-only "$SCRATCH/alone/${header//\//-}.cpp" 2>&1) &&
+      fail "$compiler takes $header without C++20"
+    grep -m 1 -F "error:" <<<"$said" | grep -q "uring6 needs C++20" ||
+      fail "$compiler: the first error of $header without C++20 is another one: $said"
+  done
   "$compiler" "${flags[@]}" "$SCRATCH/one.cpp" "$SCRATCH/two.cpp" "${libraries[@]}" -o "$SCRATCH/both" ||
     fail "$compiler: two files with all headers do not make one program"
 done

@@ -1,6 +1,5 @@
 // The four programs of Go's documentation at work, against peers that are none of the library's.
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,12 +10,14 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <span>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "examples/plain_socket.hpp"
 #include "support/eventually.hpp"
 #include "support/link_control.hpp"
 #include "support/packet_capture.hpp"
@@ -28,15 +29,12 @@
 #include "sys/socket_options.hpp"
 #include "uring6/checksum.hpp"
 #include "uring6/header.hpp"
+#include "uring6/icmp.hpp"
 
 namespace {
 
 using namespace uring6;
 using namespace uring6::test;
-
-ip_address parse(const char* text) {
-  return or_throw(ip_address::parse(text));
-}
 
 void end(program& running) {
   running.send_signal(SIGTERM);
@@ -119,54 +117,26 @@ TEST_CASE("the TCP server is fifteen lines") {
   CHECK(lines_of_code(EXAMPLE_MARK_TCP_SOURCE) <= 15);
 }
 
-/// What comes to a plain socket, within a minute.
-std::string receive(const file_descriptor& from, endpoint& source) {
-  pollfd readable{from.get(), POLLIN, 0};
-  REQUIRE(::poll(&readable, 1, 60'000) == 1);
-  std::array<char, 1500> buffer{};
-  sockaddr_in6 name{};
-  socklen_t length = sizeof name;
-  const ssize_t got =
-      ::recvfrom(from.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&name), &length);
-  REQUIRE(got >= 0);
-  source = endpoint::from_sockaddr(name);
-  return {buffer.data(), static_cast<std::size_t>(got)};
+int interval_at(std::span<const std::byte> hello, std::size_t at) {
+  return std::to_integer<int>(hello[at]) << 8 | std::to_integer<int>(hello[at + 1]);
 }
 
-TEST_CASE("the multicast DNS responder answers who asks its group for its name, and nobody else") {
+TEST_CASE("the OSPF advertiser tells intervals of more than an octet, and refuses those that have no field") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
-  program responder({EXAMPLE_MDNS_RESPONDER, cable.near.link.name, "Host.local", "2001:db8::77"});
-  REQUIRE(eventually([&] { return has_joined(cable.near.link, parse("ff02::fb")); }));
-
-  const auto there = cable.far.space.enter();
-  const file_descriptor client = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
-  const auto ask = [&](const ip_address& whom, std::string_view id, std::string_view name, char type = 0x1c) {
-    std::string query(id);
-    query += std::string_view("\0\0\0\1\0\0\0\0\0\0", 10);
-    query += name;
-    query += std::string("\0", 1) + type + std::string("\0\1", 2);
-    const sockaddr_in6 to = endpoint{whom, 5353}.to_sockaddr();
-    REQUIRE(::sendto(client.get(), query.data(), query.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) ==
-            std::ssize(query));
-  };
-  const ip_address group = parse("ff02::fb").with_zone(cable.far.link.index);
-  constexpr std::string_view name("\4hOsT\5local\0", 12);
-  // None of these is answered: to the host itself, for another name, another type, cut short.
-  ask(cable.near.address, "a1", name);
-  ask(group, "a2", std::string_view("\5other\5local\0", 13));
-  ask(group, "a3", name, 1);
-  ask(group, "a4", name.substr(0, 5));
-  ask(group, "ok", name);
-  endpoint source;
-  const std::string got = receive(client, source);
-  CHECK(source == endpoint{cable.near.link_local.with_zone(cable.far.link.index), 5353});
-  CHECK(got.substr(0, 2) == "ok");
-  CHECK(got.substr(2, 10) == std::string_view("\x84\0\0\1\0\1\0\0\0\0", 10));
-  CHECK(got.substr(12, name.size()) == name);
-  const auto bytes = parse("2001:db8::77").bytes();
-  CHECK(got.substr(got.size() - 16) == std::string_view(reinterpret_cast<const char*>(bytes.data()), 16));
-  end(responder);
+  packet_capture wire(cable.far);
+  program advertiser({EXAMPLE_OSPF_HELLO, cable.near.link.name, "16383"});
+  const auto seen = wire.find([](const packet& p) { return p[6] == 89; });
+  REQUIRE(seen);
+  const auto hello = std::as_bytes(std::span(*seen)).subspan(40);
+  REQUIRE(hello.size() >= 28);
+  CHECK(interval_at(hello, 24) == 16383);
+  CHECK(interval_at(hello, 26) == 65532);
+  end(advertiser);
+  for (const std::string refused : {"16384", "0", "-1", "soon"}) {
+    CHECK(run_program({EXAMPLE_OSPF_HELLO, cable.near.link.name, refused}).errors ==
+          "ospf_hello: " + refused + ": the interval is 1 to 16383 seconds\n");
+  }
 }
 
 TEST_CASE("the OSPF advertiser says hello to all routers of its link, again and again") {
@@ -191,9 +161,12 @@ TEST_CASE("the OSPF advertiser says hello to all routers of its link, again and 
     CHECK(fixed.source == cable.near.link_local.with_zone(0));
     CHECK(fixed.destination == parse("ff02::5"));
     const auto hello = whole.subspan(40);
-    REQUIRE(hello.size() == 40);
+    REQUIRE(hello.size() == 36);  // no neighbors behind the fixed part
     CHECK(hello[0] == std::byte{3});
     CHECK(hello[1] == std::byte{1});
+    CHECK(hello[3] == std::byte{36});
+    CHECK(interval_at(hello, 24) == 1);
+    CHECK(interval_at(hello, 26) == 4);
     endpoint source;
     const std::string heard = receive(router, source);
     CHECK(source.address == cable.near.link_local.with_zone(cable.far.link.index));
@@ -254,7 +227,7 @@ std::vector<std::string> trace(const std::string& to, int status) {
   return lines_of(how.output);
 }
 
-TEST_CASE("traceroute names the router and the host, and says what cannot be reached") {
+TEST_CASE("traceroute names the router and the host, and the name that is unknown") {
   if (!can_have_private_files()) SKIP(no_private_files);
   const routed_network net;
   const std::string index = std::to_string(net.cable.near.link.index);
@@ -272,13 +245,62 @@ TEST_CASE("traceroute names the router and the host, and says what cannot be rea
   REQUIRE(lines.size() == 3);
   CHECK(lines[1].starts_with("1 2001:db8::2 (router.example) "));
 
-  lines = trace("2001:db8:3::1", 1);  // the router has no route
-  REQUIRE(lines.size() >= 3);
-  CHECK(lines[lines.size() - 2].ends_with(" unreachable"));
-
   const program_end how = run_program({EXAMPLE_TRACEROUTE, "nobody.example"}, routed_network::knowing_names());
   CHECK(how.exit_status == 1);
   CHECK(how.errors.find("nobody.example: no such host name") != std::string::npos);
+}
+
+/// The last hop that traceroute saw of a way that ends before the host: who answered, and why.
+std::string end_of_way(const std::string& to) {
+  const std::vector<std::string> lines = trace(to, 1);
+  REQUIRE(lines.size() >= 3);
+  const std::string& hop = lines[lines.size() - 2];
+  const std::size_t took = hop.find(") ");
+  const std::size_t mark = hop.find(" ms");
+  REQUIRE(took != hop.npos);
+  REQUIRE(mark != hop.npos);
+  return hop.substr(0, took + 1) + hop.substr(mark + 3);
+}
+
+TEST_CASE("traceroute marks a router that has no route, prohibits or finds no neighbor") {
+  if (!can_have_private_files()) SKIP(no_private_files);
+  const routed_network net;
+  net.cable.far.space.run([&] {
+    add_prohibit_route(parse("2001:db8:3::2"), 128);
+    write_sysctl("net/ipv6/neigh/behind0/retrans_time_ms", "100");  // the kernel asks thrice for a neighbor
+  });
+  CHECK(end_of_way("2001:db8:3::1") == "1 2001:db8::2 (router.example) !N");
+  CHECK(end_of_way("2001:db8:3::2") == "1 2001:db8::2 (router.example) !X");
+  CHECK(end_of_way("2001:db8:2::3") == "2 2001:db8::2 (router.example) !A");
+}
+
+TEST_CASE("traceroute marks a host that does not know the protocol") {
+  if (!can_have_private_files()) SKIP(no_private_files);
+  const veth_pair cable;
+  const auto inside = cable.near.space.enter();
+  packet_capture wire(cable.far);
+  // No Linux host refuses ICMPv6, so this one says so by hand.
+  const file_descriptor host = cable.far.space.run([] {
+    write_sysctl("net/ipv6/icmp/echo_ignore_all", "1");
+    return or_throw(open_socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6));
+  });
+  program running({EXAMPLE_TRACEROUTE, cable.far.address.to_string()}, routed_network::knowing_names());
+  const auto request = wire.find([](const packet& p) { return p[6] == 58 && p[40] == 128; });
+  REQUIRE(request);
+  const icmp::parameter_problem refusal{.code = icmp::parameter_problem_code::unrecognized_next_header,
+                                        .pointer = 6,
+                                        .data = std::as_bytes(std::span(*request))};
+  std::array<std::byte, 1280> area{};
+  const std::size_t length = or_throw(icmp::encode(refusal, area));
+  const sockaddr_in6 to = endpoint{cable.near.address, 0}.to_sockaddr();
+  REQUIRE(::sendto(host.get(), area.data(), length, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) ==
+          static_cast<ssize_t>(length));
+  const program_end how = running.wait();
+  CHECK(how.exit_status == 1);
+  const std::vector<std::string> lines = lines_of(how.output);
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[1].starts_with("1 2001:db8::2 (router.example) "));
+  CHECK(lines[1].ends_with(" ms !P"));
 }
 
 TEST_CASE("traceroute waits for the deadline of a router that is silent, says so and goes on") {

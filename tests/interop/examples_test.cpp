@@ -54,7 +54,7 @@ TEST_CASE("Go hears the hello of the OSPF advertiser, with its control message")
   const program advertiser({EXAMPLE_OSPF_HELLO, net.cable.near.link.name, "1"});
   const auto lines = go.lines();
   REQUIRE(lines.size() == 1);
-  CHECK(lines[0].starts_with("03010028c0000201"));  // version 3, hello, 40 octets, router 192.0.2.1
+  CHECK(lines[0].starts_with("03010024c0000201"));  // version 3, hello, 36 octets, router 192.0.2.1
   const std::string source = net.cable.near.link_local.with_zone(0).to_string();
   CHECK(lines[0].ends_with(" tclass=192 hoplim=1 src=" + source +
                            " dst=ff02::5 ifindex=" + std::to_string(net.cable.far.link.index) + " from " + source +

@@ -17,6 +17,7 @@
 
 #include "support/eventually.hpp"
 #include "support/link_control.hpp"
+#include "support/network_namespace.hpp"
 #include "support/program.hpp"
 #include "support/veth_pair.hpp"
 #include "sys/file_descriptor.hpp"
@@ -104,6 +105,20 @@ TEST_CASE("the README's service is the one of the design, with its includes") {
     return line.starts_with("#include <") && !line.starts_with("#include <uring6/");
   });
   CHECK(in_readme == in_design);
+}
+
+TEST_CASE("the README's service says which call failed, and of what, and ends") {
+  const network_namespace without_eth0;
+  const auto inside = without_eth0.enter();
+  REQUIRE_FALSE(programs().empty());
+  const program_end missing = run_program({programs().front()});
+  CHECK(missing.exit_status == 1);
+  CHECK(missing.errors == "interface eth0: no such network interface or zone\n");
+  const file_descriptor other = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+  or_throw(bind_socket(other.get(), {ip_address::any(), 1024}));
+  const program_end taken = run_program({programs().front()});
+  CHECK(taken.exit_status == 1);
+  CHECK(taken.errors == "listen_packet udp6 [::]:1024: Address already in use\n");
 }
 
 TEST_CASE("the README's service answers: on ::1, on each of its addresses, to its group") {

@@ -33,6 +33,12 @@ Body parsed(std::span<const std::byte> packet) {
   return std::get<Body>(or_throw(icmp::parse(packet)).body);
 }
 
+/// Why `packet` is no message; no error if it is one.
+inline std::error_code refusal_of(const bytes& packet) {
+  const auto read = icmp::parse(packet);
+  return read ? std::error_code() : read.error();
+}
+
 /// Encodes to exactly these bytes, and what is read from them encodes to them again.
 inline void check_wire(const icmp::message_body& body, std::string_view hex) {
   const bytes expected = from_hex(hex);

@@ -146,6 +146,19 @@ void add_route(std::uint32_t index, const ip_address& destination, std::uint8_t 
   ask(message, "ip route add");
 }
 
+void add_prohibit_route(const ip_address& destination, std::uint8_t prefix_length) {
+  netlink_request<rtmsg> request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+  request->rtm_family = AF_INET6;
+  request->rtm_dst_len = prefix_length;
+  request->rtm_table = RT_TABLE_MAIN;
+  request->rtm_protocol = RTPROT_STATIC;
+  request->rtm_scope = RT_SCOPE_UNIVERSE;
+  request->rtm_type = RTN_PROHIBIT;
+  nlmsghdr* message = request.message();
+  mnl_attr_put(message, RTA_DST, destination.bytes().size(), destination.bytes().data());
+  ask(message, "ip route add prohibit");
+}
+
 void limit_rate(std::uint32_t index, std::uint32_t rate) {
   netlink_request<tcmsg> request(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
   request->tcm_family = AF_UNSPEC;

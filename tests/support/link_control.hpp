@@ -47,6 +47,8 @@ void add_address(std::uint32_t index, const ip_address& address, std::uint8_t pr
 /// `ip route add destination/prefix_length via router dev index`
 void add_route(std::uint32_t index, const ip_address& destination, std::uint8_t prefix_length,
                const ip_address& router);
+/// `ip route add prohibit destination/prefix_length`: the kernel answers "administratively prohibited".
+void add_prohibit_route(const ip_address& destination, std::uint8_t prefix_length);
 
 void delete_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length);
 

@@ -159,7 +159,8 @@ TEST_CASE("the walk stops at what it cannot see into") {
        {ip_protocol::esp, ip_protocol::no_next_header, ip_protocol::experiment_1, static_cast<ip_protocol>(200)}) {
     bytes options = from_hex("0000 0104 0000 0000 ffff ffff ffff ffff");
     options[0] = static_cast<std::byte>(end);
-    const auto found = uring6::or_throw(find_upper_layer(packet(ip_protocol::destination_options, options)));
+    const auto whole = packet(ip_protocol::destination_options, options);
+    const auto found = uring6::or_throw(find_upper_layer(whole));
     CHECK(found.protocol == end);
     CHECK(found.offset == 48);
   }

@@ -41,7 +41,8 @@ std::string hex(std::initializer_list<std::string_view> parts) {
 }
 
 bool is_malformed(std::initializer_list<std::string_view> parts) {
-  const auto read = icmp::parse(from_hex(hex(parts)));
+  const bytes packet = from_hex(hex(parts));
+  const auto read = icmp::parse(packet);
   return !read && read.error() == errc::malformed;
 }
 

@@ -7,6 +7,7 @@
 
 library_dir=$(dirname "${BASH_SOURCE[0]}")
 . "$library_dir/backports.sh"
+. "$library_dir/present.sh"
 
 DRY_RUN=${DRY_RUN:-false}
 INSTALL=${INSTALL:-true}
@@ -42,11 +43,19 @@ run_as_root() {
     run "$@"
   elif command -v sudo >/dev/null; then
     run sudo "$@"
-  elif $DRY_RUN; then
-    run "$@"
   else
-    stop_for_environment "root's rights are needed for: $* (run this command as root, or install sudo)"
+    run "$@" # a dry run: require_root has ended any other
   fi
+}
+
+# require_root GROUP...: ends with the one command that an administrator has to run where this user cannot be root.
+require_root() {
+  local command="apt-get update && apt-get install -y --no-install-recommends ${chosen[*]}"
+  if $DRY_RUN || ((EUID == 0)) || { command -v sudo >/dev/null && sudo true 2>/dev/null; }; then return 0; fi
+  # A package source has to be added, too, which the set-up itself knows best.
+  if ((${#from_backports[@]} > 0)); then command="cd $PWD && bash -c '. tools/lib/setup.sh && set_up $*'"; fi
+  stop_for_environment "packages are missing, which only root can install. An administrator has to run, once:
+  $command"
 }
 
 # write_as_root FILE TEXT
@@ -148,7 +157,10 @@ list_needed_packages() {
 # set_up GROUP...: installs the packages of these groups that are missing.
 set_up() {
   local column entries missing chosen unoffered entry from_backports=()
-  $INSTALL || return 0
+  if ! $INSTALL; then
+    $DRY_RUN || require_present "$@"
+    return 0
+  fi
   column=$(package_column)
   if [[ -z $column ]]; then
     list_needed_packages "$@" >&2
@@ -162,10 +174,15 @@ set_up() {
   fi
   step "Installing what is missing on $(machine_name)"
   choose_packages
+  for entry in "${unoffered[@]}"; do
+    if [[ $entry == *@backports ]]; then from_backports+=("${entry%@*}"); fi
+  done
+  require_root "$@"
   if ((${#unoffered[@]} > 0)); then
     refresh_package_lists
     choose_packages
   fi
+  from_backports=()
   for entry in "${unoffered[@]}"; do
     if [[ $entry == *@backports ]]; then from_backports+=("${entry%@*}"); fi
   done

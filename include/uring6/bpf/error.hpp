@@ -1,6 +1,8 @@
 // What can be wrong with a classic BPF program.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <system_error>
 
 #include "uring6/export.hpp"

@@ -1,6 +1,8 @@
 // fmt formatters for classic BPF. A whole program: fmt::print("{}", fmt::join(program, "\n")).
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include "uring6/bpf/instruction.hpp"
 #include "uring6/bpf/program.hpp"
 #include "uring6/detail/text_formatter.hpp"

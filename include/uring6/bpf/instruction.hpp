@@ -4,6 +4,8 @@
 // and the packet. Loads beyond the end of the packet end the program with 0, which drops the packet.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstdint>
 #include <variant>
 #include <vector>

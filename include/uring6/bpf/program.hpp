@@ -1,6 +1,8 @@
 // From typed instructions to the kernel's form and back, and what the kernel would say of a program.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <span>
 #include <string>
@@ -19,13 +21,13 @@ inline constexpr std::size_t max_instructions = 4096;
 ///
 /// Errors: `errc::bad_operand` for a register, width, operator, test or extension that does not exist,
 /// `errc::scratch_out_of_range` for a slot above 15.
-URING6_EXPORT result<raw_instruction> assemble(const instruction& one);
+[[nodiscard]] URING6_EXPORT result<raw_instruction> assemble(const instruction& one);
 
 /// A program in the kernel's form. Go: Assemble.
 ///
 /// Errors: as above; `errc::empty_program`, `errc::program_too_long`. Whether the kernel would take the
 /// program is `check`'s to say.
-URING6_EXPORT result<raw_program> assemble(std::span<const instruction> instructions);
+[[nodiscard]] URING6_EXPORT result<raw_program> assemble(std::span<const instruction> instructions);
 
 /// What `disassemble` makes of a program.
 struct disassembly {
@@ -51,6 +53,6 @@ URING6_EXPORT std::string to_string(const instruction& one);
 /// more.
 ///
 /// Errors: every `errc` but `bad_operand` and `unsupported_by_vm`.
-URING6_EXPORT result<void> check(std::span<const raw_instruction> instructions);
+[[nodiscard]] URING6_EXPORT result<void> check(std::span<const raw_instruction> instructions);
 
 }  // namespace uring6::bpf

@@ -1,6 +1,8 @@
 // Runs a classic BPF program without a socket, to the kernel's result.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -37,8 +39,8 @@ class URING6_EXPORT vm {
   ///
   /// Errors: what `assemble` and `check` say; `errc::unsupported_by_vm` for the two netlink extensions and
   /// for offsets that lead out of the packet into the link or network header (SKF_LL_OFF, SKF_NET_OFF).
-  static result<vm> create(std::span<const instruction> instructions);
-  static result<vm> create(std::span<const raw_instruction> instructions);
+  [[nodiscard]] static result<vm> create(std::span<const instruction> instructions);
+  [[nodiscard]] static result<vm> create(std::span<const raw_instruction> instructions);
 
   /// How many bytes of the packet the program keeps; 0 drops it. Go: VM.Run.
   ///

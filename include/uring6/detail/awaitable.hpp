@@ -7,6 +7,8 @@
 #include <utility>
 #include <variant>
 
+#include "uring6/detail/is_result.hpp"
+
 namespace uring6::detail {
 
 template <class A>
@@ -72,6 +74,10 @@ struct reference_awaiter {
     return awaiter->await_suspend(waiting);
   }
   decltype(auto) await_resume() const { return awaiter->await_resume(); }
+  [[nodiscard]] decltype(auto) await_resume()
+      const requires is_result<std::remove_cvref_t<decltype(std::declval<Awaiter&>().await_resume())>> {
+    return awaiter->await_resume();
+  }
 };
 
 /// What is held, as the operand of co_await.

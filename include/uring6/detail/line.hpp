@@ -11,6 +11,11 @@
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
 
+// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
+// because the bases have friends.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+
 namespace uring6::detail {
 
 class line_waiter;
@@ -98,3 +103,5 @@ class URING6_EXPORT line_waiter : ready_node, waiting_hook, stop_listener, remot
 };
 
 }  // namespace uring6::detail
+
+#pragma GCC diagnostic pop

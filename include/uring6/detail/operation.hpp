@@ -11,6 +11,11 @@
 struct io_uring_cqe;
 struct io_uring_sqe;
 
+// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
+// because the bases have friends.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+
 namespace uring6::detail {
 
 /// What the kernel said: the result (negative: -errno) and the IORING_CQE_F_* flags.
@@ -61,3 +66,5 @@ class URING6_EXPORT operation : public list_hook {
 };
 
 }  // namespace uring6::detail
+
+#pragma GCC diagnostic pop

@@ -17,6 +17,11 @@
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
+// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
+// because the bases have friends.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+
 namespace uring6 {
 
 class datagram_batch;
@@ -91,7 +96,7 @@ class URING6_EXPORT read_from_operation final : public read_operation {
     return !take_of_train(stop) && suspend(reader, stop);
   }
 
-  result<datagram> await_resume() noexcept {
+  [[nodiscard]] result<datagram> await_resume() noexcept {
     if (state_ != state::of_train) return outcome();
     const open_train& train = this_threads_train;
     return made({data_, train.length}, *train.head, false, train.length);
@@ -141,7 +146,7 @@ class URING6_EXPORT read_batch_operation final : public read_operation {
   bool await_suspend(std::coroutine_handle<Promise> reader) {
     return suspend(reader, stop_of(reader));
   }
-  result<std::size_t> await_resume() noexcept;
+  [[nodiscard]] result<std::size_t> await_resume() noexcept;
 
  private:
   bool suspend(std::coroutine_handle<> reader, stop_root& stop);
@@ -160,7 +165,7 @@ class URING6_EXPORT receive_operation final : public read_operation {
   bool await_suspend(std::coroutine_handle<Promise> reader) {
     return suspend(reader, stop_of(reader));
   }
-  result<std::size_t> await_resume() noexcept;
+  [[nodiscard]] result<std::size_t> await_resume() noexcept;
 
  private:
   bool suspend(std::coroutine_handle<> reader, stop_root& stop);
@@ -217,7 +222,7 @@ class URING6_EXPORT write_operation final : public write_waiter {
                   const endpoint* destination) noexcept
       : write_waiter(socket, {&message_, 1}, destination != nullptr),
         message_{payload, control, destination ? *destination : endpoint{}, {}} {}
-  result<std::size_t> await_resume() noexcept;
+  [[nodiscard]] result<std::size_t> await_resume() noexcept;
 
  private:
   outgoing message_;
@@ -227,15 +232,17 @@ class URING6_EXPORT write_operation final : public write_waiter {
 class URING6_EXPORT flush_operation final : public write_waiter {
  public:
   explicit flush_operation(packet_socket* socket) noexcept : write_waiter(socket) {}
-  result<void> await_resume() noexcept;
+  [[nodiscard]] result<void> await_resume() noexcept;
 };
 
 class URING6_EXPORT write_batch_operation final : public write_waiter {
  public:
   write_batch_operation(packet_socket* socket, std::span<outgoing> messages, bool addressed, bool impatient) noexcept
       : write_waiter(socket, messages, addressed, impatient) {}
-  result<std::size_t> await_resume() noexcept;
+  [[nodiscard]] result<std::size_t> await_resume() noexcept;
 };
 
 }  // namespace detail
 }  // namespace uring6
+
+#pragma GCC diagnostic pop

@@ -14,6 +14,11 @@
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
 
+// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
+// because the bases have friends.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+
 namespace uring6::detail {
 
 class local_stop;
@@ -119,3 +124,5 @@ inline void stop_listener::forget() noexcept {
 inline stop_root never_stopped;
 
 }  // namespace uring6::detail
+
+#pragma GCC diagnostic pop

@@ -14,6 +14,11 @@
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
+// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
+// because the bases have friends.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+
 namespace uring6 {
 
 class tcp_conn;
@@ -76,7 +81,7 @@ class URING6_EXPORT stream_read_operation final : public stream_operation {
  public:
   stream_read_operation(stream_socket* socket, std::span<std::byte> into) noexcept
       : stream_operation(socket, kind::read, into.data(), into.size()) {}
-  result<std::size_t> await_resume() noexcept { return outcome(); }
+  [[nodiscard]] result<std::size_t> await_resume() noexcept { return outcome(); }
 };
 
 class URING6_EXPORT stream_write_operation final : public stream_operation {
@@ -85,7 +90,7 @@ class URING6_EXPORT stream_write_operation final : public stream_operation {
   stream_write_operation(stream_socket* socket, std::span<const std::byte> from, bool all) noexcept
       : stream_operation(socket, all ? kind::write_all : kind::write_some, const_cast<std::byte*>(from.data()),
                          from.size()) {}
-  result<std::size_t> await_resume() noexcept { return outcome(); }
+  [[nodiscard]] result<std::size_t> await_resume() noexcept { return outcome(); }
 };
 
 /// Waits for a connection. Until it resumes, the connection stays in the listener.
@@ -101,7 +106,7 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     return suspend(waiting, stop_of(waiting));
   }
-  result<tcp_conn> await_resume();
+  [[nodiscard]] result<tcp_conn> await_resume();
 
  private:
   friend class accept_queue;
@@ -131,7 +136,7 @@ class URING6_EXPORT dial_operation {
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     return suspend(waiting, stop_of(waiting));
   }
-  result<tcp_conn> await_resume();
+  [[nodiscard]] result<tcp_conn> await_resume();
 
  private:
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
@@ -141,3 +146,5 @@ class URING6_EXPORT dial_operation {
 
 }  // namespace detail
 }  // namespace uring6
+
+#pragma GCC diagnostic pop

@@ -10,6 +10,11 @@
 #include "uring6/detail/intrusive_list.hpp"
 #include "uring6/export.hpp"
 
+// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
+// because the bases have friends.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+
 namespace uring6::detail {
 
 class loop_core;
@@ -108,3 +113,5 @@ class URING6_EXPORT remote_target {
 };
 
 }  // namespace uring6::detail
+
+#pragma GCC diagnostic pop

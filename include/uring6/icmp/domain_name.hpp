@@ -1,6 +1,8 @@
 // A DNS name as router advertisements carry it: uncompressed (RFC 1035, 3.1).
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "uring6/detail/lifetime.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
@@ -18,14 +21,15 @@ class URING6_EXPORT domain_name {
  public:
   /// Reads "example.org" or "example.org.": labels of 1 to 63 printable ASCII characters.
   /// Error: `errc::malformed`.
-  static result<domain_name> parse(std::string_view text) noexcept;
+  [[nodiscard]] static result<domain_name> parse(std::string_view text) noexcept;
 
   /// Reads the name at the front of `bytes`; `wire().size()` says how many it took.
   /// Error: `errc::malformed` if it is cut off, empty, longer than 255 bytes or compressed.
-  static result<domain_name> decode(std::span<const std::byte> bytes) noexcept;
+  [[nodiscard]] static result<domain_name> decode(std::span<const std::byte> bytes) noexcept;
 
-  /// Labels with their lengths, the final 0 included.
-  std::span<const std::byte> wire() const noexcept { return {wire_.data(), size_}; }
+  /// Labels with their lengths, the final 0 included. It points into the name, so a temporary one has none to give.
+  std::span<const std::byte> wire() const& noexcept URING6_LIFETIMEBOUND { return {wire_.data(), size_}; }
+  std::span<const std::byte> wire() const&& = delete;
 
   friend bool operator==(const domain_name& a, const domain_name& b) noexcept = default;
 

@@ -1,6 +1,8 @@
 // Echo (RFC 4443, section 4) and extended echo (RFC 8335, "PROBE").
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>

@@ -1,6 +1,8 @@
 // ICMPv6 error messages (RFC 4443, section 3).
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>

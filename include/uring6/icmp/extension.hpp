@@ -1,6 +1,8 @@
 // What routers append to ICMP errors, and what an extended echo asks for (RFC 4884, 4950, 5837, 8335).
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>

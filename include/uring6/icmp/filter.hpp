@@ -1,6 +1,8 @@
 // Which ICMPv6 types a raw socket receives (RFC 3542, 3.2).
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>

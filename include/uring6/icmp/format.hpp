@@ -2,6 +2,8 @@
 // enum as its words, or as its number where it has none. All take the format specification of a string.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <fmt/format.h>
 
 #include <concepts>

@@ -1,6 +1,8 @@
 // A list inside a message: values to be written, or a place in a packet to read them from.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <concepts>
 #include <cstddef>
 #include <iterator>
@@ -8,6 +10,7 @@
 #include <span>
 
 #include "uring6/address.hpp"
+#include "uring6/detail/lifetime.hpp"
 #include "uring6/export.hpp"
 
 namespace uring6::icmp {
@@ -44,10 +47,11 @@ class list {
   requires std::ranges::contiguous_range<const Range> && std::ranges::sized_range<const Range> &&
       std::same_as<std::ranges::range_value_t<Range>, T>
   // NOLINTNEXTLINE(google-explicit-constructor): a list of values is what a field of this type is given.
-  constexpr list(const Range& values) noexcept : values_(std::ranges::data(values)), size_(std::ranges::size(values)) {}
+  constexpr list(const Range& values URING6_LIFETIMEBOUND) noexcept
+      : values_(std::ranges::data(values)), size_(std::ranges::size(values)) {}
 
   /// The elements in these bytes of a packet, up to the first that is cut off.
-  static constexpr list in_packet(std::span<const std::byte> bytes) noexcept {
+  static constexpr list in_packet(std::span<const std::byte> bytes URING6_LIFETIMEBOUND) noexcept {
     list made;
     made.bytes_ = bytes;
     return made;

@@ -1,6 +1,8 @@
 // An ICMPv6 message (RFC 4443): read from a packet, written to one.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -8,6 +10,7 @@
 #include <variant>
 
 #include "uring6/address.hpp"
+#include "uring6/detail/lifetime.hpp"
 #include "uring6/export.hpp"
 #include "uring6/icmp/echo.hpp"
 #include "uring6/icmp/error_message.hpp"
@@ -48,19 +51,23 @@ struct message {
 /// Reads a message without looking at its checksum: for a packet that the kernel has verified, as every
 /// ICMPv6 socket delivers it. Go: ParseMessage.
 ///
-/// Nothing is copied: data, lists and names point into `packet`. The rules of the RFCs about what a receiver
-/// must refuse are kept as far as the message alone can tell. A type that is not among `message_body` becomes
-/// a raw_body.
+/// Nothing is copied: data, lists and names point into `packet`, which must outlive the message; a temporary is refused
+/// by the compiler. The rules of the RFCs about what a receiver must refuse are kept as far as the message alone can
+/// tell. A type that is not among `message_body` becomes a raw_body.
 ///
 /// Error: `errc::malformed`.
-URING6_EXPORT result<message> parse(std::span<const std::byte> packet) noexcept;
+[[nodiscard]] URING6_EXPORT result<message> parse(std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
+template <uring6::detail::temporary_octets Packet>
+[[nodiscard]] result<message> parse(Packet&& packet) = delete;
 
 /// The same, for a packet that nobody has verified: a wrong checksum is `errc::malformed`. Go never looks at
 /// it (golang/go#70340).
 ///
 /// `source`, `destination`: of the IPv6 header, or the final destination where a routing header is.
-URING6_EXPORT result<message> parse(std::span<const std::byte> packet, const ip_address& source,
-                                    const ip_address& destination) noexcept;
+[[nodiscard]] URING6_EXPORT result<message> parse(std::span<const std::byte> packet URING6_LIFETIMEBOUND,
+                                                  const ip_address& source, const ip_address& destination) noexcept;
+template <uring6::detail::temporary_octets Packet>
+[[nodiscard]] result<message> parse(Packet&& packet, const ip_address& source, const ip_address& destination) = delete;
 
 /// Writes a message with a checksum of 0, which the kernel fills in on every ICMPv6 socket. Go:
 /// Message.Marshal(nil).
@@ -70,12 +77,13 @@ URING6_EXPORT result<message> parse(std::span<const std::byte> packet, const ip_
 /// or data that its length field cannot hold; `std::errc::invalid_argument` for an extension that has no
 /// business in the message. What stands in `area` is then unspecified. `area` must not overlap what the body
 /// points to.
-URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area) noexcept;
+[[nodiscard]] URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area) noexcept;
 
 /// The same with the checksum (RFC 4443, 2.3), for a packet that the kernel does not touch. Go:
 /// Message.Marshal(psh).
-URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area, const ip_address& source,
-                                         const ip_address& destination) noexcept;
+[[nodiscard]] URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area,
+                                                       const ip_address& source,
+                                                       const ip_address& destination) noexcept;
 
 /// In one line: "echo request id=1 seq=2 data=56".
 URING6_EXPORT std::string to_string(const message_body& body);

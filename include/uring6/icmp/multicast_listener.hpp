@@ -1,6 +1,8 @@
 // Multicast listener discovery: MLDv1 (RFC 2710) and MLDv2 (RFC 3810). Go has none of it.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -34,11 +36,11 @@ using multicast_listener_done = version1_multicast_listener<icmp_type::multicast
 
 /// The code for a delay, 0 to 8387584 ms, rounded down to what it can say (RFC 3810, 5.1.3).
 /// Error: `errc::out_of_range`.
-URING6_EXPORT result<std::uint16_t> max_response_code(std::chrono::milliseconds delay) noexcept;
+[[nodiscard]] URING6_EXPORT result<std::uint16_t> max_response_code(std::chrono::milliseconds delay) noexcept;
 
 /// The code for an interval, 0 to 31744 s, rounded down to what it can say (RFC 3810, 5.1.9).
 /// Error: `errc::out_of_range`.
-URING6_EXPORT result<std::uint8_t> query_interval_code(std::chrono::seconds interval) noexcept;
+[[nodiscard]] URING6_EXPORT result<std::uint8_t> query_interval_code(std::chrono::seconds interval) noexcept;
 
 /// Type 130, at least 28 bytes long: the query of MLDv2.
 struct URING6_EXPORT version2_multicast_listener_query {

@@ -4,6 +4,8 @@
 // router advertisement or redirect link-local (RFC 4861, 6.1 and 7.1).
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <string_view>

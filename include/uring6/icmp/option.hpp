@@ -1,6 +1,8 @@
 // The options of neighbor discovery (RFC 4861, 4.6; RFC 8106).
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

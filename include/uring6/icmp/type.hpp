@@ -1,6 +1,8 @@
 // The ICMPv6 type registry.
 #pragma once
 
+#include "uring6/version.hpp"
+
 #include <cstdint>
 #include <string_view>
 

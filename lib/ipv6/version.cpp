@@ -1,0 +1,9 @@
+#include "uring6/version.hpp"
+
+namespace uring6 {
+
+std::string_view version() noexcept {
+  return URING6_VERSION_STRING;
+}
+
+}  // namespace uring6

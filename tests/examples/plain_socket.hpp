@@ -1,0 +1,35 @@
+// What the tests of the examples read from sockets that are none of the library's conns.
+#pragma once
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <string>
+
+#include "sys/file_descriptor.hpp"
+#include "uring6/address.hpp"
+
+namespace uring6::test {
+
+inline ip_address parse(const char* text) {
+  return or_throw(ip_address::parse(text));
+}
+
+/// What comes to a plain socket, within a minute.
+inline std::string receive(const file_descriptor& from, endpoint& source) {
+  pollfd readable{from.get(), POLLIN, 0};
+  REQUIRE(::poll(&readable, 1, 60'000) == 1);
+  std::array<char, 1500> buffer{};
+  sockaddr_in6 name{};
+  socklen_t length = sizeof name;
+  const ssize_t got =
+      ::recvfrom(from.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&name), &length);
+  REQUIRE(got >= 0);
+  source = endpoint::from_sockaddr(name);
+  return {buffer.data(), static_cast<std::size_t>(got)};
+}
+
+}  // namespace uring6::test
