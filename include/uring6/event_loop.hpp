@@ -119,8 +119,8 @@ class URING6_EXPORT event_loop {
 
   /// A descriptor that is readable (poll(2), epoll level- or edge-triggered) when `poll` has something to do, but
   /// for timers; always the same one, made and readable at the first call. The loop's: neither read nor close it. An
-  /// eventfd that the ring is registered with (IORING_REGISTER_EVENTFD). Errors: EMFILE; `errc::wrong_thread`,
-  /// `errc::forked`.
+  /// epoll set of the ring and of an eventfd that is registered with it (IORING_REGISTER_EVENTFD). Errors: EMFILE;
+  /// `errc::wrong_thread`, `errc::forked`.
   [[nodiscard]] result<int> descriptor();
 
   /// Runs what is ready, without sleeping: on the thread that the loop belongs to, whenever `descriptor` is readable,

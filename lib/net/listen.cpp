@@ -249,12 +249,14 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
   if (!peer && peer.error() != std::errc::not_connected) return fail(peer.error());
   const auto drops = before.kernel_drops ? result<std::uint32_t>(*before.kernel_drops) : drop_count(fd);
   if (!drops) return fail(drops.error());
+  const auto asked = detail::what_was_asked(fd, net->dual_stack);
+  if (!asked) return fail(asked.error());
   lent_descriptor lent(fd);
   auto made = std::make_unique<detail::packet_socket>(
       loop.core(), lent.take(),
       detail::packet_socket_options{.connected = peer.has_value(),
                                     .dual_stack = net->dual_stack,
-                                    .adopted = true,
+                                    .asked = *asked,
                                     .drops_seen = *drops,
                                     .receive_class = class_for(chosen),
                                     .send = {.coalesce = options.coalesce_writes,

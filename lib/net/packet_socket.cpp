@@ -26,10 +26,8 @@ packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor&& 
 #pragma GCC diagnostic pop
   receiver_.source().use(options.receive_class);
   fd_ = std::move(fd);
-  if (options.adopted) {
-    enabled_ = asked_for_already();
-    leave_errors_to_reader();
-  }
+  enabled_ = options.asked.control;
+  leave_errors_to_reader(options.asked.error_reports);
   use_enabled_control();
   loop_->add(*this);
 }
@@ -135,26 +133,32 @@ result<void> packet_socket::ask_for(control_flags flags, bool on) noexcept {
   return {};
 }
 
-control_flags packet_socket::asked_for_already() const noexcept {
-  control_flags found = control_flags::none;
+result<asked_already> what_was_asked(int fd, bool dual_stack) noexcept {
+  asked_already found;
+  std::error_code error;
+  const auto is_on = [&](option which) {
+    const auto value = get_option(fd, which);
+    if (!value) error = value.error();
+    return value.value_or(0) != 0;
+  };
   for (const control_row& each : control_rows) {
-    const bool v4 = dual_stack_ && each.v4 && get_option(fd(), *each.v4).value_or(0) != 0;
-    if (v4 || get_option(fd(), each.v6).value_or(0) != 0) found |= each.asks;
+    const bool v4 = dual_stack && each.v4 && is_on(*each.v4);
+    if (v4 || is_on(each.v6)) found.control |= each.asks;
   }
+  found.error_reports = is_on(option::receive_errors) || (dual_stack && is_on(option::receive_v4_errors));
+  if (error) return fail(error);
   return found;
 }
 
 result<void> packet_socket::set_error_reports(bool on) noexcept {
   auto set = set_option(fd(), option::receive_errors, on);
   if (set && dual_stack_) set = set_option(fd(), option::receive_v4_errors, on);
-  leave_errors_to_reader();
+  leave_errors_to_reader(on || !set);  // refused half way, the reports of one family may be on
   return set;
 }
 
 // The error of a connected socket is its peer's, so the write that meets it may end with it.
-void packet_socket::leave_errors_to_reader() noexcept {
-  const auto is_on = [this](option which) { return get_option(fd(), which).value_or(0) != 0; };
-  const bool reports = is_on(option::receive_errors) || (dual_stack_ && is_on(option::receive_v4_errors));
+void packet_socket::leave_errors_to_reader(bool reports) noexcept {
   sender_.leave_errors_to(reports && !connected_ ? &receiver_ : nullptr);
 }
 

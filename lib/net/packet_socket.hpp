@@ -15,12 +15,21 @@
 
 namespace uring6::detail {
 
+/// What was asked of a socket before it came here.
+struct asked_already {
+  control_flags control = control_flags::none;
+  bool error_reports = false;
+};
+
+/// Asks the kernel for it. Errors: those of getsockopt(2).
+result<asked_already> what_was_asked(int fd, bool dual_stack) noexcept;
+
 struct packet_socket_options {
   bool connected = false;
   bool payload_alone = false;  // connected, and no trains: unless control messages are wanted, its payloads are all
                                // that there is to know
   bool dual_stack = false;
-  bool adopted = false;          // another program has opened it and may have asked for control messages
+  asked_already asked{};         // of a socket that another program has opened
   std::uint32_t drops_seen = 0;  // the kernel's count of drops that are not the conn's
   buffer_class receive_class = buffer_class::large;
   sender::options send;
@@ -85,9 +94,8 @@ class alignas(cache_line) packet_socket final : public resident {
  private:
   void loop_ends() noexcept override { close(); }
   result<void> ask_for(control_flags flags, bool on) noexcept;
-  control_flags asked_for_already() const noexcept;
   void use_enabled_control() noexcept;
-  void leave_errors_to_reader() noexcept;
+  void leave_errors_to_reader(bool reports) noexcept;
   void end_operations() noexcept;
   void read_deadline_passed() noexcept {
     receiver_.admit(false);

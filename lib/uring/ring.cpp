@@ -1,5 +1,6 @@
 #include "uring/ring.hpp"
 
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -123,13 +124,20 @@ bool ring::has_work() const noexcept {
 
 result<int> ring::notify() noexcept {
   if (forked()) return fail(errc::forked);
-  if (news_) return news_.get();
+  if (news_) return news_set_.get();
   if (!mine()) return fail(errc::wrong_thread);
   file_descriptor made(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!made) return fail_errno(errno);
+  file_descriptor set(::epoll_create1(EPOLL_CLOEXEC));
+  if (!set) return fail_errno(errno);
+  for (const int each : {made.get(), ring_.ring_fd}) {
+    epoll_event readable{.events = EPOLLIN, .data = {.fd = each}};
+    if (::epoll_ctl(set.get(), EPOLL_CTL_ADD, each, &readable) != 0) return fail_errno(errno);
+  }
   if (const int code = ::io_uring_register_eventfd(&ring_, made.get()); code < 0) return fail_errno(-code);
   news_ = std::move(made);
-  return news_.get();
+  news_set_ = std::move(set);
+  return news_set_.get();
 }
 
 void ring::tell() const noexcept {

@@ -95,9 +95,10 @@ class ring {
   /// Has everything been reaped that the kernel has told of?
   bool all_reaped() const noexcept;
 
-  /// An eventfd that the kernel makes readable when there is something to find; readable from the first call on, which
-  /// makes it. The ring's own descriptor will not do: epoll on it does not wake for work that DEFER_TASKRUN has put
-  /// off.
+  /// A descriptor that becomes readable when there is something to find; readable from the first call on, which makes
+  /// it. An epoll set of two: an eventfd that is registered with the ring, and the ring itself. Neither is enough for
+  /// work that DEFER_TASKRUN has put off: epoll on the ring does not wake for it on Linux 6.18, and the eventfd is not
+  /// signalled for it on Debian's 6.12.117, but for the first time.
   result<int> notify() noexcept;
   bool notifies() const noexcept { return static_cast<bool>(news_); }
 
@@ -165,7 +166,8 @@ class ring {
 
   ::io_uring ring_{};
   bool set_up_ = false;
-  file_descriptor news_;
+  file_descriptor news_;      // the eventfd
+  file_descriptor news_set_;  // of news_ and the ring
   fork_guard fork_guard_;
   std::chrono::microseconds busy_poll_{0};
   thread_claim submitter_;

@@ -45,6 +45,16 @@ std::string first_line(const char* path) {
   return line;
 }
 
+/// Root of a container's user namespace is not: the kernel asks for CAP_SYS_ADMIN in the first one.
+bool is_root_of_the_machine() {
+  std::ifstream map("/proc/self/uid_map");
+  std::uint64_t inside = 0;
+  std::uint64_t outside = 0;
+  std::uint64_t count = 0;
+  const bool first = map >> inside >> outside >> count && inside == 0 && outside == 0 && count == 0xffff'ffff;
+  return first && ::geteuid() == 0;
+}
+
 /// A ring that was closed stays on its user's account of locked memory for some milliseconds (newer kernels
 /// keep one again, 6.18 does): what there is no memory for now, there may be soon.
 class memory_wait {
@@ -145,7 +155,7 @@ std::string explain_setup_failure(int error_number) {
     case EACCES:
       if (sysctl == "2")
         return "io_uring is switched off: kernel.io_uring_disabled is 2. Run: sysctl -w kernel.io_uring_disabled=0";
-      if (sysctl == "1" && ::geteuid() != 0)
+      if (sysctl == "1" && !is_root_of_the_machine())
         return "io_uring is for privileged users only: kernel.io_uring_disabled is 1. Run as root, join the group of "
                "kernel.io_uring_group, or run: sysctl -w kernel.io_uring_disabled=0";
       if (seccomp_is_on())

@@ -133,7 +133,7 @@ TEST_CASE("uring6 demo --json: all fields, nothing lost, fewer than 1 system cal
                                                    "multicast", "not_sent", "ok", "received", "schema", "sent",
                                                    "server", "statistics", "strangers", "uring6"});
   CHECK(said.at("schema") == 1);
-  CHECK(said.at("uring6") == URING6_VERSION);
+  CHECK(said.at("uring6") == URING6_COMMAND_VERSION);
   CHECK(said.at("command") == "demo");
   CHECK(said.at("ok") == true);
   CHECK(said.at("server").get<std::string>().starts_with("[::]:"));

@@ -63,7 +63,7 @@ TEST_CASE("uring6: with --json a mistake is told as JSON") {
     CHECK(end.errors.empty());
     const auto said = as_json(end.output);
     CHECK(said.at("schema") == 1);
-    CHECK(said.at("uring6") == URING6_VERSION);
+    CHECK(said.at("uring6") == URING6_COMMAND_VERSION);
     CHECK(said.at("error").at("kind") == "usage");
     CHECK(said.at("error").at("exit_status") == 2);
     CHECK_FALSE(said.at("error").at("message").get<std::string>().empty());
@@ -98,10 +98,10 @@ TEST_CASE("uring6: help tells the subcommands, their options, and the exit statu
 TEST_CASE("uring6: --version is the project's; with --verbose that of the parts, too") {
   const program_end end = uring6_command({"--version"});
   CHECK(end.exit_status == 0);
-  CHECK(end.output == "uring6 " URING6_VERSION "\n");
+  CHECK(end.output == "uring6 " URING6_COMMAND_VERSION "\n");
   const program_end more = uring6_command({"--version", "--verbose"});
   CHECK(more.exit_status == 0);
-  for (const char* part : {"uring6 " URING6_VERSION "\n", "\nkernel ", "\nliburing ", "\nfmt ", "\ncompiler "}) {
+  for (const char* part : {"uring6 " URING6_COMMAND_VERSION "\n", "\nkernel ", "\nliburing ", "\nfmt ", "\ncompiler "}) {
     CHECK_THAT(more.output, ContainsSubstring(part));
   }
 }
