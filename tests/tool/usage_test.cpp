@@ -101,7 +101,8 @@ TEST_CASE("uring6: --version is the project's; with --verbose that of the parts,
   CHECK(end.output == "uring6 " URING6_COMMAND_VERSION "\n");
   const program_end more = uring6_command({"--version", "--verbose"});
   CHECK(more.exit_status == 0);
-  for (const char* part : {"uring6 " URING6_COMMAND_VERSION "\n", "\nkernel ", "\nliburing ", "\nfmt ", "\ncompiler "}) {
+  for (const char* part :
+       {"uring6 " URING6_COMMAND_VERSION "\n", "\nkernel ", "\nliburing ", "\nfmt ", "\ncompiler "}) {
     CHECK_THAT(more.output, ContainsSubstring(part));
   }
 }
