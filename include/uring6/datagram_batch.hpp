@@ -30,7 +30,9 @@ class receive_operation;
 ///
 /// The buffers go back to the loop's pool with `clear`, with the next `receive`, or with the batch; the payloads are
 /// valid until then, also after the conn or the loop has gone. The payload may be written to (for an answer in
-/// place). A batch that is kept for long takes buffers away from all conns of its loop. Use it on the loop's thread.
+/// place). Keep copies of the datagrams themselves, not pointers to them: the iterator shows the datagrams of a train
+/// one after the other in one place. A batch that is kept for long takes buffers away from all conns of its loop. Use
+/// it on the loop's thread.
 class URING6_EXPORT datagram_batch {
  public:
   class iterator;

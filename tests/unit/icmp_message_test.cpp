@@ -144,6 +144,7 @@ TEST_CASE("a list is a forward range, of values as of bytes") {
     CHECK(std::next(at, 2) == list.end());
   }
   CHECK(icmp::list<ip_address>().empty());
-  CHECK(icmp::list<ip_address>(std::vector<ip_address>()).empty());
+  const std::vector<ip_address> none;
+  CHECK(icmp::list<ip_address>(none).empty());
   CHECK(icmp::list<ip_address>::in_packet(std::span(packed).first(15)).empty());
 }

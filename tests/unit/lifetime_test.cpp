@@ -2,12 +2,14 @@
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <cstddef>
+#include <iterator>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include "uring6/address.hpp"
+#include "uring6/datagram_batch.hpp"
 #include "uring6/header.hpp"
 #include "uring6/icmp.hpp"
 
@@ -67,6 +69,20 @@ TEST_CASE("a temporary name has no octets to show, a temporary walk gives a copy
   CHECK_FALSE(shown<icmp::domain_name>);
   CHECK(std::is_same_v<decltype(std::declval<header_walk&>().fragment()), const std::optional<fragment_header>&>);
   CHECK(std::is_same_v<decltype(std::declval<header_walk>().fragment()), std::optional<fragment_header>>);
+}
+
+TEST_CASE("a list of a message is made of values that stay, or of a view, and not of a temporary container") {
+  using addresses = icmp::list<ip_address>;
+  CHECK(std::is_constructible_v<addresses, std::vector<ip_address>&>);
+  CHECK(std::is_constructible_v<addresses, const std::array<ip_address, 2>&>);
+  CHECK(std::is_constructible_v<addresses, std::span<const ip_address>>);
+  CHECK_FALSE(std::is_constructible_v<addresses, std::vector<ip_address>>);
+  CHECK_FALSE(std::is_constructible_v<addresses, std::array<ip_address, 2>>);
+}
+
+TEST_CASE("a batch is walked once, datagram by datagram: its iterator promises no references that stay") {
+  CHECK(std::input_iterator<datagram_batch::iterator>);
+  CHECK_FALSE(std::forward_iterator<datagram_batch::iterator>);
 }
 
 }  // namespace

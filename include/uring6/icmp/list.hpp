@@ -50,6 +50,12 @@ class list {
   constexpr list(const Range& values URING6_LIFETIMEBOUND) noexcept
       : values_(std::ranges::data(values)), size_(std::ranges::size(values)) {}
 
+  /// Not of a temporary that owns its elements: they would be gone when the list is read. Name the container first.
+  template <class Range>
+  requires std::ranges::contiguous_range<const Range> && std::ranges::sized_range<const Range> &&
+      std::same_as<std::ranges::range_value_t<Range>, T> &&
+      (!std::ranges::borrowed_range<Range>)list(const Range&& values) = delete;
+
   /// The elements in these bytes of a packet, up to the first that is cut off.
   static constexpr list in_packet(std::span<const std::byte> bytes URING6_LIFETIMEBOUND) noexcept {
     list made;
