@@ -4,6 +4,7 @@ import argparse
 import functools
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import one_case
 from outcome import Outcome, failure, of_program, of_tap, skip
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -52,9 +54,10 @@ OPTIMIZED = ["--buildtype=debugoptimized", "-Ddebug=false"]
 UNOPTIMIZED = ["--buildtype=debug", "-Ddebug=false", "-Dbench=disabled"]
 # The harness of the benchmarks, and its tests, come with --all.
 GCC = Configuration("gcc", "g++", "-O2", [*OPTIMIZED, "-Dbench=disabled"])
-SCRIPTS = ["commands/counting.py", "commands/floors.py", "commands/kernels.py", "commands/maps.py", "parity/check.py",
-           "commands/set_up.sh", "commands/usage.sh", "commands/width.py", "commands/old_compiler.sh",
-           "consumer/symbols.sh", "consumer/pkg_config.sh", "consumer/dlopen.sh", "consumer/dropped.sh"]
+SCRIPTS = ["commands/counting.py", "commands/floors.py", "commands/kernels.py", "commands/maps.py",
+           "commands/one_case.py", "commands/old_compiler.sh", "commands/set_up.sh", "commands/usage.sh",
+           "commands/width.py", "parity/check.py", "consumer/symbols.sh", "consumer/pkg_config.sh",
+           "consumer/dlopen.sh", "consumer/dropped.sh"]
 SLOW_SCRIPTS = ["consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh", "consumer/unity.sh",
                 "model/check.py"]
 MORE = [
@@ -109,6 +112,27 @@ class Runner:
             return Outcome() if self.dry_run else session.run(words, build)
         self.step(replace(GCC, suites=FLOORS), run, "kernels", f"under QEMU: {' '.join(words or session.DEFAULT)}")
 
+    def test_case(self, text):
+        """The cases whose names hold the text, in a program of the files that they are in."""
+        print(f"==> case {text!r} (g++, {GCC.about})", flush=True)
+        started = time.monotonic()
+        try:
+            build = self.configure(GCC)
+            if self.dry_run:
+                return
+            program = one_case.build(text, build, SOURCE / "tests")
+            outcome = self.run_case(program, text) if program else failure(text, "no case has such a name")
+        except (BuildFailed, subprocess.CalledProcessError) as error:
+            outcome = failure(f"{text}: the build", str(error))
+        self.report("case", outcome, time.monotonic() - started)
+
+    def run_case(self, program, text):
+        pattern = "*" + re.sub(r'([\\,\[\]*"])', r"\\\1", text) + "*"
+        result = subprocess.run([program, pattern, "--reporter", "cases"], env=os.environ | SANITIZER_SETTINGS,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
+        print(result.stdout, end="")
+        return of_tap(text, result.returncode, False, result.stdout, result.stderr)
+
     def step(self, configuration, run, name="", about=""):
         name = name or configuration.name
         compiler = self.compilers[configuration.compiler] or (configuration.compiler if self.dry_run else None)
@@ -128,6 +152,11 @@ class Runner:
     # ---- their parts ------------------------------------------------------------------------------------------
 
     def build(self, configuration):
+        build = self.configure(configuration)
+        self.command(["ninja", "-C", build, *needed_targets(configuration, build)])
+        return build
+
+    def configure(self, configuration):
         build = Path("build") / f"test-{configuration.name}"
         compiler = self.compilers[configuration.compiler]
         options = ["-Dwerror=true", "--wrap-mode=nodownload", *configuration.options]
@@ -140,7 +169,6 @@ class Runner:
             self.command(["meson", "setup", *wipe, build, *options], {"CXX": compiler})
             if not self.dry_run:
                 stamp.write_text(wanted)
-        self.command(["ninja", "-C", build, *needed_targets(configuration, build)])
         return build
 
     def run_meson_tests(self, configuration, build):
@@ -287,6 +315,7 @@ def main():
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--only")
     parser.add_argument("--kernels", nargs="*")
+    parser.add_argument("--case")
     arguments = parser.parse_args()
 
     os.chdir(SOURCE)
@@ -310,6 +339,8 @@ def main():
         except session.UnknownSetting as error:
             parser.error(str(error))
         steps = {"kernels": lambda: runner.test_kernels(arguments.kernels)}
+    if arguments.case is not None:
+        steps = {"case": lambda: runner.test_case(arguments.case)}
     for step in steps.values():
         step()
 
