@@ -16,7 +16,7 @@ constexpr std::size_t most_at_once = 0x7ffff000;  // MAX_RW_COUNT
 
 // The kernel says these once, to the first operation that meets them, and after that that the stream has ended
 // (sk_err).
-bool is_of_the_connection(int error) noexcept {
+bool is_told_once(int error) noexcept {
   switch (error) {
     case ECONNRESET:
     case ECONNABORTED:
@@ -162,7 +162,7 @@ void stream_socket::ended(stream_operation& op, completion what) noexcept {
 }
 
 void stream_socket::note_error(int number) noexcept {
-  if (is_of_the_connection(number)) unread_error_ = std::error_code(number, std::system_category());
+  if (is_told_once(number)) unread_error_ = std::error_code(number, std::system_category());
 }
 
 void stream_socket::finish(stream_operation& op) noexcept {

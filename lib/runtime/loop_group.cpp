@@ -22,7 +22,7 @@
 
 namespace uring6 {
 
-namespace {
+namespace detail {
 
 /// The tasks of one kind that a loop takes. All but the scope under the group's mutex.
 struct intake {
@@ -30,6 +30,10 @@ struct intake {
   std::size_t under_way = 0;  // given, and not begun
   scope* tasks = nullptr;     // on the loop's thread, while it runs them
 };
+
+}  // namespace detail
+
+namespace {
 
 /// Goes on in the loop's next turn, whatever stop was requested: the posts have been run by then.
 struct next_turn : detail::ready_node {
@@ -49,8 +53,8 @@ struct loop_group::member {
   event_loop loop;
   std::vector<int> cpus;
   event finishing;
-  intake work;
-  intake listeners;
+  detail::intake work;
+  detail::intake listeners;
   bool ended = false;  // under the group's mutex
   std::jthread thread;
 };
@@ -237,7 +241,7 @@ task<> loop_group::guard(task<> one) {
 // as that lives: it may hold a conn, which must end there.
 bool loop_group::start_task(std::size_t index, kind of, std::function<task<>()> make) {
   member& self = *members_[index];
-  intake& to = of == kind::work ? self.work : self.listeners;
+  detail::intake& to = of == kind::work ? self.work : self.listeners;
   std::unique_lock lock(shared_->mutex);
   if (!to.open) {
     lock.unlock();

@@ -82,7 +82,7 @@ for line in "^before$" "^after$" "^Measured on a " "^\| train-64 \| receive / ra
   grep -qE "$line" page.md || fail "bench/report: no line matches $line in:"$'\n'"$(<page.md)"
 done
 grep -q '^old$' page.md && fail "bench/report leaves the old table"
-for line in "^before$" "^after$" "^Medians of one full run" "^\| train-64 \| read_from / raw GRO \| \*\*[0-9.]+\*\* \| [0-9.]+ \| (not )?met \|$"; do
+for line in "^before$" "^after$" "^Medians of one full run" "^\| echo-block \| p50 / raw blocking echo \| \*\*[0-9.]+\*\* \| [0-9.]+ \| (not )?met \|$"; do
   grep -qE "$line" readme.md || fail "bench/report: no line of the ten ratios matches $line in:"$'\n'"$(<readme.md)"
 done
 grep -q "^| train-64 | receive / raw GRO |" readme.md && fail "bench/report gives the README more than its ten ratios"

@@ -14,6 +14,7 @@
 #include "uring6/datagram.hpp"
 #include "uring6/descriptor.hpp"
 #include "uring6/error_report.hpp"
+#include "uring6/format.hpp"
 #include "uring6/header.hpp"
 #include "uring6/interface.hpp"
 #include "uring6/signals.hpp"
