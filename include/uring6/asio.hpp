@@ -142,11 +142,13 @@ class asio_bridge {
       const std::unique_ptr<handler_base> dropped = std::move(done_);
     }
 
-    void ended(detail::child_promise&) noexcept override {
-      if (!done_) return;  // dropped
-      pending::unlink();
-      --shared_->waiting;
-      std::exchange(done_, nullptr)->call();
+    std::coroutine_handle<> ended(detail::child_promise&) noexcept override {
+      if (done_) {  // else dropped
+        pending::unlink();
+        --shared_->waiting;
+        std::exchange(done_, nullptr)->call();
+      }
+      return std::noop_coroutine();
     }
 
     asio_bridge& bridge_;

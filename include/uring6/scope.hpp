@@ -113,7 +113,7 @@ class URING6_EXPORT scope final : detail::child_owner {
   }
 
   void adopt(detail::child child, const std::source_location& where);
-  void ended(detail::child_promise& which) noexcept override;
+  std::coroutine_handle<> ended(detail::child_promise& which) noexcept override;
   void bury() noexcept;
   void check_joined() noexcept;
 

@@ -180,6 +180,8 @@ template <detail::awaitable A>
 /// - `read(fd, …)` and `write(fd, …)`: the octets are lost with their number. They do not compile in here without
 ///   `discarding`; let `poll(fd, …)` race, and read or write when it has won.
 /// - A task: what it had taken when it ended is its value, which is dropped.
+/// - `when_all` and `when_any` in here: what one of theirs has taken while they wait for its siblings is dropped with
+///   their value. `with_timeout` drops nothing.
 ///
 ///     auto first = co_await when_any(pc.read_from(buffer), sleep_for(1s));
 ///     if (first.index == 0) use(std::get<0>(first.value));

@@ -73,10 +73,13 @@ void accept_operation::stop_requested() noexcept {
 
 result<tcp_conn> accept_operation::await_resume() {
   forget();
-  if (waiting_hook::linked()) queue_->resumed(*this);
   if (error_) return fail(error_.code());
+  // Without memory the connection stays in the listener: this operation leaves the line when its frame goes on.
+  auto inside = std::make_unique<stream_socket>(queue_->loop(), file_descriptor(), endpoint());
+  if (waiting_hook::linked()) queue_->resumed(*this);
   accepted_socket got = queue_->take();
-  return tcp_conn(std::make_unique<stream_socket>(queue_->loop(), std::move(got.fd), got.peer));
+  inside->begin_with(std::move(got.fd), got.peer);
+  return tcp_conn(std::move(inside));
 }
 
 // --- the queue ---

@@ -66,7 +66,7 @@ class kept_octets {
 
   void clear() noexcept {
     octets_.clear();
-    if (octets_.capacity() > most_spare) octets_ = {};
+    if (octets_.capacity() > most_spare) octets_ = std::vector<std::byte>();  // `= {}` keeps the memory
     first_ = 0;
   }
 

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "sys/socket.hpp"
+
 namespace uring6::detail {
 namespace {
 
@@ -247,6 +249,8 @@ void stream_socket::close() noexcept {
   loop_->must_end_here("a conn");
   end_operations(false);
   resident::unlink();
+  // The kernel does not know that they were not read: it would end the connection in order.
+  if ((!kept_.empty() || has_gap_) && !loop_->ring().forked()) reset_on_close(fd_.get());
   fd_ = file_descriptor();
 }
 

@@ -58,6 +58,12 @@ class stream_socket final : public resident {
   result<released_tcp> release() noexcept;
   void begin_with(std::vector<std::byte> unread, std::error_code error) noexcept;
 
+  /// Of one that was made without a connection.
+  void begin_with(file_descriptor&& fd, const endpoint& peer) noexcept {
+    fd_ = std::move(fd);
+    peer_ = peer;
+  }
+
  private:
   // Only the first in line is the kernel's; it stays the first until it has been resumed, so that what it got and did
   // not take can be given to the next one.

@@ -208,25 +208,26 @@ result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options&
 
 namespace {
 
-result<std::unique_ptr<detail::stream_socket>> adopt_stream(event_loop& loop, int fd) {
+/// `ended`: the kernel may have forgotten the peer, because it has said how the connection ended.
+result<std::unique_ptr<detail::stream_socket>> adopt_stream(event_loop& loop, int fd, bool ended) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
   if (const auto is_tcp = detail::check_tcp_socket(fd); !is_tcp) return fail(is_tcp.error());
   const auto peer = peer_endpoint(fd);
-  if (!peer) return fail(peer.error());
+  if (!peer && !(ended && peer.error() == std::errc::not_connected)) return fail(peer.error());
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
   lent_descriptor lent(fd);
-  return std::make_unique<detail::stream_socket>(loop.core(), lent.take(), *peer);
+  return std::make_unique<detail::stream_socket>(loop.core(), lent.take(), peer.value_or(endpoint{}));
 }
 
 }  // namespace
 
 result<tcp_conn> adopt_tcp(event_loop& loop, int fd) {
-  return adopt_stream(loop, fd).map([](auto&& inside) { return tcp_conn(std::move(inside)); });
+  return adopt_stream(loop, fd, false).map([](auto&& inside) { return tcp_conn(std::move(inside)); });
 }
 
 result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from) {
   std::vector<std::byte> unread = from.unread;  // what can fail comes before the descriptor is taken
-  return adopt_stream(loop, from.fd).map([&](auto&& inside) {
+  return adopt_stream(loop, from.fd, from.error || !from.unread.empty()).map([&](auto&& inside) {
     inside->begin_with(std::move(unread), from.error);
     return tcp_conn(std::move(inside));
   });

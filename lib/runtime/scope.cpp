@@ -64,7 +64,7 @@ void scope::adopt(detail::child child, const std::source_location& where) {
   loop_->make_ready(promise);
 }
 
-void scope::ended(detail::child_promise& which) noexcept {
+std::coroutine_handle<> scope::ended(detail::child_promise& which) noexcept {
   bury();
   static_cast<detail::sibling_hook&>(which).unlink();
   dead_.push_back(which);
@@ -75,6 +75,7 @@ void scope::ended(detail::child_promise& which) noexcept {
     request_stop();
   }
   if (running_ == 0 && joiner_) loop_->make_ready(*joiner_);
+  return std::noop_coroutine();
 }
 
 // A frame cannot be destroyed by what it runs: it is left for the next one that ends, or for the join.

@@ -24,13 +24,15 @@ void siblings::start(const child& one, std::size_t index) {
 }
 
 bool siblings::wait(std::coroutine_handle<> waiting) {
-  handle = waiting;
+  waiting_ = waiting;
   return --running_ > 0;
 }
 
-void siblings::ended(child_promise& which) noexcept {
+// At once, not in the next turn: what the last one has taken is nobody's until then, and an outer race that was decided
+// in between would drop it.
+std::coroutine_handle<> siblings::ended(child_promise& which) noexcept {
   one_ended(which);
-  if (--running_ == 0) make_ready(*loop_, *this);
+  return --running_ == 0 ? waiting_ : std::noop_coroutine();
 }
 
 void all_siblings::one_ended(child_promise& which) noexcept {

@@ -11,6 +11,8 @@
 #include <thread>
 #include <variant>
 
+#include "net/kept_octets.hpp"
+#include "support/allocations.hpp"
 #include "support/bytes.hpp"
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
@@ -171,6 +173,28 @@ TEST_CASE("of two TCP reads that have their octets at the same time, the one tha
   });
 }
 
+TEST_CASE("a TCP read with a timeout loses no octets to one that has its own in the same turn") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto one = co_await connect(loop);
+    auto two = co_await connect(loop);
+    std::array<std::byte, 16> first_buffer;
+    std::array<std::byte, 16> second_buffer;
+    for (int i = 0; i < 50; ++i) {
+      put(one.here, as_payload("one"));
+      put(two.here, as_payload("two"));
+      const auto first =
+          co_await when_any(with_timeout(10s, one.there.read(first_buffer)), two.there.read(second_buffer));
+      REQUIRE(first.value == 3U);
+      tcp_conn& other = first.index == 0 ? two.there : one.there;
+      std::array<std::byte, 16> buffer;
+      const auto rest = co_await with_timeout(10s, other.read(buffer));
+      REQUIRE(rest == 3U);
+      CHECK(as_text(std::span(buffer).first(3)) == (first.index == 0 ? "two" : "one"));
+    }
+  });
+}
+
 TEST_CASE("a TCP read that is stopped when it has its octets leaves all of them, also to shorter reads") {
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -193,6 +217,26 @@ TEST_CASE("a TCP read that is stopped when it has its octets leaves all of them,
       seen += as_text(std::span(buffer).first(**got));
     }
     CHECK(seen == "0123456789");
+  });
+}
+
+TEST_CASE("a connection whose octets a losing read has left is reset when it is closed, as one that was never read") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    for (const bool loses : {false, true}) {
+      auto pair = co_await connect(loop);
+      const auto sends = [&] { put(pair.here, as_payload("unread")); };
+      if (loses) {
+        co_await lose_a_read(loop, pair.there, sends, by_itself);
+      } else {
+        sends();
+      }
+      REQUIRE(pair.there.close());
+      std::array<std::byte, 16> buffer;
+      const auto got = co_await pair.here.read(buffer);
+      REQUIRE_FALSE(got);
+      CHECK(got.error() == std::errc::connection_reset);
+    }
   });
 }
 
@@ -226,6 +270,16 @@ TEST_CASE("a reset that a TCP write was told first does not look like the end of
     const auto end = co_await pair.there.read(buffer);
     CHECK(end == 0U);
   });
+}
+
+TEST_CASE("a large read that lost leaves no memory behind once its octets have been read") {
+  detail::kept_octets kept;
+  const bytes many(1 << 20);
+  bytes into(many.size());
+  const std::size_t before = allocated_octets();
+  REQUIRE(kept.put_back(many));
+  CHECK(kept.take(into) == many.size());
+  CHECK(allocated_octets() == before);
 }
 
 TEST_CASE("the octets of a TCP write that loses are counted") {

@@ -120,7 +120,13 @@ TEST_CASE("a released connection that was reset gives that along, and its next o
     co_await keep_octets(loop, pair.there, 8);
     const released_tcp released = or_throw(pair.there.release());
     CHECK(released.error == std::errc::connection_reset);
-    const file_descriptor mine(released.fd);
+    auto next = or_throw(adopt_tcp(loop, released));
+    std::array<std::byte, 16> buffer;
+    const auto got = co_await next.read(buffer);
+    REQUIRE_FALSE(got);
+    CHECK(got.error() == std::errc::connection_reset);
+    const auto end = co_await next.read(buffer);
+    CHECK(end == 0U);
   });
 }
 

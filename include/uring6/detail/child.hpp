@@ -18,8 +18,9 @@ class child_promise;
 /// Who started children, and is told when each of them ends.
 class child_owner {
  public:
-  /// Called by the child as the last thing it does: its frame must not be destroyed in here.
-  virtual void ended(child_promise& which) noexcept = 0;
+  /// Called by the child as the last thing it does: its frame must not be destroyed in here. Returns what runs next, in
+  /// the child's place.
+  virtual std::coroutine_handle<> ended(child_promise& which) noexcept = 0;
 
  protected:
   ~child_owner() = default;
@@ -37,8 +38,8 @@ class child_promise final : public promise_base, public ready_node, public sibli
   auto final_suspend() const noexcept {
     struct at_end {
       bool await_ready() const noexcept { return false; }
-      void await_suspend(std::coroutine_handle<child_promise> ended) const noexcept {
-        ended.promise().owner_->ended(ended.promise());
+      std::coroutine_handle<> await_suspend(std::coroutine_handle<child_promise> ended) const noexcept {
+        return ended.promise().owner_->ended(ended.promise());
       }
       void await_resume() const noexcept {}
     };

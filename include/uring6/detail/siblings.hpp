@@ -60,7 +60,7 @@ std::vector<sibling<task<T>>> siblings_of(std::vector<task<T>> tasks) {
 
 /// Their operations are awaited only as the temporaries that they are (operator co_await &&): what they refer
 /// to may be gone with the expression.
-class URING6_EXPORT siblings : child_owner, ready_node {
+class URING6_EXPORT siblings : child_owner {
  public:
   siblings() = default;
   siblings(const siblings&) = delete;
@@ -88,11 +88,12 @@ class URING6_EXPORT siblings : child_owner, ready_node {
   loop_core& loop() const noexcept { return *loop_; }
 
  private:
-  void ended(child_promise& which) noexcept final;
+  std::coroutine_handle<> ended(child_promise& which) noexcept final;
   /// One has ended; the others may still run.
   virtual void one_ended(child_promise& which) noexcept = 0;
 
   loop_core* loop_ = nullptr;
+  std::coroutine_handle<> waiting_;
   std::size_t running_ = 0;
   local_stop stop_;
 };
