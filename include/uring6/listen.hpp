@@ -126,8 +126,10 @@ struct packet_options {
 /// counts from the adoption on.
 ///
 /// Of `options` only those count that can be set on an open socket: receive_offload, send_offload, longest_datagram,
-/// coalesce_writes, zero_copy_from. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all its
-/// descriptors).
+/// coalesce_writes, zero_copy_from. Where UDP_GRO is on it stays on, because trains may wait in the socket already;
+/// UDP_SEGMENT is switched off. A raw or ICMPv6 socket that another program has connected is taken for one that is not:
+/// the kernel does not tell its peer. The socket is made blocking, as io_uring wants it (O_NONBLOCK is shared by all
+/// its descriptors).
 ///
 /// Errors: EBADF, ENOTSOCK; address_family_not_supported for other than AF_INET6; wrong_protocol_type for a stream or a
 /// protocol that is no conn's. Go: net.FilePacketConn.
@@ -141,9 +143,11 @@ struct packet_options {
                                                              const packet_options& options = {});
 
 /// The same for a socket that stays the caller's: the conn works on a duplicate of the descriptor, and closing either
-/// leaves the other open. Both read the same datagrams, each of which goes to one of them. The conn reads ahead of its
-/// reader, as all conns do: `release` it instead of closing it to get the datagrams that its reader has not taken;
-/// closing counts them as `packet_stats::discarded`. Errors: as `adopt_packet`, EMFILE.
+/// leaves the other open. The socket's options stay as they are (receive_offload has no effect), but it is made
+/// blocking, for its owner's reads, too (MSG_DONTWAIT helps). Both read the same datagrams, each of which goes to one
+/// of them. The conn reads ahead of its reader, as all conns do: `release` it instead of closing it to get the
+/// datagrams that its reader has not taken; closing counts them as `packet_stats::discarded`. Errors: as
+/// `adopt_packet`, EMFILE.
 [[nodiscard]] URING6_EXPORT result<packet_conn> borrow_packet(event_loop& loop, int fd,
                                                               const packet_options& options = {});
 

@@ -50,7 +50,8 @@ URING6_EXPORT bpf::program steer_by_cpu(const loop_group& group);
 /// gives a task, with each, on its loop. These tasks are the group's listeners: they are stopped when it
 /// drains. `serve` is kept as long as the tasks, one copy for each.
 ///
-/// Returns the address that they share, with the port that was chosen. Errors: as `listen_packet`, those of
+/// UDP only: of raw IP each socket would get every packet. Returns the address that they share, with the port that was
+/// chosen. Errors: as `listen_packet`; operation_not_supported of other networks; those of
 /// `bpf::check`; resource_deadlock_would_occur on a thread of the group, `errc::closed` if the group has
 /// ended, drains, or is stopped.
 template <class Serve>

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "uring6/address.hpp"
@@ -28,6 +29,7 @@ struct released_packet {
   int fd = -1;  ///< The socket, open. It belongs to the holder of this struct, which has to close it or to adopt it.
   std::vector<kept_datagram> datagrams;  ///< In the order of their arrival, before what waits in the socket.
   std::uint32_t kernel_drops = 0;  ///< Where the count of the kernel's drops stood. The next conn counts from there on.
+  std::optional<endpoint> peer{};  ///< Of a connected conn: of raw IP and ICMPv6 the kernel does not tell it.
 };
 
 }  // namespace uring6

@@ -52,9 +52,9 @@ struct packet_stats {
   std::uint64_t received_buffers = 0;    ///< Filled by the kernel; fewer than datagrams where trains came (UDP_GRO).
   std::uint64_t received_trains = 0;     ///< Buffers with more than one datagram.
   std::uint64_t rearms = 0;              ///< The read had ended and was armed again.
-  std::uint64_t out_of_buffers = 0;      ///< Of these, because the pool was empty (ENOBUFS): back-pressure, no loss.
-  std::uint64_t receive_errors = 0;      ///< Errors of the socket (ICMP) reported to readers.
-  std::uint64_t malformed = 0;           ///< Completions that made no sense.
+  std::uint64_t out_of_buffers = 0;  ///< Reads that ended because the pool was empty (ENOBUFS): back-pressure, no loss.
+  std::uint64_t receive_errors = 0;  ///< Errors of the socket (ICMP) reported to readers.
+  std::uint64_t malformed = 0;       ///< Completions that made no sense.
   /// Entries of the socket's queue that the kernel threw away since the conn was opened or adopted: its buffer was
   /// full, a filter or a checksum refused them (SO_MEMINFO). The kernel counts a train as one entry, however many
   /// datagrams it has: up to 64 from another host, up to 128 over lo and veth. So with `receive_offload` the number of

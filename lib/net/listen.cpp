@@ -189,10 +189,11 @@ result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word,
   if (const auto error = check_end(*net, peer)) return fail(error);
   return open(loop, *net, options, peer, peer, [&](int fd) {
     // Until it is connected the kernel delivers datagrams of every sender, and the conn shows all as its peer's.
-    return drop_arrivals(fd)
-        .and_then([&] { return options.local ? bind_socket(fd, *options.local) : result<void>(); })
+    const auto before = drop_arrivals(fd);
+    if (!before) return result<void>(fail(before.error()));
+    return (options.local ? bind_socket(fd, *options.local) : result<void>())
         .and_then([&] { return connect_socket(fd, peer); })
-        .and_then([&] { return admit_arrivals(fd); });
+        .and_then([&] { return admit_arrivals(fd, *before); });
   });
 }
 
@@ -231,6 +232,8 @@ namespace {
 struct handed_over {
   std::span<const kept_datagram> datagrams;
   std::optional<std::uint32_t> kernel_drops;  // nothing: the drops up to now are not the new conn's
+  std::optional<endpoint> peer{};             // where the kernel does not tell it
+  bool is_shared = false;                     // somebody else reads the socket, too: how it gives datagrams stays
 };
 
 result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& options, const handed_over& before) {
@@ -238,19 +241,28 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
   const auto net = network_of(fd);
   if (!net) return fail(net.error());
   const bool udp = net->kind == packet_kind::udp;
+  // On already: trains may wait in the socket, which the kernel tells from long datagrams only while it is on.
+  const auto merges = udp ? get_option(fd, option::udp_receive_offload) : result<int>(0);
+  if (!merges) return fail(merges.error());
+  const bool to_merge = options.receive_offload && udp && !before.is_shared && detail::kernel_merges_only_equals();
   packet_options chosen = options;
-  chosen.receive_offload = options.receive_offload && udp && detail::kernel_merges_only_equals();
-  if (udp) {
-    if (const auto set = set_option(fd, option::udp_receive_offload, chosen.receive_offload); !set)
-      return fail(set.error());
-  }
+  chosen.receive_offload = *merges != 0 || to_merge;
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
-  const auto peer = peer_endpoint(fd);
+  auto peer = peer_endpoint(fd);
   if (!peer && peer.error() != std::errc::not_connected) return fail(peer.error());
+  // The kernel knows a peer by its port, which raw IP has not.
+  if (!peer && before.peer) peer = *before.peer;
   const auto drops = before.kernel_drops ? result<std::uint32_t>(*before.kernel_drops) : drop_count(fd);
   if (!drops) return fail(drops.error());
   const auto asked = detail::what_was_asked(fd, net->dual_stack);
   if (!asked) return fail(asked.error());
+  // One that the socket came with would cut each datagram that is longer.
+  if (udp && !before.is_shared) {
+    if (const auto set = set_option(fd, option::udp_segment, 0); !set) return fail(set.error());
+  }
+  if (to_merge) {
+    if (const auto set = set_option(fd, option::udp_receive_offload, 1); !set) return fail(set.error());
+  }
   lent_descriptor lent(fd);
   auto made = std::make_unique<detail::packet_socket>(
       loop.core(), lent.take(),
@@ -278,13 +290,14 @@ result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options&
 }
 
 result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from, const packet_options& options) {
-  return adopt(loop, from.fd, options, {.datagrams = from.datagrams, .kernel_drops = from.kernel_drops});
+  return adopt(loop, from.fd, options,
+               {.datagrams = from.datagrams, .kernel_drops = from.kernel_drops, .peer = from.peer});
 }
 
 result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options) {
   file_descriptor own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!own) return fail_errno(errno);
-  auto made = adopt(loop, own.get(), options, {});
+  auto made = adopt(loop, own.get(), options, {.is_shared = true});
   if (made) (void)own.release();
   return made;
 }

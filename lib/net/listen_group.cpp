@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "net/network_word.hpp"
 #include "runtime/loop_core.hpp"
 #include "sys/socket_options.hpp"
 #include "uring6/bpf/program.hpp"
@@ -128,6 +129,12 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
   for (std::size_t i = 0; i < group.size(); ++i) {
     if (group[i].core()->runs_here()) return fail(std::errc::resource_deadlock_would_occur);
   }
+  const auto net = parse_packet_network(network);
+  if (!net) return fail(net.error());
+  // The kernel gives each raw socket a copy of every packet, and an ICMPv6 identifier to one socket.
+  if (net->kind != packet_kind::udp) return fail(std::errc::operation_not_supported);
+  auto where = endpoint::parse(address);
+  if (!where) return fail(where.error());
   const auto filter = steering_program(group, options);
   if (!filter) return fail(filter.error());
   packet_options each = options.packet;
@@ -135,11 +142,10 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
 
   std::vector<std::shared_ptr<packet_conn>> opened;
   std::error_code error;
-  std::string where(address);
   // One after the other: their order is the index by which a program steers.
   for (std::size_t i = 0; i < group.size() && !error; ++i) {
     const auto open = [&]() -> result<std::shared_ptr<packet_conn>> {
-      auto pc = listen_packet(group[i], network, where, each);
+      auto pc = listen_packet(group[i], network, *where, each);
       if (!pc) return fail(pc.error());
       ender end(group[i].core());
       return std::shared_ptr<packet_conn>(new packet_conn(std::move(*pc)), std::move(end));
@@ -152,7 +158,7 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
         if (!chosen) {
           error = chosen.error();
         } else {
-          where = chosen->to_string();
+          where->port = chosen->port;
         }
         if (!error && !filter->empty()) {
           const auto attached = set_option(opened.front()->native_handle(), option::attach_reuse_port_filter,

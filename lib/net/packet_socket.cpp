@@ -66,7 +66,10 @@ result<released_packet> packet_socket::release() noexcept {
   auto kept = receiver_.take_out();
   if (!kept) return fail(kept.error());
   end_operations();
-  return released_packet{.fd = fd_.release(), .datagrams = std::move(*kept), .kernel_drops = drops_seen_};
+  return released_packet{.fd = fd_.release(),
+                         .datagrams = std::move(*kept),
+                         .kernel_drops = drops_seen_,
+                         .peer = connected_ ? std::optional(peer()) : std::nullopt};
 }
 
 void packet_socket::give_up_descriptor() noexcept {

@@ -49,7 +49,7 @@ std::size_t receive_backlog::lend(datagram_batch& batch, std::uint32_t count,
   for (std::uint32_t i = 0; i < count; ++i, end = end->next) {
     const auto& each = static_cast<const buffer&>(*end);
     datagrams += each.datagrams();
-    bytes_ += each.remaining;
+    bytes_ += each.remaining + each.cut_off;
   }
   datagrams_ += datagrams;
 

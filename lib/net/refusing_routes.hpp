@@ -29,6 +29,12 @@ class refusing_routes {
     return known == known_.end() || clock::now() >= known->until ? otherwise : 1;
   }
 
+  /// Is a train of datagrams of this length a try: was one refused there?
+  bool is_doubtful(const ip_address& route, std::size_t length) const noexcept {
+    const auto refuses = [&](const refusal& each) { return each.route == route && length >= each.from; };
+    return !known_.empty() && std::ranges::any_of(known_, refuses);
+  }
+
   /// A train of datagrams of this length departs: until it is known what becomes of it, or `believed_for` has passed,
   /// no other one is tried.
   void train_departs(const ip_address& route, std::size_t length) noexcept {

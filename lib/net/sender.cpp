@@ -1,5 +1,7 @@
 #include "net/sender.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -202,6 +204,9 @@ void sender::depart(send_train& train) noexcept {
 }
 
 void sender::launch(send_train& train) noexcept {
+  if (gathers_ && train.datagrams() > 1 && refusing_.is_doubtful(train.destination().address, train.segment()) &&
+      try_train(train)) [[unlikely]]
+    return;
   if (gathers_) {
     // A connected socket tells an answer of the network once, and sendmmsg keeps it to itself behind others that went.
     if (train.quiet() && train.addressed()) return pool_->convoy().add(train);
@@ -283,6 +288,7 @@ void sender::flush() noexcept {
   flushing_ = true;
   while (!unsent_.empty()) {
     send_train& train = unsent_.pop_front();
+    if (train.refused > 0 && gathers_ && pool_->convoy().empty()) leave_singly(train);
     if (train.is_over()) {
       retire(train);
     } else {
@@ -300,6 +306,43 @@ void sender::flush() noexcept {
   refuse_impatient();
   leave_together();
   flushing_ = false;
+}
+
+// The datagrams of a train that was refused, one behind the other without the ring: by the ring one would go with each
+// turn, and those of later trains in between. The rest goes by the ring from the first one on for which the socket's
+// buffer has no room, or which a filter of system calls may have refused.
+void sender::leave_singly(send_train& train) noexcept {
+  while (!train.is_over()) {
+    train.reload();
+    msghdr header;
+    train.describe(header);
+    const int outcome = ::sendmsg(fd_, &header, MSG_DONTWAIT) < 0 ? -errno : 0;
+    loop_.count_send();
+    if (outcome == -EAGAIN || outcome == -EPERM || outcome == -ENOSYS) return;
+    if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->look_again();
+    const std::error_code error = outcome < 0 ? reason_of(outcome, train.destination()) : std::error_code{};
+    if (!error) refusing_.remember(train.destination().address, train.refused);
+    account(train.take_first(), error);
+  }
+}
+
+// A train that may be refused, before what comes behind it departs: without the ring it is known at once. False: it is
+// to go another way.
+bool sender::try_train(send_train& train) noexcept {
+  if (!pool_->convoy().empty() || !train.quiet()) return false;
+  msghdr header;
+  train.describe(header);
+  const int outcome = ::sendmsg(fd_, &header, MSG_DONTWAIT) < 0 ? -errno : 0;
+  loop_.count_send();
+  if (outcome == -EAGAIN || outcome == -EPERM || outcome == -ENOSYS) return false;
+  finished(train, outcome);
+  if (train.refused == 0 || !static_cast<train_hook&>(train).linked()) return true;
+  leave_singly(train);
+  if (train.is_over()) {
+    static_cast<train_hook&>(train).unlink();
+    retire(train);
+  }
+  return true;
 }
 
 void sender::all_taken(write_waiter& writer) noexcept {

@@ -96,6 +96,8 @@ class sender final : outbound {
   void launch(send_train& train) noexcept;
   void leave_by_ring(send_train& train) noexcept;
   void leave_together() noexcept;
+  void leave_singly(send_train& train) noexcept;
+  bool try_train(send_train& train) noexcept;
   void gather_alone(write_waiter& writer) noexcept;
   void arrive(const send_convoy::member& from, int outcome) noexcept;
   static bool gave_up(const send_train::part& part) noexcept;

@@ -112,7 +112,8 @@ result<void> join_source_specific_group(int fd, std::uint32_t interface_index, c
                                         const ip_address& source) {
   const std::uint32_t zone = interface_index != 0 ? interface_index : group.zone();
   const std::uint32_t index = zone != 0 ? zone : source.zone();
-  const bool before = index != 0 && group.is_multicast() && !group.is_v4_mapped() && has_membership(fd, index, group);
+  // With no interface named: perhaps.
+  const bool before = group.is_multicast() && !group.is_v4_mapped() && (index == 0 || has_membership(fd, index, group));
   const auto joined = change_source(fd, MCAST_JOIN_SOURCE_GROUP, interface_index, group, source);
   // A further source is put into the socket's list whether or not the interface still has the group.
   const bool is_joined = joined || joined.error() == std::errc::address_not_available;

@@ -1,5 +1,6 @@
 #include "sys/stale_membership.hpp"
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -73,6 +75,16 @@ bool is_in_this_namespace(int fd) noexcept {
   return own && namespace_of(own->get()) == namespace_of(fd);
 }
 
+// The interface of the socket's membership where the caller names none: the kernel tells a membership's sources only to
+// who names it. 0: that interface is gone.
+std::uint32_t interface_of(int fd, const ip_address& group) noexcept {
+  const std::unique_ptr<struct if_nameindex, decltype(&::if_freenameindex)> all(::if_nameindex(), ::if_freenameindex);
+  for (const struct if_nameindex* each = all.get(); each && each->if_index != 0; ++each) {
+    if (has_membership(fd, each->if_index, group)) return each->if_index;
+  }
+  return 0;
+}
+
 result<void> join_again(int fd, std::uint32_t index, const ip_address& group, const source_filter& filter) noexcept {
   const bool all_but = filter.mode == MCAST_EXCLUDE;
   if (all_but) {
@@ -106,11 +118,12 @@ result<membership_state> mend_membership(int fd, std::uint32_t interface_index, 
   };
   if (std::ranges::any_of(*heard, is_ours)) return membership_state::heard;
 
-  const source_filter filter = filter_of(fd, interface_index, group);
-  const group_req whole{interface_index, as_storage(group)};
+  const std::uint32_t on = interface_index != 0 ? interface_index : interface_of(fd, group);
+  const source_filter filter = filter_of(fd, on, group);
+  const group_req whole{on, as_storage(group)};
   if (const auto left = request_group(fd, IPPROTO_IPV6, MCAST_LEAVE_GROUP, &whole, sizeof whole); !left)
     return fail(left.error());
-  if (const auto joined = join_again(fd, interface_index, group, filter); !joined) return fail(joined.error());
+  if (const auto joined = join_again(fd, on, group, filter); !joined) return fail(joined.error());
   return membership_state::rejoined;
 }
 

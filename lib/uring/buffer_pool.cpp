@@ -163,6 +163,7 @@ void buffer_pool::notice_lost_buffers() noexcept {
 // They are not received into again, as the kernel may still write there. A late completion makes them the pool's again.
 void buffer_pool::give_up_lost_buffers() noexcept {
   lost_ += available_;
+  missing_ += available_;
   available_ = 0;
   in_vain_ = 0;
 }
@@ -257,7 +258,7 @@ pool_stats buffer_pool::stats() const noexcept {
   return {.buffers = buffers_.size(),
           .buffer_size = size_,
           .in_kernel = available_,
-          .in_use = buffers_.size() - available_ - free_count_ - std::min<std::size_t>(lost_, buffers_.size()),
+          .in_use = buffers_.size() - available_ - free_count_ - missing_,
           .filled = filled_,
           .exhausted = exhausted_,
           .moved_out = moved_out_,

@@ -118,7 +118,12 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   buffer& received(std::uint16_t id) noexcept {
     buffer& what = buffers_[id];
     assert(what.payload == nullptr && "a completion names a buffer that the kernel does not have");
-    available_ -= available_ > 0;  // 0: it had been given up as lost
+    assert(available_ + missing_ > 0);
+    if (available_ > 0) [[likely]] {
+      --available_;
+    } else {
+      --missing_;
+    }
     ++filled_;
     unpoison(what.memory, size_);
     return what;
@@ -236,6 +241,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   intrusive_list<buffer> free_;  // ours, those used last first
   std::size_t free_count_ = 0;
   std::size_t available_ = 0;
+  std::size_t missing_ = 0;                    // given up as lost: the kernel's, and not named yet
   std::size_t window_ = 0;                     // how many the kernel has at most
   unsigned calm_rounds_ = 0;                   // fillings up, one after the other, that found more than half of it
   intrusive_list<buffer_waiter> waiters_;      // their last read took no buffer

@@ -11,9 +11,12 @@
 #include "support/conns.hpp"
 #include "support/coroutines.hpp"
 #include "support/descriptors.hpp"
+#include "support/network_namespace.hpp"
 #include "support/plain_sender.hpp"
+#include "support/trains.hpp"
 #include "sys/file_descriptor.hpp"
 #include "sys/socket.hpp"
+#include "sys/socket_options.hpp"
 
 namespace {
 
@@ -168,6 +171,75 @@ TEST_CASE("adopt: what one conn has released another takes over, also on another
   auto taken = adopt_packet(second, *released);
   REQUIRE(taken.has_value());
   run(second, [&]() -> task<> { co_await echoes(*taken); });
+}
+
+/// Sends a train of four times 100 octets.
+task<> send_train_to(event_loop& loop, endpoint there) {
+  packet_conn out = open_conn(loop);
+  std::array<std::byte, 400> text{};
+  auto batch = pieces_of(text, 100, there);
+  const auto sent = co_await out.write_batch(batch);
+  REQUIRE(sent == batch.size());
+}
+
+TEST_CASE("adopt: trains that wait in the socket are taken apart, also with receive_offload off") {
+  need_received_trains();
+  event_loop loop;
+  packet_conn old = open_conn(loop);
+  run(loop, [&] { return send_train_to(loop, name_of(old)); });
+  const auto released = or_throw(old.release());
+  REQUIRE(released.datagrams.empty());
+  packet_conn now = or_throw(adopt_packet(loop, released, {.receive_offload = false}));
+  run(loop, [&]() -> task<> {
+    for (int i = 0; i < 4; ++i) {
+      std::array<std::byte, 1000> buffer;
+      const auto got = co_await now.read_from(buffer);
+      REQUIRE(got);
+      REQUIRE(got->payload.size() == 100);
+    }
+  });
+}
+
+TEST_CASE("borrow: the owner goes on to read datagrams singly") {
+  event_loop loop;
+  const file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+  or_throw(bind_socket(fd.get(), endpoint{ip_address::loopback(), 0}));
+  packet_conn borrowed = or_throw(borrow_packet(loop, fd.get()));
+  REQUIRE(borrowed.close());
+  run(loop, [&] { return send_train_to(loop, or_throw(local_endpoint(fd.get()))); });
+  std::array<std::byte, 1000> buffer;
+  CHECK(::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) == 100);
+}
+
+TEST_CASE("adopt: a socket that came with UDP_SEGMENT sends whole datagrams") {
+  event_loop loop;
+  packet_conn in = open_conn(loop);
+  file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+  or_throw(set_option(fd.get(), option::udp_segment, 100));
+  packet_conn out = or_throw(adopt_packet(loop, fd.release()));
+  run(loop, [&]() -> task<> {
+    std::array<std::byte, 300> text{};
+    const auto sent = co_await out.write_to(text, name_of(in));
+    REQUIRE(sent);
+    std::array<std::byte, 1000> buffer;
+    const auto got = co_await in.read_from(buffer);
+    REQUIRE(got);
+    CHECK(got->payload.size() == 300);
+  });
+}
+
+TEST_CASE("adopt: a dialed raw conn keeps its peer, which the kernel does not tell") {
+  const network_namespace space;
+  const network_namespace::visit inside(space);
+  event_loop loop;
+  packet_conn dialed = or_throw(dial_packet(loop, "ip6:253", "::1"));
+  const auto released = or_throw(dialed.release());
+  packet_conn again = or_throw(adopt_packet(loop, released));
+  CHECK(again.peer_endpoint() == to_loopback);
+  run(loop, [&]() -> task<> {
+    const auto sent = co_await again.write("x");
+    CHECK(sent);
+  });
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 // Whom a dialed conn hears: its peer, from the first datagram on, and where the sources that it shows come from.
 #include <dlfcn.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <cerrno>
 #include <functional>
 #include <string>
 
@@ -154,6 +156,37 @@ TEST_CASE("an adopted conn counts the datagrams that the kernel drops from its a
   for (int i = 0; i < 2; ++i) send_plainly(from.get(), "dropped", here);
   CHECK(adopted.stats().kernel_drops == 2);
   CHECK(before.stats().kernel_drops == 7);
+}
+
+constexpr int filter_length = 3;  // instructions
+
+std::error_code attach_filter(int fd, const endpoint&) {
+  sock_filter keep_all[filter_length] = {
+      {BPF_LD | BPF_W | BPF_LEN, 0, 0, 0}, {BPF_RET | BPF_K, 0, 0, 0xffff}, {BPF_RET | BPF_K, 0, 0, 0}};
+  const sock_fprog program{filter_length, keep_all};
+  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0) return {};
+  return {errno, std::system_category()};
+}
+
+std::error_code attach_and_lock_filter(int fd, const endpoint& address) {
+  if (const auto error = attach_filter(fd, address)) return error;
+  const int on = 1;
+  if (::setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on) == 0) return {};
+  return {errno, std::system_category()};
+}
+
+TEST_CASE("a filter that a hook attaches stays on a dialed conn, locked or not") {
+  event_loop loop;
+  packet_conn peer = open_conn(loop);
+  const auto plain = [](int fd, const endpoint& address) { return attach_filter(fd, address); };
+  const auto locked = [](int fd, const endpoint& address) { return attach_and_lock_filter(fd, address); };
+  for (const opening_hook& hook : {opening_hook(plain), opening_hook(locked)}) {
+    const auto client = dial_packet(loop, "udp6", name_of(peer), {.control = hook});
+    REQUIRE(client);
+    socklen_t instructions = 0;
+    REQUIRE(::getsockopt(client->native_handle(), SOL_SOCKET, SO_GET_FILTER, nullptr, &instructions) == 0);
+    CHECK(instructions == filter_length);
+  }
 }
 
 }  // namespace

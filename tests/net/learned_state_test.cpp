@@ -2,6 +2,7 @@
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
+#include <cstring>
 #include <vector>
 
 #include "support/conns.hpp"
@@ -138,6 +139,38 @@ TEST_CASE("a train that is refused because of another destination's news teaches
     // The error ends the next read.
     const auto got = co_await from.read_from(path.buffer);
     CHECK(got.error() == std::errc::connection_refused);
+  });
+}
+
+TEST_CASE("datagrams of refused trains arrive in the order in which they were written") {
+  constexpr std::size_t count = 200;  // five trains
+  narrowing path;
+  run(path.loop, [&]() -> task<> {
+    for (const bool ahead : {false, true}) {
+      auto from = path.sender({.coalesce_writes = ahead});
+      auto to = path.receiver();
+      path.set_near_mtu(1400);
+      std::vector<std::vector<std::byte>> texts(count, path.text);
+      std::vector<outgoing> batch;
+      for (std::uint64_t i = 0; i < count; ++i) {
+        std::memcpy(texts[i].data(), &i, sizeof i);
+        batch.push_back({texts[i], {}, {path.cable.far.address, name_of(to).port}, {}});
+      }
+      // The second time one train is a try, and singles come behind it.
+      for (const std::uint64_t refused : {5, 6}) {
+        const auto sent = co_await from.write_batch(batch);
+        REQUIRE(sent == count);
+        const auto flushed = co_await from.flush();
+        REQUIRE(flushed);
+        CHECK(from.stats().refused_trains == refused);
+        for (std::uint64_t i = 0; i < count; ++i) {
+          const auto got = co_await to.read_from(path.buffer);
+          REQUIRE(got);
+          REQUIRE(number_in(got->payload) == i);
+        }
+        co_await sleep_for(1100ms);  // a refusal is believed for a second
+      }
+    }
   });
 }
 

@@ -17,6 +17,7 @@
 #include "support/coroutines.hpp"
 #include "support/descriptors.hpp"
 #include "support/eventually.hpp"
+#include "support/network_namespace.hpp"
 #include "support/plain_sender.hpp"
 #include "uring6/channel.hpp"
 #include "uring6/listen_group.hpp"
@@ -311,6 +312,19 @@ TEST_CASE("listen group: what cannot be opened leaves nothing open", "[threads]"
   CHECK(open_descriptors() == before);
   CHECK(group.drain(10s));
   CHECK(listen_group(group, "udp6", "[::1]:0", serve).error() == errc::closed);
+}
+
+TEST_CASE("a group of loops listens at a multicast address beside another listener; of raw IP there is none") {
+  const network_namespace space;
+  const network_namespace::visit inside(space);
+  event_loop loop;
+  const packet_conn other = or_throw(listen_packet(loop, "udp6", "[ff05::114]:7777"));
+  loop_group group({.loops = 2, .cpus = {}, .pin = false, .loop = {}});
+  const auto serve = [](packet_conn) -> task<> { co_return; };
+  const auto where = listen_group(group, "udp6", "[ff05::114]:7777", serve);
+  REQUIRE(where);
+  CHECK(where->port == 7777);
+  CHECK(listen_group(group, "ip6:253", "::1", serve).error() == std::errc::operation_not_supported);
 }
 
 }  // namespace

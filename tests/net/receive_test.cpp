@@ -303,4 +303,25 @@ TEST_CASE("lent datagrams outlive their conn and their loop") {
   after_loop.begin()->payload[0] = std::byte{0};
 }
 
+TEST_CASE("a datagram that is cut counts as it was sent, read or lent") {
+  event_loop loop;
+  packet_conn out = open_conn(loop);
+  packet_conn in = open_conn(loop, {.receive_offload = false, .longest_datagram = 100});
+  run(loop, [&]() -> task<> {
+    std::array<std::byte, 3000> text{};
+    std::array<std::byte, 3000> buffer;
+    const auto first = co_await out.write_to(text, name_of(in));
+    REQUIRE(first);
+    const auto read = co_await in.read_from(buffer);
+    REQUIRE(read);
+    CHECK(in.stats().received_bytes == 3000);
+    const auto second = co_await out.write_to(text, name_of(in));
+    REQUIRE(second);
+    datagram_batch batch;
+    const auto lent = co_await in.receive(batch);
+    REQUIRE(lent == 1);
+    CHECK(in.stats().received_bytes == 6000);
+  });
+}
+
 }  // namespace

@@ -201,4 +201,24 @@ TEST_CASE("a forgotten group cannot be joined while its interface has no IPv6, a
   CHECK(hosts.has(site));
 }
 
+TEST_CASE("a forgotten group keeps its sources when it is joined again without an interface's name") {
+  forgetful hosts;
+  run(hosts.loop, [&]() -> task<> {
+    const ip_address near = hosts.cable.near.address;
+    REQUIRE(hosts.in_far([&] { return hosts.at.join_group(hosts.link, site); }));
+    REQUIRE(hosts.in_far([&] { return hosts.at.exclude_source_specific_group(hosts.link, site, near); }));
+    REQUIRE(hosts.in_far([&] { return hosts.at.join_source_specific_group(hosts.link, specific, near); }));
+    hosts.shrink_and_grow();
+    REQUIRE_FALSE(hosts.has(site));
+    REQUIRE_FALSE(hosts.has(specific));
+    REQUIRE(hosts.in_far([&] { return hosts.at.join_group(site); }));
+    const interface routed = {};
+    REQUIRE(hosts.in_far([&] { return hosts.at.join_source_specific_group(routed, specific, near); }));
+    CHECK(hosts.has(specific));
+    co_await hosts.send(site, "excluded", near);
+    co_await hosts.send(specific, "joined", near);
+    co_await hosts.expect("joined");
+  });
+}
+
 }  // namespace

@@ -232,6 +232,8 @@ TEST_CASE("buffers that the kernel took and no completion named are given up, an
   pool->give_back(pool->received(2));
   pool->publish();
   CHECK(waits.woken == armed + 1);
+  CHECK(pool->stats().in_use == 0);
+  CHECK(pool->stats().lost == 4);
   const auto last = read_unheard();
   CHECK(last.result == 1);
   CHECK(last.buffer_id() == 2);
