@@ -18,7 +18,7 @@ ip_address group(const char* text) {
   return or_throw(ip_address::parse(text));
 }
 
-constexpr packet_options alone{.bind_to_group = true};
+const packet_options alone{.bind_to_group = true};
 
 /// A sender near, and listeners far.
 struct two_hosts {

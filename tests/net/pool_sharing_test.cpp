@@ -56,10 +56,12 @@ TEST_CASE("a conn with hundreds of datagrams always waiting leaves its neighbour
     std::uint64_t of_flood = 0;
     beside reader(loop, [&]() -> task<> {
       std::array<std::byte, 16> buffer;
-      for (std::uint64_t sent = 0; !done; ++of_flood) {
+      std::uint64_t sent = 0;
+      while (!done) {
         for (; sent < of_flood + waiting; ++sent) flood.send("flood");
         const auto got = co_await flooded.read_from(buffer);
         REQUIRE(got);
+        ++of_flood;
       }
     });
     std::array<std::byte, 16> buffer;

@@ -100,7 +100,7 @@ TEST_CASE("interval: a period that is longer than the clock can tell, in any uni
   auto body = []() -> task<> {
     interval hours(std::chrono::hours::max());
     interval milliseconds(std::chrono::milliseconds::max());
-    interval endless(std::chrono::duration<double>(std::numeric_limits<double>::infinity()));
+    interval endless(std::chrono::duration<double>{std::numeric_limits<double>::infinity()});
     for (interval* const every : {&hours, &milliseconds, &endless}) {
       CHECK(every->next() == std::chrono::steady_clock::time_point::max());
       const auto missed = co_await with_timeout(1ms, every->tick());
@@ -110,7 +110,7 @@ TEST_CASE("interval: a period that is longer than the clock can tell, in any uni
     interval none(std::chrono::hours::min());
     const auto refused = co_await none.tick();
     CHECK(refused.error() == errc::out_of_range);
-    interval nothing(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN()));
+    interval nothing(std::chrono::duration<double>{std::numeric_limits<double>::quiet_NaN()});
     const auto no_number = co_await nothing.tick();
     CHECK(no_number.error() == errc::out_of_range);
   };
