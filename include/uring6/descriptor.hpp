@@ -100,26 +100,37 @@ class URING6_EXPORT descriptor_poll final : public descriptor_operation {
   }
 };
 
-/// At an offset of a file, which another read finds again.
-class URING6_EXPORT descriptor_transfer : public descriptor_operation {
+/// Moves octets.
+class URING6_EXPORT descriptor_octets : public descriptor_operation {
  public:
-  descriptor_transfer(int fd, std::span<std::byte> into, std::uint64_t offset) noexcept
-      : descriptor_operation(fd, kind::read, into.data(), into.size(), offset) {}
-  // The kernel only reads from it.
-  descriptor_transfer(int fd, std::span<const std::byte> from, std::uint64_t offset) noexcept
-      : descriptor_operation(fd, kind::write, const_cast<std::byte*>(from.data()), from.size(), offset) {}
   [[nodiscard]] result<std::size_t> await_resume() noexcept {
     return outcome().map([](std::uint32_t moved) { return static_cast<std::size_t>(moved); });
   }
+
+ protected:
+  descriptor_octets(int fd, std::span<std::byte> into, std::uint64_t offset) noexcept
+      : descriptor_operation(fd, kind::read, into.data(), into.size(), offset) {}
+  // The kernel only reads from it.
+  descriptor_octets(int fd, std::span<const std::byte> from, std::uint64_t offset) noexcept
+      : descriptor_operation(fd, kind::write, const_cast<std::byte*>(from.data()), from.size(), offset) {}
+  ~descriptor_octets() = default;
+};
+
+/// At an offset of a file, which another read finds again.
+class URING6_EXPORT descriptor_transfer final : public descriptor_octets {
+ public:
+  template <class Octet>
+  descriptor_transfer(int fd, std::span<Octet> octets, std::uint64_t offset) noexcept
+      : descriptor_octets(fd, octets, offset) {}
 };
 
 /// Where the descriptor stands: what was read is gone from a pipe, and what was written cannot be called back.
-class URING6_EXPORT descriptor_stream_transfer final : public descriptor_transfer {
+class URING6_EXPORT descriptor_stream_transfer final : public descriptor_octets {
  public:
   static constexpr bool drops_when_it_loses = true;
 
   template <class Octet>
-  descriptor_stream_transfer(int fd, std::span<Octet> octets) noexcept : descriptor_transfer(fd, octets, at_position) {}
+  descriptor_stream_transfer(int fd, std::span<Octet> octets) noexcept : descriptor_octets(fd, octets, at_position) {}
 
  private:
   static constexpr std::uint64_t at_position = ~std::uint64_t{0};  // off_t -1

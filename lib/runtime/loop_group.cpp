@@ -31,21 +31,17 @@ struct intake {
   scope* tasks = nullptr;     // on the loop's thread, while it runs them
 };
 
-}  // namespace detail
-
-namespace {
-
 /// Goes on in the loop's next turn, whatever stop was requested: the posts have been run by then.
-struct next_turn : detail::ready_node {
+struct next_turn : ready_node {
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiting) noexcept {
     handle = waiting;
-    detail::make_ready(*detail::current_loop(), *this);
+    make_ready(*current_loop(), *this);
   }
   void await_resume() const noexcept {}
 };
 
-}  // namespace
+}  // namespace detail
 
 struct loop_group::member {
   member(const loop_options& options, std::vector<int> its_cpus) : loop(options), cpus(std::move(its_cpus)) {}
@@ -196,14 +192,14 @@ task<> loop_group::run_member(member& self) {
   self.work.tasks = &work;
   self.listeners.tasks = &listeners;
   (void)co_await self.finishing.wait();
-  while (!close_listeners(self)) co_await next_turn();
+  while (!close_listeners(self)) co_await detail::next_turn();
   listeners.request_stop();
   co_await listeners.join();
   self.listeners.tasks = nullptr;
   for (bool closed = false; !closed;) {
     co_await work.join();
     closed = close_work(self);
-    if (!closed) co_await next_turn();
+    if (!closed) co_await detail::next_turn();
   }
   self.work.tasks = nullptr;
 }
