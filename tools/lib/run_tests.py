@@ -326,8 +326,8 @@ def main():
         steps["slow-scripts"] = lambda: runner.test_by_scripts("slow-scripts", SLOW_SCRIPTS)
         for configuration in MORE:
             steps[configuration.name] = lambda configuration=configuration: runner.test(configuration)
-        steps["kernels"] = lambda: runner.test_kernels(session.QUICK)
     if arguments.only:
+        steps["kernels"] = lambda: runner.test_kernels(session.QUICK)
         if arguments.only not in steps:
             parser.error(f"there is no configuration {arguments.only}; there are {', '.join(steps)}")
         steps = {arguments.only: steps[arguments.only]}
