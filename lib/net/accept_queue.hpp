@@ -83,7 +83,6 @@ class accept_queue final : public resident {
   void push(int fd, const request& by) noexcept;
   void refused(int error) noexcept;
   void loop_ends() noexcept override { close(); }
-  void keep(file_descriptor connection) noexcept;
   void arm() noexcept;
   void cancel_surplus() noexcept;
   void end_accepting() noexcept;
