@@ -6,7 +6,7 @@
 #include <random>
 #include <string>
 
-#include "runtime/loop_core.hpp"
+#include "runtime/loop/loop_core.hpp"
 #include "uring6/event_loop.hpp"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <array>
 #include <cerrno>
 
-#include "sys/file_descriptor.hpp"
+#include "sys/socket/file_descriptor.hpp"
 #include "uring/trial_ring.hpp"
 
 namespace uring6::detail {

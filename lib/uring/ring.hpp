@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "sys/file_descriptor.hpp"
+#include "sys/socket/file_descriptor.hpp"
 #include "uring/fork_guard.hpp"
 #include "uring/thread_claim.hpp"
 #include "uring6/detail/operation.hpp"

@@ -14,8 +14,8 @@
 #include <thread>
 #include <utility>
 
-#include "sys/kernel_release.hpp"
-#include "sys/refusal.hpp"
+#include "sys/socket/kernel_release.hpp"
+#include "sys/socket/refusal.hpp"
 #include "uring/kernel_abi.hpp"
 
 namespace uring6::detail {

@@ -11,11 +11,11 @@
 #include <string_view>
 
 #include "examples/plain_socket.hpp"
-#include "support/eventually.hpp"
-#include "support/packet_capture.hpp"
-#include "support/program.hpp"
-#include "support/veth_pair.hpp"
-#include "sys/socket.hpp"
+#include "support/case/eventually.hpp"
+#include "support/machine/veth_pair.hpp"
+#include "support/process/program.hpp"
+#include "support/traffic/packet_capture.hpp"
+#include "sys/socket/socket.hpp"
 #include "uring6/header.hpp"
 
 namespace {

@@ -9,7 +9,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <string>
 
-#include "sys/file_descriptor.hpp"
+#include "sys/socket/file_descriptor.hpp"
 #include "uring6/address.hpp"
 
 namespace uring6::test {

@@ -8,8 +8,8 @@
 #include <optional>
 #include <vector>
 
-#include "support/memory_shortage.hpp"
-#include "support/streams.hpp"
+#include "support/machine/memory_shortage.hpp"
+#include "support/traffic/streams.hpp"
 #include "uring6/datagram_batch.hpp"
 #include "uring6/interface.hpp"
 #include "uring6/listen_group.hpp"

@@ -7,8 +7,8 @@
 #include <system_error>
 #include <vector>
 
-#include "support/memory_shortage.hpp"
-#include "support/pipe.hpp"
+#include "support/machine/memory_shortage.hpp"
+#include "support/process/pipe.hpp"
 #include "uring6/channel.hpp"
 #include "uring6/descriptor.hpp"
 #include "uring6/event.hpp"

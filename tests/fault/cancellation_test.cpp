@@ -12,10 +12,10 @@
 #include <variant>
 #include <vector>
 
-#include "support/conns.hpp"
-#include "support/coroutines.hpp"
-#include "support/environment.hpp"
-#include "support/plain_sender.hpp"
+#include "support/case/coroutines.hpp"
+#include "support/machine/environment.hpp"
+#include "support/traffic/conns.hpp"
+#include "support/traffic/plain_sender.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/when_any.hpp"
 #include "uring6/with_timeout.hpp"

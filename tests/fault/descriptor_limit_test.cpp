@@ -9,11 +9,11 @@
 #include <system_error>
 #include <vector>
 
-#include "net/segment_limit.hpp"
-#include "support/conns.hpp"
-#include "support/coroutines.hpp"
-#include "support/descriptors.hpp"
-#include "support/environment.hpp"
+#include "net/kernel/segment_limit.hpp"
+#include "support/case/coroutines.hpp"
+#include "support/machine/descriptors.hpp"
+#include "support/machine/environment.hpp"
+#include "support/traffic/conns.hpp"
 #include "uring6/interface.hpp"
 
 namespace {

@@ -5,11 +5,11 @@
 #include <cerrno>
 #include <string>
 
-#include "support/conns.hpp"
-#include "support/coroutines.hpp"
-#include "support/environment.hpp"
-#include "support/forked.hpp"
-#include "support/ring_judge.hpp"
+#include "support/case/coroutines.hpp"
+#include "support/machine/environment.hpp"
+#include "support/process/forked.hpp"
+#include "support/traffic/conns.hpp"
+#include "support/traffic/ring_judge.hpp"
 
 namespace {
 

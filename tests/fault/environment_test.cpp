@@ -9,9 +9,9 @@
 #include <system_error>
 #include <vector>
 
-#include "support/conns.hpp"
-#include "support/coroutines.hpp"
-#include "support/environment.hpp"
+#include "support/case/coroutines.hpp"
+#include "support/machine/environment.hpp"
+#include "support/traffic/conns.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/probe.hpp"
 #include "uring6/timer.hpp"

@@ -7,11 +7,11 @@
 #include <optional>
 #include <string>
 
-#include "support/conns.hpp"
-#include "support/coroutines.hpp"
-#include "support/environment.hpp"
-#include "support/forked.hpp"
-#include "support/plain_sender.hpp"
+#include "support/case/coroutines.hpp"
+#include "support/machine/environment.hpp"
+#include "support/process/forked.hpp"
+#include "support/traffic/conns.hpp"
+#include "support/traffic/plain_sender.hpp"
 #include "uring6/datagram_batch.hpp"
 #include "uring6/tcp.hpp"
 #include "uring6/timer.hpp"

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "support/conns.hpp"
-#include "support/coroutines.hpp"
-#include "support/environment.hpp"
-#include "support/plain_sender.hpp"
-#include "support/receive_room.hpp"
+#include "support/case/coroutines.hpp"
+#include "support/machine/environment.hpp"
+#include "support/machine/receive_room.hpp"
+#include "support/traffic/conns.hpp"
+#include "support/traffic/plain_sender.hpp"
 #include "uring6/datagram_batch.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/timer.hpp"

@@ -7,12 +7,12 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cerrno>
 
-#include "support/capabilities.hpp"
-#include "support/environment.hpp"
-#include "support/forked.hpp"
-#include "support/link_control.hpp"
-#include "support/network_namespace.hpp"
-#include "support/user_namespace.hpp"
+#include "support/machine/capabilities.hpp"
+#include "support/machine/environment.hpp"
+#include "support/machine/link_control.hpp"
+#include "support/machine/network_namespace.hpp"
+#include "support/machine/user_namespace.hpp"
+#include "support/process/forked.hpp"
 #include "uring6/probe.hpp"
 
 namespace {

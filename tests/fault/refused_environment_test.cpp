@@ -14,10 +14,10 @@
 #include <system_error>
 #include <vector>
 
-#include "support/descriptors.hpp"
-#include "support/forked.hpp"
-#include "support/ring_judge.hpp"
-#include "sys/file_descriptor.hpp"
+#include "support/machine/descriptors.hpp"
+#include "support/process/forked.hpp"
+#include "support/traffic/ring_judge.hpp"
+#include "sys/socket/file_descriptor.hpp"
 #include "uring6/listen.hpp"
 #include "uring6/loop_group.hpp"
 #include "uring6/probe.hpp"

@@ -17,14 +17,14 @@
 #include <utility>
 #include <vector>
 
-#include "support/call_sweep.hpp"
-#include "support/conns.hpp"
-#include "support/coroutines.hpp"
-#include "support/descriptors.hpp"
-#include "support/forked.hpp"
-#include "support/pipe.hpp"
-#include "support/streams.hpp"
-#include "sys/socket.hpp"
+#include "support/case/call_sweep.hpp"
+#include "support/case/coroutines.hpp"
+#include "support/machine/descriptors.hpp"
+#include "support/process/forked.hpp"
+#include "support/process/pipe.hpp"
+#include "support/traffic/conns.hpp"
+#include "support/traffic/streams.hpp"
+#include "sys/socket/socket.hpp"
 #include "uring6/interface.hpp"
 #include "uring6/listen.hpp"
 #include "uring6/signals.hpp"

@@ -21,13 +21,13 @@
 #include <string>
 #include <thread>
 
-#include "support/conns.hpp"
-#include "support/coroutines.hpp"
-#include "support/descriptors.hpp"
-#include "support/environment.hpp"
-#include "support/forked.hpp"
-#include "support/ring_judge.hpp"
-#include "sys/file_descriptor.hpp"
+#include "support/case/coroutines.hpp"
+#include "support/machine/descriptors.hpp"
+#include "support/machine/environment.hpp"
+#include "support/process/forked.hpp"
+#include "support/traffic/conns.hpp"
+#include "support/traffic/ring_judge.hpp"
+#include "sys/socket/file_descriptor.hpp"
 #include "uring/setup.hpp"
 #include "uring6/probe.hpp"
 #include "uring6/with_timeout.hpp"

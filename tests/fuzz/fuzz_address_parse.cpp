@@ -5,7 +5,7 @@
 #include <string>
 
 #include "fuzz/fuzz.hpp"
-#include "ipv6/address_text.hpp"
+#include "ipv6/address/address_text.hpp"
 
 using uring6::address_text;
 using uring6::endpoint;

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "fuzz/fuzz.hpp"
-#include "ipv6/cmsg.hpp"
+#include "ipv6/value/cmsg.hpp"
 #include "uring6/control_message.hpp"
 
 using uring6::control_message;

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "fuzz/fuzz.hpp"
-#include "sys/proc_groups.hpp"
+#include "sys/multicast/proc_groups.hpp"
 
 using uring6::errc;
 using uring6::group_membership;

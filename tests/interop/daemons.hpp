@@ -18,10 +18,10 @@
 #include <system_error>
 #include <vector>
 
-#include "support/eventually.hpp"
-#include "support/private_files.hpp"
-#include "support/program.hpp"
-#include "support/veth_pair.hpp"
+#include "support/case/eventually.hpp"
+#include "support/machine/private_files.hpp"
+#include "support/machine/veth_pair.hpp"
+#include "support/process/program.hpp"
 
 namespace uring6::test {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "go_peer.hpp"
-#include "support/program.hpp"
+#include "support/process/program.hpp"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "go_peer.hpp"
-#include "support/coroutines.hpp"
+#include "support/case/coroutines.hpp"
 
 namespace {
 

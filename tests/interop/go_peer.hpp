@@ -11,11 +11,11 @@
 #include <string_view>
 #include <vector>
 
-#include "support/conns.hpp"
-#include "support/eventually.hpp"
-#include "support/link_control.hpp"
-#include "support/program.hpp"
-#include "support/veth_pair.hpp"
+#include "support/case/eventually.hpp"
+#include "support/machine/link_control.hpp"
+#include "support/machine/veth_pair.hpp"
+#include "support/process/program.hpp"
+#include "support/traffic/conns.hpp"
 
 namespace uring6::test {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "go_peer.hpp"
-#include "support/coroutines.hpp"
+#include "support/case/coroutines.hpp"
 #include "uring6/tcp.hpp"
 
 namespace {

@@ -21,18 +21,18 @@ ORDERS = {"relaxed": 0, "acquire": 1, "release": 2, "acq_rel": 3, "seq_cst": 7}
 
 # Macro: the file, and the call whose (first) memory order it is. Every match must name the same order.
 CALLS = {
-    "PUSH": ("lib/runtime/inbox.hpp", r"head_\.compare_exchange_weak\([^;]*?memory_order_(\w+)"),
-    "TAKE": ("lib/runtime/inbox.hpp", r"head_\.exchange\(leave, std::memory_order_(\w+)"),
-    "LOOK": ("lib/runtime/inbox.hpp", r"bool empty\(\)[^}]*head_\.load\(std::memory_order_(\w+)"),
-    "DECLARE": ("lib/runtime/loop_core.cpp", r"asleep_\.store\(sleeping::in_\w+, std::memory_order_(\w+)"),
-    "WAKE": ("lib/runtime/loop_core.cpp", r"asleep_\.exchange\(sleeping::no, std::memory_order_(\w+)"),
+    "PUSH": ("lib/runtime/loop/inbox.hpp", r"head_\.compare_exchange_weak\([^;]*?memory_order_(\w+)"),
+    "TAKE": ("lib/runtime/loop/inbox.hpp", r"head_\.exchange\(leave, std::memory_order_(\w+)"),
+    "LOOK": ("lib/runtime/loop/inbox.hpp", r"bool empty\(\)[^}]*head_\.load\(std::memory_order_(\w+)"),
+    "DECLARE": ("lib/runtime/loop/loop_core.cpp", r"asleep_\.store\(sleeping::in_\w+, std::memory_order_(\w+)"),
+    "WAKE": ("lib/runtime/loop/loop_core.cpp", r"asleep_\.exchange\(sleeping::no, std::memory_order_(\w+)"),
 }
 # Steps of the sources whose order the model takes for granted: (file, the first, the second).
 SEQUENCES = [
-    ("lib/runtime/loop_core.cpp", "asleep_.store(sleeping::in_ring", "if (!inbox_.empty()) wait = false"),
-    ("lib/runtime/loop_core.cpp", "ring_->heard(", "asleep_.store(sleeping::in_host"),
-    ("lib/runtime/loop_core.cpp", "asleep_.store(sleeping::in_host", "if (at_rest())"),
-    ("lib/runtime/loop_core.cpp", "inbox_.push(", "asleep_.exchange(sleeping::no"),
+    ("lib/runtime/loop/loop_core.cpp", "asleep_.store(sleeping::in_ring", "if (!inbox_.empty()) wait = false"),
+    ("lib/runtime/loop/loop_core.cpp", "ring_->heard(", "asleep_.store(sleeping::in_host"),
+    ("lib/runtime/loop/loop_core.cpp", "asleep_.store(sleeping::in_host", "if (at_rest())"),
+    ("lib/runtime/loop/loop_core.cpp", "inbox_.push(", "asleep_.exchange(sleeping::no"),
 ]
 # What must be found: a name, and what is changed in the model.
 CONTROLS = [

@@ -15,13 +15,13 @@
 #include <string_view>
 #include <vector>
 
-#include "support/eventually.hpp"
-#include "support/link_control.hpp"
-#include "support/network_namespace.hpp"
-#include "support/program.hpp"
-#include "support/veth_pair.hpp"
-#include "sys/file_descriptor.hpp"
-#include "sys/socket.hpp"
+#include "support/case/eventually.hpp"
+#include "support/machine/link_control.hpp"
+#include "support/machine/network_namespace.hpp"
+#include "support/machine/veth_pair.hpp"
+#include "support/process/program.hpp"
+#include "sys/socket/file_descriptor.hpp"
+#include "sys/socket/socket.hpp"
 #include "uring6/format.hpp"
 #include "uring6/interface.hpp"
 

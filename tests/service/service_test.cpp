@@ -23,12 +23,12 @@
 #include <string>
 #include <vector>
 
-#include "support/environment.hpp"
-#include "support/eventually.hpp"
-#include "support/long_run.hpp"
-#include "support/program.hpp"
-#include "sys/file_descriptor.hpp"
-#include "sys/socket.hpp"
+#include "support/case/eventually.hpp"
+#include "support/machine/environment.hpp"
+#include "support/process/long_run.hpp"
+#include "support/process/program.hpp"
+#include "sys/socket/file_descriptor.hpp"
+#include "sys/socket/socket.hpp"
 #include "uring6/address.hpp"
 
 extern char** environ;

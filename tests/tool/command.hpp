@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "support/program.hpp"
+#include "support/process/program.hpp"
 
 namespace uring6::test {
 

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "support/forked.hpp"
-#include "support/link_control.hpp"
-#include "support/network_namespace.hpp"
+#include "support/machine/link_control.hpp"
+#include "support/machine/network_namespace.hpp"
+#include "support/process/forked.hpp"
 #include "tool/command.hpp"
 
 namespace {

@@ -44,7 +44,7 @@ def prepare_system(plan):
 
 
 class Program:
-    """A program of cases (tests/support/case_reporter.cpp) that is started again behind each case that ends it."""
+    """A program of cases (tests/support/case/case_reporter.cpp) that is started again behind each case that ends it."""
 
     def __init__(self, plan, suite, line):
         self.plan = plan

@@ -20,7 +20,7 @@ def files_with(text, tests):
     """(suite, file) of each test file that has a case whose name holds the text."""
     found = []
     for suite in SUITES:
-        for file in sorted((tests / suite).glob("*_test.cpp")):
+        for file in sorted((tests / suite).rglob("*_test.cpp")):
             if any(text in name for name in names_in(file.read_text(encoding="utf-8"))):
                 found.append((suite, file))
     return found

@@ -1,6 +1,6 @@
 """What a run of tests came to: counted in test cases, never in programs.
 
-A program that speaks TAP (tests/support/case_reporter.cpp) counts once for each case, any other program once.
+A program that speaks TAP (tests/support/case/case_reporter.cpp) counts once for each case, any other program once.
 What stops a program without a case to blame (a signal, a time-out, an exit before the plan) counts as one more failure:
 nothing that went wrong may leave the failures at 0.
 """

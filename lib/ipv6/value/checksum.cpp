@@ -1,0 +1,44 @@
+#include "uring6/checksum.hpp"
+
+#include "ipv6/value/wire.hpp"
+
+namespace uring6 {
+namespace {
+
+// The sum of 16-bit words, the last one filled up with a zero byte, not yet folded. 64 bits hold 2^48 of
+// them.
+std::uint64_t sum_of(wire::bytes bytes) noexcept {
+  std::uint64_t sum = 0;
+  while (bytes.size() >= 4) {
+    sum += wire::load32(bytes);
+    bytes = bytes.subspan(4);
+  }
+  if (bytes.size() >= 2) {
+    sum += wire::load16(bytes);
+    bytes = bytes.subspan(2);
+  }
+  if (!bytes.empty()) sum += std::uint64_t{wire::load8(bytes)} << 8;
+  return sum;
+}
+
+// 2^16 is 1 modulo 2^16 - 1: carries are added at the low end, and a 32-bit word counts as its two halves.
+std::uint16_t fold(std::uint64_t sum) noexcept {
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(~sum & 0xffff);
+}
+
+}  // namespace
+
+std::uint16_t internet_checksum(std::span<const std::byte> bytes) noexcept {
+  return fold(sum_of(bytes));
+}
+
+std::uint16_t upper_layer_checksum(std::span<const std::byte> packet, const ip_address& source,
+                                   const ip_address& destination, ip_protocol protocol) noexcept {
+  const std::uint64_t pseudo_header = sum_of(std::as_bytes(std::span(source.bytes()))) +
+                                      sum_of(std::as_bytes(std::span(destination.bytes()))) + packet.size() +
+                                      static_cast<std::uint8_t>(protocol);
+  return fold(pseudo_header + sum_of(packet));
+}
+
+}  // namespace uring6

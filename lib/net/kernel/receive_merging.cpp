@@ -1,0 +1,67 @@
+#include "net/kernel/receive_merging.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+#include "net/kernel/segment_limit.hpp"
+
+namespace uring6::detail {
+namespace {
+
+constexpr kernel_version first_in_mainline{6, 9, 0};
+
+/// The first release of each stable series that merges only equals.
+struct stable_series {
+  kernel_version first;
+  bool told_by_long_trains;  // trains of 128 came to this series later than that
+};
+constexpr stable_series stable[] = {
+    {{6, 1, 91}, true},  // 6.1.107
+    {{6, 6, 31}, false},
+    {{6, 8, 10}, false},  // 6.8.8 sends 128, too
+};
+
+constexpr std::size_t long_train = 128;  // datagrams, UDP_MAX_SEGMENTS since then
+
+/// Nothing where only a train could tell, and none could be sent.
+std::optional<bool> decide(const kernel_version& kernel, std::optional<std::size_t> longest_train) noexcept {
+  if (kernel >= first_in_mainline) return true;
+  const auto* const series = std::ranges::find_if(stable, [&](const stable_series& each) {
+    return each.first.major == kernel.major && each.first.minor == kernel.minor;
+  });
+  if (series == std::end(stable)) return false;
+  if (kernel >= series->first) return true;
+  if (!series->told_by_long_trains) return false;
+  if (!longest_train) return {};
+  return *longest_train >= long_train;
+}
+
+std::optional<bool> ask() {
+  const auto kernel = version_of(read_kernel_names());
+  if (!kernel) return false;
+  if (const auto known = decide(*kernel, {})) return known;
+  return decide(*kernel, ask_segment_limit());
+}
+
+}  // namespace
+
+bool merges_only_equals(const kernel_version& kernel, std::optional<std::size_t> longest_train) noexcept {
+  return decide(kernel, longest_train).value_or(false);
+}
+
+bool kernel_merges_only_equals() noexcept {
+  enum class answer : std::uint8_t { unknown, no, yes };
+  static std::atomic<answer> known = answer::unknown;
+  if (const answer before = known.load(std::memory_order_relaxed); before != answer::unknown)
+    return before == answer::yes;
+  try {
+    const auto found = ask();
+    if (found) known.store(*found ? answer::yes : answer::no, std::memory_order_relaxed);
+    return found.value_or(false);
+  } catch (...) {
+    return false;  // no memory for the names: the next call asks again
+  }
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,57 @@
+#include "uring6/conn.hpp"
+
+#include <sys/socket.h>
+
+#include "sys/socket/dual_options.hpp"
+#include "sys/socket/socket.hpp"
+#include "sys/socket/socket_options.hpp"
+#include "uring6/packet_conn.hpp"
+#include "uring6/tcp.hpp"
+
+namespace uring6 {
+namespace {
+
+result<int> open(int fd) {
+  if (fd < 0) return fail(errc::closed);
+  return fd;
+}
+
+/// Which families the socket sends to: one that is connected, that of its peer.
+families speaks(int fd) {
+  // Of another family the kernel then says that it has no such option.
+  if (get_option(fd, option::socket_domain) != AF_INET6) return families::v6;
+  if (const auto peer = peer_endpoint(fd)) return peer->address.is_v4_mapped() ? families::v4 : families::v6;
+  // Raw sockets speak one family, and take its options only.
+  const bool raw = get_option(fd, option::socket_type) == SOCK_RAW;
+  return !raw && get_option(fd, option::only_v6) == 0 ? families::both : families::v6;
+}
+
+/// The row to ask for.
+option row(int fd, option v6, option v4) {
+  return speaks(fd) == families::v4 ? v4 : v6;
+}
+
+}  // namespace
+
+conn::conn(const packet_conn& of) noexcept : fd_(of.native_handle()) {}
+conn::conn(const tcp_conn& of) noexcept : fd_(of.native_handle()) {}
+conn::conn(const tcp_listener& of) noexcept : fd_(of.native_handle()) {}
+
+result<int> conn::traffic_class() const {
+  return open(fd_).and_then(
+      [](int fd) { return get_option(fd, row(fd, option::traffic_class, option::v4_traffic_class)); });
+}
+result<void> conn::set_traffic_class(int traffic_class) const {
+  return open(fd_).and_then([=](int fd) { return uring6::set_traffic_class(fd, speaks(fd), traffic_class); });
+}
+result<int> conn::hop_limit() const {
+  return open(fd_).and_then([](int fd) { return get_option(fd, row(fd, option::hop_limit, option::v4_hop_limit)); });
+}
+result<void> conn::set_hop_limit(int hops) const {
+  return open(fd_).and_then([=](int fd) { return uring6::set_hop_limit(fd, speaks(fd), hops); });
+}
+result<std::uint32_t> conn::path_mtu() const {
+  return open(fd_).and_then([](int fd) { return uring6::path_mtu(fd); });
+}
+
+}  // namespace uring6

@@ -1,0 +1,305 @@
+#include "uring6/listen.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <optional>
+#include <span>
+
+#include "net/kernel/receive_merging.hpp"
+#include "net/packet/network_word.hpp"
+#include "net/packet/packet_socket.hpp"
+#include "runtime/loop/loop_core.hpp"
+#include "sys/socket/arrivals.hpp"
+#include "sys/socket/socket.hpp"
+#include "sys/socket/socket_options.hpp"
+
+namespace uring6 {
+namespace {
+
+using detail::packet_kind;
+using detail::packet_network;
+
+/// Collects the outcome of a sequence of calls: after the first failure the rest is not made.
+class steps {
+ public:
+  template <class Call>
+  steps& then(bool wanted, Call&& call) {
+    if (wanted && !error_) {
+      if (const auto done = call(); !done) error_ = done.error();
+    }
+    return *this;
+  }
+  std::error_code error() const noexcept { return error_; }
+
+ private:
+  std::error_code error_;
+};
+
+std::error_code apply(int fd, const packet_network& net, const packet_options& options) {
+  const bool udp = net.kind == packet_kind::udp;
+  const auto on = [fd](option which, int value = 1) { return [=] { return set_option(fd, which, value); }; };
+  return steps()
+      .then(udp, on(option::only_v6, net.dual_stack ? 0 : 1))
+      .then(options.reuse_address, on(option::reuse_address))
+      .then(options.reuse_port, on(option::reuse_port))
+      .then(options.freebind, on(option::freebind))
+      .then(!options.device.empty(), [&] { return set_bound_device(fd, options.device); })
+      .then(options.joined_groups_only, on(option::multicast_all, 0))
+      // Off at first on an IPv6 socket, other than on one of IPv4.
+      .then(net.dual_stack, on(option::v4_multicast_all, options.joined_groups_only ? 0 : 1))
+      .then(udp && options.receive_offload, on(option::udp_receive_offload))
+      .then(options.receive_buffer > 0,
+            [&] { return set_receive_buffer(fd, static_cast<std::int64_t>(options.receive_buffer)); })
+      .then(options.send_buffer > 0,
+            [&] { return set_send_buffer(fd, static_cast<std::int64_t>(options.send_buffer)); })
+      .error();
+}
+
+detail::buffer_class class_for(const packet_options& options) {
+  const bool small = !options.receive_offload && options.longest_datagram > 0 &&
+                     options.longest_datagram <= detail::buffer_layout::longest_in_small;
+  return small ? detail::buffer_class::small : detail::buffer_class::large;
+}
+
+/// Raw sockets cannot, and a kernel may not know how to.
+std::size_t zero_copy_from(event_loop& loop, const packet_network& net, const packet_options& options) {
+  const bool can = net.kind == packet_kind::udp && loop.core()->ring().features().zero_copy_send;
+  return can ? options.zero_copy_from : 0;
+}
+
+result<file_descriptor> open_socket_for(const packet_network& net) {
+  switch (net.kind) {
+    case packet_kind::udp:
+      return open_socket(AF_INET6, SOCK_DGRAM);
+    case packet_kind::raw:
+      return open_socket(AF_INET6, SOCK_RAW, static_cast<int>(net.protocol));
+    case packet_kind::icmp:
+      break;
+  }
+  return open_socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6);
+}
+
+/// Only UDP has ports. The "port" of an ICMP conn is the identifier of its echo requests; nobody need choose it.
+result<endpoint> parse_end(const packet_network& net, std::string_view text) {
+  if (net.kind == packet_kind::udp) {
+    const auto end = endpoint::parse(text);
+    if (end && !net.dual_stack && end->address.is_v4_mapped()) return fail(errc::ipv4_address);
+    return end;
+  }
+  if (text.empty()) return endpoint{};
+  const auto bare = ip_address::parse(text);
+  if (bare && bare->is_v4_mapped()) return fail(errc::ipv4_address);
+  if (bare) return endpoint{*bare, 0};
+  if (net.kind == packet_kind::icmp && text.starts_with('[')) return endpoint::parse(text);
+  return fail(bare.error());
+}
+
+/// Where to listen for what is sent to this address: a group is heard at the wildcard address of its family.
+ip_address listening_address(const packet_network& net, const packet_options& options, const ip_address& given) {
+  if (!given.is_multicast()) return given;
+  if (net.kind == packet_kind::udp) {
+    if (options.bind_to_group) return given;
+    return given.is_v4_mapped() ? ip_address::v4_mapped({}) : ip_address();
+  }
+  // The kernel binds a link-local group only with its interface.
+  const bool needs_zone = given.scope() <= multicast_scope::link_local && given.zone() == 0;
+  return needs_zone ? ip_address() : given;
+}
+
+/// What `parse_end` makes sure of, of an endpoint that was no text.
+std::error_code check_end(const packet_network& net, const endpoint& end) {
+  if (net.kind == packet_kind::udp)
+    return !net.dual_stack && end.address.is_v4_mapped() ? errc::ipv4_address : std::error_code();
+  if (end.address.is_v4_mapped()) return errc::ipv4_address;
+  if (net.kind == packet_kind::raw && end.port != 0) return errc::out_of_range;
+  return {};
+}
+
+/// `address` is the one that the caller gave.
+template <class Attach>
+result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options, const endpoint& address,
+                         std::optional<endpoint> peer, Attach&& attach) {
+  if (const auto error = detail::check_thread(loop)) return fail(error);
+  options.receive_offload =
+      options.receive_offload && net.kind == packet_kind::udp && detail::kernel_merges_only_equals();
+  options.send_offload = options.send_offload && net.kind == packet_kind::udp;
+  auto fd = open_socket_for(net);
+  if (!fd) return fail(fd.error());
+  if (const auto error = apply(fd->get(), net, options)) return fail(error);
+  if (const auto error = options.control(fd->get(), address)) return fail(error);
+  if (const result<void> attached = attach(fd->get()); !attached) return fail(attached.error());
+  // What was dropped before the conn had its peer is none of its own.
+  const auto drops = peer ? drop_count(fd->get()) : result<std::uint32_t>(0);
+  if (!drops) return fail(drops.error());
+  return packet_conn(std::make_unique<detail::packet_socket>(
+      loop.core(), std::move(*fd),
+      detail::packet_socket_options{.connected = peer.has_value(),
+                                    .payload_alone = peer && net.kind == packet_kind::udp && !options.receive_offload,
+                                    .dual_stack = net.dual_stack,
+                                    .drops_seen = *drops,
+                                    .receive_class = class_for(options),
+                                    .send = {.coalesce = options.coalesce_writes,
+                                             .trains = options.send_offload,
+                                             .udp = net.kind == packet_kind::udp,
+                                             .zero_copy_from = zero_copy_from(loop, net, options),
+                                             .peer = peer.value_or(endpoint{})}}));
+}
+
+}  // namespace
+
+result<packet_conn> listen_packet(event_loop& loop, std::string_view network_word, std::string_view address,
+                                  const packet_options& options) {
+  const auto net = detail::parse_packet_network(network_word);
+  if (!net) return fail(net.error());
+  const auto local = parse_end(*net, address);
+  if (!local) return fail(local.error());
+  return listen_packet(loop, network_word, *local, options);
+}
+
+result<packet_conn> listen_packet(event_loop& loop, std::string_view network_word, const endpoint& local,
+                                  const packet_options& options) {
+  const auto net = detail::parse_packet_network(network_word);
+  if (!net) return fail(net.error());
+  if (const auto error = check_end(*net, local)) return fail(error);
+  packet_options chosen = options;
+  if (local.address.is_multicast()) chosen.reuse_address = true;
+  return open(loop, *net, std::move(chosen), local, {}, [&](int fd) {
+    const endpoint where{listening_address(*net, options, local.address), local.port};
+    // Also where the zone is not bound to, it has to make sense.
+    return check_zone(fd, local.address).and_then([&] { return bind_socket(fd, where); });
+  });
+}
+
+result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, std::string_view address,
+                                const packet_options& options) {
+  const auto net = detail::parse_packet_network(network_word);
+  if (!net) return fail(net.error());
+  const auto peer = parse_end(*net, address);
+  if (!peer) return fail(peer.error());
+  return dial_packet(loop, network_word, *peer, options);
+}
+
+result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, const endpoint& peer,
+                                const packet_options& options) {
+  const auto net = detail::parse_packet_network(network_word);
+  if (!net) return fail(net.error());
+  if (const auto error = check_end(*net, peer)) return fail(error);
+  return open(loop, *net, options, peer, peer, [&](int fd) {
+    // Until it is connected the kernel delivers datagrams of every sender, and the conn shows all as its peer's.
+    const auto before = drop_arrivals(fd);
+    if (!before) return result<void>(fail(before.error()));
+    return (options.local ? bind_socket(fd, *options.local) : result<void>())
+        .and_then([&] { return connect_socket(fd, peer); })
+        .and_then([&] { return admit_arrivals(fd, *before); });
+  });
+}
+
+namespace {
+
+/// What kind of socket somebody else has opened.
+result<packet_network> network_of(int fd) {
+  const auto family = get_option(fd, option::socket_domain);
+  if (!family) return fail(family.error());
+  if (*family != AF_INET6) return fail(std::errc::address_family_not_supported);
+  const auto type = get_option(fd, option::socket_type);
+  if (!type) return fail(type.error());
+  const auto protocol = get_option(fd, option::socket_protocol);
+  if (!protocol) return fail(protocol.error());
+  packet_network net{};
+  net.protocol = static_cast<decltype(net.protocol)>(*protocol);
+  if (*type == SOCK_RAW) {
+    net.kind = packet_kind::raw;
+  } else if (*type == SOCK_DGRAM && *protocol == IPPROTO_ICMPV6) {
+    net.kind = packet_kind::icmp;
+  } else if (*type == SOCK_DGRAM && *protocol == IPPROTO_UDP) {
+    net.kind = packet_kind::udp;
+    const auto only_v6 = get_option(fd, option::only_v6);
+    if (!only_v6) return fail(only_v6.error());
+    net.dual_stack = *only_v6 == 0;
+  } else {
+    return fail(std::errc::wrong_protocol_type);
+  }
+  return net;
+}
+
+}  // namespace
+
+namespace {
+
+struct handed_over {
+  std::span<const kept_datagram> datagrams;
+  std::optional<std::uint32_t> kernel_drops;  // nothing: the drops up to now are not the new conn's
+  std::optional<endpoint> peer{};             // where the kernel does not tell it
+  bool is_shared = false;                     // somebody else reads the socket, too: how it gives datagrams stays
+};
+
+result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& options, const handed_over& before) {
+  if (const auto error = detail::check_thread(loop)) return fail(error);
+  const auto net = network_of(fd);
+  if (!net) return fail(net.error());
+  const bool udp = net->kind == packet_kind::udp;
+  // On already: trains may wait in the socket, which the kernel tells from long datagrams only while it is on.
+  const auto merges = udp ? get_option(fd, option::udp_receive_offload) : result<int>(0);
+  if (!merges) return fail(merges.error());
+  const bool to_merge = options.receive_offload && udp && !before.is_shared && detail::kernel_merges_only_equals();
+  packet_options chosen = options;
+  chosen.receive_offload = *merges != 0 || to_merge;
+  if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
+  auto peer = peer_endpoint(fd);
+  if (!peer && peer.error() != std::errc::not_connected) return fail(peer.error());
+  // The kernel knows a peer by its port, which raw IP has not.
+  if (!peer && before.peer) peer = *before.peer;
+  const auto drops = before.kernel_drops ? result<std::uint32_t>(*before.kernel_drops) : drop_count(fd);
+  if (!drops) return fail(drops.error());
+  const auto asked = detail::what_was_asked(fd, net->dual_stack);
+  if (!asked) return fail(asked.error());
+  // One that the socket came with would cut each datagram that is longer.
+  if (udp && !before.is_shared) {
+    if (const auto set = set_option(fd, option::udp_segment, 0); !set) return fail(set.error());
+  }
+  if (to_merge) {
+    if (const auto set = set_option(fd, option::udp_receive_offload, 1); !set) return fail(set.error());
+  }
+  lent_descriptor lent(fd);
+  auto made = std::make_unique<detail::packet_socket>(
+      loop.core(), lent.take(),
+      detail::packet_socket_options{.connected = peer.has_value(),
+                                    .dual_stack = net->dual_stack,
+                                    .asked = *asked,
+                                    .drops_seen = *drops,
+                                    .receive_class = class_for(chosen),
+                                    .send = {.coalesce = options.coalesce_writes,
+                                             .trains = options.send_offload && udp,
+                                             .udp = udp,
+                                             .zero_copy_from = zero_copy_from(loop, *net, options),
+                                             .peer = peer.value_or(endpoint{})}});
+  if (const auto taken = made->take_in(before.datagrams); !taken) {
+    made->give_up_descriptor();
+    return fail(taken.error());
+  }
+  return packet_conn(std::move(made));
+}
+
+}  // namespace
+
+result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options) {
+  return adopt(loop, fd, options, {});
+}
+
+result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from, const packet_options& options) {
+  return adopt(loop, from.fd, options,
+               {.datagrams = from.datagrams, .kernel_drops = from.kernel_drops, .peer = from.peer});
+}
+
+result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options) {
+  file_descriptor own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!own) return fail_errno(errno);
+  auto made = adopt(loop, own.get(), options, {.is_shared = true});
+  if (made) (void)own.release();
+  return made;
+}
+
+}  // namespace uring6

@@ -1,0 +1,176 @@
+#include "net/packet/packet_socket.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+#include "sys/socket/socket.hpp"
+#include "sys/socket/socket_options.hpp"
+
+namespace uring6::detail {
+
+packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd,
+                             const packet_socket_options& options)
+    : loop_(std::move(loop)),
+      connected_(options.connected),
+      payload_alone_(options.payload_alone),
+      dual_stack_(options.dual_stack),
+      drops_seen_(options.drops_seen),
+      receiver_(*loop_, fd.get()),
+      sender_(*loop_, fd.get(), options.send) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+  // What a datagram touches, from the receiver's operation on, begins a cache line.
+  static_assert(sizeof(void*) != 8 || offsetof(packet_socket, receiver_) % cache_line == cache_line / 2,
+                "the receiver's hot members begin behind half a cache line of cold ones");
+#pragma GCC diagnostic pop
+  receiver_.source().use(options.receive_class);
+  fd_ = std::move(fd);
+  enabled_ = options.asked.control;
+  leave_errors_to_reader(options.asked.error_reports);
+  use_enabled_control();
+  loop_->add(*this);
+}
+
+packet_socket::~packet_socket() {
+  close();
+}
+
+std::error_code packet_socket::check_thread() const noexcept {
+  if (closed()) return errc::closed;
+  const std::error_code error = loop_->check_thread();
+  return error == errc::forked ? std::error_code{} : error;
+}
+
+void packet_socket::end_operations() noexcept {
+  drops();
+  resident::unlink();
+  read_deadline_.disarm();
+  write_deadline_.disarm();
+  receiver_.admit(false);
+  receiver_.close(errc::closed);
+  sender_.close(errc::closed);
+}
+
+void packet_socket::close() noexcept {
+  if (closed()) return;
+  loop_->must_end_here("a conn");
+  end_operations();
+  fd_ = file_descriptor();
+}
+
+result<released_packet> packet_socket::release() noexcept {
+  if (closed()) return fail(errc::closed);
+  // The backlog lies in memory that the child does not have, and is the parent's to hand over.
+  if (loop_->ring().forked()) return fail(errc::forked);
+  auto kept = receiver_.take_out();
+  if (!kept) return fail(kept.error());
+  end_operations();
+  return released_packet{.fd = fd_.release(),
+                         .datagrams = std::move(*kept),
+                         .kernel_drops = drops_seen_,
+                         .peer = connected_ ? std::optional(peer()) : std::nullopt};
+}
+
+void packet_socket::give_up_descriptor() noexcept {
+  end_operations();
+  (void)fd_.release();
+}
+
+std::uint64_t packet_socket::drops() noexcept {
+  if (closed()) return drops_;
+  if (const auto now = drop_count(fd())) drops_ += static_cast<std::uint32_t>(*now - std::exchange(drops_seen_, *now));
+  return drops_;
+}
+
+// The kernel's name of the peer is the one that it gives with each datagram.
+void packet_socket::use_enabled_control() noexcept {
+  sender_.tell_of_path_mtu(has_any(enabled_, control_flags::path_mtu) ? &receiver_ : nullptr);
+  if (!payload_alone_) return;
+  // Also the source has to be the kernel's once it is asked for: the user may have connected the descriptor elsewhere.
+  const bool asked = enabled_ != control_flags::none;
+  const auto from = peer_endpoint(fd());
+  receiver_.source().expect_only(from && !asked ? std::optional(*from) : std::nullopt);
+}
+
+result<void> packet_socket::set_control(control_flags flags, bool on) noexcept {
+  if (has_any(flags, ~all_control_flags)) return fail(std::errc::invalid_argument);
+  auto done = ask_for(flags, on);
+  use_enabled_control();
+  return done;
+}
+
+namespace {
+
+struct control_row {
+  control_flags asks;
+  option v6;
+  std::optional<option> v4;
+};
+
+// Destination and interface come in one message: it is on as long as either is wanted. The kernel delivers
+// IPV6_PKTINFO for IPv4 peers, too, so there is no IPv4 row for it.
+constexpr control_row control_rows[] = {
+    {control_flags::traffic_class, option::receive_traffic_class, option::receive_v4_traffic_class},
+    {control_flags::hop_limit, option::receive_hop_limit, option::receive_v4_hop_limit},
+    {control_flags::destination | control_flags::interface, option::receive_packet_info, {}},
+    {control_flags::timestamp, option::receive_timestamp, {}},
+    {control_flags::path_mtu, option::receive_path_mtu, {}},
+};
+
+}  // namespace
+
+result<void> packet_socket::ask_for(control_flags flags, bool on) noexcept {
+  const control_flags wanted = on ? enabled_ | flags : enabled_ & ~flags;
+  for (const control_row& each : control_rows) {
+    if (!has_any(flags, each.asks)) continue;
+    const bool want = has_any(wanted, each.asks);
+    if (auto done = set_option(fd(), each.v6, want); !done) return done;
+    if (dual_stack_ && each.v4) {
+      if (auto done = set_option(fd(), *each.v4, want); !done) return done;
+    }
+    // Row by row: after an error what was reached is known.
+    enabled_ = (enabled_ & ~each.asks) | (wanted & each.asks);
+  }
+  enabled_ = wanted;
+  return {};
+}
+
+result<asked_already> what_was_asked(int fd, bool dual_stack) noexcept {
+  asked_already found;
+  std::error_code error;
+  const auto is_on = [&](option which) {
+    const auto value = get_option(fd, which);
+    if (!value) error = value.error();
+    return value.value_or(0) != 0;
+  };
+  for (const control_row& each : control_rows) {
+    const bool v4 = dual_stack && each.v4 && is_on(*each.v4);
+    if (v4 || is_on(each.v6)) found.control |= each.asks;
+  }
+  found.error_reports = is_on(option::receive_errors) || (dual_stack && is_on(option::receive_v4_errors));
+  if (error) return fail(error);
+  return found;
+}
+
+result<void> packet_socket::set_error_reports(bool on) noexcept {
+  auto set = set_option(fd(), option::receive_errors, on);
+  if (set && dual_stack_) set = set_option(fd(), option::receive_v4_errors, on);
+  leave_errors_to_reader(on || !set);  // refused half way, the reports of one family may be on
+  return set;
+}
+
+// The error of a connected socket is its peer's, so the write that meets it may end with it.
+void packet_socket::leave_errors_to_reader(bool reports) noexcept {
+  sender_.leave_errors_to(reports && !connected_ ? &receiver_ : nullptr);
+}
+
+void packet_socket::set_read_deadline(std::optional<clock::time_point> when) {
+  read_deadline_.set(*loop_, when);
+  receiver_.admit(!closed() && !read_deadline_.passed());
+}
+void packet_socket::set_write_deadline(std::optional<clock::time_point> when) {
+  write_deadline_.set(*loop_, when);
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,126 @@
+// A packet_conn's inside: the descriptor, the reading and the writing half, the deadlines, and the orderly end.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "net/receive/receiver.hpp"
+#include "net/send/sender.hpp"
+#include "net/socket/deadline.hpp"
+#include "sys/socket/dual_options.hpp"
+#include "sys/socket/file_descriptor.hpp"
+#include "uring/cache.hpp"
+#include "uring6/released_packet.hpp"
+
+namespace uring6::detail {
+
+/// What was asked of a socket before it came here.
+struct asked_already {
+  control_flags control = control_flags::none;
+  bool error_reports = false;
+};
+
+/// Asks the kernel for it. Errors: those of getsockopt(2).
+result<asked_already> what_was_asked(int fd, bool dual_stack) noexcept;
+
+struct packet_socket_options {
+  bool connected = false;
+  bool payload_alone = false;  // connected, and no trains: unless control messages are wanted, its payloads are all
+                               // that there is to know
+  bool dual_stack = false;
+  asked_already asked{};         // of a socket that another program has opened
+  std::uint32_t drops_seen = 0;  // the kernel's count of drops that are not the conn's
+  buffer_class receive_class = buffer_class::large;
+  sender::options send;
+};
+
+class alignas(cache_line) packet_socket final : public resident {
+ public:
+  /// Takes `fd` when nothing can fail any more.
+  packet_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd, const packet_socket_options& options);
+  ~packet_socket();
+
+  int fd() const noexcept { return fd_.get(); }
+  bool closed() const noexcept { return fd_.get() < 0; }
+  bool connected() const noexcept { return connected_; }
+  /// Which families its options are to act for.
+  families speaks() const noexcept { return dual_stack_ ? families::both : families::v6; }
+  /// Of a connected one, as it was given.
+  const endpoint& peer() const noexcept { return sender_.peer(); }
+  loop_core& loop() noexcept { return *loop_; }
+  receiver& reading() noexcept { return receiver_; }
+  sender& writing() noexcept { return sender_; }
+
+  /// May a read (a write) begin? If not: closed, deadline_exceeded, or the wrong thread.
+  bool may_read() const noexcept { return receiver_.may_read(); }
+  bool may_write() const noexcept { return !closed() && !write_deadline_.passed() && loop_->runs_here(); }
+  std::error_code check_read() const noexcept { return check(read_deadline_.passed()); }
+  std::error_code check_write() const noexcept { return check(write_deadline_.passed()); }
+
+  /// Sticky, as Go has them: for the operations that wait and all that come, until set anew. None: no deadline.
+  void set_read_deadline(std::optional<clock::time_point> when);
+  void set_write_deadline(std::optional<clock::time_point> when);
+
+  /// May it be changed from here? closed, or the wrong thread. In the child of a fork it may: to be closed.
+  std::error_code check_thread() const noexcept;
+
+  /// Is its state another thread's, which may be changing it?
+  bool busy_elsewhere() const noexcept { return !closed() && loop_->busy_elsewhere(); }
+
+  /// Wakes everyone who waits with `closed`, waits for the kernel's last word, frees the port.
+  void close() noexcept;
+
+  /// As close, but gives the open descriptor and the backlog to the caller. Errors: closed, forked; not_enough_memory,
+  /// and nothing has changed.
+  result<released_packet> release() noexcept;
+
+  /// Takes in what another conn had read ahead, before the first read. not_enough_memory: nothing was taken.
+  result<void> take_in(std::span<const kept_datagram> datagrams) noexcept { return receiver_.take_in_kept(datagrams); }
+
+  /// As close, of a socket that was never read from: the descriptor is the caller's again.
+  void give_up_descriptor() noexcept;
+
+  /// How many datagrams the kernel has thrown away here since this object was made: a system call, unless closed.
+  std::uint64_t drops() noexcept;
+
+  /// Asks the kernel for these control messages, of IPv6 and, on a dual-stack socket, of IPv4 peers.
+  result<void> set_control(control_flags flags, bool on) noexcept;
+  control_flags enabled_control() const noexcept { return enabled_; }
+
+  /// Asks it to keep reports of errors, of both families on a dual-stack socket.
+  result<void> set_error_reports(bool on) noexcept;
+
+ private:
+  void loop_ends() noexcept override { close(); }
+  result<void> ask_for(control_flags flags, bool on) noexcept;
+  void use_enabled_control() noexcept;
+  void leave_errors_to_reader(bool reports) noexcept;
+  void end_operations() noexcept;
+  void read_deadline_passed() noexcept {
+    receiver_.admit(false);
+    receiver_.fail_waiting(errc::deadline_exceeded);
+  }
+  void write_deadline_passed() noexcept { sender_.fail_waiting(errc::deadline_exceeded); }
+
+  std::error_code check(bool deadline_passed) const noexcept {
+    if (closed()) return errc::closed;
+    if (deadline_passed) return errc::deadline_exceeded;
+    return loop_->check_owner();
+  }
+
+  std::shared_ptr<loop_core> loop_;
+  file_descriptor fd_;
+  bool connected_;
+  bool payload_alone_;
+  bool dual_stack_;
+  control_flags enabled_ = control_flags::none;
+  std::uint32_t drops_seen_;  // the kernel's own count, when it was last asked for
+  std::uint64_t drops_ = 0;   // counted in 64 bits, as often as it is asked for
+  sticky_deadline<packet_socket, &packet_socket::read_deadline_passed> read_deadline_{*this};
+  sticky_deadline<packet_socket, &packet_socket::write_deadline_passed> write_deadline_{*this};
+  receiver receiver_;
+  sender sender_;
+};
+
+}  // namespace uring6::detail

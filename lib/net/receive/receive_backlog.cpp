@@ -1,0 +1,117 @@
+#include "net/receive/receive_backlog.hpp"
+
+#include "net/receive/receiver.hpp"
+#include "uring6/datagram_batch.hpp"
+
+namespace uring6::detail {
+
+receive_backlog::rarely_used& receive_backlog::rare() const noexcept {
+  return owner_.backlog_rarely_used_;
+}
+
+void receive_backlog::move_out() noexcept {
+  owner_.make_room();
+}
+
+void receive_backlog::used_up(buffer& what, buffer_pool& pool) noexcept {
+  static_cast<list_hook&>(what).unlink();
+  shrink(1);
+  if (!what.own_memory) return pool.give_back(what);
+  if (buffer* const before = std::exchange(rare().last_moved, &what)) pool.give_back(*before);
+}
+
+void receive_backlog::shrink(std::uint32_t count) noexcept {
+  assert(count <= size_);
+  size_ -= count;
+  if (size_ > 0) return;
+  buffer_holder::unlink();
+  all_pooled_ = true;
+}
+
+void receive_backlog::take_back(const open_train& train) noexcept {
+  buffer& from = buffers_.front();
+  const auto taken = static_cast<std::uint32_t>(train.next - from.payload);
+  assert(taken < from.remaining && taken % train.length == 0);
+  from.payload = train.next;
+  from.remaining -= taken;
+  datagrams_ += taken / train.length;
+  bytes_ += taken;
+}
+
+std::size_t receive_backlog::lend(datagram_batch& batch, std::uint32_t count,
+                                  const std::shared_ptr<buffer_pool>& pool) noexcept {
+  assert(count > 0 && count <= size_);
+  // Of the first one, which may be a train, readers may have taken datagrams.
+  buffers_.front().show_next();
+
+  list_hook* end = buffers_.first();
+  std::size_t datagrams = 0;
+  for (std::uint32_t i = 0; i < count; ++i, end = end->next) {
+    const auto& each = static_cast<const buffer&>(*end);
+    datagrams += each.datagrams();
+    bytes_ += each.remaining + each.cut_off;
+  }
+  datagrams_ += datagrams;
+
+  if (batch.pool_ != pool) batch.pool_ = pool;
+  batch.buffers_.splice_back(buffers_, *end);
+  batch.buffer_count_ = count;
+  batch.size_ = datagrams;
+  batch.all_pooled_ = all_pooled_;
+  shrink(count);
+  return datagrams;
+}
+
+void receive_backlog::move_to_memory(buffer_pool& pool) noexcept {
+  intrusive_list<buffer> moved;
+  while (!buffers_.empty()) {
+    buffer& from = buffers_.pop_front();
+    if (from.own_memory) {
+      moved.push_back(from);
+      continue;
+    }
+    if (!pool.may_move_out(from)) {
+      rare().discarded += from.datagrams();
+      --size_;
+      pool.give_back(from);
+      continue;
+    }
+    buffer* const copy = pool.move_out(from);
+    if (copy) pool.give_back(from);
+    moved.push_back(copy ? *copy : from);
+  }
+  buffers_.splice_back(moved);
+  all_pooled_ = buffers_.empty();
+  buffer_holder::unlink();
+}
+
+void receive_backlog::clear(buffer_pool& pool, bool count_them) noexcept {
+  buffer_holder::unlink();
+  while (!buffers_.empty()) {
+    buffer& each = buffers_.pop_front();
+    if (count_them) rare().discarded += each.datagrams();
+    pool.give_back(each);
+  }
+  size_ = 0;
+  all_pooled_ = true;
+}
+
+std::vector<kept_datagram> receive_backlog::copies() {
+  std::vector<kept_datagram> kept;
+  buffers_.for_each([&kept](const buffer& each) {
+    const std::byte* payload = each.payload;
+    for (std::uint32_t left = each.remaining, length = 0;; left -= length, payload += length) {
+      length = std::min(each.segment, left);
+      kept.push_back({.payload = std::vector<std::byte>(payload, payload + length),
+                      .control = each.first.control,
+                      .source = each.first.source,
+                      .truncated = each.first.truncated,
+                      .control_truncated = each.first.control_truncated,
+                      .full_length = std::size_t{length} + each.cut_off});
+      if (length == left) break;
+    }
+  });
+  return kept;
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,359 @@
+#include "net/receive/receive_source.hpp"
+
+#include <liburing.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <span>
+#include <utility>
+
+#include "ipv6/value/cmsg.hpp"
+#include "net/receive/receiver.hpp"
+#include "net/receive/spun_read.hpp"
+#include "uring/cache.hpp"
+
+namespace uring6::detail {
+namespace {
+
+using state = receive_source::state;
+
+// Every step that there is. Row: from; column: to, in the order of the enumerators.
+constexpr bool transitions[5][5] = {
+    //              unarmed armed  canceling spinning starved
+    /* unarmed   */ {false, true, false, true, true},
+    /* armed     */ {true, false, true, false, false},
+    /* canceling */ {true, false, false, false, false},
+    /* spinning  */ {true, false, false, false, false},
+    /* starved   */ {true, false, false, false, false},
+};
+
+// Shared by all reads: the kernel copies the lengths when the read is submitted, and writes nothing here.
+msghdr layout = [] {
+  msghdr lengths{};
+  lengths.msg_namelen = buffer_layout::name;
+  lengths.msg_controllen = buffer_layout::control;
+  return lengths;
+}();
+
+}  // namespace
+
+receive_source::rarely_used::rarely_used() noexcept = default;
+receive_source::rarely_used::~rarely_used() = default;
+
+receive_source::rarely_used& receive_source::rare() const noexcept {
+  return owner_.source_rarely_used_;
+}
+loop_core& receive_source::loop() const noexcept {
+  return owner_.loop_;
+}
+bool receive_source::wanted() const noexcept {
+  return owner_.readers_.has_waiting();
+}
+
+void receive_source::become(state next) noexcept {
+  assert(transitions[static_cast<int>(state_)][static_cast<int>(next)]);
+  state_ = next;
+}
+
+// --- arming ---
+
+std::error_code receive_source::open_pool() noexcept {
+  if (pool_) return {};
+  auto made = loop().pool(class_);
+  if (!made) return made.error();
+  rare().pool = std::move(*made);
+  pool_ = rare().pool.get();
+  return {};
+}
+
+// MSG_TRUNC asks for the full length of what was cut. True: for the payload alone.
+bool receive_source::prepare_read(io_uring_sqe& entry, int flags) noexcept {
+  const bool payload_only = may_be_payload_only_;
+  if (payload_only) {
+    ::io_uring_prep_recv_multishot(&entry, fd_, nullptr, 0, MSG_TRUNC | flags);
+  } else {
+    ::io_uring_prep_recvmsg_multishot(&entry, fd_, &layout, static_cast<unsigned>(MSG_TRUNC | flags));
+  }
+  entry.flags |= IOSQE_BUFFER_SELECT;
+  entry.buf_group = pool_->group();
+  return payload_only;
+}
+
+// Of an armed or canceling read the last completion arms the next one, if a coroutine waits by then.
+void receive_source::arm() noexcept {
+  if (state_ != state::unarmed || held_) return;
+  if (const auto error = open_pool()) return owner_.failed(error);
+  if (begin_to_spin()) return become(state::spinning);
+  rarely_used& of = rare();
+  if (std::exchange(of.armed_before, true)) ++of.counted.rearms;
+  of.buffers_when_armed = owner_.counters_.buffers;
+  loop().ring().queue(*this);
+  become(state::armed);
+  if (of.drain_reads_wanted > 0) [[unlikely]]
+    send_drain_reads();
+}
+
+bool receive_source::begin_to_spin() noexcept {
+  if (!loop().spinner().helps()) return false;
+  std::unique_ptr<spun_read>& spun = rare().spun;
+  if (!spun) spun.reset(new (std::nothrow) spun_read(*this));
+  return spun && spun->begin();
+}
+
+void receive_source::call_back(cancel_reason why) noexcept {
+  if (state_ != state::armed) return;
+  become(state::canceling);
+  rare().why = why;
+  loop().ring().cancel(*this);
+}
+
+void receive_source::call_back_if_submitted(cancel_reason why) noexcept {
+  if (in_flight()) call_back(why);
+}
+
+void receive_source::end_reads() noexcept {
+  call_back(cancel_reason::ending);
+  // Also once more, should the kernel not have found the read when it was first asked.
+  loop().ring().cancel(*this);
+  if (!rare().drain_reads) return;
+  for (drain_read& each : *rare().drain_reads) loop().ring().cancel(each);
+}
+
+bool receive_source::reads() const noexcept {
+  const auto& drains = rare().drain_reads;
+  return !idle() || (drains && !std::ranges::all_of(*drains, &drain_read::idle));
+}
+
+bool receive_source::reads_payload_only() const noexcept {
+  const auto asks = [](const drain_read& each) { return each.payload_only && !each.idle(); };
+  const auto& drains = rare().drain_reads;
+  return (payload_only_ && !idle()) || (drains && std::ranges::any_of(*drains, asks));
+}
+
+void receive_source::expect_only(const std::optional<endpoint>& peer) noexcept {
+  may_be_payload_only_ = peer.has_value();
+  if (peer) rare().peer = *peer;
+  if (peer || !reads_payload_only()) return;
+  // What these reads bring has no control messages. A new read takes their place at once if a coroutine waits.
+  end_reads();
+  loop().drain_until([this] { return !reads_payload_only(); });
+}
+
+void receive_source::buffers_are_back() noexcept {
+  become(state::unarmed);
+  if (wanted()) arm();
+}
+
+bool receive_source::starves() const noexcept {
+  return owner_.backlog_.empty() && wanted();
+}
+
+void receive_source::hold() noexcept {
+  held_ = true;
+  end_reads();
+  loop().drain_until([this] { return !reads(); });
+  rare().spun.reset();
+  buffer_waiter::unlink();
+  if (state_ != state::unarmed) become(state::unarmed);
+}
+
+void receive_source::go_on() noexcept {
+  held_ = false;
+  if (wanted()) arm();
+}
+
+// --- what the kernel tells ---
+
+// The read ends: an empty datagram, an error, ENOBUFS, a full completion queue, or it was called back.
+void receive_source::complete(completion what) noexcept {
+  rarely_used& of = rare();
+  assert((state_ == state::canceling) == (of.why != cancel_reason::none));
+  become(state::unarmed);
+  of.why = cancel_reason::none;
+  const std::uint64_t empties = of.empties;
+  if (what.result == -ENOBUFS) {
+    // Back-pressure, not loss: what arrives now waits in the socket.
+    ++of.counted.exhausted;
+    become(state::starved);
+    pool_->wait_for_buffers(*this, owner_.counters_.buffers > of.buffers_when_armed);
+    owner_.tell_readers();
+    return;
+  }
+  take_end(what, payload_only_);
+  if (of.empties > empties) of.drain_reads_wanted = std::min(2 * of.drain_reads_wanted + 1, most_drain_reads);
+  if (wanted()) arm();
+}
+
+// The read goes on. What the kernel wrote some datagrams ago is in the first cache no more: fetched ahead, with the
+// buffer that is to show it.
+void receive_source::complete_run(const ::io_uring_cqe* first, std::size_t count) noexcept {
+  constexpr std::size_t ahead = 4;  // datagrams: the time of a fetch from the second cache
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + ahead < count) pool_->soon_received(completion{first[i + ahead].res, first[i + ahead].flags}.buffer_id());
+    const completion what{first[i].res, first[i].flags};
+    if (what.has_buffer() && what.result >= 0) {
+      take_buffer(pool_->received(what.buffer_id()), static_cast<std::uint32_t>(what.result), payload_only_);
+    } else {
+      take_end(what, payload_only_);
+    }
+  }
+  owner_.tell_readers();
+  owner_.call_back_if_reader_is_away();
+  if (spun_read* const spun = rare().spun.get()) [[unlikely]] {
+    if (spun->wants_to_spin_after(count)) call_back(cancel_reason::spin_is_faster);
+  }
+}
+
+void receive_source::soon_complete() const noexcept {
+  if (wanted()) fetch(&owner_.readers_.first_waiting(), sizeof(read_waiter));
+}
+
+void receive_source::hand_on(buffer& filled) noexcept {
+  if (filled.remaining == 0) ++rare().empties;
+  owner_.backlog_.push_back(filled);
+  pool_->add_holder(owner_.backlog_);
+}
+
+void receive_source::take_buffer(buffer& filled, std::uint32_t length, bool payload_only) noexcept {
+  if (read_off(filled, length, payload_only)) {
+    hand_on(filled);
+  } else {
+    ++rare().counted.malformed;
+    pool_->give_back(filled);
+  }
+}
+
+// One that may be a read's last, of any kind.
+void receive_source::take_end(completion what, bool payload_only) noexcept {
+  if (what.has_buffer() && what.result >= 0) {
+    take_buffer(pool_->received(what.buffer_id()), static_cast<std::uint32_t>(what.result), payload_only);
+    return owner_.tell_readers();
+  }
+  if (what.has_buffer()) pool_->return_unfilled(what.buffer_id());
+  if (what.result == 0) {
+    take_empty();
+  } else if (what.result != -ECANCELED && what.result != -EINTR) {
+    owner_.failed({-what.result, std::system_category()});
+  }
+  owner_.tell_readers();
+}
+
+// A payload-only read tells of an empty datagram without a buffer.
+void receive_source::take_empty() noexcept {
+  if (buffer* const what = pool_->spare()) {
+    read_payload_only(*what, 0);
+    hand_on(*what);
+  } else {
+    ++rare().counted.malformed;  // no memory for it
+  }
+}
+
+// There is only the payload. A result beyond the buffer is the length of a datagram that was cut.
+void receive_source::read_payload_only(buffer& what, std::uint32_t length) noexcept {
+  const auto room = static_cast<std::uint32_t>(pool_->size());
+  const endpoint& peer = rare().peer;
+  received_extras none;
+  decode_received({}, what.first.control, none);
+  what.first.source = peer;
+  what.first.control.source = peer.address;
+  what.payload = what.memory;
+  what.remaining = what.segment = std::min(length, room);
+  what.cut_off = length - what.remaining;
+  what.show_next();
+  what.first.truncated = what.cut_off > 0;
+  what.first.control_truncated = false;
+  ++owner_.counters_.buffers;
+}
+
+// Reads the header that the kernel put before the payload. Nothing in it is trusted: what the name and control areas
+// hold beyond the lengths given is left over from earlier datagrams.
+bool receive_source::read_off(buffer& what, std::uint32_t length, bool payload_only) noexcept {
+  if (payload_only) {
+    read_payload_only(what, length);
+    return true;
+  }
+  if (length < buffer_layout::payload) return false;
+  io_uring_recvmsg_out header;
+  std::memcpy(&header, what.memory, sizeof header);
+  const std::byte* const name = what.memory + buffer_layout::header;
+  const std::byte* const control = name + buffer_layout::name;
+
+  received_extras beside;
+  decode_received({control, std::min<std::size_t>(header.controllen, buffer_layout::control)}, what.first.control,
+                  beside);
+  // Read where it lies, and written piece by piece: what is put together first is read across its pieces, which stalls.
+  const auto& from = *reinterpret_cast<const sockaddr_in6*>(name);
+  const bool known = header.namelen >= sizeof from && from.sin6_family == AF_INET6;
+  const ip_address address = known ? endpoint::from_sockaddr(from).address : ip_address();
+  what.first.source.address = address;
+  what.first.source.port = known ? endpoint::from_sockaddr(from).port : 0;
+  what.first.control.source = address;
+
+  what.payload = what.memory + buffer_layout::payload;
+  what.remaining = length - static_cast<std::uint32_t>(buffer_layout::payload);
+  what.cut_off = header.payloadlen > what.remaining ? header.payloadlen - what.remaining : 0;
+  what.segment = beside.gro_segment_size;
+  if (what.segment == 0 || what.segment > what.remaining) what.segment = what.remaining;
+  what.show_next();
+  what.first.truncated = header.flags & MSG_TRUNC;
+  what.first.control_truncated = header.flags & MSG_CTRUNC;
+  ++owner_.counters_.buffers;
+  if (what.segment < what.remaining) ++rare().counted.trains;
+  return true;
+}
+
+// --- what a spin found ---
+
+void receive_source::take_spun(buffer& filled, std::uint32_t length, bool payload_only) noexcept {
+  take_buffer(filled, length, payload_only);
+  owner_.tell_readers();
+}
+
+void receive_source::fail_spun(int error_number) noexcept {
+  owner_.failed({error_number, std::system_category()});
+  owner_.tell_readers();
+}
+
+// --- reads that drain empty datagrams ---
+
+void receive_source::drain_read::prepare(io_uring_sqe& entry) noexcept {
+  payload_only = of->prepare_read(entry, MSG_DONTWAIT);
+}
+
+void receive_source::drain_read::complete(completion what) noexcept {
+  switch (-what.result) {
+    case EAGAIN:  // the socket had less to read than there are drain reads
+      if (what.has_buffer()) of->pool_->return_unfilled(what.buffer_id());
+      of->rare().drain_reads_wanted = 0;
+      return;
+    case ENOBUFS:  // the armed read waits for buffers, if its socket has something for it
+      ++of->rare().counted.exhausted;
+      of->pool_->ran_out();
+      return;
+    default:
+      of->take_end(what, payload_only);
+  }
+}
+
+void receive_source::send_drain_reads() noexcept {
+  auto& drains = rare().drain_reads;
+  if (!drains) {
+    if (!loop().ring().features().ordered_completions) {
+      rare().drain_reads_wanted = 0;  // the armed read alone ends with each empty datagram, and keeps their order
+      return;
+    }
+    drains.reset(new (std::nothrow) std::array<drain_read, most_drain_reads>);
+    if (!drains) return;  // no memory: the armed read alone is slower, and as good
+    for (drain_read& each : *drains) each.of = this;
+  }
+  for (drain_read& each : std::span(*drains).first(rare().drain_reads_wanted)) {
+    if (each.idle()) loop().ring().queue(each);
+  }
+}
+
+}  // namespace uring6::detail

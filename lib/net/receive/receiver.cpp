@@ -1,0 +1,194 @@
+#include "net/receive/receiver.hpp"
+
+#include <cassert>
+#include <cstddef>
+#include <new>
+
+#include "uring6/datagram_batch.hpp"
+
+namespace uring6::detail {
+
+receiver::receiver(loop_core& loop, int fd) noexcept : source_(*this, fd), loop_(loop) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+  constexpr std::size_t cold = sizeof(train_owner) + sizeof(buffer_waiter);
+  static_assert(sizeof(void*) != 8 || cold == cache_line / 2, "the source's operation begins half a cache line in");
+  static_assert(
+      sizeof(void*) != 8 || offsetof(receiver, counters_) + sizeof(counters_.buffers) <= cold + 3 * cache_line,
+      "what every datagram touches lies in three cache lines");
+#pragma GCC diagnostic pop
+}
+
+receiver::~receiver() {
+  if (buffer* const last = backlog_rarely_used_.last_moved) source_.pool().give_back(*last);
+}
+
+receive_counters receiver::counters() noexcept {
+  this_threads_train.close();
+  return {.datagrams = backlog_.datagrams(),
+          .bytes = backlog_.bytes(),
+          .buffers = counters_.buffers,
+          .errors = counters_.errors,
+          .discarded = backlog_rarely_used_.discarded,
+          .source = source_rarely_used_.counted};
+}
+
+// --- what the source tells ---
+
+// One reader for each buffer at hand, which has one datagram at least. The next reader is woken when the first one has
+// taken its own.
+void receiver::tell_readers() noexcept {
+  while (readers_.has_waiting() && backlog_.size() > readers_.reservations()) {
+    read_waiter& next = readers_.first_waiting();
+    readers_.reserve(next);
+    wake(next);
+  }
+}
+
+void receiver::failed(std::error_code error) noexcept {
+  ++counters_.errors;
+  if (!readers_.has_waiting()) {
+    pending_error_ = error;
+    error_pends_ = true;
+    return;
+  }
+  read_waiter& first = readers_.first_waiting();
+  first.error_ = error;
+  leave(first);
+  wake(first);
+}
+
+// No reader is here, and half of the pool is this conn's: the rest waits in the socket, where it takes no buffers.
+void receiver::call_back_if_reader_is_away() noexcept {
+  if (readers_.has_reservations() || readers_.has_waiting()) return;
+  if (backlog_.size() * 2 >= source_.pool().count()) source_.call_back(cancel_reason::reader_is_away);
+}
+
+// --- what the pool asks for ---
+
+void receiver::make_room() noexcept {
+  if (readers_.has_waiting() || readers_.has_reservations()) return;  // a reader is at work
+  this_threads_train.close();
+  backlog_.move_to_memory(source_.pool());
+  source_.call_back_if_submitted(cancel_reason::moved_out);
+}
+
+// --- readers ---
+
+void receiver::close_train() noexcept {
+  open_train& train = this_threads_train;
+  assert(train.owner == this);
+  backlog_.take_back(train);
+  loop_.refund(train.left);
+  train = {};
+}
+
+void receiver::wait(read_waiter& reader, std::coroutine_handle<> handle, stop_root& stop) {
+  reader.handle = handle;
+  if (!readers_.has_waiting() && backlog_.size() > readers_.reservations()) {
+    readers_.reserve(reader);
+    make_ready(loop_, reader);
+    reader.listen(stop);
+    return;
+  }
+  readers_.wait(reader);
+  reader.listen(stop);
+  source_.arm();
+}
+
+// A reader that waits for one turn only is in the ready queue already.
+void receiver::wake(read_waiter& reader) noexcept {
+  if (!static_cast<ready_node&>(reader).linked()) make_ready(loop_, reader);
+}
+
+void receiver::leave(read_waiter& reader) noexcept {
+  readers_.remove(reader);
+  tell_readers();
+}
+
+void receiver::fail_waiting(std::error_code error) noexcept {
+  this_threads_train.close();
+  while (readers_.has_waiting()) {
+    read_waiter& reader = readers_.first_waiting();
+    reader.error_ = error;
+    readers_.remove(reader);
+    wake(reader);
+  }
+}
+
+std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
+  std::size_t count = 0;
+  while (count < messages.size() && backlog_.size() > readers_.reservations()) {
+    incoming& message = messages[count++];
+    const received_piece taken = backlog_.next_is_amid_a_train(message.buffer.size())
+                                     ? backlog_.take_amid_a_train(message.buffer.data())
+                                     : take(message.buffer);
+    message.received = {.payload = message.buffer.first(taken.copied),
+                        .control = taken.head->control,
+                        .source = taken.head->source,
+                        .truncated = taken.truncated,
+                        .control_truncated = taken.head->control_truncated,
+                        .full_length = taken.full_length};
+  }
+  serve_next();
+  return count;
+}
+
+std::size_t receiver::lend(datagram_batch& batch) noexcept {
+  batch.clear();
+  const std::uint32_t count = backlog_.size() - readers_.reservations();
+  return count > 0 ? backlog_.lend(batch, count, source_rarely_used_.pool) : 0;
+}
+
+// --- the end ---
+
+void receiver::end_reading(std::error_code error) noexcept {
+  fail_waiting(error);
+  while (readers_.has_reservations()) {
+    read_waiter& reader = readers_.first_reserved();
+    reader.error_ = error;
+    readers_.remove(reader);  // it stays in the ready queue
+  }
+  source_.hold();
+}
+
+void receiver::close(std::error_code error) noexcept {
+  end_reading(error);
+  if (!backlog_.empty()) backlog_.clear(source_.pool(), true);
+  error_pends_ = false;
+}
+
+result<std::vector<kept_datagram>> receiver::take_out() noexcept {
+  this_threads_train.close();
+  source_.hold();
+  std::vector<kept_datagram> kept;
+  try {
+    kept = backlog_.copies();
+  } catch (const std::bad_alloc&) {
+    source_.go_on();
+    return fail(std::errc::not_enough_memory);
+  }
+  end_reading(errc::closed);
+  if (!backlog_.empty()) backlog_.clear(source_.pool(), false);
+  return kept;
+}
+
+result<void> receiver::take_in_kept(std::span<const kept_datagram> datagrams) noexcept {
+  assert(!source_.reads() && backlog_.empty());
+  if (datagrams.empty()) return {};
+  if (const auto error = source_.open_pool()) return fail(error);
+  buffer_pool& pool = source_.pool();
+  intrusive_list<buffer> made;
+  for (const kept_datagram& each : datagrams) {
+    buffer* const copy = pool.copy_of(each);
+    if (!copy) {
+      while (!made.empty()) pool.give_back(made.pop_front());
+      return fail(std::errc::not_enough_memory);
+    }
+    made.push_back(*copy);
+  }
+  while (!made.empty()) backlog_.push_back(made.pop_front());
+  return {};
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,117 @@
+#include "net/receive/spun_read.hpp"
+
+#include <liburing.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "net/receive/receive_source.hpp"
+
+namespace uring6::detail {
+
+bool spun_read::begin() noexcept {
+  assert(!linked());
+  if (!pays_ || source_.reads()) return false;  // what the ring reads comes first
+  if (!into_) into_ = source_.pool().draw();
+  looks_ = 0;
+  if (into_ && source_.loop().spinner().watch(*this)) return true;
+  stop();
+  return false;
+}
+
+void spun_read::stop() noexcept {
+  unlink();
+  if (into_) source_.pool().give_back(*std::exchange(into_, nullptr));
+}
+
+// From a spin that the source is in.
+void spun_read::leave() noexcept {
+  stop();
+  source_.spin_ends();
+}
+
+// As the kernel fills a buffer for a multishot read. Returns what its completion would say.
+int spun_read::read(bool payload_only) noexcept {
+  source_.loop().count_look();
+  std::byte* const memory = into_->memory;
+  if (payload_only) {
+    const ssize_t length = ::recv(source_.fd(), memory, source_.pool().size(), MSG_DONTWAIT | MSG_TRUNC);
+    return length < 0 ? -errno : static_cast<int>(length);
+  }
+  std::byte* const name = memory + buffer_layout::header;
+  const std::size_t room = source_.pool().size() - buffer_layout::payload;
+  iovec payload{memory + buffer_layout::payload, room};
+  msghdr message{};
+  message.msg_name = name;
+  message.msg_namelen = buffer_layout::name;
+  message.msg_iov = &payload;
+  message.msg_iovlen = 1;
+  message.msg_control = name + buffer_layout::name;
+  message.msg_controllen = buffer_layout::control;
+  const ssize_t length = ::recvmsg(source_.fd(), &message, MSG_DONTWAIT | MSG_TRUNC);
+  if (length < 0) return -errno;
+  const ::io_uring_recvmsg_out header{.namelen = message.msg_namelen,
+                                      .controllen = static_cast<std::uint32_t>(message.msg_controllen),
+                                      .payloadlen = static_cast<std::uint32_t>(length),
+                                      .flags = static_cast<std::uint32_t>(message.msg_flags)};
+  std::memcpy(memory, &header, sizeof header);
+  return static_cast<int>(buffer_layout::payload + std::min(static_cast<std::size_t>(length), room));
+}
+
+// Where the first look finds something time and again, datagrams come in bulk, and the ring takes more in at once.
+bool spun_read::look() noexcept {
+  constexpr unsigned in_bulk = 4;  // first looks in a row that found something
+  if (!source_.wanted()) {
+    leave();
+    return false;
+  }
+  const bool payload_only = source_.payload_only();
+  const int result = read(payload_only);
+  if (result == -EAGAIN || result == -EINTR) {
+    ++looks_;
+    return false;
+  }
+  at_once_ = looks_ == 0 ? at_once_ + 1 : 0;
+  if (at_once_ == in_bulk) pays_ = false;
+  if (result == -EPERM || result == -ENOSYS) {
+    refused_ = true;
+    unlink();
+    go_by_ring();
+    return true;
+  }
+  unlink();
+  source_.spin_ends();
+  if (result < 0) {
+    source_.fail_spun(-result);
+  } else {
+    source_.pool().filled_by_hand();
+    source_.take_spun(*std::exchange(into_, nullptr), static_cast<std::uint32_t>(result), payload_only);
+  }
+  if (source_.wanted()) source_.arm();
+  if (!linked()) stop();
+  return true;
+}
+
+void spun_read::go_by_ring() noexcept {
+  pays_ = false;
+  leave();
+  if (source_.wanted()) source_.arm();
+}
+
+bool spun_read::wants_to_spin_after(std::size_t datagrams) noexcept {
+  constexpr unsigned one_by_one = 16;  // single datagrams in a row
+  const spinner& spins = source_.loop().spinner();
+  alone_ = datagrams == 1 && spins.helps() ? alone_ + 1 : 0;
+  if (alone_ < one_by_one || refused_ || !spins.has_place() || !source_.pool().can_draw()) return false;
+  alone_ = at_once_ = 0;
+  pays_ = true;
+  return true;
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,52 @@
+#include "net/send/send_pool.hpp"
+
+#include <new>
+
+namespace uring6::detail {
+
+std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
+  std::shared_ptr<void>& place = loop.upstairs();
+  if (!place) {
+    auto made = std::make_shared<send_pool>();
+    made->trains_.reserve(most_trains);
+    made->free_trains_.reserve(most_trains);
+    made->blocks_.reserve(most_blocks);
+    made->free_blocks_.reserve(most_blocks);
+    place = std::move(made);
+  }
+  return std::static_pointer_cast<send_pool>(place);
+}
+
+send_train* send_pool::find_train(bool has_none) noexcept {
+  const std::size_t in_use = trains_.size() - free_trains_.size();
+  if (in_use >= most_trains && !has_none) return nullptr;
+  if (free_trains_.empty()) {
+    try {
+      free_trains_.reserve(trains_.size() + 1);  // so that give_back need not allocate
+      trains_.push_back(std::make_unique<send_train>());
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
+    return trains_.back().get();
+  }
+  send_train* train = free_trains_.back();
+  free_trains_.pop_back();
+  return train;
+}
+
+slab_block* send_pool::take_block() noexcept {
+  if (free_blocks_.empty()) {
+    if (blocks_.size() == most_blocks) return nullptr;
+    try {
+      blocks_.push_back(std::make_unique<slab_block>());
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
+    return blocks_.back().get();
+  }
+  slab_block* block = free_blocks_.back();
+  free_blocks_.pop_back();
+  return block;
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,202 @@
+#include "net/send/send_train.hpp"
+
+#include <liburing.h>
+#include <netinet/udp.h>
+
+#include <new>
+
+#include "ipv6/value/cmsg.hpp"
+#include "net/send/sender.hpp"
+#include "uring/kernel_abi.hpp"
+
+namespace uring6::detail {
+
+std::error_code send_train::begin(const endpoint& destination, const control_message& control, bool addressed,
+                                  std::size_t limit) noexcept {
+  control_length_ = 0;
+  if (!tells_nothing(control)) {
+    const auto encoded = encode(control, {control_bytes_.data(), max_encoded_size}, family_of(destination.address));
+    if (!encoded) return encoded.error();
+    control_length_ = *encoded;
+  }
+  destination_ = destination;
+  control_ = control;
+  name_length_ = addressed ? sizeof name_ : 0;
+  if (addressed) new (&name_) sockaddr_in6(destination.to_sockaddr());  // in its place, as send_convoy does
+  limit_ = limit;
+  room_ = longest_payload(destination.address);
+  segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = refused = 0;
+  met = 0;
+  tries = 0;
+  complete_ = may_park = zero_copy = answered_ = copied_ = false;
+  block = nullptr;
+  return {};
+}
+
+// The loop over a batch: what it counts stays in registers, and each message is compared with the one before it, which
+// is at hand.
+std::size_t send_train::append(std::span<outgoing> messages, bool addressed, write_waiter& from) noexcept {
+  const std::size_t most = std::min(messages.size(), limit_ - datagrams_);
+  if (most == 0) return 0;
+  outgoing* message = messages.data();
+  if (datagrams_ == 0) {
+    segment_ = message->payload.size();
+  } else if (!accepts(message->payload, addressed ? message->destination : destination_, message->control)) {
+    return 0;
+  }
+  const bool plain = control_length_ == 0;
+  const auto rides_along = [addressed, plain](const outgoing& one, const outgoing& before) {
+    if (addressed && !(one.destination == before.destination)) return false;
+    return plain ? tells_nothing(one.control) : tells_the_same(one.control, before.control);
+  };
+  outgoing* const end = message + most;
+  iovec* last = last_piece();
+  const std::size_t segment = segment_;
+  const std::size_t room = room_ - bytes_;
+  std::size_t bytes = 0;
+  std::size_t length = message->payload.size();
+  do {
+    if (message->error) message->error.clear();
+    bytes += length;
+    last = extend(last, message->payload);
+    ++message;
+    if (message == end || length < segment) break;
+    length = message->payload.size();
+  } while (length > 0 && length <= segment && bytes + length <= room && rides_along(message[0], message[-1]));
+  const auto count = static_cast<std::uint32_t>(message - messages.data());
+  add_part({nullptr, messages.data(), &from, count, static_cast<std::uint32_t>(bytes)});
+  vectors_ = vectors_up_to(last);
+  datagrams_ += count;
+  bytes_ += bytes;
+  complete_ = message[-1].payload.size() < segment;
+  return count;
+}
+
+// Payloads that follow each other in memory (the slab, a received train) are one piece.
+inline iovec* send_train::extend(iovec* last, std::span<const std::byte> payload) noexcept {
+  if (last && static_cast<const std::byte*>(last->iov_base) + last->iov_len == payload.data()) {
+    last->iov_len += payload.size();
+    return last;
+  }
+  if (!last) {
+    last = &piece_;
+  } else if (last == &piece_) {
+    long_->pieces.front() = piece_;
+    last = &long_->pieces[1];
+  } else {
+    ++last;
+  }
+  *last = {const_cast<std::byte*>(payload.data()), payload.size()};
+  return last;
+}
+
+void send_train::add_part(const part& next) noexcept {
+  if (parts_used_ == 1) long_->parts.front() = part_;
+  (parts_used_ > 0 ? long_->parts[parts_used_] : part_) = next;
+  ++parts_used_;
+}
+
+void send_train::append(std::span<const std::byte> copied) noexcept {
+  const auto length = static_cast<std::uint32_t>(copied.size());
+  if (datagrams_ == 0) segment_ = length;
+  if (length < segment_) complete_ = true;
+  ++datagrams_;
+  load(copied);
+  if (parts_used_ > 0) {
+    ++part_.datagrams;  // a block of the slab is filled in order
+    part_.bytes += length;
+  } else {
+    add_part({copied.data(), nullptr, nullptr, 1, length});
+  }
+}
+
+bool send_train::is_over() const noexcept {
+  return std::ranges::all_of(parts(), &part::gone);
+}
+
+void send_train::reload() noexcept {
+  const std::size_t left = parts_used_ - std::ranges::remove_if(parts(), &part::gone).size();
+  if (parts_used_ > 1 && left == 1) part_ = long_->parts.front();
+  parts_used_ = left;
+  vectors_ = bytes_ = datagrams_ = 0;
+  for (part each : parts()) {
+    if (refused > 0) each = each.take_first(segment_);
+    if (each.slab) load(std::span(each.slab, each.bytes));
+    for (const outgoing& message : std::span(each.messages, each.messages ? each.datagrams : 0)) load(message.payload);
+    datagrams_ += each.datagrams;
+    if (refused > 0) return;
+  }
+}
+
+void send_train::load(std::span<const std::byte> payload) noexcept {
+  bytes_ += payload.size();
+  vectors_ = vectors_up_to(extend(last_piece(), payload));
+}
+
+std::size_t send_train::pages() const noexcept {
+  constexpr std::uintptr_t page = 4096;  // or longer, and then there are fewer
+  std::size_t count = 0;
+  for (const iovec& each : pieces()) {
+    const auto offset = reinterpret_cast<std::uintptr_t>(each.iov_base) % page;
+    count += (offset + each.iov_len + page - 1) / page;
+  }
+  return count;
+}
+
+// One piece of memory, and nothing beside it: then there is no msghdr for the kernel to fetch and to keep.
+void send_train::prepare_alone(io_uring_sqe& entry) noexcept {
+  ::io_uring_prep_send(&entry, fd, piece_.iov_base, piece_.iov_len, may_park ? 0 : MSG_DONTWAIT);
+  if (name_length_ > 0) {
+    entry.addr2 = reinterpret_cast<std::uintptr_t>(&name_);
+    entry.addr_len = static_cast<std::uint16_t>(name_length_);
+  }
+}
+
+void send_train::describe(msghdr& header) noexcept {
+  std::size_t control_length = control_length_;
+  // Only where it says something: some paths get the checksum of a train of one wrong.
+  if (datagrams_ > 1) {
+    cmsg_writer rest{std::span<std::byte>{control_bytes_}.subspan(control_length)};
+    rest.append(IPPROTO_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(segment_));
+    control_length += rest.size();
+  }
+  header = {.msg_name = name_length_ ? &name_ : nullptr,
+            .msg_namelen = name_length_,
+            .msg_iov = pieces().data(),
+            .msg_iovlen = vectors_,
+            .msg_control = control_length ? control_bytes_.data() : nullptr,
+            .msg_controllen = control_length,
+            .msg_flags = 0};
+}
+
+void send_train::prepare(io_uring_sqe& entry) noexcept {
+  if (datagrams_ == 1 && control_length_ == 0 && !zero_copy) {
+    prepare_alone(entry);
+    if (!may_park) entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
+    return;
+  }
+  describe(header_);
+  if (zero_copy) {
+    // It never parks: there are kernels that lose the control message of one that is tried again (before 6.10).
+    answered_ = copied_ = false;
+    ::io_uring_prep_sendmsg_zc(&entry, fd, &header_, MSG_DONTWAIT);
+    entry.ioprio = kernel_abi::send_zc_report_usage;
+    return;
+  }
+  ::io_uring_prep_sendmsg(&entry, fd, &header_, may_park ? 0 : MSG_DONTWAIT);
+  if (!may_park) entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+void send_train::complete(completion what) noexcept {
+  if (what.more()) {
+    answered_ = true;
+    answer_ = what.result;
+    return;
+  }
+  if (what.flags & IORING_CQE_F_NOTIF) {
+    copied_ = static_cast<std::uint32_t>(what.result) & kernel_abi::notif_usage_zc_copied;
+  }
+  owner->finished(*this, zero_copy && answered_ ? answer_ : what.result);
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,79 @@
+// Connecting to one of several endpoints, one attempt after the other and more than one at a time (RFC 8305).
+#pragma once
+
+#include <netinet/in.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/loop/loop_core.hpp"
+#include "sys/socket/file_descriptor.hpp"
+#include "uring6/detail/error_slot.hpp"
+#include "uring6/detail/operation.hpp"
+#include "uring6/detail/waiting.hpp"
+#include "uring6/tcp.hpp"
+
+namespace uring6::detail {
+
+class stream_socket;
+
+/// IPv6 and IPv4 take turns, beginning with the family of the first; within a family the order stays (RFC 8305, 4).
+std::vector<endpoint> interleave_families(std::span<const endpoint> addresses);
+
+class dial_race final : ready_node, stop_listener, timer_node, resident {
+ public:
+  /// Addresses in the order in which they are tried; an error if it is known already.
+  dial_race(std::shared_ptr<loop_core> loop, result<std::vector<endpoint>> addresses, bool only_v6,
+            const tcp_options& options);
+  dial_race(const dial_race&) = delete;
+  dial_race& operator=(const dial_race&) = delete;
+  ~dial_race();
+
+  bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
+  /// The winner's socket, once, or why there is none.
+  result<std::unique_ptr<stream_socket>> outcome();
+
+ private:
+  struct attempt final : operation {
+    attempt(dial_race& in_, const endpoint& to_) noexcept : in(in_), to(to_), name(to_.to_sockaddr()) {}
+    void prepare(io_uring_sqe& entry) noexcept override;
+    void complete(completion what) noexcept override { in.ended(*this, what.result); }
+
+    dial_race& in;
+    endpoint to;
+    sockaddr_in6 name;
+    file_descriptor fd;
+    int met_itself = 0;  // how often
+  };
+
+  void start_next() noexcept;
+  void arm_next() noexcept;
+  std::error_code start(attempt& one) noexcept;
+  bool chooses_port() const noexcept { return options_.local && options_.local->port != 0; }
+  void ended(attempt& one, int result) noexcept;
+  void failed(std::error_code error) noexcept;
+  void settle() noexcept;
+  void give_up(std::error_code why, bool abandoned) noexcept;
+  void cancel_all() noexcept;
+  bool finished() const noexcept { return in_flight_ == 0 && (winner_ || ended_ || next_ == attempts_.size()); }
+  void expired() noexcept override { start_next(); }
+  void stop_requested() noexcept override { give_up(errc::canceled, false); }
+  void loop_ends() noexcept override { give_up(errc::closed, true); }
+
+  std::shared_ptr<loop_core> loop_;
+  bool only_v6_;
+  tcp_options options_;
+  std::string device_;  // what the options refer to
+  std::vector<std::unique_ptr<attempt>> attempts_;
+  std::size_t next_ = 0;
+  std::size_t in_flight_ = 0;
+  attempt* winner_ = nullptr;
+  error_slot first_error_;
+  error_slot ended_;        // no more attempts: why
+  bool abandoned_ = false;  // nobody is to be resumed
+  bool waiting_ = false;    // a coroutine is to be resumed
+};
+
+}  // namespace uring6::detail

@@ -1,0 +1,269 @@
+#include "net/tcp/stream_socket.hpp"
+
+#include <liburing.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "sys/socket/socket.hpp"
+
+namespace uring6::detail {
+namespace {
+
+constexpr std::size_t most_at_once = 0x7ffff000;  // MAX_RW_COUNT
+
+// The kernel says these once, to the first operation that meets them, and after that that the stream has ended
+// (sk_err).
+bool is_told_once(int error) noexcept {
+  switch (error) {
+    case ECONNRESET:
+    case ECONNABORTED:
+    case ECONNREFUSED:
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENETDOWN:
+    case EPROTO:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+// --- the operation ---
+
+stream_operation::~stream_operation() {
+  if (waiting_hook::linked()) socket_->abandon(*this);
+}
+
+bool stream_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
+  begin_wait(waiting);
+  if (const auto error = socket_ ? socket_->check(*this) : make_error_code(errc::closed)) {
+    error_ = error;
+  } else if (stop.stop_requested()) {
+    error_ = errc::canceled;
+  }
+  if (error_ || size_ == 0 || socket_->take_kept(*this)) return false;
+  socket_->start(*this, stop);
+  return true;
+}
+
+void stream_operation::prepare(io_uring_sqe& entry) noexcept {
+  if (polls_first_) return ::io_uring_prep_poll_add(&entry, socket_->fd(), reads() ? POLLIN : POLLOUT);
+  const std::size_t length = std::min(size_ - moved_, most_at_once);
+  if (reads()) {
+    ::io_uring_prep_recv(&entry, socket_->fd(), data_, length, 0);
+  } else {
+    // With MSG_WAITALL the kernel itself goes on after a part.
+    const int flags = MSG_NOSIGNAL | (kind_ == kind::write_all ? MSG_WAITALL : 0);
+    ::io_uring_prep_send(&entry, socket_->fd(), data_ + moved_, length, flags);
+  }
+}
+
+void stream_operation::complete(completion what) noexcept {
+  socket_->ended(*this, what);
+}
+
+void stream_operation::stop_requested() noexcept {
+  if (waiting_hook::linked()) socket_->stop(*this);
+}
+
+result<std::size_t> stream_operation::outcome() noexcept {
+  forget();
+  if (waiting_hook::linked()) socket_->leave(*this);
+  if (error_) return fail(error_.code());
+  return moved_;
+}
+
+// --- the socket ---
+
+stream_socket::stream_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd, const endpoint& peer) noexcept
+    : loop_(std::move(loop)), fd_(std::move(fd)), peer_(peer) {
+  loop_->add(*this);
+}
+
+std::error_code stream_socket::check(const stream_operation& op) const noexcept {
+  if (closed()) return errc::closed;
+  if (op.reads() ? read_deadline_.passed() : write_deadline_.passed()) return errc::deadline_exceeded;
+  return loop_->check_owner();
+}
+
+std::error_code stream_socket::check_thread() const noexcept {
+  if (closed()) return errc::closed;
+  const std::error_code error = loop_->check_thread();
+  return error == errc::forked ? std::error_code{} : error;
+}
+
+void stream_socket::start(stream_operation& op, stop_root& stop) {
+  stop.prepare(*loop_);
+  line_of(op).push_back(op);
+  op.listen(stop);  // in line before: a stop that is requested meanwhile ends what waits
+  if (first(op)) go(op);
+}
+
+bool stream_socket::take_kept(stream_operation& op) noexcept {
+  if (!op.reads()) return false;
+  if (has_gap_) {
+    op.error_ = make_error_code(std::errc::not_enough_memory);
+    return true;
+  }
+  if (kept_.empty() || !readers_.empty() || !loop_->spend()) return false;
+  op.moved_ = kept_.take({op.data_, op.size_});
+  received_ += op.moved_;
+  return true;
+}
+
+// It is the first in line.
+void stream_socket::go(stream_operation& op) noexcept {
+  if (op.over_) return;
+  if (op.reads() && has_gap_) {
+    op.error_ = make_error_code(std::errc::not_enough_memory);
+    return finish(op);
+  }
+  if (op.reads() && !kept_.empty()) {
+    op.moved_ = kept_.take({op.data_, op.size_});
+    return finish(op);
+  }
+  loop_->ring().queue(op);
+}
+
+void stream_socket::ended(stream_operation& op, completion what) noexcept {
+  const bool was_polling = std::exchange(op.polls_first_, false);
+  if (!was_polling && what.result > 0) {
+    const auto moved = static_cast<std::size_t>(what.result);
+    op.moved_ += moved;
+    if (!op.reads()) sent_ += moved;
+  }
+  const bool not_ready = what.result == -EAGAIN && !was_polling;
+  const bool part = what.result > 0 && !op.done();  // also of a poll: nothing was moved yet
+  if (!op.why_ && (not_ready || part || what.result == -EINTR)) {
+    op.polls_first_ = not_ready;
+    loop_->ring().queue(op);
+    return;
+  }
+  if (what.result < 0) note_error(-what.result);
+  if (!op.done()) {
+    if (op.why_) {
+      op.error_ = op.why_;
+    } else if (what.result < 0) {
+      op.error_ = what.result == -ECANCELED ? error_slot(errc::canceled)
+                                            : error_slot(std::error_code(-what.result, std::system_category()));
+    } else if (op.reads()) {
+      op.error_ = unread_error_;  // the stream did not end in order
+    }
+  }
+  if (op.gives_back_) give_back(op);
+  finish(op);
+}
+
+void stream_socket::note_error(int number) noexcept {
+  if (is_told_once(number)) unread_error_ = std::error_code(number, std::system_category());
+}
+
+void stream_socket::finish(stream_operation& op) noexcept {
+  op.over_ = true;
+  if (!op.abandoned_) make_ready(*loop_, op);
+}
+
+void stream_socket::withdraw(stream_operation& op, std::error_code why) noexcept {
+  if (op.over_ || op.why_) return;
+  op.why_ = why;
+  if (!op.idle()) {
+    loop_->ring().cancel(op);
+    return;
+  }
+  op.error_ = why;
+  finish(op);
+}
+
+// What the coroutine has not looked at is the next read's, so that a read that loses a race loses no octets. The op
+// stays the first in line until it is resumed, so the order is kept.
+void stream_socket::stop(stream_operation& op) noexcept {
+  op.gives_back_ = op.reads();
+  if (op.over_ && op.gives_back_) return give_back(op);
+  withdraw(op, errc::canceled);
+}
+
+// Its frame still exists.
+void stream_socket::give_back(stream_operation& op) noexcept {
+  if (op.moved_ > 0) {
+    if (!kept_.put_back({op.data_, op.moved_})) has_gap_ = true;
+    op.moved_ = 0;
+    op.error_ = op.why_ ? op.why_ : error_slot(errc::canceled);
+  } else if (op.error_) {
+    op.error_ = op.why_ ? op.why_ : error_slot(errc::canceled);  // the kernel's one is noted
+  }
+}
+
+void stream_socket::leave(stream_operation& op) noexcept {
+  if (op.reads()) {
+    received_ += op.moved_;
+    if (op.error_ && op.error_ == unread_error_) unread_error_ = {};
+  }
+  line& those = line_of(op);
+  const bool was_first = first(op);
+  static_cast<waiting_hook&>(op).unlink();
+  if (was_first && !those.empty()) go(those.front());
+}
+
+void stream_socket::abandon(stream_operation& op) noexcept {
+  op.forget();
+  op.abandoned_ = true;
+  stop(op);
+  loop_->drain_until([&] { return op.idle(); });
+  leave(op);
+}
+
+void stream_socket::fail_waiting(line& those, std::error_code why) noexcept {
+  those.for_each([&](stream_operation& op) { withdraw(op, why); });
+}
+
+// With `keep`, reads that have octets leave them here; else they return them.
+void stream_socket::end_operations(bool keep) noexcept {
+  read_deadline_.disarm();
+  write_deadline_.disarm();
+  for (line* those : {&readers_, &writers_}) {
+    fail_waiting(*those, errc::closed);
+    if (!those->empty()) loop_->drain_until([&] { return those->front().idle(); });
+    while (!those->empty()) {
+      stream_operation& op = those->pop_front();  // it is in the ready queue
+      if (!op.reads()) continue;
+      if (keep) {
+        op.why_ = errc::closed;
+        give_back(op);
+      }
+      received_ += op.moved_;
+    }
+  }
+}
+
+void stream_socket::close() noexcept {
+  if (closed()) return;
+  loop_->must_end_here("a conn");
+  end_operations(false);
+  resident::unlink();
+  // The kernel does not know that they were not read: it would end the connection in order.
+  if ((!kept_.empty() || has_gap_) && !loop_->ring().forked()) reset_on_close(fd_.get());
+  fd_ = file_descriptor();
+}
+
+result<released_tcp> stream_socket::release() noexcept {
+  end_operations(true);
+  if (has_gap_) return fail(std::errc::not_enough_memory);
+  resident::unlink();
+  return released_tcp{fd_.release(), kept_.release(), unread_error_.code()};
+}
+
+void stream_socket::begin_with(std::vector<std::byte> unread, std::error_code error) noexcept {
+  kept_.begin_with(std::move(unread));
+  unread_error_ = error;
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,114 @@
+#include "uring6/event_loop.hpp"
+
+#include <exception>
+#include <new>
+#include <string>
+
+#include "runtime/loop/loop_core.hpp"
+#include "uring/setup.hpp"
+
+namespace uring6 {
+
+std::error_code detail::check_thread(const event_loop& loop) noexcept {
+  return loop.core() ? loop.core()->check_thread() : make_error_code(errc::closed);
+}
+
+namespace {
+
+struct posted_call final : detail::inbox_message {
+  posted_call(void (*call_)(void*), void (*drop_)(void*), void* state_) noexcept
+      : call(call_), drop(drop_), state(state_) {}
+  ~posted_call() override { drop(state); }
+  void run() noexcept override { call(state); }
+
+  void (*call)(void*);
+  void (*drop)(void*);
+  void* state;
+};
+
+/// An errno is the kernel's answer to io_uring_enter, or to io_uring_register at the first run; the ring could be used
+/// when the loop was made.
+std::string why_not_run(std::error_code error) {
+  if (error.category() != std::system_category()) return "event_loop::run";
+  return "event_loop::run: " + detail::explain_use_failure("io_uring_enter or io_uring_register", error.value());
+}
+
+}  // namespace
+
+event_loop::event_loop(std::shared_ptr<detail::loop_core> core) : core_(std::move(core)) {}
+
+event_loop::event_loop(const loop_options& options) {
+  std::string reason;
+  auto made = detail::loop_core::create(options, reason);
+  if (!made) throw std::system_error(made.error(), reason);
+  core_ = std::move(*made);
+}
+
+result<event_loop> event_loop::create(const loop_options& options) {
+  try {
+    std::string reason;
+    return create(options, reason);
+  } catch (const std::bad_alloc&) {
+    return fail(std::errc::not_enough_memory);
+  }
+}
+
+result<event_loop> event_loop::create(const loop_options& options, std::string& reason) {
+  try {
+    auto made = detail::loop_core::create(options, reason);
+    if (!made) return fail(made.error());
+    return event_loop(std::move(*made));
+  } catch (const std::bad_alloc&) {
+    return fail(std::errc::not_enough_memory);
+  }
+}
+
+event_loop::event_loop(event_loop&&) noexcept = default;
+event_loop& event_loop::operator=(event_loop&& other) noexcept {
+  std::swap(core_, other.core_);
+  std::swap(stop_, other.stop_);
+  return *this;
+}
+
+event_loop::~event_loop() {
+  if (core_) core_->shut_down();
+}
+
+void event_loop::drive(std::coroutine_handle<> handle, const bool& done) {
+  if (!core_) throw std::system_error(errc::closed, "event_loop::run");
+  detail::ready_node root;
+  root.handle = handle;
+  core_->make_ready(root);
+  if (const auto error = core_->run_until(done)) throw std::system_error(error, why_not_run(error));
+}
+
+void event_loop::stop() noexcept {
+  stop_.request_stop();
+}
+
+void event_loop::post_call(void (*call)(void*), void (*drop)(void*), void* state) {
+  auto message = std::make_unique<posted_call>(call, drop, state);
+  if (core_) core_->post(std::move(message));
+}
+
+result<int> event_loop::descriptor() {
+  if (!core_) return fail(errc::closed);
+  return core_->ring().notify();
+}
+
+result<std::optional<std::chrono::steady_clock::time_point>> event_loop::poll() {
+  if (!core_) return fail(errc::closed);
+  return core_->poll();
+}
+
+loop_stats event_loop::stats() const noexcept {
+  if (!core_ || core_->busy_elsewhere()) return {};
+  return core_->stats();
+}
+
+std::array<pool_stats, 2> event_loop::pools() const noexcept {
+  if (!core_ || core_->busy_elsewhere()) return {};
+  return core_->pool_statistics();
+}
+
+}  // namespace uring6

@@ -1,0 +1,416 @@
+#include "runtime/loop/loop_core.hpp"
+
+#include <fmt/core.h>
+#include <pthread.h>
+
+#include <bit>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "sys/socket/refusal.hpp"
+#include "uring/cache.hpp"
+#include "uring6/detail/open_train.hpp"
+
+namespace uring6::detail {
+namespace {
+
+// Of many coroutines that waited no frame is in the cache: those behind the first one are fetched, so many at once.
+constexpr unsigned together = 8;
+
+void fetch_frames(const intrusive_list<ready_node>& round) noexcept {
+  constexpr std::size_t looked_at = 6 * cache_line;
+  const list_hook* at = round.first()->next;
+  for (unsigned i = 0; i < together && !round.is_end(at); ++i, at = at->next) {
+    fetch(static_cast<const ready_node*>(at)->handle.address(), looked_at);
+  }
+}
+
+/// Nothing is cut to what the kernel takes: a value out of range is an error.
+bool in_range(const loop_options& options) noexcept {
+  using namespace std::chrono_literals;
+  const auto within = [](std::chrono::microseconds value, std::chrono::microseconds most) {
+    return value.count() >= 0 && value <= most;
+  };
+  return options.submission_entries >= 1 && options.submission_entries <= 32'768 && options.completion_entries >= 1 &&
+         options.completion_entries <= 65'536 && options.receive_buffers >= 2 && options.receive_buffers <= 32'768 &&
+         std::has_single_bit(options.receive_buffers) && options.budget >= 1 && within(options.spin, 10s) &&
+         within(options.min_wait, 1s) && within(options.busy_poll, 1s);
+}
+
+}  // namespace
+
+constinit thread_local loop_core* running_loop = nullptr;
+constinit thread_local open_train this_threads_train;
+
+loop_core* current_loop() noexcept {
+  return running_loop;
+}
+
+class loop_core::adopted {
+ public:
+  explicit adopted(loop_core& loop) noexcept
+      : loop_(loop), before_(std::exchange(running_loop, &loop)), ran_before_(std::exchange(loop.running_, true)) {}
+  adopted(const adopted&) = delete;
+  adopted& operator=(const adopted&) = delete;
+  ~adopted() {
+    this_threads_train.close();
+    loop_.running_ = ran_before_;
+    running_loop = before_;
+  }
+
+ private:
+  loop_core& loop_;
+  loop_core* before_;
+  bool ran_before_;
+};
+
+result<std::shared_ptr<loop_core>> loop_core::create(const loop_options& options, std::string& reason) {
+  reason = "uring6::loop_options";
+  if (!in_range(options)) return fail(errc::out_of_range);
+  // A child that is forked inside of a coroutine is not inside of the loop any more.
+  static const int forgets = ::pthread_atfork(nullptr, nullptr, [] {
+    running_loop = nullptr;
+    this_threads_train = {};
+  });
+  if (forgets != 0) return fail_errno(forgets);
+  std::shared_ptr<loop_core> made(new loop_core(options));
+  auto ring = ring::create({.submission_entries = options.submission_entries,
+                            .completion_entries = options.completion_entries,
+                            .min_wait = options.min_wait.count() > 0,
+                            .busy_poll = options.busy_poll},
+                           reason);
+  if (!ring) return fail(ring.error());
+  made->ring_ = std::move(*ring);
+  if (auto opened = made->wakeup_.open(); !opened) {
+    reason = explain_refused_call("eventfd", "eventfd2", opened.error().value());
+    return fail(opened.error());
+  }
+  return made;
+}
+
+loop_core::~loop_core() {
+  if (ring_ && !ended_) shut_down();
+}
+
+std::error_code loop_core::check_thread() const noexcept {
+  if (ring_->forked()) return errc::forked;
+  if (!ring_->mine()) return errc::wrong_thread;
+  return {};
+}
+
+std::error_code loop_core::check_owner() const noexcept {
+  if (runs_here()) return {};
+  if (running_loop) return errc::wrong_thread;
+  return check_thread();
+}
+
+void loop_core::end_program(const char* what) noexcept {
+  fmt::print(stderr,
+             "uring6: {} was destroyed on another thread than its loop's, which still lives: do it there "
+             "(event_loop::post), or when that thread has ended\n",
+             what);
+  std::fflush(stderr);
+  std::terminate();
+}
+
+std::error_code loop_core::begin() noexcept {
+  if (ended_) return errc::closed;
+  if (const auto error = ring_->enable()) return error;
+  if (running_) return make_error_code(std::errc::resource_deadlock_would_occur);
+  return {};
+}
+
+std::error_code loop_core::run_until(const bool& done) {
+  if (const auto error = begin()) return error;
+  const adopted running(*this);
+  std::error_code error;
+  while (!done && !error) turn(&done, true, error);
+  return error;
+}
+
+result<bool> loop_core::run_once() {
+  if (const auto error = begin()) return fail(error);
+  const adopted running(*this);
+  std::error_code error;
+  const unsigned busy = turn(nullptr, false, error);
+  if (error) return fail(error);
+  return busy > 0;
+}
+
+// As before a sleep: what came before the inbox was declared asleep, and before the descriptor was silenced, is seen by
+// the look that follows. Silenced first: a poster that finds the loop asleep signals the descriptor, and takes the
+// declaration back, so that no other poster signals. Its signal must not be the one that is silenced.
+result<std::optional<clock::time_point>> loop_core::poll() {
+  constexpr int most_turns = 16;  // the host has others to run, too
+  if (const auto error = begin()) return fail(error);
+  const adopted running(*this);
+  for (int turns = 0; turns < most_turns; ++turns) {
+    std::error_code error;
+    turn(nullptr, false, error);
+    if (error) return fail(error);
+    ring_->heard(strangers_ > 0);
+    if (ring_->notifies()) asleep_.store(sleeping::in_host, std::memory_order_seq_cst);
+    publish_buffers();  // what the turn reaped may wait for buffers that are there
+    if (at_rest()) return timers_.empty() ? std::optional<clock::time_point>() : timers_.next();
+  }
+  return clock::now();
+}
+
+// A read that finds no buffer takes those of the spins: they go by the ring until the next one.
+void loop_core::publish_buffers() noexcept {
+  for (const auto& pool : pools_) {
+    if (!pool) continue;
+    if (pool->reads_wait()) [[unlikely]]
+      spinner_.rest();
+    if (pool->publish()) progress_expected_ = true;
+  }
+}
+
+bool loop_core::at_rest() const noexcept {
+  return ready_.empty() && outbound_.empty() && !progress_expected_ && inbox_.empty() && !ring_->has_queued() &&
+         !ring_->has_news();
+}
+
+unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& error) {
+  ++turns_;
+  this_threads_train.close();
+  budget_left_ = options_.budget;
+  destroy_buried();
+  unsigned busy = run_ready(done);
+  if (done && *done) {
+    // What the last task wrote must still go out.
+    flush_outbound();
+    while (ring_->has_queued() && enter_and_reap(false)) {
+    }
+    return busy;
+  }
+  const unsigned posts = inbox_.run();
+  posts_ += posts;
+  busy += posts;
+  if (!timers_.empty()) busy += timers_.expire(clock::now());
+  const std::uint64_t sends_before = sends_;
+  flush_outbound();
+  busy += static_cast<unsigned>(sends_ - sends_before);
+  publish_buffers();
+
+  const bool progress_expected = std::exchange(progress_expected_, false);
+  bool wait = may_sleep && ready_.empty() && outbound_.empty() && !progress_expected;
+  if (wait) {
+    if (wakeup_.idle()) ring_->queue(wakeup_);
+    asleep_.store(sleeping::in_ring, std::memory_order_seq_cst);
+    if (!inbox_.empty()) wait = false;
+  }
+  if (wait && spinner_.worthwhile() && spin()) {
+    wait = false;
+  } else if (wait || !may_sleep) {
+    spinner_.rest();
+  } else {
+    spinner_.pass();
+  }
+  if (wait) {
+    // A spin that gave up gave its buffer back: a read may wait for that.
+    publish_buffers();
+    if (progress_expected_) wait = false;
+  }
+  if (!wait && !ring_->has_queued() && !ring_->has_quiet() && !ring_->has_work()) {
+    asleep_.store(sleeping::no, std::memory_order_relaxed);
+    return busy;
+  }
+  error = wait ? sleep() : ring_->enter(false, {});
+  // What did not fit, or was not taken, goes next time, and may be quiet: a sleep then would be for good.
+  if (ring_->has_queued()) progress_expected_ = true;
+  asleep_.store(sleeping::no, std::memory_order_relaxed);
+  busy += ring_->reap();
+  if (ring_->has_quiet()) progress_expected_ = true;
+  return busy;
+}
+
+// A list taken off first: a coroutine that becomes ready meanwhile waits for the next round, so that no chain of
+// wake-ups keeps the kernel waiting.
+unsigned loop_core::run_ready(const bool* done) {
+  intrusive_list<ready_node> round;
+  round.splice_back(ready_);
+  unsigned count = 0;
+  while (!round.empty()) {
+    if (count == options_.budget || (done && *done)) {
+      round.splice_back(ready_);
+      ready_.splice_back(round);
+      break;
+    }
+    if (count % together == 0) fetch_frames(round);
+    ++count;
+    round.pop_front().handle.resume();
+  }
+  resumptions_ += count;
+  return count;
+}
+
+void loop_core::destroy_buried() noexcept {
+  while (!buried_.empty()) buried_.pop_front().handle.destroy();
+}
+
+void loop_core::flush_outbound() noexcept {
+  intrusive_list<outbound> round;
+  round.splice_back(outbound_);
+  while (!round.empty()) round.pop_front().flush();
+}
+
+std::error_code loop_core::sleep() noexcept {
+  std::optional<std::chrono::nanoseconds> timeout;
+  if (!timers_.empty()) timeout = timers_.next() - clock::now();
+  if (options_.min_wait.count() > 0) return ring_->enter_and_gather(timeout, options_.min_wait);
+  return ring_->enter(true, timeout);
+}
+
+bool loop_core::spin() noexcept {
+  // What is queued goes out first: its completion may be what we spin for.
+  if (ring_->has_queued()) {
+    ring_->enter(false, {});
+    // What did not fit does not wait until the spin is over.
+    if (ring_->has_work() || ring_->has_queued()) {
+      spinner_.pass();
+      return true;
+    }
+  }
+  std::optional<clock::time_point> timer;
+  if (!timers_.empty()) timer = timers_.next();
+  return spinner_.spin(timer, [this] { return ring_->has_work() || !inbox_.empty(); });
+}
+
+bool loop_core::enter_and_reap(bool wait) noexcept {
+  std::error_code refused = ring_->enable();
+  if (!refused) refused = ring_->enter(wait, {});
+  if (refused) {
+    must_end_here("a task");
+    // The child of a fork, or a thread that outlived the loop's own, with which the kernel has ended everything.
+    ring_->disown();
+  }
+  ring_->reap();
+  return !refused;
+}
+
+void loop_core::shut_down() noexcept {
+  if (ended_) return;
+  must_end_here("a loop");
+  ended_ = true;
+  {
+    const adopted ending(*this);
+    while (!residents_.empty()) residents_.pop_front().loop_ends();
+    // After that: what is turned away here and destroyed by the thread that brought it may hold a conn of this loop.
+    inbox_.close();
+    flush_outbound();
+    ring_->cancel(wakeup_);
+    drain_until([this] { return ring_->in_flight() == 0 && !ring_->has_queued(); });
+    for (const auto& slot : targets_) {
+      if (slot->target) slot->target->loop_ends();
+    }
+    destroy_buried();
+  }
+  timers_.clear();
+  for (const auto& pool : pools_) {
+    if (pool) pool->detach();
+  }
+}
+
+result<std::shared_ptr<buffer_pool>> loop_core::pool(buffer_class which) noexcept {
+  const auto index = static_cast<std::size_t>(which);
+  if (!pools_[index]) {
+    const std::size_t size = which == buffer_class::large ? buffer_layout::large : buffer_layout::small;
+    // The kernel finds group 0 without a search as long as there is no other: it is the large ones'.
+    const std::uint16_t group = which == buffer_class::large ? 0 : 1;
+    try {
+      auto made = buffer_pool::create(*ring_, group, options_.receive_buffers, size, options_.moved_out_limit);
+      if (!made) return fail(made.error());
+      pools_[index] = std::move(*made);
+    } catch (const std::bad_alloc&) {
+      return fail(std::errc::not_enough_memory);
+    }
+  }
+  return pools_[index];
+}
+
+remote_slot& loop_core::enroll(remote_target& target) {
+  if (!free_targets_) {
+    targets_.push_back(std::make_unique<remote_slot>(*this));
+    free_targets_ = targets_.back().get();
+  }
+  remote_slot& slot = *free_targets_;
+  free_targets_ = std::exchange(slot.next_free, nullptr);
+  slot.target = &target;
+  return slot;
+}
+
+// With a call on its way the slot must not be another target's yet: it is used again when the call has arrived.
+void loop_core::strike_off(remote_slot& slot) noexcept {
+  slot.target = nullptr;
+  if (!slot.posted()) reuse(slot);
+}
+
+void loop_core::reuse(remote_slot& slot) noexcept {
+  slot.next_free = std::exchange(free_targets_, &slot);
+}
+
+void remote_slot::post() noexcept {
+  if (!posted_.exchange(true, std::memory_order_acq_rel)) loop_.post(*this);
+}
+
+void remote_slot::run() noexcept {
+  posted_.exchange(false, std::memory_order_acq_rel);
+  if (target) {
+    target->called();
+  } else {
+    loop_.reuse(*this);
+  }
+}
+
+// On the thread of whoever posts. From another loop by a message of its ring to ours.
+void loop_core::end_sleep() noexcept {
+  if (running_loop && running_loop != this && running_loop->ring_->wake(*ring_)) return;
+  wakeup_.signal();
+}
+
+void loop_core::post(std::unique_ptr<inbox_message> message) noexcept {
+  if (inbox_.push(std::move(message))) notice_post();
+}
+
+void loop_core::post(inbox_message& message) noexcept {
+  if (inbox_.push(message)) notice_post();
+}
+
+void loop_core::notice_post() noexcept {
+  switch (asleep_.exchange(sleeping::no, std::memory_order_seq_cst)) {
+    case sleeping::no:
+      return;
+    case sleeping::in_ring:
+      return end_sleep();
+    case sleeping::in_host:
+      return ring_->tell();
+  }
+}
+
+loop_stats loop_core::stats() const noexcept {
+  const ring_counters& from = ring_->counters();
+  return {.enters = from.enters,
+          .sends = sends_,
+          .submissions = from.submissions,
+          .completions = from.completions,
+          .overflows = from.overflows,
+          .turns = turns_,
+          .resumptions = resumptions_,
+          .posts = posts_,
+          .ring_messages = from.messages,
+          .spins = spinner_.spins(),
+          .idle_spins = spinner_.idle_spins(),
+          .looks = looks_};
+}
+
+std::array<pool_stats, buffer_class_count> loop_core::pool_statistics() const noexcept {
+  std::array<pool_stats, buffer_class_count> all;
+  for (std::size_t each = 0; each < buffer_class_count; ++each) {
+    if (pools_[each]) all[each] = pools_[each]->stats();
+  }
+  return all;
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,220 @@
+// The loop itself, behind event_loop: it owns the ring, decides what runs next, and is what conns and awaiters
+// hold on to. The reaper only marks; coroutines are resumed from one place, run_ready().
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "runtime/loop/inbox.hpp"
+#include "runtime/loop/remote_slot.hpp"
+#include "runtime/loop/spinner.hpp"
+#include "runtime/loop/timer_heap.hpp"
+#include "runtime/loop/wakeup.hpp"
+#include "uring/buffer_pool.hpp"
+#include "uring/ring.hpp"
+#include "uring6/detail/waiting.hpp"
+#include "uring6/event_loop.hpp"
+
+namespace uring6::detail {
+
+/// The loop that the calling thread runs. Hidden and without dynamic initialisation: a load, not a call. The child
+/// of a fork has none.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local loop_core* running_loop;
+
+/// Something with work to hand to the ring just before each enter (a conn with datagrams to send).
+struct outbound : list_hook {
+  virtual void flush() noexcept = 0;
+
+ protected:
+  ~outbound() { unlink(); }
+};
+
+class loop_core : public std::enable_shared_from_this<loop_core> {
+ public:
+  /// Where there is no loop, `reason` says why and what to do, in a sentence for a user.
+  static result<std::shared_ptr<loop_core>> create(const loop_options& options, std::string& reason);
+  loop_core(const loop_core&) = delete;
+  loop_core& operator=(const loop_core&) = delete;
+  ~loop_core();
+
+  // --- the loop's thread ---
+
+  /// Turns until `done` is true. Nothing is resumed after that.
+  std::error_code run_until(const bool& done);
+
+  /// One turn without sleeping; true if anything was run or delivered.
+  result<bool> run_once();
+
+  /// Turns until there is nothing to do, without sleeping, and leaves everything so that
+  /// the descriptor of `ring().notify()` becomes readable when there is. Returns when to come again in any case; at
+  /// once if it is still busy.
+  result<std::optional<clock::time_point>> poll();
+
+  /// Enters and reaps, resuming nobody, until `done()`: for the synchronous end of an operation. Sleeps only
+  /// when everything has been handed over: quiet operations end without a completion.
+  template <class Done>
+  void drain_until(Done&& done) noexcept {
+    for (bool wait = false; !done() && enter_and_reap(wait);) wait = !ring_->has_queued() && !ring_->has_quiet();
+  }
+
+  /// Ends everything that is in flight and waits for the kernel's last word on it.
+  void shut_down() noexcept;
+  bool ended() const noexcept { return ended_; }
+
+  void make_ready(ready_node& node) noexcept { ready_.push_back(node); }
+
+  /// A frame at its end, which must not be destroyed by what it runs: it goes with the next turn, or with the loop.
+  void bury(ready_node& frame) noexcept { buried_.push_back(frame); }
+
+  /// A completion without suspension costs one of the turn's budget; false when it is used up: then the
+  /// coroutine goes through the ready queue, so that the others and the kernel get their turn.
+  bool spend() noexcept {
+    if (budget_left_ == 0) return false;
+    --budget_left_;
+    return true;
+  }
+
+  /// The same of up to `many`; returns of how many. What was not needed comes back in the same turn.
+  unsigned spend(unsigned many) noexcept {
+    const unsigned granted = std::min(many, budget_left_);
+    budget_left_ -= granted;
+    return granted;
+  }
+  void refund(unsigned unspent) noexcept { budget_left_ += unspent; }
+
+  void flush_before_enter(outbound& what) noexcept {
+    if (!what.linked()) outbound_.push_back(what);
+  }
+
+  void add(resident& what) noexcept { residents_.push_back(what); }
+
+  detail::ring& ring() noexcept { return *ring_; }
+  timer_heap& timers() noexcept { return timers_; }
+  detail::spinner& spinner() noexcept { return spinner_; }
+  const loop_options& options() const noexcept { return options_; }
+
+  /// The pool of a size class; made on first use. An error if the kernel refuses the buffer ring; not_enough_memory.
+  result<std::shared_ptr<buffer_pool>> pool(buffer_class which) noexcept;
+
+  /// A place for what the floor above shares among the conns of this loop.
+  std::shared_ptr<void>& upstairs() noexcept { return upstairs_; }
+
+  /// An operation on a descriptor of which nothing is known begins; ends.
+  void stranger_begins() noexcept { ++strangers_; }
+  void stranger_ends() noexcept { --strangers_; }
+
+  /// Turns that have begun: what completes in the same one was ready at the same time.
+  std::uint64_t turns() const noexcept { return turns_; }
+
+  /// Something has been sent without the ring.
+  void count_send() noexcept { ++sends_; }
+
+  /// A socket has been looked at without the ring.
+  void count_look() noexcept { ++looks_; }
+
+  /// The next enter ends something that a coroutine waits for: it need not sleep.
+  void expect_progress() noexcept { progress_expected_ = true; }
+
+  /// What carries calls from other threads to `target`, until it is struck off. Throws std::bad_alloc.
+  remote_slot& enroll(remote_target& target);
+  void strike_off(remote_slot& slot) noexcept;
+  /// A call has arrived for a target that has gone.
+  void reuse(remote_slot& slot) noexcept;
+
+  /// Makes the calling thread the loop's, as a run would. Errors: wrong_thread, forked, those of the kernel.
+  std::error_code claim() noexcept { return ring_->enable(); }
+
+  /// The token of a stop that has been requested.
+  const std::stop_token& stopped_token() const noexcept { return stopped_; }
+
+  /// Does it belong to another thread, which still lives?
+  bool busy_elsewhere() const noexcept { return ring_->busy_elsewhere(); }
+
+  /// Before `what` (a conn, ...) ends here: ends the program if this loop belongs to another thread that still lives.
+  /// What the kernel holds could not be called back, and it would write to memory that is somebody else's by then.
+  void must_end_here(const char* what) const noexcept {
+    if (busy_elsewhere()) [[unlikely]]
+      end_program(what);
+  }
+
+  /// Is the calling thread (and process) the one that may use this loop? Errors: wrong_thread, forked.
+  std::error_code check_thread() const noexcept;
+
+  /// May a coroutine wait here? Not in another loop, even one of this thread: nobody would resume it.
+  std::error_code check_owner() const noexcept;
+  bool runs_here() const noexcept { return running_loop == this; }
+
+  loop_stats stats() const noexcept;
+  std::array<pool_stats, buffer_class_count> pool_statistics() const noexcept;
+
+  // --- any thread ---
+
+  /// Destroyed unrun if the loop has ended.
+  void post(std::unique_ptr<inbox_message> message) noexcept;
+  /// The same for one that its owner keeps. Without effect if the loop has ended.
+  void post(inbox_message& message) noexcept;
+
+ private:
+  explicit loop_core(const loop_options& options) : options_(options), spinner_(options.spin) {
+    std::stop_source source;
+    source.request_stop();
+    stopped_ = source.get_token();
+  }
+
+  class adopted;  // makes this loop the thread's current one for a scope
+
+  /// Whether a post must wake the loop, and how.
+  enum class sleeping : std::uint8_t { no, in_ring, in_host };
+
+  [[noreturn]] static void end_program(const char* what) noexcept;
+  std::error_code begin() noexcept;
+  unsigned run_ready(const bool* done);
+  void destroy_buried() noexcept;
+  unsigned turn(const bool* done, bool may_sleep, std::error_code& error);
+  void publish_buffers() noexcept;
+  bool at_rest() const noexcept;
+  bool enter_and_reap(bool wait) noexcept;
+  void flush_outbound() noexcept;
+  std::error_code sleep() noexcept;
+  void end_sleep() noexcept;
+  void notice_post() noexcept;
+  bool spin() noexcept;
+
+  loop_options options_;
+  std::stop_token stopped_;
+  std::unique_ptr<detail::ring> ring_;
+  intrusive_list<ready_node> ready_;
+  intrusive_list<ready_node> buried_;
+  intrusive_list<outbound> outbound_;
+  intrusive_list<resident> residents_;
+  timer_heap timers_;
+  std::vector<std::unique_ptr<remote_slot>> targets_;
+  remote_slot* free_targets_ = nullptr;
+  inbox inbox_;
+  wakeup wakeup_;
+  detail::spinner spinner_;
+  std::array<std::shared_ptr<buffer_pool>, buffer_class_count> pools_;
+  std::shared_ptr<void> upstairs_;
+  unsigned budget_left_ = 0;
+  bool progress_expected_ = false;
+  bool running_ = false;
+  bool ended_ = false;
+  std::atomic<sleeping> asleep_{sleeping::no};
+  unsigned strangers_ = 0;
+  std::uint64_t turns_ = 0;
+  std::uint64_t resumptions_ = 0;
+  std::uint64_t posts_ = 0;
+  std::uint64_t sends_ = 0;
+  std::uint64_t looks_ = 0;
+};
+
+/// May something be made for the loop here? wrong_thread, forked; closed if it has been moved from.
+std::error_code check_thread(const event_loop& loop) noexcept;
+
+}  // namespace uring6::detail

@@ -1,0 +1,312 @@
+#include "uring6/loop_group.hpp"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "runtime/loop/loop_core.hpp"
+#include "runtime/service/quiet_thread.hpp"
+#include "uring/setup.hpp"
+#include "uring6/event.hpp"
+#include "uring6/scope.hpp"
+#include "uring6/stop.hpp"
+#include "uring6/timer.hpp"
+
+namespace uring6 {
+
+namespace detail {
+
+/// The tasks of one kind that a loop takes. All but the scope under the group's mutex.
+struct intake {
+  bool open = true;
+  std::size_t under_way = 0;  // given, and not begun
+  scope* tasks = nullptr;     // on the loop's thread, while it runs them
+};
+
+/// Goes on in the loop's next turn, whatever stop was requested: the posts have been run by then.
+struct next_turn : ready_node {
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiting) noexcept {
+    handle = waiting;
+    make_ready(*current_loop(), *this);
+  }
+  void await_resume() const noexcept {}
+};
+
+}  // namespace detail
+
+struct loop_group::member {
+  member(const loop_options& options, std::vector<int> its_cpus) : loop(options), cpus(std::move(its_cpus)) {}
+
+  event_loop loop;
+  std::vector<int> cpus;
+  event finishing;
+  detail::intake work;
+  detail::intake listeners;
+  bool ended = false;  // under the group's mutex
+  std::jthread thread;
+};
+
+struct loop_group::shared_state {
+  std::mutex mutex;
+  std::condition_variable one_ended;
+  std::exception_ptr failure;
+  bool stopped = false;
+};
+
+namespace {
+
+std::vector<std::vector<int>> allowed_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) != 0)
+    throw std::system_error(errno, std::system_category(), "sched_getaffinity");
+  std::vector<std::vector<int>> all;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &set)) all.push_back({cpu});
+  }
+  return all;
+}
+
+void check(const std::vector<std::vector<int>>& sets) {
+  for (const std::vector<int>& set : sets) {
+    const bool bad =
+        set.empty() || std::any_of(set.begin(), set.end(), [](int cpu) { return cpu < 0 || cpu >= CPU_SETSIZE; });
+    if (bad) throw std::system_error(errc::out_of_range, "uring6::loop_group_options::cpus");
+  }
+}
+
+struct pinning {
+  std::error_code error;
+  int refused = -1;  // the first CPU that the thread cannot have
+};
+
+pinning pin_to(const std::vector<int>& cpus) noexcept {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int cpu : cpus) CPU_SET(cpu, &set);
+  const pthread_t self = ::pthread_self();
+  const int code = ::pthread_setaffinity_np(self, sizeof set, &set);
+  if (code != 0 && code != EINVAL) return {{code, std::system_category()}};
+  // The kernel drops silently what is not there or not allowed, as long as anything is left: EINVAL if nothing is.
+  CPU_ZERO(&set);
+  if (code == 0) ::pthread_getaffinity_np(self, sizeof set, &set);
+  for (const int cpu : cpus) {
+    if (!CPU_ISSET(cpu, &set)) return {{EINVAL, std::system_category()}, cpu};
+  }
+  return {};
+}
+
+/// What a thread tells of its start: where it may run, and whether its loop became its own.
+struct beginning {
+  pinning pinned;
+  std::error_code claimed;
+};
+
+std::string refusal_of(const pinning& what) {
+  if (what.refused < 0) return "uring6::loop_group: sched_setaffinity";
+  return "uring6::loop_group: CPU " + std::to_string(what.refused) + " is not there or not allowed";
+}
+
+/// Throws what keeps the thread from running its loop, if anything does.
+void check(const beginning& what) {
+  if (what.pinned.error) throw std::system_error(what.pinned.error, refusal_of(what.pinned));
+  if (what.claimed)
+    throw std::system_error(what.claimed, detail::explain_use_failure("io_uring_register", what.claimed.value()));
+}
+
+}  // namespace
+
+loop_group::loop_group(const loop_group_options& options) : shared_(std::make_unique<shared_state>()) {
+  check(options.cpus);
+  const auto sets = options.cpus.empty() ? allowed_cpus() : options.cpus;
+  const std::size_t count = options.loops > 0 ? options.loops : sets.size();
+  for (std::size_t i = 0; i < count; ++i)
+    members_.push_back(std::make_unique<member>(options.loop, sets[i % sets.size()]));
+  try {
+    for (const auto& each : members_) {
+      std::promise<beginning> started;
+      auto ready = started.get_future();
+      member& self = *each;
+      self.thread = detail::start_quiet_thread([this, &self, &started, pin = options.pin] {
+        const pinning pinned = pin ? pin_to(self.cpus) : pinning();
+        const std::error_code claimed = self.loop.core()->claim();  // before another thread can use the loop
+        started.set_value({pinned, claimed});
+        if (pinned.error || claimed) return;
+        try {
+          self.loop.run(run_member(self));
+        } catch (...) {
+          fail(std::current_exception());
+        }
+        {
+          const std::scoped_lock lock(shared_->mutex);
+          close(self);
+        }
+        self.loop.core()->shut_down();  // here, where the kernel obeys; what comes later is dropped at once
+        const std::scoped_lock lock(shared_->mutex);
+        self.ended = true;
+        shared_->one_ended.notify_all();
+      });
+      check(ready.get());
+    }
+  } catch (...) {
+    request_stop();
+    join();
+    throw;
+  }
+}
+
+loop_group::~loop_group() {
+  request_stop();
+  join();
+}
+
+std::size_t loop_group::size() const noexcept {
+  return members_.size();
+}
+event_loop& loop_group::operator[](std::size_t index) const noexcept {
+  return members_[index]->loop;
+}
+std::span<const int> loop_group::cpus(std::size_t index) const noexcept {
+  return members_[index]->cpus;
+}
+
+bool loop_group::ended(std::size_t index) const {
+  const std::scoped_lock lock(shared_->mutex);
+  return members_[index]->ended;
+}
+
+// What was taken in begins: an intake is closed before the scope goes, and only when nothing is under way to it.
+task<> loop_group::run_member(member& self) {
+  const std::stop_token stop = co_await this_task::stop_token();
+  scope work(stop);
+  scope listeners(stop);
+  self.work.tasks = &work;
+  self.listeners.tasks = &listeners;
+  (void)co_await self.finishing.wait();
+  while (!close_listeners(self)) co_await detail::next_turn();
+  listeners.request_stop();
+  co_await listeners.join();
+  self.listeners.tasks = nullptr;
+  for (bool closed = false; !closed;) {
+    co_await work.join();
+    closed = close_work(self);
+    if (!closed) co_await detail::next_turn();
+  }
+  self.work.tasks = nullptr;
+}
+
+/// Whether none is under way any more.
+bool loop_group::close_listeners(member& self) noexcept {
+  const std::scoped_lock lock(shared_->mutex);
+  self.listeners.open = false;
+  return self.listeners.under_way == 0;
+}
+
+/// Whether it is closed: not while some is under way, which may give more.
+bool loop_group::close_work(member& self) noexcept {
+  const std::scoped_lock lock(shared_->mutex);
+  if (self.work.under_way > 0) return false;
+  self.work.open = false;
+  return true;
+}
+
+/// Under the mutex: the group is stopped, or the loop could not run.
+void loop_group::close(member& self) noexcept {
+  self.listeners.open = false;
+  self.work.open = false;
+}
+
+task<> loop_group::guard(task<> one) {
+  try {
+    co_await std::move(one);
+  } catch (...) {
+    fail(std::current_exception());
+  }
+}
+
+// Posted with the mutex held: what is under way is in the loop's inbox. What is refused goes to the loop, too, as long
+// as that lives: it may hold a conn, which must end there.
+bool loop_group::start_task(std::size_t index, kind of, std::function<task<>()> make) {
+  member& self = *members_[index];
+  detail::intake& to = of == kind::work ? self.work : self.listeners;
+  std::unique_lock lock(shared_->mutex);
+  if (!to.open) {
+    lock.unlock();
+    self.loop.post([dropped = std::move(make)] {});
+    return false;
+  }
+  self.loop.post([this, &to, make = std::move(make)] {
+    {
+      const std::scoped_lock taking(shared_->mutex);
+      --to.under_way;
+    }
+    if (!to.tasks) return;
+    try {
+      to.tasks->spawn(guard(make()));
+    } catch (...) {
+      fail(std::current_exception());  // as one out of the task
+    }
+  });
+  ++to.under_way;
+  return true;
+}
+
+void loop_group::fail(std::exception_ptr what) noexcept {
+  {
+    const std::scoped_lock lock(shared_->mutex);
+    if (!shared_->failure) shared_->failure = std::move(what);
+  }
+  request_stop();
+}
+
+void loop_group::request_stop() noexcept {
+  {
+    const std::scoped_lock lock(shared_->mutex);
+    shared_->stopped = true;
+    for (const auto& each : members_) close(*each);
+  }
+  for (const auto& each : members_) each->loop.stop();
+}
+
+void loop_group::join() noexcept {
+  for (const auto& each : members_) {
+    if (each->thread.joinable()) each->thread.join();
+  }
+}
+
+bool loop_group::drain(std::chrono::nanoseconds limit) {
+  for (const auto& each : members_) {
+    if (each->thread.get_id() == std::this_thread::get_id())
+      throw std::system_error(make_error_code(std::errc::resource_deadlock_would_occur), "loop_group::drain");
+  }
+  const auto deadline = detail::deadline_after(limit);
+  {
+    const std::scoped_lock lock(shared_->mutex);
+    for (const auto& each : members_) each->listeners.open = false;
+  }
+  // By post, behind all the work that was given before.
+  for (const auto& each : members_) each->loop.post([&finishing = each->finishing] { finishing.set(); });
+  bool in_time = false;
+  {
+    std::unique_lock lock(shared_->mutex);
+    const auto all_ended = [this] {
+      return std::all_of(members_.begin(), members_.end(), [](const auto& each) { return each->ended; });
+    };
+    in_time = shared_->one_ended.wait_until(lock, deadline, all_ended) && !shared_->stopped;
+  }
+  request_stop();
+  join();
+  if (const auto failure = std::exchange(shared_->failure, nullptr)) std::rethrow_exception(failure);
+  return in_time;
+}
+
+}  // namespace uring6

@@ -1,0 +1,73 @@
+#include "runtime/loop/timer_heap.hpp"
+
+#include <algorithm>
+
+namespace uring6::detail {
+
+void timer_heap::place(std::size_t index, entry what) noexcept {
+  heap_[index] = what;
+  what.timer->index_ = index;
+}
+
+void timer_heap::sift_up(std::size_t index, entry what) noexcept {
+  while (index > 0) {
+    const std::size_t parent = (index - 1) / arity;
+    if (!(what.deadline < heap_[parent].deadline)) break;
+    place(index, heap_[parent]);
+    index = parent;
+  }
+  place(index, what);
+}
+
+void timer_heap::sift_down(std::size_t index, entry what) noexcept {
+  for (;;) {
+    const std::size_t first = index * arity + 1;
+    if (first >= heap_.size()) break;
+    const std::size_t end = std::min(first + arity, heap_.size());
+    std::size_t least = first;
+    for (std::size_t child = first + 1; child < end; ++child) {
+      if (heap_[child].deadline < heap_[least].deadline) least = child;
+    }
+    if (!(heap_[least].deadline < what.deadline)) break;
+    place(index, heap_[least]);
+    index = least;
+  }
+  place(index, what);
+}
+
+void timer_heap::insert(timer_node& timer) {
+  heap_.push_back({});
+  sift_up(heap_.size() - 1, {timer.deadline_, &timer});
+}
+
+void timer_heap::remove(timer_node& timer) noexcept {
+  const std::size_t index = timer.index_;
+  const entry last = heap_.back();
+  heap_.pop_back();
+  if (last.timer == &timer) return;
+  if (index > 0 && last.deadline < heap_[(index - 1) / arity].deadline) {
+    sift_up(index, last);
+  } else {
+    sift_down(index, last);
+  }
+}
+
+unsigned timer_heap::expire(clock::time_point now) noexcept {
+  unsigned fired = 0;
+  // At most as many as there are now: one that re-arms itself in the past waits for the next round.
+  for (std::size_t bound = heap_.size(); bound > 0 && !empty() && heap_.front().deadline <= now; --bound) {
+    timer_node& due = *heap_.front().timer;
+    remove(due);
+    due.loop_ = nullptr;
+    due.expired();
+    ++fired;
+  }
+  return fired;
+}
+
+void timer_heap::clear() noexcept {
+  for (const entry& each : heap_) each.timer->loop_ = nullptr;
+  heap_.clear();
+}
+
+}  // namespace uring6::detail

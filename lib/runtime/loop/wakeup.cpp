@@ -1,0 +1,34 @@
+#include "runtime/loop/wakeup.hpp"
+
+#include <liburing.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace uring6::detail {
+
+wakeup::~wakeup() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+result<void> wakeup::open() noexcept {
+  fd_ = ::eventfd(0, EFD_CLOEXEC);
+  if (fd_ < 0) return fail_errno(errno);
+  return {};
+}
+
+void wakeup::signal() noexcept {
+  const std::uint64_t one = 1;
+  // The counter cannot overflow in practice, and a full one wakes just as well.
+  [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
+}
+
+void wakeup::prepare(io_uring_sqe& entry) noexcept {
+  ::io_uring_prep_read(&entry, fd_, &count_, sizeof count_, 0);
+}
+
+// The loop looks at its inbox anyway and arms the read again before it sleeps.
+void wakeup::complete(completion) noexcept {}
+
+}  // namespace uring6::detail

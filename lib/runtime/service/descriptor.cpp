@@ -1,0 +1,98 @@
+#include "uring6/descriptor.hpp"
+
+#include <liburing.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "runtime/loop/loop_core.hpp"
+
+namespace uring6::detail {
+namespace {
+
+// What read(2) and write(2) move at most (MAX_RW_COUNT); more is not an error there, either.
+constexpr std::size_t longest_transfer = 0x7ffff000;
+
+}  // namespace
+
+descriptor_operation::~descriptor_operation() {
+  if (idle()) return;
+  forget();
+  abandon();
+  loop_->drain_until([this] { return idle(); });
+}
+
+bool descriptor_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
+  begin_wait(waiting);
+  loop_ = current_loop();
+  if (!loop_) error_ = errc::wrong_thread;
+  if (stop.stop_requested()) error_ = errc::canceled;
+  if (error_) return false;
+  stop.prepare(*loop_);
+  loop_->add(*this);
+  loop_->stranger_begins();
+  loop_->ring().queue(*this);
+  listen(stop);
+  return true;
+}
+
+void descriptor_operation::prepare(io_uring_sqe& entry) noexcept {
+  const auto size = static_cast<unsigned>(std::min(size_, longest_transfer));
+  if (polls_first_) {
+    ::io_uring_prep_poll_add(&entry, fd_, kind_ == kind::read ? POLLIN : POLLOUT);
+    return;
+  }
+  switch (kind_) {
+    case kind::poll:
+      return ::io_uring_prep_poll_add(&entry, fd_, events_);
+    case kind::read:
+      return ::io_uring_prep_read(&entry, fd_, data_, size, offset_);
+    case kind::write:
+      return ::io_uring_prep_write(&entry, fd_, data_, size, offset_);
+  }
+}
+
+void descriptor_operation::complete(completion what) noexcept {
+  const bool was_polling = std::exchange(polls_first_, false);
+  const bool not_ready = what.result == -EAGAIN && kind_ != kind::poll;
+  if (!given_up_ && (not_ready || what.result == -EINTR || (was_polling && what.result >= 0))) {
+    polls_first_ = not_ready;
+    loop_->ring().queue(*this);
+    return;
+  }
+  resident::unlink();
+  loop_->stranger_ends();
+  if (what.result >= 0 && !was_polling) {
+    value_ = static_cast<std::uint32_t>(what.result);
+  } else if (given_up_ || what.result == -ECANCELED) {
+    // Canceled, interrupted, or found ready for a transfer that was not made: nothing was taken.
+    error_ = errc::canceled;
+  } else {
+    error_ = std::error_code(-what.result, std::system_category());
+  }
+  if (!abandoned_) make_ready(*loop_, *this);
+}
+
+void descriptor_operation::give_up() noexcept {
+  if (idle()) return;
+  given_up_ = true;
+  loop_->ring().cancel(*this);
+}
+
+void descriptor_operation::stop_requested() noexcept {
+  give_up();
+}
+
+void descriptor_operation::abandon() noexcept {
+  abandoned_ = true;
+  give_up();
+}
+
+result<std::uint32_t> descriptor_operation::outcome() noexcept {
+  forget();
+  if (error_) return fail(error_.code());
+  return value_;
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,74 @@
+#include "uring6/run_blocking.hpp"
+
+#include "runtime/loop/loop_core.hpp"
+#include "runtime/service/thread_pool.hpp"
+
+namespace uring6::detail {
+
+blocking_job::~blocking_job() = default;
+
+void blocking_job::run_and_report() noexcept {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!waiter_) return;  // it left before this began
+    state_ = state::running;
+  }
+  run();
+  const std::scoped_lock lock(mutex_);
+  state_ = state::done;
+  if (waiter_) waiter_->call();
+}
+
+blocking_wait::~blocking_wait() {
+  if (job_) leave();
+}
+
+bool blocking_wait::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
+  begin_wait(waiting);
+  loop_ = current_loop();
+  if (!loop_) error_ = errc::wrong_thread;
+  if (stop.stop_requested()) error_ = errc::canceled;
+  if (error_) return false;
+  thread_pool& threads = thread_pool::shared();
+  stop.prepare(*loop_);
+  remote_waker::open(*loop_);
+  job_->waiter_ = this;
+  if ((error_ = threads.submit(job_))) {
+    leave();
+    return false;
+  }
+  listen(stop);
+  return true;
+}
+
+/// Whether there was something to leave; what is done already is not.
+bool blocking_wait::leave() noexcept {
+  const std::scoped_lock lock(job_->mutex_);
+  if (!std::exchange(job_->waiter_, nullptr) || job_->state_ == blocking_job::state::done) return false;
+  job_->left();
+  return true;
+}
+
+void blocking_wait::stop_requested() noexcept {
+  if (woken_ || !leave()) return;
+  error_ = errc::canceled;
+  wake();
+}
+
+void blocking_wait::wake() noexcept {
+  if (std::exchange(woken_, true)) return;
+  make_ready(*loop_, *this);
+}
+
+std::error_code blocking_wait::finish() noexcept {
+  forget();
+  {
+    // The thread may be on its way out of the call that woke this: the loop must be there until then.
+    const std::scoped_lock lock(job_->mutex_);
+    job_->waiter_ = nullptr;
+  }
+  remote_waker::close();
+  return error_;
+}
+
+}  // namespace uring6::detail

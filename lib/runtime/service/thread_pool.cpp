@@ -1,0 +1,69 @@
+#include "runtime/service/thread_pool.hpp"
+
+#include <atomic>
+#include <new>
+
+#include "runtime/service/quiet_thread.hpp"
+
+namespace uring6::detail {
+
+// Never destroyed: the end of a program must not wait for a resolver that waits for a dead server.
+thread_pool& thread_pool::shared() {
+  static constinit std::atomic<thread_pool*> current{nullptr};
+  thread_pool* seen = current.load(std::memory_order_acquire);
+  while (!seen || seen->fork_guard_.forked()) {
+    auto made = std::make_unique<thread_pool>();
+    if (current.compare_exchange_strong(seen, made.get(), std::memory_order_acq_rel)) return *made.release();
+  }
+  return *seen;
+}
+
+std::error_code thread_pool::submit(std::shared_ptr<blocking_job> job) {
+  const std::scoped_lock lock(mutex_);
+  if (idle_ <= waiting_jobs_ && thread_count_ < most_threads) {
+    const std::error_code error = start_thread();
+    if (error && thread_count_ == 0) return error;
+  }
+  blocking_job* const last = job.get();
+  (last_job_ ? last_job_->next_ : jobs_) = std::move(job);
+  last_job_ = last;
+  ++waiting_jobs_;
+  arrived_.notify_one();
+  return {};
+}
+
+std::error_code thread_pool::start_thread() {
+  try {
+    threads_[thread_count_] = start_quiet_thread([this] { work(); });
+    ++thread_count_;
+  } catch (const std::system_error& error) {
+    return error.code();
+  } catch (const std::bad_alloc&) {
+    return make_error_code(std::errc::not_enough_memory);
+  }
+  return {};
+}
+
+std::shared_ptr<blocking_job> thread_pool::take_job() noexcept {
+  std::shared_ptr<blocking_job> job = std::move(jobs_);
+  jobs_ = std::move(job->next_);
+  if (!jobs_) last_job_ = nullptr;
+  --waiting_jobs_;
+  return job;
+}
+
+void thread_pool::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ++idle_;
+    arrived_.wait(lock, [this] { return jobs_ != nullptr; });
+    --idle_;
+    std::shared_ptr<blocking_job> job = take_job();
+    lock.unlock();
+    job->run_and_report();
+    job.reset();
+    lock.lock();
+  }
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,36 @@
+#include "uring6/timer.hpp"
+
+#include "runtime/loop/loop_core.hpp"
+
+namespace uring6::detail {
+
+bool sleep_operation::suspend(std::coroutine_handle<> sleeper, stop_root& stop) {
+  begin_wait(sleeper);
+  loop_ = current_loop();
+  if (!loop_) error_ = errc::wrong_thread;
+  if (stop.stop_requested()) error_ = errc::canceled;
+  if (error_) return false;
+  stop.prepare(*loop_);
+  arm(*loop_, until_);
+  listen(stop);
+  return true;
+}
+
+void sleep_operation::expired() noexcept {
+  make_ready(*loop_, *this);
+}
+
+void sleep_operation::stop_requested() noexcept {
+  if (!armed()) return;  // the time has come already
+  disarm();
+  error_ = errc::canceled;
+  make_ready(*loop_, *this);
+}
+
+result<void> sleep_operation::await_resume() noexcept {
+  forget();
+  if (error_) return fail(error_);
+  return {};
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,71 @@
+#include "uring6/detail/guest.hpp"
+
+#include <new>
+#include <utility>
+
+#include "runtime/loop/loop_core.hpp"
+
+namespace uring6::detail {
+
+struct guest::arrival final : inbox_message {
+  explicit arrival(guest& who) noexcept : guest_(&who) {}
+  ~arrival() override {
+    if (guest_) guest_->turned_away();
+  }
+  void run() noexcept override { std::exchange(guest_, nullptr)->begin(); }
+
+ private:
+  guest* guest_;
+};
+
+guest::guest(std::shared_ptr<loop_core> loop) noexcept : loop_(std::move(loop)) {}
+
+guest::~guest() {
+  if (running_) running_.destroy();
+}
+
+void guest::enter(std::stop_token stop) noexcept {
+  stop_.follow(std::move(stop));
+  if (!loop_) return turned_away();  // a loop that was moved from
+  if (loop_->runs_here()) return begin();
+  auto message = std::unique_ptr<inbox_message>(new (std::nothrow) arrival(*this));
+  if (!message) return turned_away();
+  // The guest may be gone as soon as the message is posted.
+  const std::shared_ptr<loop_core> loop = loop_;
+  loop->post(std::move(message));
+}
+
+void guest::begin() noexcept {
+  if (loop_->ended()) return turned_away();
+  try {
+    running_ = work().handle;
+  } catch (...) {
+    return finished(std::current_exception());
+  }
+  loop_->add(*this);
+  running_.promise().owner = this;
+  running_.promise().handle = running_;
+  running_.promise().inherit_stop(stop_);
+  running_.resume();
+}
+
+void guest_promise::tell(std::coroutine_handle<guest_promise> ended) noexcept {
+  ended.promise().owner->end();
+}
+
+void guest::end() noexcept {
+  resident::unlink();
+  guest_promise& promise = std::exchange(running_, nullptr).promise();
+  std::exception_ptr failure = std::move(promise.exception);
+  loop_->bury(promise);
+  stop_.close();
+  finished(std::move(failure));
+}
+
+void guest::loop_ends() noexcept {
+  std::exchange(running_, nullptr).destroy();
+  stop_.close();
+  turned_away();
+}
+
+}  // namespace uring6::detail

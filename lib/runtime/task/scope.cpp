@@ -1,0 +1,114 @@
+#include "uring6/scope.hpp"
+
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <stdexcept>
+
+#include "runtime/loop/loop_core.hpp"
+
+namespace uring6 {
+namespace {
+
+// Greater than 0 while a scope destroys children that have not ended: theirs go the same way.
+thread_local int dropping = 0;
+
+}  // namespace
+
+scope::scope(const std::stop_token& parent) : from_parent_(std::in_place, parent, relay{this}) {}
+
+scope::scope(event_loop& loop) : loop_(loop.core()) {}
+
+scope::~scope() {
+  if (unjoined_) check_joined();
+  from_parent_.reset();
+  bury();
+  ++dropping;
+  while (!children_.empty()) {
+    std::coroutine_handle<detail::child_promise>::from_promise(children_.pop_front()).destroy();
+  }
+  --dropping;
+}
+
+void scope::check_joined() noexcept {
+  const bool left_by_running_code =
+      loop_->runs_here() && !loop_->ended() && dropping == 0 && std::uncaught_exceptions() == 0;
+  if (!left_by_running_code) return;
+  const std::source_location& where = children_.empty() ? where_ : children_.front().where;
+  fmt::print(stderr,
+             "uring6: a scope was left without co_await join(); {} of its tasks still run. {}:{}: spawned "
+             "here, in {}\n",
+             running_, where.file_name(), where.line(), where.function_name());
+  std::fflush(stderr);
+  std::terminate();
+}
+
+void scope::adopt(detail::child child, const std::source_location& where) {
+  if (!child) throw std::logic_error("uring6: spawned a task that was moved from or has already run");
+  detail::loop_core* const here = detail::current_loop();
+  if (!loop_ && here) loop_ = here->shared_from_this();
+  if (!loop_) throw std::logic_error("uring6: spawned a task outside of a running loop");
+  if (here && here != loop_.get()) throw std::logic_error("uring6: spawned a task from the thread of another loop");
+  if (!here && loop_->check_thread())
+    throw std::logic_error("uring6: spawned a task from another thread than its loop's");
+
+  detail::child_promise& promise = child.promise();
+  promise.set_owner(*this, root_);
+  promise.where = where;
+  promise.handle = child.release();
+  children_.push_back(promise);
+  where_ = where;
+  unjoined_ = true;
+  ++running_;
+  if (joiner_) static_cast<detail::ready_node&>(*joiner_).unlink();  // it may have been on its way already
+  loop_->make_ready(promise);
+}
+
+std::coroutine_handle<> scope::ended(detail::child_promise& which) noexcept {
+  bury();
+  static_cast<detail::sibling_hook&>(which).unlink();
+  dead_.push_back(which);
+  --running_;
+  if (which.exception && !failure_) {
+    failure_ = std::move(which.exception);
+    where_ = which.where;
+    request_stop();
+  }
+  if (running_ == 0 && joiner_) loop_->make_ready(*joiner_);
+  return std::noop_coroutine();
+}
+
+// A frame cannot be destroyed by what it runs: it is left for the next one that ends, or for the join.
+void scope::bury() noexcept {
+  while (!dead_.empty()) {
+    std::coroutine_handle<detail::child_promise>::from_promise(dead_.pop_front()).destroy();
+  }
+}
+
+namespace detail {
+
+join_operation::~join_operation() {
+  if (scope_->joiner_ != this) return;
+  scope_->joiner_ = nullptr;
+  scope_->from_joiner_.reset();
+}
+
+bool join_operation::suspend(std::coroutine_handle<> joining, stop_root& stop) {
+  if (scope_->joiner_) throw std::logic_error("uring6: a scope was joined twice at the same time");
+  begin_wait(joining);
+  if (scope_->running_ == 0) return false;
+  scope_->joiner_ = this;
+  if (stop.token().stop_possible()) scope_->from_joiner_.emplace(stop.token(), scope::relay{scope_});
+  return true;
+}
+
+void join_operation::await_resume() {
+  scope_->joiner_ = nullptr;
+  scope_->from_joiner_.reset();
+  scope_->bury();
+  scope_->unjoined_ = false;
+  if (scope_->failure_) std::rethrow_exception(std::exchange(scope_->failure_, nullptr));
+}
+
+}  // namespace detail
+}  // namespace uring6

@@ -1,0 +1,49 @@
+#include "uring6/detail/waiting.hpp"
+
+#include <stdexcept>
+
+#include "runtime/loop/loop_core.hpp"
+
+namespace uring6::detail {
+
+void ready_node::throw_awaited_twice() {
+  throw std::logic_error("uring6: awaited an operation that has been awaited already");
+}
+
+void make_ready(loop_core& loop, ready_node& node) noexcept {
+  loop.make_ready(node);
+}
+
+void timer_node::arm(loop_core& loop, clock::time_point deadline) {
+  disarm();
+  deadline_ = deadline;
+  loop.timers().insert(*this);
+  loop_ = &loop;
+}
+
+void timer_node::disarm() noexcept {
+  if (!loop_) return;
+  loop_->timers().remove(*this);
+  loop_ = nullptr;
+}
+
+void remote_target::open(loop_core& loop) {
+  slot_ = &loop.enroll(*this);
+  loop_ = &loop;
+}
+
+void remote_target::close() noexcept {
+  if (!loop_) return;
+  loop_->strike_off(*slot_);
+  loop_ = nullptr;
+}
+
+void remote_target::call() noexcept {
+  if (current_loop() == loop_) {
+    called();
+  } else {
+    slot_->post();
+  }
+}
+
+}  // namespace uring6::detail

@@ -1,0 +1,106 @@
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "sys/interface/netlink.hpp"
+#include "uring6/interface.hpp"
+
+namespace uring6 {
+namespace {
+
+static_assert(static_cast<std::uint32_t>(interface_flags::up) == IFF_UP);
+static_assert(static_cast<std::uint32_t>(interface_flags::broadcast) == IFF_BROADCAST);
+static_assert(static_cast<std::uint32_t>(interface_flags::loopback) == IFF_LOOPBACK);
+static_assert(static_cast<std::uint32_t>(interface_flags::point_to_point) == IFF_POINTOPOINT);
+static_assert(static_cast<std::uint32_t>(interface_flags::running) == IFF_RUNNING);
+static_assert(static_cast<std::uint32_t>(interface_flags::multicast) == IFF_MULTICAST);
+
+constexpr interface_flags every_interface_flag = interface_flags::up | interface_flags::broadcast |
+                                                 interface_flags::loopback | interface_flags::point_to_point |
+                                                 interface_flags::running | interface_flags::multicast;
+
+// The link address of these is the tunnel's IP address, which is not a hardware address.
+bool is_tunnel(unsigned short type) noexcept {
+  constexpr unsigned short ip6gre = 823;  // ARPHRD_IP6GRE, which glibc does not name.
+  return type == ARPHRD_TUNNEL || type == ARPHRD_TUNNEL6 || type == ARPHRD_SIT || type == ARPHRD_IPGRE ||
+         type == ip6gre;
+}
+
+std::optional<interface> parse_link(const nlmsghdr& answer) {
+  const auto* header = netlink_header<ifinfomsg>(answer);
+  if (answer.nlmsg_type != RTM_NEWLINK || header == nullptr) return std::nullopt;
+  interface link;
+  link.index = static_cast<std::uint32_t>(header->ifi_index);
+  link.flags = static_cast<interface_flags>(header->ifi_flags) & every_interface_flag;
+  for_each_attribute<ifinfomsg>(answer, [&](std::uint16_t type, std::span<const std::byte> value) {
+    const auto* text = reinterpret_cast<const char*>(value.data());
+    const auto* octets = reinterpret_cast<const std::uint8_t*>(value.data());
+    switch (type) {
+      case IFLA_IFNAME:
+        link.name.assign(text, ::strnlen(text, value.size()));
+        break;
+      case IFLA_MTU:
+        link.mtu = attribute_as<std::uint32_t>(value).value_or(0);
+        break;
+      case IFLA_ADDRESS:
+        if (is_tunnel(header->ifi_type) || std::all_of(octets, octets + value.size(), [](auto o) { return o == 0; }))
+          break;
+        link.hardware_address.assign(octets, octets + value.size());
+        break;
+      default:
+        break;
+    }
+  });
+  return link;
+}
+
+// Leaves out the counters and virtual functions, which nobody asks for and which can be most of the answer.
+void skip_statistics(nlmsghdr* request) noexcept {
+  mnl_attr_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+}
+
+result<interface> one_link(nlmsghdr* request) {
+  std::optional<interface> found;
+  const result<void> asked = netlink_ask(request, [&](const nlmsghdr& answer) {
+    if (std::optional<interface> link = parse_link(answer)) found = *std::move(link);
+  });
+  if (!asked) {
+    if (asked.error() == std::errc::no_such_device) return fail(errc::unknown_zone);
+    return fail(asked.error());
+  }
+  if (!found) return fail(errc::unknown_zone);
+  return *std::move(found);
+}
+
+}  // namespace
+
+result<std::vector<interface>> interface::all() {
+  netlink_request<ifinfomsg> request(RTM_GETLINK, NLM_F_DUMP);
+  skip_statistics(request.message());
+  return netlink_dump<interface>(request.message(), parse_link);
+}
+
+result<interface> interface::by_name(std::string_view name) {
+  // Alternative names may be longer than IFNAMSIZ; the kernel looks for both kinds under either attribute.
+  constexpr std::size_t longest = 127;  // ALTIFNAMSIZ less the end of the string.
+  if (name.empty() || name.size() > longest || name.find('\0') != name.npos) return fail(errc::unknown_zone);
+  const bool fits = name.size() < IFNAMSIZ;
+  netlink_request<ifinfomsg> request(RTM_GETLINK, NLM_F_ACK);
+  mnl_attr_put_strz(request.message(), fits ? IFLA_IFNAME : IFLA_ALT_IFNAME, std::string(name).c_str());
+  skip_statistics(request.message());
+  return one_link(request.message());
+}
+
+result<interface> interface::by_index(std::uint32_t index) {
+  if (index == 0 || index > static_cast<std::uint32_t>(std::numeric_limits<int>::max()))
+    return fail(errc::unknown_zone);
+  netlink_request<ifinfomsg> request(RTM_GETLINK, NLM_F_ACK);
+  request->ifi_index = static_cast<int>(index);
+  skip_statistics(request.message());
+  return one_link(request.message());
+}
+
+}  // namespace uring6

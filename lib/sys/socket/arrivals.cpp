@@ -1,0 +1,56 @@
+#include "sys/socket/arrivals.hpp"
+
+#include <linux/filter.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <limits>
+
+#include "sys/socket/socket_options.hpp"
+
+namespace uring6 {
+namespace {
+
+// Reads until the kernel says that nothing is left. While it drops what arrives that ends because nothing is added;
+// else a peer may go on sending, and about as many are thrown away as a receive buffer of 4 MiB holds.
+result<void> empty_queue(int fd, bool is_added_to) noexcept {
+  constexpr int enough = 16'384;  // datagrams
+  for (int left = is_added_to ? enough : std::numeric_limits<int>::max(); left > 0;) {
+    if (::recv(fd, nullptr, 0, MSG_DONTWAIT | MSG_TRUNC) >= 0) {
+      --left;
+    } else if (errno == EAGAIN) {
+      return {};
+    } else if (errno != EINTR) {
+      return fail_errno(errno);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+result<former_filter> drop_arrivals(int fd) {
+  former_filter before;
+  socklen_t count = 0;  // instructions
+  if (::getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, nullptr, &count) != 0) {
+    if (errno == EACCES) return before;  // eBPF
+    return fail_errno(errno);
+  }
+  before.program.resize(count);
+  if (count > 0 && ::getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, before.program.data(), &count) != 0)
+    return fail_errno(errno);
+  constexpr std::array<sock_filter, 1> keep_nothing{{{BPF_RET | BPF_K, 0, 0, 0}}};
+  const auto set = set_option(fd, option::attach_filter, std::span<const sock_filter>(keep_nothing));
+  if (!set && set.error() != std::errc::operation_not_permitted) return fail(set.error());
+  before.replaced = set.has_value();
+  return before;
+}
+
+result<void> admit_arrivals(int fd, const former_filter& before) noexcept {
+  if (const auto empty = empty_queue(fd, !before.replaced); !empty || !before.replaced) return empty;
+  if (before.program.empty()) return set_option(fd, option::detach_filter, 0);
+  return set_option(fd, option::attach_filter, std::span<const sock_filter>(before.program));
+}
+
+}  // namespace uring6

@@ -1,0 +1,76 @@
+#include "sys/socket/error_queue.hpp"
+
+#include <linux/errqueue.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+
+#include "ipv6/value/cmsg.hpp"
+
+namespace uring6 {
+namespace {
+
+/// As the kernel lays it out on an IPv6 socket, of IPv4 peers, too.
+struct extended_error {
+  sock_extended_err what;
+  sockaddr_in6 offender;
+};
+
+// Beside the report come the control messages that the conn has asked for: of an ICMP message they are those of the
+// packet that it came in.
+constexpr std::size_t control_size = 512;
+static_assert(control_size >= control_space(~control_flags::none) + control_space(sizeof(extended_error)));
+
+void decode(std::span<const std::byte> control, error_report& report) noexcept {
+  cmsg_reader reader(control);
+  for (cmsg_view view; reader.next(view);) {
+    const bool is_error = (view.level == IPPROTO_IPV6 && view.type == IPV6_RECVERR) ||
+                          (view.level == IPPROTO_IP && view.type == IP_RECVERR);
+    sock_extended_err what;
+    if (!is_error || !view.read(what)) continue;
+    report.error = std::error_code(static_cast<int>(what.ee_errno), std::system_category());
+    report.origin = static_cast<error_origin>(what.ee_origin);
+    report.type = what.ee_type;
+    report.code = what.ee_code;
+    report.info = what.ee_info;
+    if (extended_error whole; view.read(whole) && whole.offender.sin6_family == AF_INET6) {
+      report.offender = endpoint::from_sockaddr(whole.offender).address;
+    }
+  }
+}
+
+}  // namespace
+
+result<bool> read_error(int fd, error_report& report) noexcept {
+  alignas(cmsghdr) std::array<std::byte, control_size> control;
+  sockaddr_in6 name{};
+  iovec payload{report.buffer.data(), report.buffer.size()};
+  msghdr header{};
+  header.msg_name = &name;
+  header.msg_namelen = sizeof name;
+  header.msg_iov = &payload;
+  header.msg_iovlen = 1;
+  header.msg_control = control.data();
+  header.msg_controllen = control.size();
+  ssize_t length;
+  do {
+    length = ::recvmsg(fd, &header, MSG_ERRQUEUE | MSG_DONTWAIT);
+  } while (length < 0 && errno == EINTR);
+  if (length < 0) {
+    if (errno == EAGAIN) return false;
+    return fail_errno(errno);
+  }
+  report = {.buffer = report.buffer};
+  report.payload = report.buffer.first(static_cast<std::size_t>(length));
+  report.truncated = header.msg_flags & MSG_TRUNC;
+  // A time stamp of something sent names nobody.
+  if (header.msg_namelen >= sizeof name && name.sin6_family == AF_INET6) {
+    report.destination = endpoint::from_sockaddr(name);
+  }
+  decode({control.data(), header.msg_controllen}, report);
+  return true;
+}
+
+}  // namespace uring6

@@ -1,0 +1,96 @@
+// Whom netlink_ask believes: the kernel alone. A process with CAP_NET_ADMIN may send to any other's netlink socket.
+#include "sys/interface/netlink.hpp"
+
+#include <linux/if_addr.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "support/machine/link_control.hpp"
+#include "support/machine/network_namespace.hpp"
+#include "sys/socket/file_descriptor.hpp"
+#include "sys/socket/socket.hpp"
+#include "uring6/interface.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+
+constexpr std::uint32_t forged_interface = 4'242;
+
+// The ports of all netlink sockets of this process but `own`.
+std::vector<std::uint32_t> netlink_ports(int own) {
+  std::vector<std::uint32_t> ports;
+  for (int fd = 0; fd < 256; ++fd) {
+    sockaddr_nl name{};
+    socklen_t length = sizeof name;
+    if (fd == own || ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0) continue;
+    if (name.nl_family == AF_NETLINK && name.nl_pid != 0) ports.push_back(name.nl_pid);
+  }
+  return ports;
+}
+
+// Sends what looks like the kernel's answer to the first request of each of them. Returns the errno of the last send, 0
+// if it went.
+int forge_answers(int from) {
+  int outcome = 0;
+  const std::vector<std::uint32_t> ports = netlink_ports(from);
+  REQUIRE_FALSE(ports.empty());
+  for (const std::uint32_t port : ports) {
+    netlink_request<ifaddrmsg> forged(RTM_NEWADDR, 0);
+    forged.message()->nlmsg_flags = NLM_F_MULTI;
+    forged.message()->nlmsg_seq = 1;
+    forged.message()->nlmsg_pid = port;
+    forged->ifa_family = AF_INET6;
+    forged->ifa_index = forged_interface;
+    const ip_address::bytes_type address = ip_address::loopback().bytes();
+    mnl_attr_put(forged.message(), IFA_ADDRESS, address.size(), address.data());
+    sockaddr_nl to{};
+    to.nl_family = AF_NETLINK;
+    to.nl_pid = port;
+    const ssize_t sent = ::sendto(from, forged.message(), forged.message()->nlmsg_len, 0,
+                                  reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    outcome = sent < 0 ? errno : 0;
+  }
+  return outcome;
+}
+
+TEST_CASE("answers that another process sends to a netlink socket are not taken for the kernel's") {
+  const network_namespace space;
+  const auto inside = space.enter();
+  // So many that the kernel's answer is several messages: a forged one that is sent while the first of them is read
+  // lies between the others.
+  constexpr std::uint16_t addresses = 1'000;
+  for (std::uint16_t i = 0; i < addresses; ++i) {
+    ip_address::bytes_type bytes{0x20, 0x01, 0x0d, 0xb8};
+    bytes[14] = static_cast<std::uint8_t>(i >> 8);
+    bytes[15] = static_cast<std::uint8_t>(i);
+    add_address(loopback_index, ip_address(bytes), 128);
+  }
+  const file_descriptor forger = or_throw(open_socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+
+  netlink_request<ifaddrmsg> request(RTM_GETADDR, NLM_F_DUMP);
+  std::size_t of_the_kernel = 0;
+  std::size_t of_the_forger = 0;
+  bool forged = false;
+  int outcome = 0;
+  const result<void> asked = netlink_ask(request.message(), [&](const nlmsghdr& answer) {
+    if (!std::exchange(forged, true)) outcome = forge_answers(forger.get());
+    const auto* header = netlink_header<ifaddrmsg>(answer);
+    REQUIRE(header != nullptr);
+    ++(header->ifa_index == forged_interface ? of_the_forger : of_the_kernel);
+  });
+  REQUIRE(asked);
+  CHECK(of_the_kernel > addresses);  // ::1 and 127.0.0.1 are among them
+  CHECK(of_the_forger == 0);
+  // The kernel refuses such a send already: a flood of them cannot fill the socket's buffer.
+  CHECK(outcome == ECONNREFUSED);
+}
+
+}  // namespace

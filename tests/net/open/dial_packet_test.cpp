@@ -1,0 +1,192 @@
+// Whom a dialed conn hears: its peer, from the first datagram on, and where the sources that it shows come from.
+#include <dlfcn.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <functional>
+#include <string>
+
+#include "support/case/coroutines.hpp"
+#include "support/machine/veth_pair.hpp"
+#include "support/traffic/conns.hpp"
+#include "sys/socket/file_descriptor.hpp"
+#include "sys/socket/socket.hpp"
+
+namespace {
+
+/// What a test does just before a socket of its thread is connected.
+thread_local std::function<void(int fd)> before_connect;
+
+}  // namespace
+
+// In place of the C library's: a test can act between a socket's bind and its connect.
+extern "C" int connect(int fd, const sockaddr* name, socklen_t length) {
+  static const auto original = reinterpret_cast<decltype(&connect)>(::dlsym(RTLD_NEXT, "connect"));
+  if (before_connect) before_connect(fd);
+  return original(fd, name, length);
+}
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+
+void send_plainly(int from, std::string_view text, const endpoint& to) {
+  const sockaddr_in6 name = to.to_sockaddr();
+  REQUIRE(::sendto(from, text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&name), sizeof name) ==
+          static_cast<ssize_t>(text.size()));
+}
+
+/// Sets `before_connect` for a scope.
+class in_between {
+ public:
+  explicit in_between(std::function<void(int)> act) { before_connect = std::move(act); }
+  in_between(const in_between&) = delete;
+  in_between& operator=(const in_between&) = delete;
+  ~in_between() { before_connect = nullptr; }
+};
+
+TEST_CASE("a dialed conn hears nothing that strangers sent between its bind and its connect") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    for (const bool receive_offload : {false, true}) {
+      CAPTURE(receive_offload);
+      packet_conn peer = open_conn(loop);
+      const file_descriptor stranger = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+      const packet_options options{.local = endpoint{ip_address::loopback(), 0}, .receive_offload = receive_offload};
+      int sent_between = 0;
+      packet_conn client = [&] {
+        const in_between act([&](int fd) {
+          for (; sent_between < 3; ++sent_between) {
+            send_plainly(stranger.get(), "stranger", or_throw(local_endpoint(fd)));
+          }
+        });
+        return dial(loop, name_of(peer), options);
+      }();
+      REQUIRE(sent_between == 3);
+      CHECK(client.stats().kernel_drops == 0);  // they are not the conn's
+      const auto sent = co_await peer.write_to(as_payload("peer"), name_of(client));
+      REQUIRE(sent);
+      std::array<std::byte, 64> buffer;
+      const auto got = co_await client.read_from(buffer);
+      REQUIRE(got);
+      CHECK(as_text(got->payload) == "peer");
+      CHECK(got->source == name_of(peer));
+    }
+  });
+}
+
+TEST_CASE("a dialed raw conn hears nothing that strangers sent before its connect") {
+  const veth_pair cable;
+  const auto inside = cable.near.space.enter();
+  const std::string peer_address = cable.near.address.to_string();
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    packet_conn peer = open_raw(loop, "ip6:253", peer_address.c_str());
+    packet_conn stranger = open_raw(loop);
+    bool sent_between = false;
+    packet_conn client = [&] {
+      const in_between act([&](int) {
+        send_plainly(stranger.native_handle(), "stranger", to_loopback);
+        sent_between = true;
+      });
+      return or_throw(dial_packet(loop, "ip6:253", peer_address));
+    }();
+    REQUIRE(sent_between);
+    const endpoint client_address{or_throw(client.local_endpoint()).address, 0};  // connect has chosen it
+    const auto sent = co_await peer.write_to(as_payload("peer"), client_address);
+    REQUIRE(sent);
+    std::array<std::byte, 64> buffer;
+    const auto got = co_await client.read_from(buffer);
+    REQUIRE(got);
+    CHECK(as_text(got->payload) == "peer");
+  });
+}
+
+/// `client`'s descriptor is connected to `elsewhere` by its user; a datagram from there is read.
+task<endpoint> source_after_reconnect(packet_conn& client, packet_conn& elsewhere) {
+  or_throw(connect_socket(client.native_handle(), name_of(elsewhere)));
+  const auto sent = co_await elsewhere.write_to(as_payload("elsewhere"), name_of(client));
+  REQUIRE(sent);
+  std::array<std::byte, 64> buffer;
+  const auto got = co_await client.read_from(buffer);
+  REQUIRE(got);
+  CHECK(as_text(got->payload) == "elsewhere");
+  co_return got->source;
+}
+
+TEST_CASE("after its descriptor is connected elsewhere a conn that asks for sources shows the kernel's") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    packet_conn peer = open_conn(loop);
+    packet_conn elsewhere = open_conn(loop);
+    SECTION("adopted") {
+      file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+      or_throw(connect_socket(fd.get(), name_of(peer)));
+      packet_conn client = or_throw(adopt_packet(loop, fd.release(), {.receive_offload = false}));
+      const endpoint source = co_await source_after_reconnect(client, elsewhere);
+      CHECK(source == name_of(elsewhere));
+    }
+    SECTION("dialed without receive_offload") {
+      packet_conn client = dial(loop, name_of(peer), {.receive_offload = false});
+      or_throw(client.set_control_message(control_flags::source, true));
+      const endpoint source = co_await source_after_reconnect(client, elsewhere);
+      CHECK(source == name_of(elsewhere));
+    }
+  });
+}
+
+TEST_CASE("an adopted conn counts the datagrams that the kernel drops from its adoption on") {
+  event_loop loop;
+  file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+  or_throw(bind_socket(fd.get(), endpoint{ip_address::loopback(), 0}));
+  const endpoint here = or_throw(local_endpoint(fd.get()));
+  const file_descriptor from = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+  const std::array refuse_all{bpf::instruction(bpf::ret_constant{0})};
+  packet_conn before = or_throw(borrow_packet(loop, fd.get()));
+  or_throw(before.attach_bpf(std::span<const bpf::instruction>(refuse_all)));
+  for (int i = 0; i < 5; ++i) send_plainly(from.get(), "dropped", here);
+  REQUIRE(before.stats().kernel_drops == 5);
+  packet_conn adopted = or_throw(adopt_packet(loop, fd.release()));
+  CHECK(adopted.stats().kernel_drops == 0);
+  for (int i = 0; i < 2; ++i) send_plainly(from.get(), "dropped", here);
+  CHECK(adopted.stats().kernel_drops == 2);
+  CHECK(before.stats().kernel_drops == 7);
+}
+
+constexpr int filter_length = 3;  // instructions
+
+std::error_code attach_filter(int fd, const endpoint&) {
+  sock_filter keep_all[filter_length] = {
+      {BPF_LD | BPF_W | BPF_LEN, 0, 0, 0}, {BPF_RET | BPF_K, 0, 0, 0xffff}, {BPF_RET | BPF_K, 0, 0, 0}};
+  const sock_fprog program{filter_length, keep_all};
+  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0) return {};
+  return {errno, std::system_category()};
+}
+
+std::error_code attach_and_lock_filter(int fd, const endpoint& address) {
+  if (const auto error = attach_filter(fd, address)) return error;
+  const int on = 1;
+  if (::setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on) == 0) return {};
+  return {errno, std::system_category()};
+}
+
+TEST_CASE("a filter that a hook attaches stays on a dialed conn, locked or not") {
+  event_loop loop;
+  packet_conn peer = open_conn(loop);
+  const auto plain = [](int fd, const endpoint& address) { return attach_filter(fd, address); };
+  const auto locked = [](int fd, const endpoint& address) { return attach_and_lock_filter(fd, address); };
+  for (const opening_hook& hook : {opening_hook(plain), opening_hook(locked)}) {
+    const auto client = dial_packet(loop, "udp6", name_of(peer), {.control = hook});
+    REQUIRE(client);
+    socklen_t instructions = 0;
+    REQUIRE(::getsockopt(client->native_handle(), SOL_SOCKET, SO_GET_FILTER, nullptr, &instructions) == 0);
+    CHECK(instructions == filter_length);
+  }
+}
+
+}  // namespace

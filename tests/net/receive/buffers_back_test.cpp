@@ -1,0 +1,134 @@
+// A read that found no buffer is armed when buffers are back, also by a host's poll, and also from a spin's hands.
+
+#include <poll.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <deque>
+
+#include "support/case/coroutines.hpp"
+#include "support/case/spinning.hpp"
+#include "support/traffic/conns.hpp"
+#include "support/traffic/plain_sender.hpp"
+#include "uring6/datagram_batch.hpp"
+#include "uring6/scope.hpp"
+#include "uring6/timer.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using namespace std::chrono_literals;
+
+task<> read_one(packet_conn& pc, int& count) {
+  std::array<std::byte, 16> buffer;
+  const auto got = co_await pc.read_from(buffer);
+  if (got) ++count;
+}
+
+TEST_CASE("a host's poll leaves no read without buffers that are there") {
+  constexpr int window = 64;  // buffers that the kernel has at first
+  event_loop loop;
+  std::deque<packet_conn> away;
+  std::deque<plain_sender> to_away;
+  for (int i = 0; i < 3; ++i) {
+    away.push_back(open_conn(loop));
+    to_away.emplace_back(name_of(away.back()));
+  }
+  auto waits = open_conn(loop);
+  plain_sender sender(name_of(waits));
+  scope tasks(loop);
+  int of_away = 0;
+  int of_waits = 0;
+  for (auto& each : away) tasks.spawn(read_one(each, of_away));
+  tasks.spawn(read_one(waits, of_waits));
+  const int descriptor = or_throw(loop.descriptor());
+  // Until there is nothing left that would make the descriptor readable.
+  const auto host = [&] {
+    for (;;) {
+      const auto next = or_throw(loop.poll());
+      pollfd readable{descriptor, POLLIN, 0};
+      if (!next && ::poll(&readable, 1, 0) == 0) return;
+    }
+  };
+  host();
+  for (auto& each : to_away) each.send(numbered(0));
+  host();
+  REQUIRE(of_away == 3);
+  // The kernel's buffers go to those that are away, whose reads stay armed, in portions that one enter takes in.
+  const std::array<int, 3> portions{31, 31, window - 31 - 31};
+  for (std::size_t i = 0; i < portions.size(); ++i) {
+    for (int k = 0; k < portions[i]; ++k) to_away[i].send(numbered(1));
+  }
+  sender.send(numbered(1));
+  host();
+  CHECK(of_waits == 1);
+  tasks.request_stop();
+  host();
+}
+
+/// The reader of `of` begins to wait in a turn of its own, when something has come to `starter`: then a spin reads
+/// `of`.
+task<> read_after(packet_conn& starter, packet_conn& of) {
+  datagram_batch batch;
+  const auto count = co_await starter.receive(batch);
+  if (!count) co_return;
+  batch.clear();
+  std::array<std::byte, 16> buffer;
+  const auto got = co_await of.read_from(buffer);
+  (void)got;
+}
+
+TEST_CASE("spins keep no buffer from a read of the ring") {
+  event_loop loop(loop_options{.receive_buffers = 2, .spin = 20ms});
+  run(loop, [&]() -> task<> {
+    auto first = open_conn(loop);
+    auto second = open_conn(loop);
+    auto waits = open_conn(loop);
+    auto starter = open_conn(loop);
+    plain_sender sender(name_of(waits));
+    plain_sender start(name_of(starter));
+    beside reader(loop, read_after(starter, first));
+    co_await sleep_for(1ms);
+    start.send(numbered(0));
+    co_await sleep_for(1ms);
+    beside other_reader(loop, read_after(starter, second));
+    co_await sleep_for(1ms);
+    start.send(numbered(0));
+    co_await sleep_for(1ms);
+    int count = 0;
+    beside waiting(loop, read_one(waits, count));
+    sender.send(numbered(1));
+    // Timers more frequent than a spin is long: no spin ends in vain.
+    for (int i = 0; i < 1000 && count == 0; ++i) co_await sleep_for(1ms);
+    CHECK(count == 1);
+  });
+}
+
+TEST_CASE("a buffer that a spin gives back before the loop sleeps goes to the read that waits for it") {
+  event_loop loop(loop_options{.receive_buffers = 2, .spin = 20ms});
+  run(loop, [&]() -> task<> {
+    auto spun = open_conn(loop);
+    auto waits = open_conn(loop);
+    auto starter = open_conn(loop);
+    plain_sender sender(name_of(waits));
+    plain_sender start(name_of(starter));
+    std::optional<beside> reader(std::in_place, loop, read_after(starter, spun));
+    co_await sleep_for(1ms);
+    start.send(numbered(0));
+    co_await sleep_for(1ms);
+    start.send(numbered(0));
+    datagram_batch lent;
+    const auto borrowed = co_await starter.receive(lent);
+    REQUIRE(borrowed);
+    int count = 0;
+    beside waiting(loop, read_one(waits, count));
+    sender.send(numbered(1));
+    co_await sleep_for(2ms);
+    reader.reset();
+    co_await waiting.join();
+    CHECK(count == 1);
+  });
+}
+
+}  // namespace

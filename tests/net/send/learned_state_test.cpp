@@ -1,0 +1,177 @@
+// What a conn has learnt of a path, and unlearns: trains come back when the path has recovered.
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <cstring>
+#include <vector>
+
+#include "support/case/coroutines.hpp"
+#include "support/case/eventually.hpp"
+#include "support/machine/link_control.hpp"
+#include "support/machine/veth_pair.hpp"
+#include "support/traffic/conns.hpp"
+#include "uring6/descriptor.hpp"
+#include "uring6/timer.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+constexpr std::size_t datagrams = 10;  // of a train
+
+struct narrowing {
+  veth_pair cable;
+  event_loop loop;
+  std::vector<std::byte> text = std::vector<std::byte>(1450);
+  std::vector<std::byte> buffer = std::vector<std::byte>(2048);
+  std::uint64_t written = 0;
+
+  packet_conn sender(const packet_options& options = {}) {
+    return cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0", options)); });
+  }
+  packet_conn receiver() {
+    return cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+  }
+  void set_near_mtu(std::uint32_t mtu) {
+    cable.near.space.run([&] { set_mtu(cable.near.link.index, mtu); });
+  }
+
+  /// Writes a train, and reads what arrives: all of it.
+  task<> exchange(packet_conn& from, packet_conn& to) {
+    std::vector<outgoing> batch(datagrams, {text, {}, {cable.far.address, name_of(to).port}, {}});
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent);
+    REQUIRE(*sent == datagrams);
+    const auto flushed = co_await from.flush();
+    REQUIRE(flushed);
+    written += datagrams;
+    for (std::size_t i = 0; i < datagrams; ++i) {
+      const auto got = co_await to.read_from(buffer);
+      REQUIRE(got);
+      REQUIRE(got->payload.size() == text.size());
+    }
+  }
+
+  /// The same again and again, until trains go. The limit is there to end a test that has failed.
+  task<bool> exchange_until_trains_go(packet_conn& from, packet_conn& to) {
+    const std::uint64_t before = from.stats().sent_trains;
+    const auto limit = steady_clock::now() + 20s;
+    while (from.stats().sent_trains == before && steady_clock::now() < limit) {
+      co_await exchange(from, to);
+      co_await sleep_for(20ms);
+    }
+    co_return from.stats().sent_trains > before;
+  }
+};
+
+TEST_CASE("trains come back to a path whose MTU has recovered, and nothing is lost meanwhile") {
+  narrowing path;
+  run(path.loop, [&]() -> task<> {
+    for (const bool ahead : {false, true}) {
+      CAPTURE(ahead);
+      path.written = 0;
+      auto from = path.sender({.coalesce_writes = ahead});
+      auto to = path.receiver();
+      co_await path.exchange(from, to);
+      REQUIRE(from.stats().sent_trains == 1);
+      path.set_near_mtu(1400);
+      co_await path.exchange(from, to);
+      REQUIRE(from.stats().refused_trains == 1);
+      path.set_near_mtu(1500);
+      const bool back = co_await path.exchange_until_trains_go(from, to);
+      CHECK(back);
+      // Then every train goes.
+      const std::uint64_t before = from.stats().sent_trains;
+      for (int i = 0; i < 10; ++i) co_await path.exchange(from, to);
+      CHECK(from.stats().sent_trains == before + 10);
+      CHECK(from.stats().refused_trains == 1);
+      CHECK(from.stats().sent_datagrams == path.written);
+      CHECK(from.stats().failed_datagrams == 0);
+    }
+  });
+}
+
+TEST_CASE("a path that stays bad is tried with one train a second, also amid single datagrams") {
+  narrowing path;
+  run(path.loop, [&]() -> task<> {
+    auto from = path.sender();
+    auto to = path.receiver();
+    path.set_near_mtu(1400);
+    const auto began = steady_clock::now();
+    while (from.stats().refused_trains < 3) {
+      co_await path.exchange(from, to);
+      // It is no train, and takes no train's turn.
+      const auto single = co_await from.write_to(path.text, {path.cable.far.address, name_of(to).port});
+      REQUIRE(single);
+      ++path.written;
+      const auto got = co_await to.read_from(path.buffer);
+      REQUIRE(got);
+      REQUIRE(steady_clock::now() - began < 60s);
+    }
+    // The first at once, and the next two after a second each.
+    CHECK(steady_clock::now() - began >= 2s);
+    CHECK(from.stats().sent_trains == 0);
+    CHECK(from.stats().sent_datagrams == path.written);
+  });
+}
+
+TEST_CASE("a train that is refused because of another destination's news teaches nothing of its own path") {
+  // As a router's news of a path MTU, which a socket that keeps reports meets with the next send to anywhere.
+  narrowing path;
+  run(path.loop, [&]() -> task<> {
+    auto from = path.sender();
+    auto to = path.receiver();
+    REQUIRE(from.set_error_reports(true));
+    const endpoint nobody = [&] {
+      auto gone = path.receiver();
+      return endpoint{path.cable.far.address, name_of(gone).port};
+    }();
+    const auto knock = co_await from.write_to(as_payload("knock"), nobody);
+    REQUIRE(knock);
+    const auto found = co_await poll(from.native_handle(), poll_events::error);
+    REQUIRE(found);
+    co_await path.exchange(from, to);
+    CHECK(from.stats().sent_trains == 1);
+    CHECK(from.stats().failed_datagrams == 0);
+    // The error ends the next read.
+    const auto got = co_await from.read_from(path.buffer);
+    CHECK(got.error() == std::errc::connection_refused);
+  });
+}
+
+TEST_CASE("datagrams of refused trains arrive in the order in which they were written") {
+  constexpr std::size_t count = 200;  // five trains
+  narrowing path;
+  run(path.loop, [&]() -> task<> {
+    for (const bool ahead : {false, true}) {
+      auto from = path.sender({.coalesce_writes = ahead});
+      auto to = path.receiver();
+      path.set_near_mtu(1400);
+      std::vector<std::vector<std::byte>> texts(count, path.text);
+      std::vector<outgoing> batch;
+      for (std::uint64_t i = 0; i < count; ++i) {
+        std::memcpy(texts[i].data(), &i, sizeof i);
+        batch.push_back({texts[i], {}, {path.cable.far.address, name_of(to).port}, {}});
+      }
+      // The second time one train is a try, and singles come behind it.
+      for (const std::uint64_t refused : {5, 6}) {
+        const auto sent = co_await from.write_batch(batch);
+        REQUIRE(sent == count);
+        const auto flushed = co_await from.flush();
+        REQUIRE(flushed);
+        CHECK(from.stats().refused_trains == refused);
+        for (std::uint64_t i = 0; i < count; ++i) {
+          const auto got = co_await to.read_from(path.buffer);
+          REQUIRE(got);
+          REQUIRE(number_in(got->payload) == i);
+        }
+        co_await sleep_for(1100ms);  // a refusal is believed for a second
+      }
+    }
+  });
+}
+
+}  // namespace

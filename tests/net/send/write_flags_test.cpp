@@ -1,0 +1,147 @@
+// Batches that are written without a wait: MSG_DONTWAIT.
+
+#include <algorithm>
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <memory>
+#include <vector>
+
+#include "support/case/coroutines.hpp"
+#include "support/machine/link_control.hpp"
+#include "support/machine/veth_pair.hpp"
+#include "support/traffic/bytes.hpp"
+#include "support/traffic/conns.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+
+constexpr auto would_wait = std::errc::resource_unavailable_try_again;
+
+/// A sender whose link lets next to nothing go: what it has written counts against its send buffer.
+struct blocked_link {
+  explicit blocked_link(packet_options options = {}) {
+    cable.near.space.run([&] { limit_rate(cable.near.link.index, 1'000); });
+    options.send_buffer = 16 * 1024;
+    from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0", options)); });
+    to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    there = {cable.far.address, name_of(to).port};
+  }
+
+  std::vector<outgoing> batch(std::size_t count) const { return {count, {payload, {}, there, {}}}; }
+
+  void let_go() {
+    cable.near.space.run([&] { drop_queue(cable.near.link.index); });
+  }
+
+  veth_pair cable;
+  event_loop loop;
+  packet_conn from;
+  packet_conn to;
+  endpoint there;
+  bytes payload = counting(1000);
+};
+
+TEST_CASE("a batch that may not wait sends what there is room for, and says so of each message") {
+  for (const bool offload : {true, false}) {
+    blocked_link link({.send_offload = offload});
+    run(link.loop, [&]() -> task<> {
+      std::size_t went = 0;
+      result<std::size_t> sent;
+      for (int round = 0; round < 100 && (sent || went == 0); ++round) {
+        auto batch = link.batch(40);
+        sent = co_await link.from.write_batch(batch, write_flags::dont_wait);
+        const auto without_error = std::ranges::count_if(batch, [](const outgoing& each) { return !each.error; });
+        CHECK(static_cast<std::size_t>(without_error) == sent.value_or(0));
+        for (const outgoing& each : batch) {
+          if (each.error) CHECK(each.error == would_wait);
+        }
+        went += sent.value_or(0);
+      }
+      CHECK(went > 0);
+      REQUIRE_FALSE(sent);
+      CHECK(sent.error() == would_wait);
+      CHECK(link.from.stats().sent_datagrams == went);
+      CHECK(link.from.stats().parked_sends == 0);
+
+      // With room again it goes again.
+      link.let_go();
+      auto batch = link.batch(5);
+      sent = co_await link.from.write_batch(batch, write_flags::dont_wait);
+      CHECK(sent == 5U);
+      REQUIRE(link.from.close());
+      sent = co_await link.from.write_batch(batch, write_flags::dont_wait);
+      CHECK(sent.error() == errc::closed);
+    });
+  }
+}
+
+TEST_CASE("who waits for room is not given up with those that do not, although they share a train") {
+  blocked_link link;
+  run(link.loop, [&]() -> task<> {
+    result<std::size_t> sent = 1;
+    std::vector<outgoing> first;
+    while (sent) {
+      first = link.batch(1);
+      sent = co_await link.from.write_batch(first, write_flags::dont_wait);
+    }
+    result<std::size_t> patient;
+    result<std::size_t> impatient;
+    std::vector<outgoing> of_patient = link.batch(3);
+    std::vector<outgoing> of_impatient = link.batch(3);
+    beside one(link.loop, [&]() -> task<> { patient = co_await link.from.write_batch(of_patient); });
+    beside two(link.loop,
+               [&]() -> task<> { impatient = co_await link.from.write_batch(of_impatient, write_flags::dont_wait); });
+    co_await two.join();
+    CHECK(impatient.error() == would_wait);
+    CHECK_FALSE(one.ended());
+    link.let_go();
+    co_await one.join();
+    CHECK(patient == 3U);
+    for (const outgoing& each : of_patient) CHECK_FALSE(each.error);
+  });
+}
+
+TEST_CASE("a conn that writes ahead takes no more than it can hold from a batch that may not wait") {
+  blocked_link link({.send_offload = false, .coalesce_writes = true});
+  run(link.loop, [&]() -> task<> {
+    result<std::size_t> sent = 1;
+    std::size_t taken = 0;
+    for (int round = 0; round < 10'000 && sent; ++round) {
+      auto batch = link.batch(1);
+      sent = co_await link.from.write_batch(batch, write_flags::dont_wait);
+      if (sent) ++taken;
+      CHECK(batch.front().error == (sent ? std::error_code() : sent.error()));
+    }
+    REQUIRE_FALSE(sent);
+    CHECK(sent.error() == would_wait);
+    link.let_go();
+    const auto flushed = co_await link.from.flush();
+    CHECK(flushed);
+    CHECK(link.from.stats().sent_datagrams == taken);
+  });
+}
+
+TEST_CASE("a long batch that may not wait goes whole while there is room") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop, {.send_offload = false});
+    auto to = open_conn(loop);
+    constexpr std::size_t count = 500;
+    std::vector<numbered> payloads;
+    for (std::size_t i = 0; i < count; ++i) payloads.emplace_back(i);
+    std::vector<outgoing> batch;
+    for (const numbered& each : payloads) batch.push_back({each, {}, name_of(to), {}});
+    const auto sent = co_await from.write_batch(batch, write_flags::dont_wait);
+    CHECK(sent == count);
+    std::array<std::byte, 16> buffer;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto got = co_await to.read_from(buffer);
+      REQUIRE(got);
+      CHECK(number_in(got->payload) == i);
+    }
+  });
+}
+
+}  // namespace

@@ -1,0 +1,494 @@
+// Writing: each datagram its own result, runs as trains.
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/kernel/segment_limit.hpp"
+#include "support/case/coroutines.hpp"
+#include "support/machine/link_control.hpp"
+#include "support/machine/receive_room.hpp"
+#include "support/machine/trains.hpp"
+#include "support/machine/veth_pair.hpp"
+#include "support/traffic/bytes.hpp"
+#include "support/traffic/conns.hpp"
+#include "support/traffic/plain_sender.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+
+/// Reads `count` datagrams and gives their payloads.
+task<std::vector<bytes>> read_all(packet_conn& at, std::size_t count) {
+  std::vector<bytes> all;
+  bytes buffer(66'000);
+  while (all.size() < count) {
+    const auto got = co_await at.read_from(buffer);
+    REQUIRE(got);
+    all.emplace_back(got->payload.begin(), got->payload.end());
+  }
+  co_return all;
+}
+
+TEST_CASE("a batch goes out whole and in order, equal ones as trains") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop);
+    auto to = open_conn(loop);
+    const endpoint there = name_of(to);
+    std::vector<bytes> payloads;
+    for (std::size_t i = 0; i < 100; ++i) payloads.push_back(counting(64, static_cast<unsigned>(i)));
+    payloads.push_back(counting(10));  // a shorter one ends the train
+    payloads.push_back(counting(64));
+    payloads.push_back({});
+    payloads.push_back(counting(65));
+    std::vector<outgoing> batch;
+    for (const bytes& each : payloads) batch.push_back({each, {}, there, std::make_error_code(std::errc::io_error)});
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent);
+    CHECK(*sent == payloads.size());
+    for (const outgoing& each : batch) CHECK_FALSE(each.error);
+    const auto got = co_await read_all(to, payloads.size());
+    CHECK(got == payloads);
+    CHECK(from.stats().sent_datagrams == payloads.size());
+    CHECK(from.stats().sent_trains >= 1);
+    CHECK(from.stats().sent_trains <= 2);
+    CHECK((to.stats().received_trains >= 1) == trains_are_received());
+
+    const auto none = co_await from.write_batch({});
+    REQUIRE(none);
+    CHECK(*none == 0);
+  });
+}
+
+TEST_CASE("a train is as long as the kernel takes, and no longer") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop);
+    auto to = open_conn(loop);
+    const endpoint there = name_of(to);
+    struct shape {
+      std::size_t count, length, trains;
+    };
+    const std::size_t limit = detail::segment_limit();
+    CHECK((limit == 64 || limit == 128));
+    for (const auto& [count, length, trains] :
+         {shape{limit, 8, 1}, shape{limit + 2, 8, 2}, shape{1, 8, 0}, shape{2, 8, 1},
+          // 65,527 octets are the most: 43 times 1,500, and two times half of that.
+          shape{43, 1500, 1}, shape{44, 1500, 1}, shape{45, 1500, 2}, shape{2, 32'763, 1}, shape{2, 32'764, 0}}) {
+      const bytes payload = counting(length);
+      std::vector<outgoing> batch(count, {payload, {}, there, {}});
+      const auto before = from.stats();
+      const auto sent = co_await from.write_batch(batch);
+      REQUIRE(sent);
+      CHECK(*sent == count);
+      CHECK(from.stats().sent_trains - before.sent_trains == trains);
+      CHECK(from.stats().refused_trains == 0);
+      const auto got = co_await read_all(to, count);
+      for (const bytes& each : got) REQUIRE(each == payload);
+    }
+  });
+}
+
+TEST_CASE("a train may be as long as the longest datagram, to the octet, its last one shorter") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop);
+    auto to = open_conn(loop);
+    const endpoint there = name_of(to);
+    // 65,527 octets, and one more.
+    for (const std::size_t last : {1027U, 1028U}) {
+      std::vector<bytes> payloads;
+      for (unsigned i = 0; i < 43; ++i) payloads.push_back(counting(1500, i));
+      payloads.push_back(counting(last));
+      std::vector<outgoing> batch;
+      for (const bytes& each : payloads) batch.push_back({each, {}, there, {}});
+      const auto before = from.stats();
+      const auto submissions = loop.stats().submissions;
+      const auto sent = co_await from.write_batch(batch);
+      REQUIRE(sent);
+      CHECK(*sent == 44);
+      CHECK(from.stats().sent_trains - before.sent_trains == 1);
+      CHECK(loop.stats().submissions - submissions == (last == 1027 ? 1 : 2));
+      CHECK(from.stats().refused_trains == 0);
+      const auto got = co_await read_all(to, 44);
+      CHECK(got == payloads);
+    }
+  });
+}
+
+TEST_CASE("where the loopback interface is down it is not known how long a train may be, and later it is") {
+  const network_namespace space;
+  const auto inside = space.enter();
+  const auto limit = detail::ask_segment_limit();
+  CHECK(limit);
+  set_link(loopback_index, link_state::down);
+  CHECK_FALSE(detail::ask_segment_limit());
+  set_link(loopback_index, link_state::up);
+  CHECK(detail::ask_segment_limit() == limit);
+}
+
+TEST_CASE("trains to an IPv4 peer are no longer than IPv4 allows") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = or_throw(listen_packet(loop, "udp", "[::]:0"));
+    auto to = or_throw(listen_packet(loop, "udp", "127.0.0.1:0"));
+    const bytes payload = counting(1489);  // 44 of them are 65,516 octets: too much for IPv4, not for IPv6
+    std::vector<outgoing> batch(44, {payload, {}, name_of(to), {}});
+    for (int round = 0; round < 2; ++round) {
+      const auto sent = co_await from.write_batch(batch);
+      REQUIRE(sent);
+      CHECK(*sent == 44);
+      CHECK(from.stats().refused_trains == 0);
+      const auto got = co_await read_all(to, 44);
+      for (const bytes& each : got) REQUIRE(each == payload);
+    }
+    CHECK(from.stats().sent_trains == 2);
+
+    const bytes longest = counting(65'507);
+    const auto fits = co_await from.write_to(longest, name_of(to));
+    REQUIRE(fits);
+    const auto too_long = co_await from.write_to(counting(65'508), name_of(to));
+    REQUIRE_FALSE(too_long);
+    CHECK(too_long.error() == errc::too_long);
+  });
+}
+
+TEST_CASE("what may not ride along goes alone: another destination, another control message") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop);
+    auto to = open_conn(loop);
+    auto other = open_conn(loop);
+    REQUIRE(to.set_control_message(all_control, true));
+    std::vector<outgoing> batch;
+    for (int i = 0; i < 30; ++i) {
+      control_message control;
+      if (i >= 10) control.traffic_class = i < 20 ? 4 : 8;
+      batch.push_back({as_payload("same"), control, name_of(i % 10 == 5 ? other : to), {}});
+    }
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent);
+    CHECK(*sent == 30);
+    CHECK(from.stats().sent_trains == 6);
+    std::array<std::byte, 16> buffer;
+    for (int i = 0; i < 27; ++i) {
+      const auto got = co_await to.read_from(buffer);
+      REQUIRE(got);
+      CHECK(got->control.traffic_class == (i < 9 ? 0 : i < 18 ? 4 : 8));
+    }
+    co_await read_all(other, 3);
+  });
+}
+
+TEST_CASE("messages that are equal go together, whatever their memory has held before") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop);
+    auto to = open_conn(loop);
+    std::vector<outgoing> batch(30, {as_payload("same"), {.hop_limit = 7}, name_of(to), {}});
+    for (int i = 0; i < 30; ++i) {
+      std::optional<int>& traffic_class = batch[i].control.traffic_class;
+      traffic_class = i;
+      traffic_class.reset();
+    }
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent);
+    CHECK(*sent == 30);
+    CHECK(from.stats().sent_trains == 1);
+    co_await read_all(to, 30);
+  });
+}
+
+TEST_CASE("writes of several coroutines in one turn leave in one system call, as a train") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop);
+    auto to = open_conn(loop);
+    const endpoint there = name_of(to);
+    std::vector<std::unique_ptr<beside>> writers;
+    for (std::uint64_t i = 0; i < 64; ++i) {
+      writers.push_back(std::make_unique<beside>(loop, [&, i]() -> task<> {
+        const auto sent = co_await from.write_to(numbered(i), there);
+        REQUIRE(sent);
+        CHECK(*sent == 8);
+      }));
+    }
+    const auto enters = loop.stats().enters;
+    for (auto& each : writers) co_await each->join();
+    CHECK(loop.stats().enters - enters <= 2);
+    CHECK(from.stats().sent_trains == 1);
+    std::array<std::byte, 16> buffer;
+    for (std::uint64_t i = 0; i < 64; ++i) {
+      const auto got = co_await to.read_from(buffer);
+      REQUIRE(got);
+      CHECK(number_in(got->payload) == i);
+    }
+  });
+}
+
+TEST_CASE("a bad message in the middle of a batch does not harm the others") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop);
+    auto to = open_conn(loop);
+    const endpoint there = name_of(to);
+    const bytes too_long(max_udp_payload + 1);
+    std::vector<outgoing> batch(20, {as_payload("good"), {}, there, {}});
+    batch[3].payload = too_long;
+    batch[7].control.traffic_class = 256;
+    batch[11].control.interface_index = 9999;
+    batch[12].control.source = or_throw(ip_address::parse("2001:db8::1"));
+    batch[19].destination.port = 0;
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent);
+    CHECK(*sent == 15);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const bool bad = i == 3 || i == 7 || i == 11 || i == 12 || i == 19;
+      CHECK(static_cast<bool>(batch[i].error) == bad);
+    }
+    CHECK(batch[3].error == errc::too_long);
+    CHECK(batch[7].error == errc::out_of_range);
+    CHECK(batch[11].error == std::errc::no_such_device);
+    CHECK(batch[12].error == std::errc::invalid_argument);
+    CHECK(batch[19].error == std::errc::invalid_argument);
+    co_await read_all(to, 15);
+    CHECK(from.stats().failed_datagrams == 5);
+
+    // When none goes, the batch fails with the first error.
+    std::array<outgoing, 2> bad;
+    bad[0] = {too_long, {}, there, {}};
+    bad[1] = {as_payload("x"), {.hop_limit = 300}, there, {}};
+    const auto none = co_await from.write_batch(bad);
+    REQUIRE_FALSE(none);
+    CHECK(none.error() == errc::too_long);
+    CHECK(bad[1].error == errc::out_of_range);
+  });
+}
+
+// Since 6.14 the kernel refuses a train of datagrams longer than the MTU; each alone it fragments.
+TEST_CASE("a train that its route refuses is sent again one by one, once, and the route is remembered") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    const endpoint there{cable.far.address, name_of(to).port};
+    const bytes longer = counting(2000);
+    std::vector<outgoing> batch(10, {longer, {}, there, {}});
+    const auto send = [&]() -> task<> {
+      for (outgoing& each : batch) each.error = std::make_error_code(std::errc::io_error);
+      const auto sent = co_await from.write_batch(batch);
+      REQUIRE(sent);
+      CHECK(*sent == 10);
+      for (const outgoing& each : batch) CHECK_FALSE(each.error);
+      const auto got = co_await read_all(to, 10);
+      for (const bytes& each : got) CHECK(each == longer);
+    };
+    co_await send();
+    CHECK(from.stats().refused_trains == 1);
+    CHECK(from.stats().sent_trains == 0);
+    CHECK(from.stats().sent_datagrams == 10);
+    co_await send();
+    CHECK(from.stats().refused_trains == 1);  // it was not tried again
+
+    // Shorter ones still go as trains, to the same destination.
+    const bytes shorter = counting(1000);
+    for (outgoing& each : batch) each.payload = shorter;
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent);
+    CHECK(from.stats().sent_trains == 1);
+    CHECK(from.stats().refused_trains == 1);
+    const auto got = co_await read_all(to, 10);
+    for (const bytes& each : got) CHECK(each == shorter);
+    // Exactly once each: nothing is left.
+    const auto last = co_await from.write_to(as_payload("last"), there);
+    REQUIRE(last);
+    const auto end = co_await read_all(to, 1);
+    CHECK(as_text(end[0]) == "last");
+  });
+}
+
+TEST_CASE("the datagrams of a train that its route refuses go each as what it is, the shorter last one, too") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    const endpoint there{cable.far.address, name_of(to).port};
+    // Of three writers, so that the train has as many parts.
+    std::vector<bytes> payloads;
+    for (unsigned i = 0; i < 9; ++i) payloads.push_back(counting(i < 8 ? 2000 : 1900, i));
+    std::vector<outgoing> batch;
+    for (const bytes& each : payloads) batch.push_back({each, {}, there, {}});
+    const auto all = std::span(batch);
+    std::vector<std::unique_ptr<beside>> writers;
+    for (const auto part : {all.first(1), all.subspan(1, 5), all.subspan(6)}) {
+      writers.push_back(std::make_unique<beside>(loop, [&, part]() -> task<> {
+        const auto sent = co_await from.write_batch(part);
+        REQUIRE(sent);
+        CHECK(*sent == part.size());
+      }));
+    }
+    for (auto& each : writers) co_await each->join();
+    CHECK(from.stats().refused_trains == 1);
+    CHECK(from.stats().sent_datagrams == 9);
+    const auto got = co_await read_all(to, 9);
+    CHECK(got == payloads);
+  });
+}
+
+TEST_CASE("the answer to an earlier datagram fails the first of a train, as it would a single one, and no other") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto gone = std::make_unique<packet_conn>(open_conn(loop));
+    const endpoint there = name_of(*gone);
+    auto from = dial(loop, there);
+    auto ahead = dial(loop, there, {.coalesce_writes = true});
+    REQUIRE(gone->close());
+    for (packet_conn* each : {&from, &ahead}) {
+      const auto knocked = co_await each->write(as_payload("knock"));
+      REQUIRE(knocked);
+      const auto flushed = co_await each->flush();
+      REQUIRE(flushed);  // the answer comes after it
+    }
+    auto back = or_throw(listen_packet(loop, "udp6", there.to_string()));
+
+    std::vector<outgoing> batch;
+    std::vector<bytes> payloads;
+    for (unsigned i = 0; i < 10; ++i) payloads.push_back(counting(i < 9 ? 100 : 50, i));
+    for (const bytes& each : payloads) batch.push_back({each, {}, {}, {}});
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent);
+    CHECK(*sent == 9);
+    CHECK(batch.front().error == std::errc::connection_refused);
+    for (const outgoing& each : std::span(batch).subspan(1)) CHECK_FALSE(each.error);
+    CHECK(from.stats().sent_trains == 1);
+    auto got = co_await read_all(back, 9);
+    payloads.erase(payloads.begin());
+    CHECK(got == payloads);
+
+    for (std::uint64_t i = 0; i < 10; ++i) {
+      const auto written = co_await ahead.write(numbered(i));
+      REQUIRE(written);
+    }
+    const auto late = co_await ahead.flush();
+    REQUIRE_FALSE(late);
+    CHECK(late.error() == std::errc::connection_refused);
+    CHECK(ahead.stats().failed_after_write == 1);
+    CHECK(ahead.stats().sent_datagrams == 10);  // the knock, too
+    got = co_await read_all(back, 9);
+    for (std::uint64_t i = 0; i < 9; ++i) CHECK(number_in(got[i]) == i + 1);
+  });
+}
+
+TEST_CASE("with dont_fragment each datagram that is too long is refused, the others go") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
+    const endpoint there{cable.far.address, name_of(to).port};
+    REQUIRE(from.set_dont_fragment(true));
+    const bytes fits = counting(1452);
+    const bytes too_long = counting(1453);
+    std::vector<outgoing> batch;
+    for (int i = 0; i < 9; ++i) batch.push_back({i / 3 == 1 ? too_long : fits, {}, there, {}});
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent);
+    CHECK(*sent == 6);
+    for (std::size_t i = 0; i < 9; ++i) {
+      if (i / 3 == 1) {
+        CHECK(batch[i].error == std::errc::message_size);
+      } else {
+        CHECK_FALSE(batch[i].error);
+      }
+    }
+    co_await read_all(to, 6);
+  });
+}
+
+TEST_CASE("a conn without send_offload sends one by one") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop, {.send_offload = false});
+    auto to = open_conn(loop);
+    std::vector<outgoing> batch(30, {as_payload("same"), {}, name_of(to), {}});
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent);
+    CHECK(*sent == 30);
+    CHECK(from.stats().sent_trains == 0);
+    co_await read_all(to, 30);
+  });
+}
+
+TEST_CASE("more datagrams than the submission queue and the train pool hold all go, in order") {
+  constexpr std::size_t count = 3000;
+  event_loop loop(loop_options{.submission_entries = 4});
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop, {.send_offload = false});
+    auto second = open_conn(loop, {.send_offload = false});
+    auto to = open_conn(loop);
+    need_room_for(2 * count, to);
+    std::vector<numbered> payloads;
+    for (std::uint64_t i = 0; i < count; ++i) payloads.emplace_back(i);
+    std::vector<outgoing> batch;
+    for (const numbered& each : payloads) batch.push_back({each, {}, name_of(to), {}});
+    // Two conns want all of the pool at the same time, and neither starves.
+    beside other(loop, [&]() -> task<> {
+      std::vector<outgoing> same(batch);
+      const auto sent = co_await second.write_batch(same);
+      REQUIRE(sent);
+      CHECK(*sent == count);
+    });
+    const auto sent = co_await from.write_batch(batch);
+    REQUIRE(sent);
+    CHECK(*sent == count);
+    co_await other.join();
+    std::array<std::uint64_t, 2> next{};
+    std::array<std::byte, 16> buffer;
+    for (std::size_t i = 0; i < 2 * count; ++i) {
+      const auto got = co_await to.read_from(buffer);
+      REQUIRE(got);
+      const bool first = got->source.port == name_of(from).port;
+      REQUIRE(number_in(got->payload) == next[first ? 0 : 1]++);
+    }
+  });
+}
+
+TEST_CASE("a control message that cannot be sent is refused with its reason, and nothing goes out") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop);
+    auto to = open_conn(loop);
+    const auto expect_refusal = [&](control_message control, auto why) -> task<> {
+      const auto sent = co_await from.write_to(as_payload("bad"), control, name_of(to));
+      REQUIRE_FALSE(sent);
+      CHECK(sent.error() == why);
+      CHECK_FALSE(sent.error().message().empty());
+    };
+    co_await expect_refusal({.traffic_class = 256}, errc::out_of_range);
+    co_await expect_refusal({.traffic_class = -1}, errc::out_of_range);
+    co_await expect_refusal({.hop_limit = 256}, errc::out_of_range);
+    co_await expect_refusal({.hop_limit = -1}, errc::out_of_range);
+    co_await expect_refusal({.interface_index = 9999}, std::errc::no_such_device);
+    co_await expect_refusal({.interface_index = 0xffffffff}, errc::out_of_range);
+    const auto parse = [](const char* text) { return or_throw(ip_address::parse(text)); };
+    co_await expect_refusal({.source = parse("2001:db8::1")}, std::errc::invalid_argument);
+    co_await expect_refusal({.source = parse("fe80::1")}, std::errc::invalid_argument);
+    co_await expect_refusal({.source = parse("ff02::1")}, std::errc::invalid_argument);
+    co_await expect_refusal({.source = parse("127.0.0.1")}, std::errc::address_family_not_supported);
+    co_await expect_refusal({.next_hop = parse("::1")}, std::errc::not_supported);
+
+    const auto sent = co_await from.write_to(as_payload("good"), name_of(to));
+    REQUIRE(sent);
+    const auto got = co_await read_all(to, 1);
+    CHECK(as_text(got[0]) == "good");
+  });
+}
+
+}  // namespace

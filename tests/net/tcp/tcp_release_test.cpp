@@ -1,0 +1,148 @@
+// tcp_conn::release: a connection goes to another owner with all that was read from it and not handed out.
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "support/case/coroutines.hpp"
+#include "support/machine/descriptors.hpp"
+#include "support/traffic/conns.hpp"
+#include "support/traffic/streams.hpp"
+#include "uring6/tcp.hpp"
+#include "uring6/with_timeout.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using namespace std::chrono_literals;
+
+void put(const tcp_conn& into, std::string_view text) {
+  REQUIRE(::send(into.native_handle(), text.data(), text.size(), 0) == std::ssize(text));
+}
+
+task<std::string> read_text(tcp_conn& from, std::size_t length) {
+  const bytes all = co_await read_exactly(from, length);
+  co_return std::string(as_text(all));
+}
+
+/// Starts a read and stops it when the kernel has filled its buffer, whose octets the conn keeps then.
+task<> keep_octets(event_loop& loop, tcp_conn& from, std::size_t length) {
+  bytes buffer(length);
+  beside reader(loop, [&]() -> task<> {
+    const auto got = co_await from.read(buffer);
+    CHECK(got.error() == errc::canceled);
+  });
+  co_await yield();
+  co_await yield();
+  reader.request_stop();
+  co_await reader.join();
+}
+
+TEST_CASE("a released connection gives the octets that it kept, and goes on with them in another loop") {
+  event_loop first;
+  event_loop second;
+  std::optional<tcp_conn> peer;
+  std::optional<released_tcp> released;
+  run(first, [&]() -> task<> {
+    auto pair = co_await connect(first);
+    put(pair.here, "ABCDEFGHIJKLMNOP");
+    co_await keep_octets(first, pair.there, 8);
+    std::array<std::byte, 3> buffer;
+    const auto got = co_await pair.there.read(buffer);
+    REQUIRE(got == 3U);
+    CHECK(as_text(buffer) == "ABC");
+    released = or_throw(pair.there.release());
+    CHECK(as_text(released->unread) == "DEFGH");
+    CHECK_FALSE(pair.there.is_open());
+    CHECK(pair.there.stats().received_bytes == 3);
+    REQUIRE(released->fd >= 0);
+    peer = tcp_conn();
+    // Both ends go: the other one has nothing to give along.
+    const released_tcp other = or_throw(pair.here.release());
+    CHECK(other.unread.empty());
+    peer = or_throw(adopt_tcp(second, other));
+  });
+  run(second, [&]() -> task<> {
+    auto at = or_throw(adopt_tcp(second, *released));
+    const std::string text = co_await read_text(at, 13);
+    CHECK(text == "DEFGHIJKLMNOP");
+    CHECK(at.stats().received_bytes == 13);
+    const auto sent = co_await peer->write(as_payload("more"));
+    CHECK(sent);
+    const std::string more = co_await read_text(at, 4);
+    CHECK(more == "more");
+  });
+}
+
+TEST_CASE("a connection that is released while its reader has octets gives these along, and the reader none") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto pair = co_await connect(loop);
+    for (int turns = 0; turns < 3; ++turns) {
+      std::error_code seen;
+      beside reader(loop, [&]() -> task<> {
+        std::array<std::byte, 16> buffer;
+        const auto got = co_await pair.there.read(buffer);
+        if (!got) seen = got.error();
+      });
+      beside next(loop, [&]() -> task<> {
+        std::array<std::byte, 16> buffer;
+        const auto got = co_await pair.there.read(buffer);
+        CHECK(got.error() == errc::closed);
+      });
+      co_await yield();
+      put(pair.here, "octets");
+      if (turns > 0) co_await yield();  // the reader has them, and stands behind this one in the ready queue
+      const released_tcp released = or_throw(pair.there.release());
+      co_await reader.join();
+      co_await next.join();
+      CHECK(seen == errc::closed);
+      pair.there = or_throw(adopt_tcp(loop, released));
+      const std::string text = co_await read_text(pair.there, 6);
+      CHECK(text == "octets");
+    }
+  });
+}
+
+TEST_CASE("a released connection that was reset gives that along, and its next owner takes it for no end") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto pair = co_await connect(loop);
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    REQUIRE(::setsockopt(pair.here.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+    REQUIRE(pair.here.close());
+    co_await keep_octets(loop, pair.there, 8);
+    const released_tcp released = or_throw(pair.there.release());
+    CHECK(released.error == std::errc::connection_reset);
+    auto next = or_throw(adopt_tcp(loop, released));
+    std::array<std::byte, 16> buffer;
+    const auto got = co_await next.read(buffer);
+    REQUIRE_FALSE(got);
+    CHECK(got.error() == std::errc::connection_reset);
+    const auto end = co_await next.read(buffer);
+    CHECK(end == 0U);
+  });
+}
+
+TEST_CASE("a refused adoption leaves the released connection with its caller") {
+  event_loop loop;
+  const std::size_t before = open_descriptors();
+  {
+    const file_descriptor file(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    const released_tcp wrong{.fd = file.get(), .unread = bytes(4), .error = {}};
+    const auto refused = adopt_tcp(loop, wrong);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error() == std::errc::not_a_socket);
+    CHECK(wrong.unread.size() == 4);
+    CHECK(::fcntl(file.get(), F_GETFD) >= 0);
+  }
+  CHECK(open_descriptors() == before);
+}
+
+}  // namespace

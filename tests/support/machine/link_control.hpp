@@ -1,0 +1,67 @@
+// What `ip link` and `ip addr` do, in the network namespace of the calling thread. Each throws
+// std::system_error.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "support/machine/network_namespace.hpp"
+#include "uring6/address.hpp"
+
+namespace uring6::test {
+
+inline constexpr std::uint32_t loopback_index = 1;  // In every network namespace.
+
+enum class link_state { down, up };
+
+void set_link(std::uint32_t index, link_state state);
+/// Whether the kernel has told everybody that the link is up and has its carrier: what it does then is under way.
+/// `ip -d link`, "state UP"
+bool is_operational(std::uint32_t index);
+void delete_link(std::uint32_t index);
+/// `ip link set mtu`. Below 1,280 the kernel takes IPv6 off the device.
+void set_mtu(std::uint32_t index, std::uint32_t mtu);
+/// `ip link set netns`. The link keeps its index if that is free there, and loses its addresses.
+void move_link(std::uint32_t index, const network_namespace& to);
+/// `ip link property add altname`: up to 127 characters.
+void add_alternative_name(std::uint32_t index, const std::string& name);
+
+/// A pair of virtual Ethernet devices: `name` here, `far_name` in `far`. With `index` the near one gets that
+/// index, else the next free one.
+void create_veth(const std::string& name, const network_namespace& far, const std::string& far_name,
+                 std::uint32_t index = 0);
+
+/// Seconds to live as in `ip addr add ... valid_lft ... preferred_lft ...`, by default for ever. An address
+/// is usable at once (`nodad`) unless its uniqueness is to be proved first.
+struct address_options {
+  std::uint32_t valid = 0xffffffff;
+  std::uint32_t preferred = 0xffffffff;
+  bool prove_unique = false;
+  /// The kernel makes a temporary address beside it, where net.ipv6.conf.*.use_tempaddr says so. `mngtmpaddr`
+  bool make_temporary = false;
+};
+
+/// The prefix length of a v4-mapped address is the one that IPv4 has.
+void add_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length,
+                 address_options options = {});
+/// `ip route add destination/prefix_length via router dev index`
+void add_route(std::uint32_t index, const ip_address& destination, std::uint8_t prefix_length,
+               const ip_address& router);
+/// `ip route add prohibit destination/prefix_length`: the kernel answers "administratively prohibited".
+void add_prohibit_route(const ip_address& destination, std::uint8_t prefix_length);
+
+void delete_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length);
+
+/// What leaves by this link waits in a queue and goes at this rate, in octets a second. `tc qdisc replace ... tbf`
+void limit_rate(std::uint32_t index, std::uint32_t rate);
+
+/// Throws the queue away, with what waits in it; the link is as fast as it can again. `tc qdisc delete`
+void drop_queue(std::uint32_t index);
+
+/// Writes /proc/sys/`path`, such as "net/ipv6/mld_max_msf".
+void write_sysctl(const std::string& path, const std::string& value);
+
+/// Reads /proc/sys/`path`, a number.
+long read_sysctl(const std::string& path);
+
+}  // namespace uring6::test

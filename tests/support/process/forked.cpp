@@ -1,0 +1,69 @@
+#include "support/process/forked.hpp"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+
+#include "support/process/pipe.hpp"
+
+namespace uring6::test {
+namespace {
+
+void write_all(int fd, const std::string& text) {
+  for (std::size_t sent = 0; sent < text.size();) {
+    const ssize_t now = ::write(fd, text.data() + sent, text.size() - sent);
+    require(now >= 0, "write");
+    sent += static_cast<std::size_t>(now);
+  }
+}
+
+// The child's exit: no destructors and no exit handlers, they are the parent's.
+[[noreturn]] void run_in_child(const std::function<std::string()>& work, int to_parent) {
+  int status = 0;
+  try {
+    write_all(to_parent, work());
+  } catch (const std::exception& thrown) {
+    status = 1;
+    write_all(to_parent, thrown.what());
+  }
+  ::_exit(status);
+}
+
+}  // namespace
+
+std::string in_child(const std::function<std::string()>& work) {
+  pipe_ends ends = make_pipe();
+  const pid_t child = ::fork();
+  require(child >= 0, "fork");
+  if (child == 0) run_in_child(work, ends.write.get());
+
+  (void)ends.write.close();
+  const std::string said = read_all(ends.read);
+  int status = 0;
+  require(::waitpid(child, &status, 0) == child, "waitpid");
+  if (!WIFEXITED(status)) throw std::runtime_error("the child was ended by signal " + std::to_string(WTERMSIG(status)));
+  if (WEXITSTATUS(status) != 0) throw std::runtime_error("in the child: " + said);
+  return said;
+}
+
+void forbid_system_call(long system_call, int error_number) {
+  std::array<sock_filter, 4> program{{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(system_call), 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error_number)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }};
+  const sock_fprog filter{.len = program.size(), .filter = program.data()};
+  require(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
+  require(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0, "seccomp");
+}
+
+}  // namespace uring6::test

@@ -1,0 +1,161 @@
+// What when_all, when_any and with_timeout have in common: what they cost, whose stop reaches whom, and values and
+// operations that throw while they are moved.
+#include "uring6/detail/siblings.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <coroutine>
+#include <stdexcept>
+#include <stop_token>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/case/allocations.hpp"
+#include "support/case/coroutines.hpp"
+#include "uring6/scope.hpp"
+#include "uring6/stop.hpp"
+#include "uring6/timer.hpp"
+#include "uring6/when_all.hpp"
+#include "uring6/when_any.hpp"
+#include "uring6/with_timeout.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using namespace std::chrono_literals;
+
+TEST_CASE("when_all, when_any and with_timeout allocate nothing once their frames are there") {
+  event_loop loop;
+  run(loop, []() -> task<> {
+    const auto round = []() -> task<> {
+      const auto all = co_await when_all(sleep_for(0s), sleep_for(0s));
+      CHECK(std::get<0>(all));
+      const auto any = co_await when_any(sleep_for(1h), sleep_for(0s));
+      CHECK(any.index == 1);
+      const auto late = co_await with_timeout(0s, sleep_for(1h));
+      CHECK(late.error() == errc::deadline_exceeded);
+      const auto nested = co_await with_timeout(1h, when_any(sleep_for(1h), sleep_for(0s)));
+      CHECK(nested.index == 1);
+    };
+    for (int i = 0; i < 5; ++i) co_await round();
+    const allocation_count before;
+    for (int i = 0; i < 50; ++i) co_await round();
+    CHECK(before.since() == 0);
+  });
+}
+
+/// Whether the stop token that a child of a child asked for hears of a stop, while the loop does nothing else.
+task<bool> hears_while_it_computes(std::stop_source& source) {
+  const auto compute = [](std::stop_source& from) -> task<bool> {
+    const auto token = co_await this_task::stop_token();
+    std::thread([&from] { from.request_stop(); }).join();
+    co_return token.stop_requested();
+  };
+  const auto [heard, slept] = co_await when_all(with_timeout(1h, compute(source)), sleep_for(1h));
+  co_return heard&& slept.error() == errc::canceled;
+}
+
+TEST_CASE("a token that a child asks for hears of another thread's stop at once", "[threads]") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    bool heard = false;
+    scope tasks;
+    std::stop_source source;
+    scope inner(source.get_token());
+    inner.spawn([](std::stop_source& from, bool& told) -> task<> { told = co_await hears_while_it_computes(from); }(
+                                                           source, heard));
+    co_await inner.join();
+    CHECK(heard);
+  });
+}
+
+TEST_CASE("a token that is asked for after the stop, and one of a race that is over, are stopped") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    std::stop_token late;
+    const auto loser = [](std::stop_token& mine) -> task<int> {
+      const auto slept = co_await sleep_for(1h);
+      mine = co_await this_task::stop_token();
+      co_return slept ? 1 : 0;
+    };
+    const auto first = co_await when_any(sleep_for(0s), loser(late));
+    CHECK(first.index == 0);
+    CHECK(late.stop_requested());
+  });
+}
+
+struct moved_too_often : std::exception {};
+
+/// Throws at the `moves_left`th move.
+struct fragile {
+  explicit fragile(int& moves_left) : left(&moves_left) {}
+  fragile(fragile&& other) : left(other.left) {
+    if (--*left == 0) throw moved_too_often();
+  }
+  int* left;
+};
+
+task<fragile> give(int& moves_left) {
+  co_await yield();
+  fragile value(moves_left);
+  co_return std::move(value);
+}
+
+/// An operation that is moved into what awaits it.
+struct fragile_operation : fragile {
+  using fragile::fragile;
+  bool await_ready() const noexcept { return true; }
+  void await_suspend(std::coroutine_handle<>) const noexcept {}
+  int await_resume() const noexcept { return 1; }
+};
+
+/// `work(moves_left)` with each of its moves throwing; every time the exception comes out.
+template <class Work>
+task<> sweep_moves(Work work) {
+  int thrown = 0;
+  for (int nth = 1;; ++nth) {
+    int left = nth;
+    bool threw = false;
+    try {
+      co_await work(left);
+    } catch (const moved_too_often&) {
+      threw = true;
+    }
+    if (!threw) {
+      CHECK(left > 0);
+      break;
+    }
+    ++thrown;
+  }
+  CHECK(thrown > 0);
+}
+
+TEST_CASE("a value or an operation whose move throws makes its exception come out") {
+  event_loop loop;
+  run(loop, []() -> task<> {
+    co_await sweep_moves([](int& left) -> task<> { (void)co_await when_all(give(left), sleep_for(0s)); });
+    co_await sweep_moves([](int& left) -> task<> { (void)co_await when_any(give(left), sleep_for(1h)); });
+    co_await sweep_moves([](int& left) -> task<> { (void)co_await with_timeout(1h, give(left)); });
+    co_await sweep_moves([](int& left) -> task<> {
+      std::vector<task<fragile>> tasks;
+      for (int i = 0; i < 3; ++i) tasks.push_back(give(left));
+      (void)co_await when_all(std::move(tasks));
+    });
+    co_await sweep_moves([](int& left) -> task<> {
+      fragile_operation operation(left);
+      (void)co_await when_all(std::move(operation), sleep_for(0s));
+    });
+    co_await sweep_moves([](int& left) -> task<> {
+      fragile_operation operation(left);
+      (void)co_await when_any(std::move(operation), sleep_for(1h));
+    });
+    co_await sweep_moves([](int& left) -> task<> {
+      fragile_operation operation(left);
+      (void)co_await with_timeout(1h, std::move(operation));
+    });
+  });
+}
+
+}  // namespace

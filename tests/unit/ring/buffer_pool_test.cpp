@@ -1,0 +1,367 @@
+#include "uring/buffer_pool.hpp"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <numeric>
+#include <set>
+#include <vector>
+
+#include "support/traffic/bytes.hpp"
+#include "support/traffic/ring_operations.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using detail::buffer;
+using detail::buffer_pool;
+using detail::intrusive_list;
+using detail::ring;
+
+constexpr std::size_t moved_out_limit = 1 << 20;  // octets: more than any case here moves out
+
+struct pool_of_a_ring {
+  explicit pool_of_a_ring(std::size_t count, std::size_t size = detail::buffer_layout::small)
+      : pool(or_throw(buffer_pool::create(*on, 0, count, size, moved_out_limit))) {}
+  ~pool_of_a_ring() { pool->detach(); }
+
+  std::unique_ptr<ring> on = or_throw(ring::create({}));
+  std::shared_ptr<buffer_pool> pool;
+};
+
+struct waiter final : detail::buffer_waiter {
+  void buffers_are_back() noexcept override { ++woken; }
+  [[nodiscard]] bool starves() const noexcept override { return empty; }
+  int woken = 0;
+  bool empty = true;
+};
+
+struct holder final : detail::buffer_holder {
+  void move_out() noexcept override {
+    ++asked;
+    for (auto*& each : held) {
+      buffer* copy = pool->move_out(*each);
+      REQUIRE(copy);
+      pool->give_back(*each);
+      each = copy;
+    }
+    unlink();
+  }
+  buffer_pool* pool = nullptr;
+  std::vector<buffer*> held;
+  int asked = 0;
+};
+
+TEST_CASE("a pool is a power of two of buffers") {
+  const auto on = or_throw(ring::create({}));
+  for (const std::size_t bad : {0, 1, 3, 48, 65'536}) {
+    CHECK(buffer_pool::create(*on, 0, bad, 2048, moved_out_limit).error() == errc::out_of_range);
+  }
+  const auto good = or_throw(buffer_pool::create(*on, 0, 2, 2048, moved_out_limit));
+  CHECK(buffer_pool::create(*on, 0, 2, 2048, moved_out_limit).error() == std::errc::file_exists);  // the group is taken
+  CHECK(good->count() == 2);
+  CHECK(good->available() == 2);
+}
+
+TEST_CASE("buffers go round: what is given back can be received again, each with its own memory") {
+  pool_of_a_ring of(8);
+  for (int round = 0; round < 5; ++round) {
+    std::set<std::byte*> memory;
+    std::vector<buffer*> taken;
+    for (std::uint16_t id = 0; id < 8; ++id) {
+      taken.push_back(&of.pool->received(id));
+      memory.insert(taken.back()->memory);
+      std::memset(taken.back()->memory, 1, of.pool->size());
+    }
+    CHECK(memory.size() == 8);
+    CHECK(of.pool->available() == 0);
+    for (buffer* each : taken) of.pool->give_back(*each);
+    CHECK(of.pool->available() == 0);
+    of.pool->publish();
+    CHECK(of.pool->available() == 8);
+  }
+}
+
+TEST_CASE("buffers that are given back together go round as those that are given back one by one") {
+  pool_of_a_ring of(8);
+  std::array<std::uint16_t, 5> taken{0, 1, 2, 3, 4};
+  for (int round = 0; round < 5; ++round) {
+    intrusive_list<buffer> together;
+    for (const std::uint16_t id : taken) together.push_back(of.pool->received(id));
+    CHECK(of.pool->stats().in_use == 5);
+    of.pool->give_back(together, taken.size());
+    CHECK(together.empty());
+    CHECK(of.pool->stats().in_use == 0);
+    of.pool->publish();
+    CHECK(of.pool->available() == 8);
+  }
+}
+
+TEST_CASE("the kernel gets more buffers when it ran out, and fewer again when it does not use them") {
+  pool_of_a_ring of(256);
+  waiter who;
+  // Both in the order in which they are used next.
+  std::deque<std::uint16_t> ours(256);
+  std::iota(ours.begin(), ours.end(), std::uint16_t{0});
+  std::deque<std::uint16_t> kernels;
+  const auto hand_over = [&] {
+    of.pool->publish();
+    while (kernels.size() < of.pool->available()) {
+      kernels.push_back(ours.front());
+      ours.pop_front();
+    }
+  };
+  const auto use = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      ours.push_front(kernels.front());
+      kernels.pop_front();
+      of.pool->give_back(of.pool->received(ours.front()));
+    }
+    hand_over();
+  };
+  hand_over();
+  of.pool->wait_for_buffers(who, true);
+  of.pool->wait_for_buffers(who, true);
+  use(64);
+  REQUIRE(of.pool->available() == 256);
+
+  // Ten at a time: the window halves, and what is beyond it is taken back as it is used.
+  int rounds = 0;
+  for (; rounds < 1000 && of.pool->available() > 64; ++rounds) use(10);
+  CHECK(of.pool->available() <= 64);
+  CHECK(rounds < 1000);
+  // Never below the first 64, and they are enough for a burst as long.
+  for (int i = 0; i < 200; ++i) use(10);
+  CHECK(of.pool->available() == 64);
+  use(60);
+  CHECK(of.pool->available() == 64);
+
+  // A burst in between keeps it wide.
+  of.pool->wait_for_buffers(who, true);
+  use(10);
+  REQUIRE(of.pool->available() == 128);
+  for (int i = 0; i < 200; ++i) use(i % 32 == 0 ? 100 : 10);
+  CHECK(of.pool->available() == 128);
+}
+
+TEST_CASE("of the reads that wait for buffers those that took none are armed first") {
+  pool_of_a_ring of(2);
+  struct numbered_waiter final : detail::buffer_waiter {
+    numbered_waiter(int number, std::vector<int>& order) : number_(number), order_(order) {}
+    void buffers_are_back() noexcept override { order_.push_back(number_); }
+    [[nodiscard]] bool starves() const noexcept override { return true; }
+    int number_;
+    std::vector<int>& order_;
+  };
+  std::vector<int> order;
+  order.reserve(4);
+  numbered_waiter flooded(1, order);
+  numbered_waiter quiet(2, order);
+  numbered_waiter quiet_too(3, order);
+  of.pool->wait_for_buffers(flooded, true);
+  of.pool->wait_for_buffers(quiet, false);
+  of.pool->wait_for_buffers(quiet_too, false);
+  // Two buffers: two reads can get one.
+  CHECK(of.pool->publish());
+  CHECK(order == std::vector{2, 3});
+  CHECK_FALSE(of.pool->publish());
+  CHECK(order == std::vector{2, 3, 1});
+}
+
+TEST_CASE("a buffer that the kernel took for a read that failed is free again, and counted as unfilled") {
+  pool_of_a_ring of(8);
+  const auto before = of.pool->stats();
+  of.pool->return_unfilled(0);
+  const auto after = of.pool->stats();
+  CHECK(after.in_use == before.in_use);
+  CHECK(after.filled == before.filled);
+  CHECK(after.in_kernel + 1 == before.in_kernel);
+  of.pool->publish();
+  CHECK(of.pool->available() == 8);
+}
+
+// A read whose completion the pool does not hear of: for the pool its buffer is still the kernel's.
+struct unheard_read final : noting_operation {
+  explicit unheard_read(int from) : fd(from) {}
+  void prepare(io_uring_sqe& entry) noexcept override {
+    ::io_uring_prep_recv(&entry, fd, nullptr, 0, MSG_DONTWAIT);
+    entry.flags |= IOSQE_BUFFER_SELECT;
+    entry.buf_group = 0;
+  }
+  int fd;
+};
+
+TEST_CASE("buffers that the kernel took and no completion named are given up, and no read ends in vain for ever") {
+  const auto on = make_ring();
+  const auto pool = or_throw(buffer_pool::create(*on, 0, 4, detail::buffer_layout::small, moved_out_limit));
+  std::array<int, 2> ends{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  const file_descriptor reader(ends[0]);
+  const file_descriptor writer(ends[1]);
+  const auto read_unheard = [&] {
+    unheard_read read(reader.get());
+    on->queue(read);
+    drive(*on, [&] { return !read.results.empty(); });
+    return read.results.front();
+  };
+  for (int i = 0; i < 8; ++i) REQUIRE(::send(writer.get(), "x", 1, 0) == 1);
+  for (int i = 0; i < 4; ++i) CHECK(read_unheard().result == 1);
+  REQUIRE(pool->available() == 4);  // by the count
+
+  // Each read that ends so is armed again, as often as the pool says.
+  waiter waits;
+  int armed = 0;
+  for (; armed < 10; ++armed) {
+    REQUIRE(read_unheard().result == -ENOBUFS);
+    pool->wait_for_buffers(waits, false);
+    pool->publish();
+    if (waits.woken == armed) break;
+  }
+  CHECK(armed < 10);
+  CHECK(pool->stats().lost == 4);
+  CHECK(pool->stats().in_use == 0);
+  CHECK(pool->available() == 0);
+
+  // A completion that comes late brings its buffer back, and the read that waits goes on.
+  pool->give_back(pool->received(2));
+  pool->publish();
+  CHECK(waits.woken == armed + 1);
+  CHECK(pool->stats().in_use == 0);
+  CHECK(pool->stats().lost == 4);
+  const auto last = read_unheard();
+  CHECK(last.result == 1);
+  CHECK(last.buffer_id() == 2);
+  pool->detach();
+}
+
+TEST_CASE("who waits for buffers is told once enough of them are back") {
+  pool_of_a_ring of(8);
+  std::vector<buffer*> taken;
+  for (std::uint16_t id = 0; id < 8; ++id) taken.push_back(&of.pool->received(id));
+  holder at_work;  // somebody still has some: waiting for more is worth it
+  of.pool->add_holder(at_work);
+  waiter who;
+  who.empty = false;
+  of.pool->wait_for_buffers(who, true);
+  of.pool->publish();
+  CHECK(who.woken == 0);
+
+  for (int i = 0; i < 2; ++i) of.pool->give_back(*taken[static_cast<std::size_t>(i)]);
+  of.pool->publish();
+  CHECK(who.woken == 0);  // a quarter is not more than the low-water mark
+  of.pool->give_back(*taken[2]);
+  of.pool->publish();
+  CHECK(who.woken == 1);
+  of.pool->publish();
+  CHECK(who.woken == 1);
+  CHECK(of.pool->stats().exhausted == 1);
+}
+
+TEST_CASE("when nobody is left who could give more back, one buffer is enough") {
+  pool_of_a_ring of(8);
+  std::vector<buffer*> lent;
+  for (std::uint16_t id = 0; id < 8; ++id) lent.push_back(&of.pool->received(id));
+  waiter who;
+  of.pool->wait_for_buffers(who, true);
+  of.pool->publish();
+  CHECK(who.woken == 0);
+  of.pool->give_back(*lent[0]);
+  of.pool->publish();
+  CHECK(who.woken == 1);
+}
+
+TEST_CASE("those who wait are woken as the buffers come, none is forgotten") {
+  pool_of_a_ring of(8);
+  std::vector<buffer*> taken;
+  for (std::uint16_t id = 0; id < 8; ++id) taken.push_back(&of.pool->received(id));
+  std::vector<waiter> crowd(20);
+  for (waiter& each : crowd) of.pool->wait_for_buffers(each, true);
+  for (buffer* each : taken) of.pool->give_back(*each);
+  bool again = true;
+  for (int turn = 0; again; ++turn) {
+    REQUIRE(turn < 10);
+    again = of.pool->publish();
+  }
+  for (const waiter& each : crowd) CHECK(each.woken == 1);
+}
+
+TEST_CASE("a backlog whose reader is away is moved out for one who starves, after a round of grace") {
+  pool_of_a_ring of(4);
+  holder away;
+  away.pool = of.pool.get();
+  for (std::uint16_t id = 0; id < 4; ++id) {
+    buffer& each = of.pool->received(id);
+    each.payload = each.memory;
+    std::memcpy(each.payload, "abc", 3);
+    each.remaining = 3;
+    each.segment = 2;
+    each.cut_off = 5;
+    each.first.truncated = true;
+    each.first.source.port = id;
+    away.held.push_back(&each);
+  }
+  of.pool->add_holder(away);
+  waiter starving;
+  of.pool->wait_for_buffers(starving, true);
+  CHECK(of.pool->publish());  // come again: the readers get one round
+  CHECK(away.asked == 0);
+  of.pool->publish();
+  CHECK(away.asked == 1);
+  CHECK(starving.woken == 1);
+  CHECK(of.pool->available() == 4);
+  CHECK(of.pool->stats().moved_out == 4);
+
+  std::uint16_t port = 0;
+  for (buffer* each : away.held) {
+    CHECK(std::memcmp(each->payload, "abc", 3) == 0);
+    CHECK(each->remaining == 3);
+    CHECK(each->segment == 2);
+    CHECK(each->cut_off == 5);
+    CHECK(each->first.truncated);
+    CHECK(each->first.source.port == port++);
+    CHECK(each->first.payload.data() == each->payload);
+    CHECK(each->first.payload.size() == 2);
+    of.pool->give_back(*each);  // deleted: the sanitizer would tell
+  }
+  CHECK(of.pool->available() == 4);
+}
+
+TEST_CASE("one who waits although it has datagrams itself moves nobody out") {
+  pool_of_a_ring of(4);
+  holder away;
+  away.pool = of.pool.get();
+  for (std::uint16_t id = 0; id < 4; ++id) {
+    buffer& each = of.pool->received(id);
+    each.payload = each.memory;
+    away.held.push_back(&each);
+  }
+  of.pool->add_holder(away);
+  waiter busy;
+  busy.empty = false;
+  of.pool->wait_for_buffers(busy, true);
+  for (int i = 0; i < 5; ++i) CHECK_FALSE(of.pool->publish());
+  CHECK(away.asked == 0);
+  for (buffer* each : away.held) of.pool->give_back(*each);
+}
+
+TEST_CASE("buffers may come back after the ring has gone") {
+  std::shared_ptr<buffer_pool> pool;
+  buffer* lent = nullptr;
+  {
+    pool_of_a_ring of(2);
+    pool = of.pool;
+    lent = &pool->received(1);
+    std::memset(lent->memory, 1, pool->size());
+  }
+  lent->memory[0] = std::byte{2};
+  pool->give_back(*lent);
+  CHECK_FALSE(pool->publish());
+}
+
+}  // namespace

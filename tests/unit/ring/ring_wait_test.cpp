@@ -1,0 +1,207 @@
+// How a ring waits: for completions, for some to gather, for a message of another ring.
+#include "uring/ring.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "support/traffic/ring_operations.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace uring6::test;
+using namespace std::chrono_literals;
+using detail::ring;
+
+TEST_CASE("a wait ends with its timeout, and with a completion") {
+  const auto on = make_ring();
+  const auto begin = std::chrono::steady_clock::now();
+  REQUIRE_FALSE(on->enter(true, 3ms));
+  CHECK(std::chrono::steady_clock::now() - begin >= 3ms);
+  CHECK(on->reap() == 0);
+
+  nothing op;
+  on->queue(op);
+  REQUIRE_FALSE(on->enter(true, {}));
+  on->reap();
+  CHECK(op.idle());
+}
+
+TEST_CASE("a timeout in the past does not wait, and one too long is no error") {
+  const auto on = make_ring();
+  REQUIRE_FALSE(on->enter(true, -1h));
+  nothing op;
+  on->queue(op);
+  REQUIRE_FALSE(on->enter(true, std::chrono::nanoseconds::max()));
+  on->reap();
+  CHECK(op.idle());
+}
+
+std::unique_ptr<ring> make_gathering_ring() {
+  auto made = or_throw(ring::create({.submission_entries = 8, .completion_entries = 64, .min_wait = true}));
+  const std::error_code error = made->enable();
+  REQUIRE_FALSE(error);
+  if (!made->features().min_wait) SKIP("this kernel has no min-wait (Linux 6.12): " << made->features().refused.at(0));
+  return made;
+}
+
+TEST_CASE("a wait that gathers takes what came meanwhile, and does not wait for more than that") {
+  const auto on = make_gathering_ring();
+  const file_descriptor first = counter();
+  const file_descriptor second = counter();
+  wait_readable one(first.get());
+  wait_readable two(second.get());
+  on->queue(one);
+  on->queue(two);
+  REQUIRE_FALSE(on->enter(false, {}));
+  const auto begin = std::chrono::steady_clock::now();
+  std::thread writer([&] {
+    ::eventfd_write(first.get(), 1);
+    std::this_thread::sleep_for(1ms);
+    ::eventfd_write(second.get(), 1);
+  });
+  // Two are fewer than it waits for: were they not enough in the end, this would sleep for an hour.
+  while (one.results.empty() || two.results.empty()) {
+    REQUIRE_FALSE(on->enter_and_gather({}, 100ms));
+    on->reap();
+    CHECK(std::chrono::steady_clock::now() - begin >= 100ms);
+  }
+  writer.join();
+  CHECK(one.result() == POLLIN);
+  CHECK(two.result() == POLLIN);
+}
+
+TEST_CASE("a wait that gathers wakes for the first completion when the time to gather is over") {
+  const auto on = make_gathering_ring();
+  const file_descriptor event = counter();
+  wait_readable op(event.get());
+  on->queue(op);
+  std::thread writer([&] {
+    std::this_thread::sleep_for(50ms);
+    ::eventfd_write(event.get(), 1);
+  });
+  const auto enters = on->counters().enters;
+  REQUIRE_FALSE(on->enter_and_gather({}, 1ms));  // submits, too
+  on->reap();
+  CHECK(op.idle());
+  CHECK(on->counters().enters - enters == 1);
+  writer.join();
+}
+
+TEST_CASE("a wait that gathers ends with its timeout, also with one shorter than the time to gather or past") {
+  const auto on = make_gathering_ring();
+  for (const std::chrono::nanoseconds timeout : {20ms, 2ms, 0ms, -5ms}) {
+    const auto begin = std::chrono::steady_clock::now();
+    REQUIRE_FALSE(on->enter_and_gather(timeout, 5ms));
+    CHECK(std::chrono::steady_clock::now() - begin >= timeout);
+    CHECK(on->reap() == 0);
+  }
+  nothing op;
+  on->queue(op);
+  REQUIRE_FALSE(on->enter_and_gather(1ms, 1s));
+  on->reap();
+  CHECK(op.idle());
+}
+
+TEST_CASE("more operations than the submission queue holds go through waits that gather") {
+  const auto on = make_gathering_ring();
+  std::vector<std::unique_ptr<nothing>> all;
+  for (int i = 0; i < 100; ++i) {
+    all.push_back(std::make_unique<nothing>());
+    on->queue(*all.back());
+  }
+  for (int enters = 0; on->in_flight() > 0 || on->has_queued(); ++enters) {
+    REQUIRE(enters < 1000);
+    REQUIRE_FALSE(on->enter_and_gather(1ms, 100us));
+    on->reap();
+  }
+  for (const auto& each : all) REQUIRE(each->results.size() == 1);
+}
+
+TEST_CASE("where the kernel cannot gather, a wait ends with the first completion") {
+  const auto on = make_ring();  // did not ask for it
+  REQUIRE_FALSE(on->features().min_wait);
+  nothing op;
+  on->queue(op);
+  REQUIRE_FALSE(on->enter_and_gather({}, 1s));
+  on->reap();
+  CHECK(op.idle());
+}
+
+TEST_CASE("the ring tells when there is work for an enter") {
+  const auto on = make_ring();
+  if (!(on->features().setup_flags & IORING_SETUP_TASKRUN_FLAG)) SKIP("this kernel does not tell");
+  CHECK_FALSE(on->has_work());
+  const file_descriptor event = counter();
+  wait_readable op(event.get());
+  on->queue(op);
+  REQUIRE_FALSE(on->enter(false, {}));
+  on->reap();
+  CHECK_FALSE(on->has_work());
+  REQUIRE(::eventfd_write(event.get(), 1) == 0);
+  CHECK(on->has_work());
+  drive(*on, [&] { return op.idle(); });
+  CHECK_FALSE(on->has_work());
+}
+
+// --- messages to other rings ---
+
+TEST_CASE("a ring that sleeps is woken by a message of another thread's ring", "[threads]") {
+  const auto from = make_ring();
+  if (!from->features().messages) SKIP("this kernel has no messages for rings with DEFER_TASKRUN");
+  std::promise<const ring*> ready;
+  std::promise<void> over;
+  std::thread sleeper([&] {
+    const auto to = make_ring();
+    ready.set_value(to.get());
+    for (int i = 0; i < 100; ++i) {
+      if (to->enter(true, {})) break;
+      i += static_cast<int>(to->reap()) - 1;
+    }
+    over.get_future().wait();  // its ring stays until nobody sends to it
+  });
+  const ring* to = ready.get_future().get();
+  for (int i = 0; i < 100; ++i) CHECK(from->wake(*to));
+  over.set_value();
+  sleeper.join();
+  CHECK(from->counters().messages == 100);
+  CHECK(from->reap() == 0);  // quiet
+}
+
+TEST_CASE("a message that the kernel refuses is told at once, and leaves nothing behind") {
+  const auto from = make_ring();
+  if (!from->features().messages) SKIP("this kernel has no messages for rings with DEFER_TASKRUN");
+  const auto disabled = or_throw(ring::create({8, 64}));
+  CHECK_FALSE(from->wake(*disabled));
+  CHECK(from->counters().messages == 0);
+  nothing op;
+  from->queue(op);
+  drive(*from, [&] { return op.idle(); });
+  CHECK(op.results.size() == 1);
+  CHECK_FALSE(disabled->enable());
+  CHECK(from->wake(*disabled));
+}
+
+TEST_CASE("messages that do not fit into the completion queue are not lost, nor is a sleep of the ring") {
+  const auto from = make_ring();
+  if (!from->features().messages) SKIP("this kernel has no messages for rings with DEFER_TASKRUN");
+  const auto to = make_ring(2, 2);
+  unsigned sent = 0;
+  for (int i = 0; i < 1000; ++i) sent += from->wake(*to) ? 1 : 0;
+  CHECK(sent == 1000);
+  unsigned seen = 0;
+  while (seen < sent) {
+    REQUIRE_FALSE(to->enter(true, 5s));
+    const unsigned now = to->reap();
+    REQUIRE(now > 0);
+    seen += now;
+  }
+  CHECK(seen == sent);
+}
+
+}  // namespace
