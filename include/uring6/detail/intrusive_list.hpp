@@ -2,6 +2,8 @@
 // element that is destroyed can leave whatever list it is in.
 #pragma once
 
+#include <cassert>
+
 namespace uring6::detail {
 
 struct list_hook {
@@ -35,17 +37,24 @@ class intrusive_list {
   }
 
   bool empty() const noexcept { return head_.next == &head_; }
-  T& front() noexcept { return element(*head_.next); }
-  const T& front() const noexcept { return element(*head_.next); }
+  /// Precondition (asserted): the list is not empty.
+  T& front() noexcept {
+    assert(!empty());
+    return element(*head_.next);
+  }
+  const T& front() const noexcept { return const_cast<intrusive_list*>(this)->front(); }
 
   /// For walking by hand: from first() along `next` until is_end().
   list_hook* first() const noexcept { return head_.next; }
   bool is_end(const list_hook* at) const noexcept { return at == &head_; }
 
+  /// Precondition of both (asserted): the element is in no list by this hook.
   void push_back(T& element) noexcept { insert(*head_.prev, static_cast<Hook&>(element)); }
   void push_front(T& element) noexcept { insert(head_, static_cast<Hook&>(element)); }
 
+  /// Precondition (asserted): the list is not empty.
   T& pop_front() noexcept {
+    assert(!empty());
     T& first = front();
     static_cast<Hook&>(first).unlink();
     return first;
@@ -53,6 +62,13 @@ class intrusive_list {
 
   /// Lets go of all elements before `end`, and does not look at them: their links are stale until they join a list.
   void cut_front(list_hook& end) noexcept {
+#ifndef NDEBUG
+    for (list_hook* at = head_.next; at != &end;) {
+      list_hook* const after = at->next;
+      at->prev = at->next = nullptr;  // so that `insert` can tell a linked element
+      at = after;
+    }
+#endif
     head_.next = &end;
     end.prev = &head_;
   }
@@ -94,6 +110,7 @@ class intrusive_list {
   static T& element(list_hook& hook) noexcept { return static_cast<T&>(static_cast<Hook&>(hook)); }
 
   static void insert(list_hook& before, list_hook& hook) noexcept {
+    assert(!hook.linked() && "the element is in a list already");
     hook.prev = &before;
     hook.next = before.next;
     before.next->prev = &hook;

@@ -28,6 +28,8 @@ namespace detail {
 class accept_queue;
 class dial_race;
 class stream_socket;
+template <class Waiter>
+class reservation_queue;
 
 /// A read or a write of a stream, in line behind those that came before. The kernel reads from or writes to the
 /// caller's memory until its last word: a frame that is destroyed before waits for that.
@@ -110,10 +112,11 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
 
  private:
   friend class accept_queue;
+  friend class reservation_queue<accept_operation>;
   friend class intrusive_list<accept_operation, waiting_hook>;
 
-  // waiting: in line; served: resumed soon, and a connection is kept for it until then.
-  enum class state : std::uint8_t { idle, waiting, served };
+  // Set by reservation_queue alone. reserved: about to be resumed, and a connection is kept for it until then.
+  enum class state : std::uint8_t { idle, waiting, reserved };
 
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
   void stop_requested() noexcept override;

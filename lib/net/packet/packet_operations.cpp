@@ -17,7 +17,7 @@ void read_waiter::stop_requested() noexcept {
   const bool was_waiting = state_ == state::waiting;
   error_ = errc::canceled;
   leave();
-  if (was_waiting && !ready_node::linked()) make_ready(socket_->loop(), *this);
+  if (was_waiting && !ready_node::linked()) make_ready(*socket_->loop(), *this);
 }
 
 inline receiver* read_operation::at_hand(stop_root& stop) noexcept {
@@ -33,12 +33,12 @@ bool read_operation::wait(std::coroutine_handle<> reader, stop_root& stop, bool 
   if (!socket_ || !socket_->may_read()) error = socket_ ? socket_->check_read() : make_error_code(errc::closed);
   if (!error && stop.stop_requested()) error = errc::canceled;
   if (!error) error = socket_->reading().take_error_before_data();
-  if (!error) stop.prepare(socket_->loop());
+  if (!error) stop.prepare(*socket_->loop());
   waiter_.emplace(socket_).error_ = error;
   if (error) return false;
   socket_->reading().wait(*waiter_, reader, stop);
   // The next round comes after the kernel has been asked.
-  if (briefly && !static_cast<ready_node&>(*waiter_).linked()) make_ready(socket_->loop(), *waiter_);
+  if (briefly && !static_cast<ready_node&>(*waiter_).linked()) make_ready(*socket_->loop(), *waiter_);
   return true;
 }
 

@@ -11,7 +11,7 @@ namespace uring6::detail {
 
 packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd,
                              const packet_socket_options& options)
-    : loop_(std::move(loop)),
+    : owned_socket(std::move(loop)),
       connected_(options.connected),
       payload_alone_(options.payload_alone),
       dual_stack_(options.dual_stack),
@@ -25,21 +25,14 @@ packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor&& 
                 "the receiver's hot members begin behind half a cache line of cold ones");
 #pragma GCC diagnostic pop
   receiver_.source().use(options.receive_class);
-  fd_ = std::move(fd);
   enabled_ = options.asked.control;
   leave_errors_to_reader(options.asked.error_reports);
+  open(std::move(fd));
   use_enabled_control();
-  loop_->add(*this);
 }
 
 packet_socket::~packet_socket() {
   close();
-}
-
-std::error_code packet_socket::check_thread() const noexcept {
-  if (closed()) return errc::closed;
-  const std::error_code error = loop_->check_thread();
-  return error == errc::forked ? std::error_code{} : error;
 }
 
 void packet_socket::end_operations() noexcept {

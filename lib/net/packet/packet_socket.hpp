@@ -8,8 +8,8 @@
 #include "net/receive/receiver.hpp"
 #include "net/send/sender.hpp"
 #include "net/socket/deadline.hpp"
+#include "net/socket/owned_socket.hpp"
 #include "sys/socket/dual_options.hpp"
-#include "sys/socket/file_descriptor.hpp"
 #include "uring/cache.hpp"
 #include "uring6/released_packet.hpp"
 
@@ -35,20 +35,17 @@ struct packet_socket_options {
   sender::options send;
 };
 
-class alignas(cache_line) packet_socket final : public resident {
+class alignas(cache_line) packet_socket final : public owned_socket {
  public:
   /// Takes `fd` when nothing can fail any more.
   packet_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd, const packet_socket_options& options);
   ~packet_socket();
 
-  int fd() const noexcept { return fd_.get(); }
-  bool closed() const noexcept { return fd_.get() < 0; }
   bool connected() const noexcept { return connected_; }
   /// Which families its options are to act for.
   families speaks() const noexcept { return dual_stack_ ? families::both : families::v6; }
   /// Of a connected one, as it was given.
   const endpoint& peer() const noexcept { return sender_.peer(); }
-  loop_core& loop() noexcept { return *loop_; }
   receiver& reading() noexcept { return receiver_; }
   sender& writing() noexcept { return sender_; }
 
@@ -61,12 +58,6 @@ class alignas(cache_line) packet_socket final : public resident {
   /// Sticky, as Go has them: for the operations that wait and all that come, until set anew. None: no deadline.
   void set_read_deadline(std::optional<clock::time_point> when);
   void set_write_deadline(std::optional<clock::time_point> when);
-
-  /// May it be changed from here? closed, or the wrong thread. In the child of a fork it may: to be closed.
-  std::error_code check_thread() const noexcept;
-
-  /// Is its state another thread's, which may be changing it?
-  bool busy_elsewhere() const noexcept { return !closed() && loop_->busy_elsewhere(); }
 
   /// Wakes everyone who waits with `closed`, waits for the kernel's last word, frees the port.
   void close() noexcept;
@@ -103,14 +94,6 @@ class alignas(cache_line) packet_socket final : public resident {
   }
   void write_deadline_passed() noexcept { sender_.fail_waiting(errc::deadline_exceeded); }
 
-  std::error_code check(bool deadline_passed) const noexcept {
-    if (closed()) return errc::closed;
-    if (deadline_passed) return errc::deadline_exceeded;
-    return loop_->check_owner();
-  }
-
-  std::shared_ptr<loop_core> loop_;
-  file_descriptor fd_;
   bool connected_;
   bool payload_alone_;
   bool dual_stack_;

@@ -1,6 +1,5 @@
 #include "net/receive/receive_source.hpp"
 
-#include <liburing.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -16,6 +15,7 @@
 #include "net/receive/receiver.hpp"
 #include "net/receive/spun_read.hpp"
 #include "uring/cache.hpp"
+#include "uring/submission.hpp"
 
 namespace uring6::detail {
 namespace {
@@ -75,12 +75,10 @@ std::error_code receive_source::open_pool() noexcept {
 bool receive_source::prepare_read(io_uring_sqe& entry, int flags) noexcept {
   const bool payload_only = may_be_payload_only_;
   if (payload_only) {
-    ::io_uring_prep_recv_multishot(&entry, fd_, nullptr, 0, MSG_TRUNC | flags);
+    submission(entry).recv_multishot(fd_, MSG_TRUNC | flags, pool_->group());
   } else {
-    ::io_uring_prep_recvmsg_multishot(&entry, fd_, &layout, static_cast<unsigned>(MSG_TRUNC | flags));
+    submission(entry).recvmsg_multishot(fd_, layout, MSG_TRUNC | flags, pool_->group());
   }
-  entry.flags |= IOSQE_BUFFER_SELECT;
-  entry.buf_group = pool_->group();
   return payload_only;
 }
 
@@ -194,8 +192,8 @@ void receive_source::complete(completion what) noexcept {
 void receive_source::complete_run(const ::io_uring_cqe* first, std::size_t count) noexcept {
   constexpr std::size_t ahead = 4;  // datagrams: the time of a fetch from the second cache
   for (std::size_t i = 0; i < count; ++i) {
-    if (i + ahead < count) pool_->soon_received(completion{first[i + ahead].res, first[i + ahead].flags}.buffer_id());
-    const completion what{first[i].res, first[i].flags};
+    if (i + ahead < count) pool_->soon_received(completion_of(first[i + ahead]).buffer_id());
+    const completion what = completion_of(first[i]);
     if (what.has_buffer() && what.result >= 0) {
       take_buffer(pool_->received(what.buffer_id()), static_cast<std::uint32_t>(what.result), payload_only_);
     } else {
@@ -278,7 +276,7 @@ bool receive_source::read_off(buffer& what, std::uint32_t length, bool payload_o
     return true;
   }
   if (length < buffer_layout::payload) return false;
-  io_uring_recvmsg_out header;
+  received_header header;
   std::memcpy(&header, what.memory, sizeof header);
   const std::byte* const name = what.memory + buffer_layout::header;
   const std::byte* const control = name + buffer_layout::name;

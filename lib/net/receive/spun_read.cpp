@@ -1,6 +1,5 @@
 #include "net/receive/spun_read.hpp"
 
-#include <liburing.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "net/receive/receive_source.hpp"
+#include "uring/submission.hpp"
 
 namespace uring6::detail {
 
@@ -56,10 +56,10 @@ int spun_read::read(bool payload_only) noexcept {
   message.msg_controllen = buffer_layout::control;
   const ssize_t length = ::recvmsg(source_.fd(), &message, MSG_DONTWAIT | MSG_TRUNC);
   if (length < 0) return -errno;
-  const ::io_uring_recvmsg_out header{.namelen = message.msg_namelen,
-                                      .controllen = static_cast<std::uint32_t>(message.msg_controllen),
-                                      .payloadlen = static_cast<std::uint32_t>(length),
-                                      .flags = static_cast<std::uint32_t>(message.msg_flags)};
+  const received_header header{.namelen = message.msg_namelen,
+                               .controllen = static_cast<std::uint32_t>(message.msg_controllen),
+                               .payloadlen = static_cast<std::uint32_t>(length),
+                               .flags = static_cast<std::uint32_t>(message.msg_flags)};
   std::memcpy(memory, &header, sizeof header);
   return static_cast<int>(buffer_layout::payload + std::min(static_cast<std::size_t>(length), room));
 }

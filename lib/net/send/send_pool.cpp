@@ -5,16 +5,16 @@
 namespace uring6::detail {
 
 std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
-  std::shared_ptr<void>& place = loop.upstairs();
-  if (!place) {
+  std::shared_ptr<send_pool>& slot = loop.send_pool_slot();
+  if (!slot) {
     auto made = std::make_shared<send_pool>();
     made->trains_.reserve(most_trains);
     made->free_trains_.reserve(most_trains);
     made->blocks_.reserve(most_blocks);
     made->free_blocks_.reserve(most_blocks);
-    place = std::move(made);
+    slot = std::move(made);
   }
-  return std::static_pointer_cast<send_pool>(place);
+  return slot;
 }
 
 send_train* send_pool::find_train(bool has_none) noexcept {

@@ -1,13 +1,12 @@
 #include "net/send/send_train.hpp"
 
-#include <liburing.h>
 #include <netinet/udp.h>
 
 #include <new>
 
 #include "ipv6/value/cmsg.hpp"
 #include "net/send/sender.hpp"
-#include "uring/kernel_abi.hpp"
+#include "uring/submission.hpp"
 
 namespace uring6::detail {
 
@@ -145,11 +144,10 @@ std::size_t send_train::pages() const noexcept {
 
 // One piece of memory, and nothing beside it: then there is no msghdr for the kernel to fetch and to keep.
 void send_train::prepare_alone(io_uring_sqe& entry) noexcept {
-  ::io_uring_prep_send(&entry, fd, piece_.iov_base, piece_.iov_len, may_park ? 0 : MSG_DONTWAIT);
-  if (name_length_ > 0) {
-    entry.addr2 = reinterpret_cast<std::uintptr_t>(&name_);
-    entry.addr_len = static_cast<std::uint16_t>(name_length_);
-  }
+  submission request(entry);
+  request.send(fd, piece_.iov_base, piece_.iov_len, may_park ? 0 : MSG_DONTWAIT);
+  if (name_length_ > 0) request.to(reinterpret_cast<const sockaddr*>(&name_), name_length_);
+  if (!may_park) request.skip_success();
 }
 
 void send_train::describe(msghdr& header) noexcept {
@@ -172,19 +170,18 @@ void send_train::describe(msghdr& header) noexcept {
 void send_train::prepare(io_uring_sqe& entry) noexcept {
   if (datagrams_ == 1 && control_length_ == 0 && !zero_copy) {
     prepare_alone(entry);
-    if (!may_park) entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
     return;
   }
   describe(header_);
   if (zero_copy) {
     // It never parks: there are kernels that lose the control message of one that is tried again (before 6.10).
     answered_ = copied_ = false;
-    ::io_uring_prep_sendmsg_zc(&entry, fd, &header_, MSG_DONTWAIT);
-    entry.ioprio = kernel_abi::send_zc_report_usage;
+    submission(entry).sendmsg_without_copy(fd, header_, MSG_DONTWAIT);
     return;
   }
-  ::io_uring_prep_sendmsg(&entry, fd, &header_, may_park ? 0 : MSG_DONTWAIT);
-  if (!may_park) entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
+  submission request(entry);
+  request.sendmsg(fd, header_, may_park ? 0 : MSG_DONTWAIT);
+  if (!may_park) request.skip_success();
 }
 
 void send_train::complete(completion what) noexcept {
@@ -193,9 +190,7 @@ void send_train::complete(completion what) noexcept {
     answer_ = what.result;
     return;
   }
-  if (what.flags & IORING_CQE_F_NOTIF) {
-    copied_ = static_cast<std::uint32_t>(what.result) & kernel_abi::notif_usage_zc_copied;
-  }
+  if (is_notification(what)) copied_ = says_copied(what);
   owner->finished(*this, zero_copy && answered_ ? answer_ : what.result);
 }
 

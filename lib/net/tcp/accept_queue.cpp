@@ -1,6 +1,5 @@
 #include "net/tcp/accept_queue.hpp"
 
-#include <liburing.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "net/tcp/stream_socket.hpp"
+#include "uring/submission.hpp"
 #include "uring6/tcp.hpp"
 #include "uring6/timer.hpp"
 
@@ -55,7 +55,7 @@ accept_operation::~accept_operation() {
 
 bool accept_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
-  error_ = queue_ ? queue_->check() : make_error_code(errc::closed);
+  error_ = queue_ ? queue_->check_wait() : make_error_code(errc::closed);
   if (!error_ && stop.stop_requested()) error_ = errc::canceled;
   if (error_ || queue_->at_hand()) return false;
   queue_->wait(*this, stop);
@@ -85,37 +85,29 @@ result<tcp_conn> accept_operation::await_resume() {
 // --- the queue ---
 
 accept_queue::accept_queue(std::shared_ptr<loop_core> loop, file_descriptor&& fd, std::size_t ahead)
-    : loop_(std::move(loop)), ahead_(ahead), next_pause_(first_pause) {
+    : owned_socket(std::move(loop)), ahead_(ahead), next_pause_(first_pause) {
   const std::size_t requests = std::clamp(ahead, std::size_t{1}, most_requests);
   for (std::size_t i = 0; i < requests; ++i) requests_.emplace_back(*this);
   arrived_.resize(ahead + most_requests);
-  fd_ = std::move(fd);
-  loop_->add(*this);
+  open(std::move(fd));
 }
 
-std::error_code accept_queue::check() const noexcept {
-  // What was accepted before the descriptor went to another owner is still handed out.
-  if (closed() && count_ == served_) return errc::closed;
+std::error_code accept_queue::check_wait() const noexcept {
+  if (!closed() || count_ == acceptors_.reservations()) return check(deadline_.passed());
   if (deadline_.passed()) return errc::deadline_exceeded;
   return loop_->check_owner();
-}
-
-std::error_code accept_queue::check_thread() const noexcept {
-  if (closed()) return errc::closed;
-  const std::error_code error = loop_->check_thread();
-  return error == errc::forked ? std::error_code{} : error;
 }
 
 // The kernel writes the peer's name when it accepts: it does not tell that of a connection that was reset later.
 void accept_queue::request::prepare(io_uring_sqe& entry) noexcept {
   name_length = sizeof name;
-  ::io_uring_prep_accept(&entry, in.fd_.get(), reinterpret_cast<sockaddr*>(&name), &name_length, SOCK_CLOEXEC);
+  submission(entry).accept(in.fd_.get(), reinterpret_cast<sockaddr*>(&name), &name_length, SOCK_CLOEXEC);
 }
 
 // Queues requests only when coroutines wait. Their number grows as long as all of a batch are served within one turn of
 // the loop, because then more connections wait in the kernel.
 void accept_queue::arm() noexcept {
-  if (closed() || waiting_.empty() || pause_.armed()) return;
+  if (closed() || !acceptors_.has_waiting() || pause_.armed()) return;
   if (in_flight_ > 0 && in_flight_ >= std::min(batch_, waiters_)) return;
   const std::size_t room = arrived_.size() - count_ - canceling_;
   const std::size_t wanted = std::min({batch_, waiters_ + ahead_, room});
@@ -160,8 +152,8 @@ void accept_queue::push(int fd, const request& by) noexcept {
 
 // A coroutine that tries again at once would spin: the kernel is asked again after a pause only.
 void accept_queue::refused(int error) noexcept {
-  if (!waiting_.empty()) {
-    accept_operation& first = waiting_.front();
+  if (acceptors_.has_waiting()) {
+    accept_operation& first = acceptors_.first_waiting();
     first.error_ = std::error_code(error, std::system_category());
     leave(first);
     make_ready(*loop_, first);
@@ -185,45 +177,44 @@ accepted_socket accept_queue::take() noexcept {
   return taken;
 }
 
-void accept_queue::wait(accept_operation& who, stop_root& stop) {
+void accept_queue::wait(accept_operation& acceptor, stop_root& stop) {
   stop.prepare(*loop_);
-  who.state_ = accept_operation::state::waiting;
-  waiting_.push_back(who);
+  acceptors_.wait(acceptor);
   ++waiters_;
-  who.listen(stop);
+  acceptor.listen(stop);
   notify();
   arm();
 }
 
 void accept_queue::notify() noexcept {
-  while (!waiting_.empty() && count_ > served_) {
-    accept_operation& first = waiting_.pop_front();
+  while (acceptors_.has_waiting() && count_ > acceptors_.reservations()) {
+    accept_operation& first = acceptors_.first_waiting();
+    acceptors_.reserve(first);
     --waiters_;
-    first.state_ = accept_operation::state::served;
-    promised_.push_back(first);
-    ++served_;
     make_ready(*loop_, first);
   }
 }
 
-void accept_queue::resumed(accept_operation& who) noexcept {
-  if (who.state_ == accept_operation::state::served) --served_;
-  if (who.state_ == accept_operation::state::waiting) --waiters_;
-  static_cast<waiting_hook&>(who).unlink();
-  who.state_ = accept_operation::state::idle;
+void accept_queue::resumed(accept_operation& acceptor) noexcept {
+  if (acceptor.state_ == accept_operation::state::waiting) {
+    assert(waiters_ > 0);
+    --waiters_;
+  }
+  acceptors_.remove(acceptor);
 }
 
-void accept_queue::leave(accept_operation& who) noexcept {
-  resumed(who);
+void accept_queue::leave(accept_operation& acceptor) noexcept {
+  resumed(acceptor);
   notify();
   cancel_surplus();
 }
 
-// What the kernel has, and what is here and promised to no coroutine, must not be more than may be accepted ahead.
+// Cancels requests until those that the kernel has and the connections that are reserved for no acceptor are together
+// no more than may be accepted ahead.
 void accept_queue::cancel_surplus() noexcept {
   const std::size_t allowed = waiters_ + ahead_;
   for (request& each : requests_) {
-    if (in_flight_ + count_ - served_ <= allowed) break;
+    if (in_flight_ + count_ - acceptors_.reservations() <= allowed) break;
     if (each.idle() || each.canceled) continue;
     each.canceled = true;
     --in_flight_;
@@ -234,11 +225,11 @@ void accept_queue::cancel_surplus() noexcept {
 }
 
 void accept_queue::fail_waiting(std::error_code why) noexcept {
-  while (!waiting_.empty()) {
-    accept_operation& who = waiting_.front();
-    who.error_ = why;
-    resumed(who);
-    make_ready(*loop_, who);
+  while (acceptors_.has_waiting()) {
+    accept_operation& first = acceptors_.first_waiting();
+    first.error_ = why;
+    resumed(first);
+    make_ready(*loop_, first);
   }
   cancel_surplus();
 }
@@ -255,10 +246,10 @@ void accept_queue::end_accepting() noexcept {
 void accept_queue::close() noexcept {
   if (!closed()) loop_->must_end_here("a listener");
   resident::unlink();
-  while (!promised_.empty()) {
-    accept_operation& who = promised_.front();
-    who.error_ = errc::closed;
-    resumed(who);  // it stays in the ready queue
+  while (acceptors_.has_reservations()) {
+    accept_operation& first = acceptors_.first_reserved();
+    first.error_ = errc::closed;
+    resumed(first);  // the acceptor stays in the ready queue
   }
   if (!closed()) end_accepting();
   while (count_ > 0) (void)take();

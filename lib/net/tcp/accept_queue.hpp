@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "net/socket/deadline.hpp"
-#include "runtime/loop/loop_core.hpp"
-#include "sys/socket/file_descriptor.hpp"
+#include "net/socket/owned_socket.hpp"
+#include "net/socket/reservation_queue.hpp"
 #include "uring6/address.hpp"
 #include "uring6/detail/stream_operations.hpp"
 
@@ -27,31 +27,27 @@ struct accepted_socket {
   endpoint peer;
 };
 
-class accept_queue final : public resident {
+class accept_queue final : public owned_socket {
  public:
   /// Accepts at most `ahead` connections that no coroutine has asked for. Takes `fd` when nothing can fail any more.
   accept_queue(std::shared_ptr<loop_core> loop, file_descriptor&& fd, std::size_t ahead);
   ~accept_queue() { close(); }
 
-  int fd() const noexcept { return fd_.get(); }
-  bool closed() const noexcept { return fd_.get() < 0; }
-  const std::shared_ptr<loop_core>& loop() const noexcept { return loop_; }
+  /// May a wait begin? Errors: closed, deadline_exceeded, wrong_thread, forked. Connections that were accepted before
+  /// the descriptor was released are still handed out.
+  std::error_code check_wait() const noexcept;
 
-  /// May a wait begin? closed, deadline_exceeded or the wrong thread.
-  std::error_code check() const noexcept;
-
-  /// Is there a connection that is not promised to another coroutine, and may it be taken without a suspension?
-  bool at_hand() noexcept { return count_ > served_ && waiting_.empty() && loop_->spend(); }
-  /// Precondition: there is a connection.
+  /// Is there a connection that is not reserved for another coroutine, and may it be taken without a suspension?
+  bool at_hand() noexcept { return count_ > acceptors_.reservations() && !acceptors_.has_waiting() && loop_->spend(); }
+  /// Precondition (asserted): a connection has arrived.
   accepted_socket take() noexcept;
 
-  void wait(accept_operation& who, stop_root& stop);
-  /// It has been resumed, and takes what was kept for it.
-  void resumed(accept_operation& who) noexcept;
-  /// It goes without taking anything: what was kept for it is the next one's.
-  void leave(accept_operation& who) noexcept;
+  void wait(accept_operation& acceptor, stop_root& stop);
+  /// The acceptor was resumed and takes the connection that was reserved for it.
+  void resumed(accept_operation& acceptor) noexcept;
+  /// The acceptor goes without taking anything: the connection that was reserved for it is the next acceptor's.
+  void leave(accept_operation& acceptor) noexcept;
 
-  std::error_code check_thread() const noexcept;
   void set_deadline(std::optional<clock::time_point> when) { deadline_.set(*loop_, when); }
   void close() noexcept;
 
@@ -90,8 +86,6 @@ class accept_queue final : public resident {
   void fail_waiting(std::error_code why) noexcept;
   void deadline_passed() noexcept { fail_waiting(errc::deadline_exceeded); }
 
-  std::shared_ptr<loop_core> loop_;
-  file_descriptor fd_;
   std::size_t ahead_;
 
   std::deque<request> requests_;
@@ -109,10 +103,8 @@ class accept_queue final : public resident {
   std::size_t first_ = 0;
   std::size_t count_ = 0;
 
-  intrusive_list<accept_operation, waiting_hook> waiting_;
-  intrusive_list<accept_operation, waiting_hook> promised_;
-  std::size_t waiters_ = 0;  // in waiting_
-  std::size_t served_ = 0;   // in promised_: a connection is kept for each
+  reservation_queue<accept_operation> acceptors_;
+  std::size_t waiters_ = 0;  // acceptors that wait: nothing is reserved for them
   pause pause_{*this};
   std::chrono::milliseconds next_pause_;
   sticky_deadline<accept_queue, &accept_queue::deadline_passed> deadline_{*this};

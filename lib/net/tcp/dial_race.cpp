@@ -1,6 +1,5 @@
 #include "net/tcp/dial_race.hpp"
 
-#include <liburing.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "net/tcp/tcp_socket.hpp"
 #include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
+#include "uring/submission.hpp"
 #include "uring6/timer.hpp"
 
 namespace uring6::detail {
@@ -116,7 +116,7 @@ std::error_code dial_race::start(attempt& one) noexcept {
 }
 
 void dial_race::attempt::prepare(io_uring_sqe& entry) noexcept {
-  ::io_uring_prep_connect(&entry, fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name);
+  submission(entry).connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name);
 }
 
 void dial_race::ended(attempt& one, int result) noexcept {

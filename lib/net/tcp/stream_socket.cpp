@@ -1,6 +1,5 @@
 #include "net/tcp/stream_socket.hpp"
 
-#include <liburing.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "sys/socket/socket.hpp"
+#include "uring/submission.hpp"
 
 namespace uring6::detail {
 namespace {
@@ -45,7 +45,7 @@ stream_operation::~stream_operation() {
 
 bool stream_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
-  if (const auto error = socket_ ? socket_->check(*this) : make_error_code(errc::closed)) {
+  if (const auto error = socket_ ? socket_->check_start(*this) : make_error_code(errc::closed)) {
     error_ = error;
   } else if (stop.stop_requested()) {
     error_ = errc::canceled;
@@ -56,14 +56,15 @@ bool stream_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop)
 }
 
 void stream_operation::prepare(io_uring_sqe& entry) noexcept {
-  if (polls_first_) return ::io_uring_prep_poll_add(&entry, socket_->fd(), reads() ? POLLIN : POLLOUT);
+  submission request(entry);
+  if (polls_first_) return request.poll(socket_->fd(), reads() ? POLLIN : POLLOUT);
   const std::size_t length = std::min(size_ - moved_, most_at_once);
   if (reads()) {
-    ::io_uring_prep_recv(&entry, socket_->fd(), data_, length, 0);
+    request.recv(socket_->fd(), data_, length, 0);
   } else {
     // With MSG_WAITALL the kernel itself goes on after a part.
     const int flags = MSG_NOSIGNAL | (kind_ == kind::write_all ? MSG_WAITALL : 0);
-    ::io_uring_prep_send(&entry, socket_->fd(), data_ + moved_, length, flags);
+    request.send(socket_->fd(), data_ + moved_, length, flags);
   }
 }
 
@@ -85,20 +86,8 @@ result<std::size_t> stream_operation::outcome() noexcept {
 // --- the socket ---
 
 stream_socket::stream_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd, const endpoint& peer) noexcept
-    : loop_(std::move(loop)), fd_(std::move(fd)), peer_(peer) {
-  loop_->add(*this);
-}
-
-std::error_code stream_socket::check(const stream_operation& op) const noexcept {
-  if (closed()) return errc::closed;
-  if (op.reads() ? read_deadline_.passed() : write_deadline_.passed()) return errc::deadline_exceeded;
-  return loop_->check_owner();
-}
-
-std::error_code stream_socket::check_thread() const noexcept {
-  if (closed()) return errc::closed;
-  const std::error_code error = loop_->check_thread();
-  return error == errc::forked ? std::error_code{} : error;
+    : owned_socket(std::move(loop)), peer_(peer) {
+  open(std::move(fd));
 }
 
 void stream_socket::start(stream_operation& op, stop_root& stop) {

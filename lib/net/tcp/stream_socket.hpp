@@ -5,23 +5,20 @@
 #include <vector>
 
 #include "net/socket/deadline.hpp"
+#include "net/socket/owned_socket.hpp"
 #include "net/tcp/kept_octets.hpp"
-#include "runtime/loop/loop_core.hpp"
-#include "sys/socket/file_descriptor.hpp"
 #include "uring6/address.hpp"
 #include "uring6/detail/stream_operations.hpp"
 #include "uring6/tcp.hpp"
 
 namespace uring6::detail {
 
-class stream_socket final : public resident {
+class stream_socket final : public owned_socket {
  public:
   /// Takes `fd` when nothing can fail any more.
   stream_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd, const endpoint& peer) noexcept;
   ~stream_socket() { close(); }
 
-  int fd() const noexcept { return fd_.get(); }
-  bool closed() const noexcept { return fd_.get() < 0; }
   const endpoint& peer() const noexcept { return peer_; }
   std::uint64_t received() const noexcept { return received_; }
   std::uint64_t sent() const noexcept { return sent_; }
@@ -33,7 +30,9 @@ class stream_socket final : public resident {
   bool take_kept(stream_operation& op) noexcept;
 
   /// May one begin? closed, deadline_exceeded or the wrong thread.
-  std::error_code check(const stream_operation& op) const noexcept;
+  std::error_code check_start(const stream_operation& op) const noexcept {
+    return check(op.reads() ? read_deadline_.passed() : write_deadline_.passed());
+  }
 
   /// Called by the operation: the kernel has completed it; a stop was requested; it has been resumed; its frame is
   /// being destroyed.
@@ -44,12 +43,6 @@ class stream_socket final : public resident {
 
   void set_read_deadline(std::optional<clock::time_point> when) { read_deadline_.set(*loop_, when); }
   void set_write_deadline(std::optional<clock::time_point> when) { write_deadline_.set(*loop_, when); }
-
-  /// May it be changed from here? closed, or the wrong thread. In the child of a fork it may: to be closed.
-  std::error_code check_thread() const noexcept;
-
-  /// Is its state another thread's, which may be changing it?
-  bool busy_elsewhere() const noexcept { return !closed() && loop_->busy_elsewhere(); }
 
   void close() noexcept;
 
@@ -82,8 +75,6 @@ class stream_socket final : public resident {
   void read_deadline_passed() noexcept { fail_waiting(readers_, errc::deadline_exceeded); }
   void write_deadline_passed() noexcept { fail_waiting(writers_, errc::deadline_exceeded); }
 
-  std::shared_ptr<loop_core> loop_;
-  file_descriptor fd_;
   endpoint peer_;
   line readers_;
   line writers_;

@@ -41,7 +41,6 @@ bool in_range(const loop_options& options) noexcept {
 }  // namespace
 
 constinit thread_local loop_core* running_loop = nullptr;
-constinit thread_local open_train this_threads_train;
 
 loop_core* current_loop() noexcept {
   return running_loop;

@@ -23,6 +23,8 @@
 
 namespace uring6::detail {
 
+class send_pool;
+
 /// The loop that the calling thread runs. Hidden and without dynamic initialisation: a load, not a call. The child
 /// of a fork has none.
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local loop_core* running_loop;
@@ -102,8 +104,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// The pool of a size class; made on first use. An error if the kernel refuses the buffer ring; not_enough_memory.
   result<std::shared_ptr<buffer_pool>> pool(buffer_class which) noexcept;
 
-  /// A place for what the floor above shares among the conns of this loop.
-  std::shared_ptr<void>& upstairs() noexcept { return upstairs_; }
+  /// The trains and the memory that all senders of this loop share. Empty until the first sender fills it.
+  std::shared_ptr<send_pool>& send_pool_slot() noexcept { return send_pool_slot_; }
 
   /// An operation on a descriptor of which nothing is known begins; ends.
   void stranger_begins() noexcept { ++strangers_; }
@@ -200,7 +202,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   wakeup wakeup_;
   detail::spinner spinner_;
   std::array<std::shared_ptr<buffer_pool>, buffer_class_count> pools_;
-  std::shared_ptr<void> upstairs_;
+  std::shared_ptr<send_pool> send_pool_slot_;
   unsigned budget_left_ = 0;
   bool progress_expected_ = false;
   bool running_ = false;

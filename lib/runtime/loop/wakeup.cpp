@@ -1,6 +1,6 @@
 #include "runtime/loop/wakeup.hpp"
+#include "uring/submission.hpp"
 
-#include <liburing.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -25,7 +25,7 @@ void wakeup::signal() noexcept {
 }
 
 void wakeup::prepare(io_uring_sqe& entry) noexcept {
-  ::io_uring_prep_read(&entry, fd_, &count_, sizeof count_, 0);
+  submission(entry).read(fd_, &count_, sizeof count_, 0);
 }
 
 // The loop looks at its inbox anyway and arms the read again before it sleeps.

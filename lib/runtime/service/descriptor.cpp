@@ -1,12 +1,13 @@
 #include "uring6/descriptor.hpp"
 
-#include <liburing.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "runtime/loop/loop_core.hpp"
+#include "uring/submission.hpp"
 
 namespace uring6::detail {
 namespace {
@@ -38,18 +39,19 @@ bool descriptor_operation::suspend(std::coroutine_handle<> waiting, stop_root& s
 }
 
 void descriptor_operation::prepare(io_uring_sqe& entry) noexcept {
+  submission request(entry);
   const auto size = static_cast<unsigned>(std::min(size_, longest_transfer));
   if (polls_first_) {
-    ::io_uring_prep_poll_add(&entry, fd_, kind_ == kind::read ? POLLIN : POLLOUT);
+    request.poll(fd_, kind_ == kind::read ? POLLIN : POLLOUT);
     return;
   }
   switch (kind_) {
     case kind::poll:
-      return ::io_uring_prep_poll_add(&entry, fd_, events_);
+      return request.poll(fd_, events_);
     case kind::read:
-      return ::io_uring_prep_read(&entry, fd_, data_, size, offset_);
+      return request.read(fd_, data_, size, offset_);
     case kind::write:
-      return ::io_uring_prep_write(&entry, fd_, data_, size, offset_);
+      return request.write(fd_, data_, size, offset_);
   }
 }
 

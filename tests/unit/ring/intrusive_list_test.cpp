@@ -2,7 +2,10 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 #include <vector>
+
+#include "support/process/last_words.hpp"
 
 namespace {
 
@@ -93,5 +96,27 @@ TEST_CASE("a list that goes leaves its elements unlinked") {
   }
   for (const number& each : of.all) CHECK_FALSE(each.linked());
 }
+
+#ifndef NDEBUG
+TEST_CASE("an element that is in a list and is put into another one ends a program with assertions, and is named") {
+  const std::string words = uring6::test::last_words([] {
+    some_numbers of;
+    numbers one, two;
+    one.push_back(of.all[0]);
+    two.push_back(of.all[0]);
+  });
+  CHECK_THAT(words, Catch::Matchers::ContainsSubstring("the element is in a list already"));
+}
+
+TEST_CASE("elements that were cut off can be put into a list again") {
+  some_numbers of;
+  numbers one, two;
+  of.put(one, 0, 5);
+  one.cut_front(of.all[3]);
+  of.put(two, 0, 3);
+  CHECK(values_of(one) == std::vector{3, 4});
+  CHECK(values_of(two) == std::vector{0, 1, 2});
+}
+#endif
 
 }  // namespace
