@@ -32,10 +32,10 @@ enum class multicast_scope : std::uint8_t {
   global = 14,
 };
 
-/// An IPv6 address and the zone (interface index) that a scoped address belongs to. Go: netip.Addr.
+/// An IPv6 address and the zone (interface index) of a scoped address. Go: netip.Addr.
 ///
-/// IPv4 is spoken as v4-mapped IPv6 (::ffff:192.0.2.1), as a dual-stack socket does; the predicates answer
-/// for the IPv4 address inside. A value: 20 bytes, trivially copyable, safe to share between threads.
+/// An IPv4 address is held as v4-mapped IPv6 (::ffff:192.0.2.1), as on a dual-stack socket; the predicates answer for
+/// the IPv4 address inside. A value: 20 bytes, trivially copyable, safe to share between threads.
 class URING6_EXPORT ip_address {
  public:
   using bytes_type = std::array<std::uint8_t, 16>;
@@ -59,19 +59,19 @@ class URING6_EXPORT ip_address {
   static constexpr ip_address all_routers() noexcept { return from_ends(0xff, 2, 2); }  ///< ff02::2
 
   /// Reads RFC 4291 text ("2001:db8::1", "::ffff:192.0.2.1"), an IPv4 dotted quad ("127.0.0.1", which becomes
-  /// v4-mapped) or either scoped form: "fe80::1%eth0", "fe80::1%2". A zone is taken for an interface's name
+  /// v4-mapped), or either with a zone: "fe80::1%eth0", "fe80::1%2". `parse` takes a zone for an interface's name
   /// first and for a number second; a number need not name an interface that exists.
   ///
-  /// Errors: `errc::bad_address`; `errc::unknown_zone` when the zone is neither; the system's error when it
-  /// could not be asked. Go: netip.ParseAddr, but stricter about zones.
+  /// Errors: `errc::bad_address`; `errc::unknown_zone` if the zone is neither name nor number; the system's error if
+  /// it could not be asked. Go: netip.ParseAddr, which is less strict about zones.
   [[nodiscard]] static result<ip_address> parse(std::string_view text);
 
-  /// RFC 5952 text; v4-mapped as "::ffff:192.0.2.1"; the zone by name ("%eth0") where the index has one and
-  /// by number ("%7") where it has not.
+  /// RFC 5952 text; v4-mapped as "::ffff:192.0.2.1". The zone is written by name ("%eth0") if the index has one, else
+  /// by number ("%7").
   std::string to_string() const;
 
-  /// Network order. Of an address that stays, a reference into it; of a temporary one, a copy. `->bytes()` on a result
-  /// that is a temporary itself refers to an address that is gone at the end of the expression.
+  /// The 16 bytes in network order: a reference into an lvalue, a copy from a temporary. `->bytes()` on a temporary
+  /// result refers to an address that is gone at the end of the expression.
   constexpr const bytes_type& bytes() const& noexcept URING6_LIFETIMEBOUND { return bytes_; }
   constexpr bytes_type bytes() && noexcept { return bytes_; }
   constexpr bytes_type bytes() const&& noexcept { return bytes_; }
@@ -117,13 +117,13 @@ class URING6_EXPORT ip_address {
   /// fc00::/7 (RFC 4193)
   constexpr bool is_unique_local() const noexcept { return (bytes_[0] & 0xfe) == 0xfc; }
 
-  /// Unicast that is neither unspecified, loopback nor link-local; unique local addresses are.
-  /// Go: Addr.IsGlobalUnicast.
+  /// Unicast that is neither unspecified, loopback nor link-local. A unique local address counts as global. Go:
+  /// Addr.IsGlobalUnicast.
   constexpr bool is_global_unicast() const noexcept {
     return !is_unspecified() && !is_loopback() && !is_link_local() && !is_multicast() && !is_v4_broadcast();
   }
 
-  /// May be one host's own address: not unspecified, multicast or 255.255.255.255.
+  /// Can be one host's own address: not unspecified, multicast or 255.255.255.255.
   constexpr bool is_unicast() const noexcept { return !is_unspecified() && !is_multicast() && !is_v4_broadcast(); }
 
   /// A group for source-specific multicast: ff3x::/32 (RFC 4607) or 232.0.0.0/8.
@@ -132,7 +132,7 @@ class URING6_EXPORT ip_address {
     return bytes_[0] == 0xff && (bytes_[1] & 0xf0) == 0x30 && bytes_[2] == 0 && bytes_[3] == 0;
   }
 
-  /// The scope of an IPv6 group (RFC 7346); nothing for what is no IPv6 group.
+  /// The scope of an IPv6 group (RFC 7346); nullopt for any other address.
   constexpr std::optional<multicast_scope> scope() const noexcept {
     if (bytes_[0] != 0xff) return std::nullopt;
     return static_cast<multicast_scope>(bytes_[1] & 0x0f);
@@ -154,9 +154,9 @@ class URING6_EXPORT ip_address {
     return ip_address({0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, bytes_[13], bytes_[14], bytes_[15]}, zone_);
   }
 
-  /// The zone counts: fe80::1%2 and fe80::1%3 are two addresses, and neither is fe80::1.
+  /// The zone counts: fe80::1%2 and fe80::1%3 are two addresses, and both differ from fe80::1.
   friend constexpr bool operator==(const ip_address& a, const ip_address& b) noexcept {
-    // As two words: a call of memcmp would cost more than the comparison.
+    // Two words: a call of memcmp would cost more than the comparison.
     using words = std::array<std::uint64_t, 2>;
     const auto left = std::bit_cast<words>(a.bytes_);
     const auto right = std::bit_cast<words>(b.bytes_);
@@ -170,8 +170,8 @@ class URING6_EXPORT ip_address {
     return ip_address({first, second, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last});
   }
 
-  // Four words, in the order in which they lie: each answer to a datagram asks what its address is, and to compare
-  // octet by octet, or by memcmp, costs more than the rest of the answer.
+  // The address as four words in memory order. Each answer to a datagram tests the kind of its address; a comparison
+  // octet by octet, or by memcmp, would cost more than the rest of the answer.
   static constexpr auto v4_prefix = std::bit_cast<std::uint32_t>(v4_bytes_type{0, 0, 0xff, 0xff});
   constexpr std::array<std::uint32_t, 4> as_words() const noexcept {
     return std::bit_cast<std::array<std::uint32_t, 4>>(bytes_);
@@ -187,26 +187,26 @@ class URING6_EXPORT ip_address {
 struct URING6_EXPORT endpoint {
   ip_address address;
   std::uint16_t port = 0;  ///< Host byte order.
-  // Makes a copy two whole words and not 22 octets, which are copied in pieces that overlap: reading the first of them
-  // soon after that has to wait for the store buffer.
+  // With this padding a copy is two whole words. Without it the compiler copies 22 octets in overlapping pieces, and
+  // a read soon after the copy has to wait for the store buffer.
   std::uint16_t : 16;
 
   /// Reads "[2001:db8::1]:53", "[fe80::1%eth0]:53", "192.0.2.1:53" or ":53" (any address).
   ///
-  /// Errors: `errc::missing_port`; `errc::out_of_range` for a port above 65535; `errc::bad_address` for other
-  /// text, among it a port that is not a number; `errc::unknown_zone` as `ip_address::parse`.
+  /// Errors: `errc::missing_port`; `errc::out_of_range` for a port above 65535; `errc::bad_address` for other text,
+  /// including a port that is not a number; `errc::unknown_zone` as `ip_address::parse`.
   [[nodiscard]] static result<endpoint> parse(std::string_view text);
 
   /// "[2001:db8::1]:53". A v4-mapped address keeps its brackets: "[::ffff:192.0.2.1]:53".
   std::string to_string() const;
 
-  /// From what the kernel filled in; the flow information is left behind.
+  /// Reads what the kernel filled in, without the flow information.
   static endpoint from_sockaddr(const sockaddr_in6& from) noexcept {
     return {ip_address(std::bit_cast<ip_address::bytes_type>(from.sin6_addr), from.sin6_scope_id),
             swap_to_network(from.sin6_port)};
   }
 
-  /// For the kernel: AF_INET6, port in network order, the zone as scope id, no flow information.
+  /// For the kernel: AF_INET6, the port in network order, the zone as scope id, no flow information.
   sockaddr_in6 to_sockaddr() const noexcept {
     sockaddr_in6 to{};
     to.sin6_family = AF_INET6;

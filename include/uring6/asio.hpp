@@ -1,6 +1,6 @@
-// Asio: a loop that runs inside of an io_context, and uring6's operations in an asio::awaitable. Optional:
-// empty without Asio, or where it does not see that the compiler has coroutines; URING6_HAS_ASIO says whether
-// it is there.
+// Asio: a loop that runs inside of an io_context, and uring6's operations in an asio::awaitable. Optional: the header
+// is empty without Asio, or if Asio does not recognize the compiler's coroutines; URING6_HAS_ASIO says whether it is
+// active.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -39,7 +39,7 @@
 
 namespace uring6 {
 
-/// Runs `loop` inside of an Asio execution context, as long as somebody awaits something through it.
+/// Runs `loop` inside of an Asio execution context while a coroutine awaits something through the bridge.
 ///
 ///     asio::io_context io;
 ///     uring6::event_loop loop;
@@ -48,9 +48,9 @@ namespace uring6 {
 ///       auto got = co_await bridge.await(pc.read_from(buffer));   // result<datagram>
 ///     }
 ///
-/// One thread runs the context and the loop: everything here belongs to it. The bridge must live as long as
-/// somebody is to be resumed through it; coroutines that are destroyed with the context may be destroyed
-/// later. The loop must outlive them all. Tasks of the loop's scopes run meanwhile, too.
+/// One thread runs the context and the loop; the bridge and its operations belong to that thread. The bridge must
+/// live as long as it has a coroutine to resume; coroutines that are destroyed with the context may be destroyed
+/// later. The loop must outlive all of them. Tasks of the loop's scopes run meanwhile, too.
 class asio_bridge {
  public:
   /// Throws std::system_error if the loop gives no descriptor.
@@ -61,12 +61,12 @@ class asio_bridge {
   ~asio_bridge() {
     shared_->alive = false;
     while (!pending_.empty()) pending_.pop_front().drop_handler();
-    readiness_.release();  // it is the loop's
+    readiness_.release();  // the loop owns the descriptor
   }
 
-  /// Awaits a uring6 operation, written in the same expression, or a task. Gives what it gives and rethrows
-  /// what it throws. Asio's cancellation (a cancellation signal, operator||, …) is a stop request to it: it
-  /// ends with `errc::canceled`, or with a value that was there before.
+  /// Awaits a uring6 operation that is written in the same expression, or a task. Returns what it returns and
+  /// rethrows what it throws. Asio's cancellation (a cancellation signal, operator||, …) is a stop request: the
+  /// operation ends with `errc::canceled`, or with a value that was ready before.
   template <detail::awaitable A>
   asio::awaitable<std::conditional_t<std::is_void_v<detail::await_result<A>>, void, detail::await_value<A>>> await(
       A&& awaited) {
@@ -74,13 +74,14 @@ class asio_bridge {
   }
 
  private:
-  /// What handlers and frames look at that may outlive the bridge: they go with the context.
+  /// State that handlers and frames read and that may outlive the bridge: they are destroyed with the context.
   struct shared_state {
     bool alive = true;
     std::size_t waiting = 0;
   };
 
-  /// An operation in flight. It keeps the handler that owns the frame that owns it: somebody must undo that.
+  /// An operation in flight. It keeps the handler, which owns the frame, which owns the operation; drop_handler
+  /// breaks this cycle.
   struct pending : detail::list_hook {
     virtual void drop_handler() noexcept = 0;
 
@@ -131,12 +132,12 @@ class asio_bridge {
     template <class Handler>
     struct held_handler final : handler_base {
       explicit held_handler(Handler given) : handler(std::move(given)) {}
-      // Later, and not from inside of the loop: what it resumes destroys this operation.
+      // Posted, not called from inside of the loop, because the resumed coroutine destroys this operation.
       void call() override { asio::post(std::move(handler)); }
       Handler handler;
     };
 
-    // Asio unwinds the frames through the executor, so this object lives until the context is asked, or goes.
+    // Asio unwinds the frames through the executor, so this object lives until the context runs or is destroyed.
     void drop_handler() noexcept override {
       --shared_->waiting;
       const std::unique_ptr<handler_base> dropped = std::move(done_);
@@ -156,7 +157,7 @@ class asio_bridge {
     std::stop_source stop_;
     detail::stop_root root_{stop_.get_token()};
     std::unique_ptr<handler_base> done_;
-    detail::sibling<A> part_;  // last: it goes first, with what it has in flight
+    detail::sibling<A> part_;  // last member: destroyed first, with its operation in flight
   };
 
   template <class A>
@@ -171,7 +172,7 @@ class asio_bridge {
     }
   }
 
-  /// A turn of the loop, soon.
+  /// Requests a turn of the loop.
   void wake() {
     if (std::exchange(woken_, true)) return;
     asio::post(timer_.get_executor(), [this, shared = shared_] {
@@ -181,7 +182,7 @@ class asio_bridge {
     });
   }
 
-  // Watches only while somebody waits, so that the context can run out of work.
+  // Watches the descriptor only while a coroutine waits, so that the context can run out of work.
   void turn() {
     const auto next = or_throw(loop_.poll());
     if (shared_->waiting == 0) {

@@ -1,7 +1,7 @@
-// Classic BPF: assemble a socket filter, read one back, print it, and run it without a socket.
+// Classic BPF: assembles a socket filter, reads one back, prints it, and runs it without a socket.
 //
-// The counterpart of golang.org/x/net/bpf. A filter for packet_conn::attach_bpf sees the packet from its UDP
-// header on (offset 8 is the first payload byte); on a raw socket it sees it from the protocol's own header on.
+// The counterpart of golang.org/x/net/bpf. On a UDP socket the filter of packet_conn::attach_bpf sees the packet from
+// its UDP header on (offset 8 is the first payload byte); on a raw socket, from the protocol's own header on.
 #pragma once
 
 #include "uring6/version.hpp"

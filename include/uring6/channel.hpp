@@ -21,7 +21,7 @@ class channel;
 
 namespace detail {
 
-/// Kept is T& for a value that the caller gives away, T for a copy.
+/// `Kept` is T& for a value that the caller moves in, T for a copy.
 template <class T, class Kept>
 class send_operation final : public line_waiter {
  public:
@@ -56,13 +56,14 @@ class channel_receive_operation final : public line_waiter {
 
 }  // namespace detail
 
-/// A queue of at most `capacity` values between any number of senders and receivers, in tasks of one loop or
-/// of several; the functions that do not wait may be called on any thread. First come, first served. It must
-/// outlive those who wait. The constructor allocates, and a wait does where more coroutines of its loop wait than ever
-/// before (std::bad_alloc out of the co_await); whatever lets them go on does not.
+/// A queue of at most `capacity` values between any number of senders and receivers, in tasks of one loop or of
+/// several. First come, first served. Any thread may call the functions that do not wait. The channel must outlive
+/// the waiting tasks.
 ///
-/// A value is received exactly once: a receive that is stopped takes none, and a send that is stopped gives
-/// none.
+/// Each value is received exactly once: a stopped receive takes none, and a stopped send puts none in.
+///
+/// The constructor allocates. A wait allocates when more coroutines of its loop wait than ever before (std::bad_alloc
+/// out of the co_await). A call that wakes a waiting coroutine does not allocate.
 template <class T>
 class channel {
   static_assert(std::is_nothrow_move_constructible_v<T>, "a value must not be lost half way");
@@ -77,7 +78,7 @@ class channel {
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
 
-  /// Waits for room and puts `value` in. It is moved from only if that succeeds. Errors: `errc::closed`,
+  /// Waits for room and puts `value` in. `value` is moved from only on success. Errors: `errc::closed`,
   /// `errc::canceled`, `errc::wrong_thread` outside of a running loop. Go: c <- value.
   [[nodiscard("co_await it")]] detail::send_operation<T, T&> send(T&& value) noexcept { return {*this, value}; }
   [[nodiscard("co_await it")]] detail::send_operation<T, T> send(const T& value) { return {*this, value}; }
@@ -88,7 +89,7 @@ class channel {
     return detail::channel_receive_operation<T>(*this);
   }
 
-  /// Puts `value` in if there is room and the channel is open; it is moved from only then.
+  /// Puts `value` in if the channel is open and has room; `value` is moved from only then.
   [[nodiscard]] bool try_send(T&& value) noexcept {
     const std::scoped_lock lock(mutex_);
     if (closed_ || !room_.take()) return false;
@@ -96,14 +97,14 @@ class channel {
     return true;
   }
 
-  /// Takes a value if there is one.
+  /// Takes a value if the channel has one.
   [[nodiscard]] std::optional<T> try_receive() noexcept {
     const std::scoped_lock lock(mutex_);
     if (!items_.take()) return std::nullopt;
     return pop();
   }
 
-  /// Nothing more can be sent: senders get `errc::closed`, receivers what is there and then `errc::closed`.
+  /// Closes the channel: senders get `errc::closed`, receivers get the values that are left and then `errc::closed`.
   /// Go: close.
   void close() noexcept {
     const std::scoped_lock lock(mutex_);
@@ -116,7 +117,7 @@ class channel {
     const std::scoped_lock lock(mutex_);
     return !closed_;
   }
-  /// How many values are in it.
+  /// The number of values in the channel.
   std::size_t size() const noexcept {
     const std::scoped_lock lock(mutex_);
     return size_;
@@ -128,7 +129,7 @@ class channel {
   friend class detail::send_operation;
   friend detail::channel_receive_operation<T>;
 
-  // For those who hold a permit of room_ or of items_.
+  // The caller holds a permit of room_ or of items_.
   [[nodiscard]] result<void> put(T& value) noexcept {
     const std::scoped_lock lock(mutex_);
     if (closed_) return fail(errc::closed);

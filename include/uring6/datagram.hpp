@@ -1,4 +1,4 @@
-// What is read from and written to a packet_conn.
+// The datagrams that a packet_conn reads and writes.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -13,19 +13,19 @@
 
 namespace uring6 {
 
-/// A datagram that has arrived. Trivially copyable; the payload lies in the caller's buffer (`read_from`) or in a
-/// lent one (`receive`), and is valid as long as that is.
+/// A datagram that has arrived. Trivially copyable. The payload lies in the caller's buffer (`read_from`) or in a
+/// lent buffer (`receive`), and is valid as long as that buffer.
 struct datagram {
-  /// What was received; an empty datagram is a datagram.
+  /// What was received. Size 0 is a valid, empty datagram.
   std::span<std::byte> payload;
-  /// What was asked for with `set_control_message`, plus `source`. One that has `path_mtu` is not a datagram but
-  /// the news that one was too long for the path.
+  /// The control information that `set_control_message` asked for, and `source`. A result with `path_mtu` carries no
+  /// datagram: it reports that a sent datagram was too long for the path.
   control_message control;
-  /// Who sent it; the zone is set for link-local addresses.
+  /// The sender's address and port. The zone is set for a link-local address.
   endpoint source;
-  /// The datagram was longer than the buffer: `payload` is its beginning. MSG_TRUNC.
+  /// The datagram was longer than the buffer; `payload` is its beginning. MSG_TRUNC.
   bool truncated = false;
-  /// The control information did not fit: what is missing in `control` is unknown. MSG_CTRUNC.
+  /// The control information did not fit; fields missing in `control` are unknown. MSG_CTRUNC.
   bool control_truncated = false;
   /// The length of the datagram on the wire, octets.
   std::size_t full_length = 0;
@@ -33,18 +33,18 @@ struct datagram {
 
 /// A datagram to be sent, one of a batch. Go: ipv6.Message.
 struct outgoing {
-  /// Up to 65,527 octets over UDP. Must stay as it is until the batch has been written.
+  /// Up to 65,527 octets over UDP. The caller keeps them unchanged until the batch has been written.
   std::span<const std::byte> payload;
   control_message control;
   /// Ignored on a connected conn.
   endpoint destination;
-  /// Set by `write_batch`: why this one was not sent; empty if it was.
+  /// Set by `write_batch`: why this message was not sent; empty if it was sent.
   std::error_code error;
 };
 
 /// A datagram to be received, one of a batch. Go: ipv6.Message.
 struct incoming {
-  /// Where the payload is to go.
+  /// The memory into which `read_batch` copies the payload.
   std::span<std::byte> buffer;
   /// Set by `read_batch`.
   datagram received;
@@ -53,18 +53,19 @@ struct incoming {
 /// How `read_batch` reads.
 enum class read_flags : std::uint8_t {
   none = 0,
-  /// Does not wait for a datagram: EAGAIN if the kernel has none. MSG_DONTWAIT.
+  /// Ends with EAGAIN instead of waiting if the kernel has no datagram. MSG_DONTWAIT.
   dont_wait = 1,
 };
 
 /// How `write_batch` writes.
 enum class write_flags : std::uint8_t {
   none = 0,
-  /// Does not wait for room in the socket: EAGAIN for each message that there is none for. MSG_DONTWAIT.
+  /// Ends a message with EAGAIN instead of waiting if the socket has no room for it. MSG_DONTWAIT.
   dont_wait = 1,
 };
 
-/// The longest payload of a UDP datagram over IPv6 without jumbograms (RFC 8200, RFC 768).
+/// The longest payload of a UDP datagram over IPv6 without jumbograms, octets: 65,535 minus 8 of UDP header (RFC
+/// 8200, RFC 768).
 inline constexpr std::size_t max_udp_payload = 65'527;
 
 }  // namespace uring6

@@ -1,4 +1,4 @@
-// datagram_batch: what `receive` lends: datagrams in the buffers that the kernel filled.
+// datagram_batch: the datagrams that `receive` lends, in the buffers that the kernel filled.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -21,18 +21,20 @@ class receive_backlog;
 class receive_operation;
 }  // namespace detail
 
-/// A batch of received datagrams, lent without a copy. Make one, pass it to `receive` again and again, and walk it:
+/// A batch of received datagrams, lent without a copy. Make one batch, pass it to every `receive`, and walk it:
 ///
 ///     uring6::datagram_batch batch;
 ///     while (co_await pc.receive(batch)) {
 ///       for (const uring6::datagram& each : batch) use(each.payload, each.control, each.source);
 ///     }
 ///
-/// The buffers go back to the loop's pool with `clear`, with the next `receive`, or with the batch; the payloads are
-/// valid until then, also after the conn or the loop has gone. The payload may be written to (for an answer in
-/// place). Keep copies of the datagrams themselves, not pointers to them: the iterator shows the datagrams of a train
-/// one after the other in one place. A batch that is kept for long takes buffers away from all conns of its loop. Use
-/// it on the loop's thread.
+/// The buffers go back to the loop's pool with `clear`, with the next `receive`, or when the batch is destroyed. The
+/// payloads are valid until then, also after the conn or the loop has gone. The program may write to a payload, for
+/// an answer in place. A batch that is kept for long takes buffers away from all conns of its loop.
+///
+/// Keep copies of the datagrams, not pointers to them: the iterator shows all datagrams of a train in one place.
+///
+/// Use a batch on the loop's thread only.
 class URING6_EXPORT datagram_batch {
  public:
   class iterator;
@@ -42,14 +44,14 @@ class URING6_EXPORT datagram_batch {
   datagram_batch& operator=(datagram_batch&& other) noexcept;
   ~datagram_batch() { clear(); }
 
-  /// How many datagrams; a train of the kernel's (UDP_GRO) counts as the datagrams that were sent.
+  /// The number of datagrams. A train (UDP_GRO) counts as the datagrams that its sender sent.
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
 
   iterator begin() const noexcept;
   std::default_sentinel_t end() const noexcept { return {}; }
 
-  /// Gives the buffers back. Every payload of the batch is invalid after that.
+  /// Gives the buffers back. Every payload of the batch is invalid afterwards.
   void clear() noexcept;
 
  private:
@@ -60,11 +62,11 @@ class URING6_EXPORT datagram_batch {
   std::shared_ptr<detail::buffer_pool> pool_;
   std::size_t buffer_count_ = 0;
   std::size_t size_ = 0;
-  bool all_pooled_ = true;  // none has memory of its own
+  bool all_pooled_ = true;  // no buffer of the batch has memory of its own
 };
 
-/// Walks a batch datagram by datagram, in one pass: the datagrams of a train are shown one after the other in the same
-/// place, so a reference to one is good until `++`, and of two iterators into one batch only the newer one is.
+/// Walks a batch datagram by datagram, in one pass. It shows all datagrams of a train in the same place, so a
+/// reference to a datagram is valid until `++`, and of two iterators into one batch only the newer one is valid.
 class URING6_EXPORT datagram_batch::iterator {
  public:
   using value_type = datagram;
@@ -96,11 +98,12 @@ class URING6_EXPORT datagram_batch::iterator {
     rest_ = rest_.subspan(piece.size());
   }
 
-  // It lies in the frame of whoever walks, of which ten thousand are in no cache: no copy of a datagram in here.
+  // An iterator lies in the frame of the walking coroutine. Ten thousand such frames do not fit into the cache, so an
+  // iterator holds no copy of a datagram.
   const datagram_batch* batch_;
   detail::list_hook* next_ = nullptr;
-  datagram* shown_ = nullptr;  // where it lies; at the end: nullptr
-  std::span<std::byte> rest_;  // of its train
+  datagram* shown_ = nullptr;  // the shown datagram, where it lies; nullptr at the end
+  std::span<std::byte> rest_;  // the rest of its train
   std::size_t segment_ = 0;
 };
 

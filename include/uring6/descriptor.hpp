@@ -19,15 +19,15 @@
 
 namespace uring6 {
 
-/// What `poll` waits for, and what it has found. poll(2)
+/// What `poll` waits for, and what it found. poll(2)
 enum class poll_events : std::uint32_t {
   none = 0,
   readable = POLLIN,
   urgent = POLLPRI,
   writable = POLLOUT,
-  error = POLLERR,          ///< Only found; it need not be asked for.
-  hung_up = POLLHUP,        ///< Only found.
-  peer_closed = POLLRDHUP,  ///< The peer of a stream has shut its writing half down.
+  error = POLLERR,          ///< Only found: a program need not ask for it.
+  hung_up = POLLHUP,        ///< Only found: a program need not ask for it.
+  peer_closed = POLLRDHUP,  ///< The peer of a stream has shut down its writing half.
 };
 
 constexpr poll_events operator|(poll_events a, poll_events b) noexcept {
@@ -44,8 +44,8 @@ constexpr bool has_any(poll_events events, poll_events wanted) noexcept {
 
 namespace detail {
 
-/// One request on somebody's descriptor, in the frame of the coroutine that waits for it. The kernel may
-/// write to the buffer until its last word: a frame that is destroyed before waits for that.
+/// One request on a descriptor, in the frame of the waiting coroutine. The kernel may write to the buffer until it
+/// posts the request's last completion, so the destructor waits for that completion.
 class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener, resident {
  public:
   descriptor_operation(const descriptor_operation&) = delete;
@@ -66,7 +66,7 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
       : fd_(fd), kind_(of), data_(data), size_(size), offset_(offset) {}
   ~descriptor_operation();
 
-  /// To be called first in await_resume: what the kernel said, not negative, or why not.
+  /// Call first in await_resume. Returns the kernel's result, which is not negative, or the error.
   [[nodiscard]] result<std::uint32_t> outcome() noexcept;
 
  private:
@@ -82,8 +82,8 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
   int fd_;
   kind kind_;
   bool polls_first_ = false;  // the descriptor is non-blocking and was not ready
-  bool given_up_ = false;     // a cancel is on its way: what ends now is not tried again
-  bool abandoned_ = false;    // nobody is to be resumed any more
+  bool given_up_ = false;     // a cancel is on its way: an operation that ends now is not tried again
+  bool abandoned_ = false;    // the coroutine is destroyed: the last completion resumes nothing
   std::uint32_t events_ = 0;
   void* data_ = nullptr;
   std::size_t size_ = 0;
@@ -100,7 +100,7 @@ class URING6_EXPORT descriptor_poll final : public descriptor_operation {
   }
 };
 
-/// Moves octets.
+/// Reads or writes octets.
 class URING6_EXPORT descriptor_octets : public descriptor_operation {
  public:
   [[nodiscard]] result<std::size_t> await_resume() noexcept {
@@ -110,13 +110,13 @@ class URING6_EXPORT descriptor_octets : public descriptor_operation {
  protected:
   descriptor_octets(int fd, std::span<std::byte> into, std::uint64_t offset) noexcept
       : descriptor_operation(fd, kind::read, into.data(), into.size(), offset) {}
-  // The kernel only reads from it.
+  // The kernel only reads from this memory.
   descriptor_octets(int fd, std::span<const std::byte> from, std::uint64_t offset) noexcept
       : descriptor_operation(fd, kind::write, const_cast<std::byte*>(from.data()), from.size(), offset) {}
   ~descriptor_octets() = default;
 };
 
-/// At an offset of a file, which another read finds again.
+/// A transfer at an offset of a file. Another read finds the same octets again.
 class URING6_EXPORT descriptor_transfer final : public descriptor_octets {
  public:
   template <class Octet>
@@ -124,7 +124,7 @@ class URING6_EXPORT descriptor_transfer final : public descriptor_octets {
       : descriptor_octets(fd, octets, offset) {}
 };
 
-/// Where the descriptor stands: what was read is gone from a pipe, and what was written cannot be called back.
+/// A transfer at the descriptor's position. Octets that were read are gone from a pipe, and a write cannot be undone.
 class URING6_EXPORT descriptor_stream_transfer final : public descriptor_octets {
  public:
   static constexpr bool drops_when_it_loses = true;
@@ -138,53 +138,54 @@ class URING6_EXPORT descriptor_stream_transfer final : public descriptor_octets 
 
 }  // namespace detail
 
-// Of all of these:
+// Common to poll, read, read_at, write and write_at:
 //
-// The descriptor stays the caller's and must stay open until the end of the operation; blocking or not makes
-// no difference. The operation belongs to the running loop. Deadlines: `with_timeout(1s, read(fd, buffer))`.
+// The caller still owns the descriptor and keeps it open until the operation has ended. The descriptor may be
+// blocking or non-blocking. The operation belongs to the running loop. Deadlines: `with_timeout(1s, read(fd,
+// buffer))`.
 //
-// Each has exactly one outcome. What the kernel has done is delivered although a stop was requested
-// meanwhile, because nothing else could give it again: `with_timeout` gives octets that were read in time. `when_any`
-// drops its losers' results, so `read` and `write` do not compile there: let `poll` race, which takes nothing, and
-// read or write when it has won; or say `discarding(read(fd, buffer))`. `read_at` may lose. A `write_at` that loses may
-// have written. A task, a sender or Asio's `||` around them is not seen through: what they drop is lost.
+// Each operation has exactly one outcome. What the kernel has done is delivered although a stop was requested
+// meanwhile, because no later call could deliver it: `with_timeout` returns octets that were read in time.
 //
-// A coroutine that is destroyed while it waits ends the operation and waits for the kernel's last word on it;
-// a file that cannot be interrupted (a disk) is waited for.
+// `when_any` drops the results of its losers, so `read` and `write` do not compile there. Let `poll` race, which
+// takes nothing, and read or write when it has won; or say `discarding(read(fd, buffer))`. `read_at` may lose. A
+// `write_at` that loses may have written. The compiler does not see through a task, a sender or Asio's `||`: octets
+// that these drop are lost.
 //
-// Errors: the kernel's errno (EBADF, EPIPE, ...), `errc::canceled`, `errc::wrong_thread` outside of a running
-// loop.
+// A waiting coroutine that is destroyed cancels the operation and blocks until the kernel's last completion. A file
+// that the kernel cannot interrupt (on a disk) is waited for.
+//
+// Errors: the kernel's errno (EBADF, EPIPE, ...), `errc::canceled`, `errc::wrong_thread` outside of a running loop.
 
-/// Waits until `fd` is ready for one of `events`, or broken. Returns what it is ready for. Takes nothing from
-/// the descriptor. A regular file is always ready. poll(2), once.
+/// Waits until `fd` is ready for one of `events`, or broken. Returns what it is ready for. Takes nothing from the
+/// descriptor. A regular file is always ready. poll(2), once.
 [[nodiscard("co_await it")]] inline detail::descriptor_poll poll(int fd, poll_events events) noexcept {
   return {fd, events};
 }
 
-/// Reads at most as much as `into` holds, from where the descriptor stands. Returns how many bytes; 0 at the
-/// end. `into` must live until then. A signal that interrupts it (EINTR) is not seen. read(2). Go:
-/// os.File.Read.
+/// Reads at most `into.size()` bytes at the descriptor's position. Returns the number of bytes; 0 at the end. `into`
+/// must live until then. The operation repeats a read that a signal interrupted (EINTR). read(2). Go: os.File.Read.
 [[nodiscard("co_await it")]] inline detail::descriptor_stream_transfer read(int fd,
                                                                             std::span<std::byte> into) noexcept {
   return {fd, into};
 }
 
-/// Reads at `offset` bytes from the beginning of a file, and leaves its position. pread(2). Go:
+/// Reads at `offset` bytes from the beginning of a file, and does not move its position. pread(2). Go:
 /// os.File.ReadAt.
 [[nodiscard("co_await it")]] inline detail::descriptor_transfer read_at(int fd, std::span<std::byte> into,
                                                                         std::uint64_t offset) noexcept {
   return {fd, into, offset};
 }
 
-/// Writes at most all of `from`, where the descriptor stands. Returns how many bytes were taken: fewer where
-/// a pipe or a disk is full. `from` must stay as it is until then. A pipe without a reader is EPIPE, and
-/// SIGPIPE unless the program ignores it. write(2). Go: os.File.Write.
+/// Writes at most all of `from` at the descriptor's position. Returns the number of bytes that were taken: fewer
+/// where a pipe or a disk is full. The caller keeps `from` unchanged until then. A pipe without a reader gives EPIPE,
+/// and SIGPIPE unless the program ignores it. write(2). Go: os.File.Write.
 [[nodiscard("co_await it")]] inline detail::descriptor_stream_transfer write(int fd,
                                                                              std::span<const std::byte> from) noexcept {
   return {fd, from};
 }
 
-/// Writes at `offset` bytes from the beginning of a file, and leaves its position. pwrite(2). Go:
+/// Writes at `offset` bytes from the beginning of a file, and does not move its position. pwrite(2). Go:
 /// os.File.WriteAt.
 [[nodiscard("co_await it")]] inline detail::descriptor_transfer write_at(int fd, std::span<const std::byte> from,
                                                                          std::uint64_t offset) noexcept {

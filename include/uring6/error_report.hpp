@@ -1,4 +1,4 @@
-// error_report: what became of a datagram that was sent, as the network or this host says it.
+// error_report: what the network or this host reports about a datagram that was sent.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -13,37 +13,37 @@
 
 namespace uring6 {
 
-/// Who says it. SO_EE_ORIGIN_*, of which the other numbers come only of options that are set by hand (SO_TIMESTAMPING,
-/// SO_TXTIME).
+/// The origin of a report. SO_EE_ORIGIN_*. Its other numbers come only from options that a program sets itself
+/// (SO_TIMESTAMPING, SO_TXTIME).
 enum class error_origin : std::uint8_t {
-  local = 1,  ///< This host, of what it did not send: `error` is EMSGSIZE, ….
-  icmp = 2,   ///< An ICMP message, of what was sent to an IPv4 peer.
+  local = 1,  ///< This host, about a datagram that it did not send: `error` is EMSGSIZE, ….
+  icmp = 2,   ///< An ICMP message, about a datagram to an IPv4 peer.
   icmp6 = 3,  ///< An ICMPv6 message.
 };
 
 /// One report from a conn's error queue. Go: missing (golang/go#47926). sock_extended_err
 struct error_report {
-  /// To be given: where the beginning of the datagram is to go that the report is about. Empty will do.
+  /// Set by the caller: receives the beginning of the reported datagram. May be empty.
   std::span<std::byte> buffer;
 
   // --- Set by `read_errors` ---
 
-  /// What it means: ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, …
+  /// The error: ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, …
   std::error_code error;
   error_origin origin{};
-  /// Of the ICMP message (`icmp_type` of `icmp6`); 0 if there is none.
+  /// The type of the ICMP message (`icmp_type` if the origin is `icmp6`); 0 if there is no message.
   std::uint8_t type = 0;
   std::uint8_t code = 0;
-  /// What the message says besides: the MTU, octets, of EMSGSIZE; the pointer of a parameter problem.
+  /// A value of the message: for EMSGSIZE the MTU, octets; for a parameter problem the pointer, octets.
   std::uint32_t info = 0;
-  /// Who has sent the message, with the zone of a link-local address; nobody did if the origin is local.
+  /// The sender of the ICMP message, with the zone of a link-local address; nullopt if the origin is `local`.
   std::optional<ip_address> offender;
-  /// Where the datagram was to go. Its port is 0 where there are none.
+  /// The destination of the datagram. The port is 0 if the protocol has none.
   endpoint destination;
-  /// The beginning of the datagram's payload, as far as it came back and `buffer` holds it; none of what this host did
-  /// not send.
+  /// The beginning of the datagram's payload, as far as the message quotes it and `buffer` holds it. Empty for a
+  /// datagram that this host did not send.
   std::span<std::byte> payload;
-  /// More of it came back than `buffer` holds. MSG_TRUNC.
+  /// The message quotes more than `buffer` holds. MSG_TRUNC.
   bool truncated = false;
 };
 

@@ -1,4 +1,4 @@
-// event: something has happened, for all who wait for it.
+// event: tells waiting tasks that something has happened.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -8,8 +8,8 @@
 #include "uring6/detail/line.hpp"
 #include "uring6/result.hpp"
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
@@ -28,8 +28,8 @@ class event_operation final : public line_waiter {
 
 }  // namespace detail
 
-/// A gate that lets all pass while it is set. Between tasks of one loop or of several; all functions may be
-/// called on any thread. It must outlive those who wait.
+/// A gate that lets tasks pass while it is set, among tasks of one loop or of several. Any thread may call all
+/// functions. The event must outlive the waiting tasks.
 class event {
  public:
   event() noexcept : line_(mutex_, 0, detail::line::kind::gate) {}
@@ -39,13 +39,13 @@ class event {
   /// Waits until the event is set. Errors: `errc::canceled`; `errc::wrong_thread` outside of a running loop.
   [[nodiscard("co_await it")]] detail::event_operation wait() noexcept { return detail::event_operation(line_); }
 
-  /// Lets all pass who wait, and all who come, until `reset`.
+  /// Lets all waiting tasks pass, and all that come later, until `reset`.
   void set() noexcept {
     const std::scoped_lock lock(mutex_);
     if (line_.permits() == 0) line_.give(1);
   }
 
-  /// Those who come from now on wait. Those who were let pass, pass.
+  /// Tasks that come from now on wait. Tasks that `set` has let pass still pass.
   void reset() noexcept {
     const std::scoped_lock lock(mutex_);
     line_.withdraw_all();

@@ -22,73 +22,88 @@
 
 namespace uring6 {
 
-/// What a loop is made of. The defaults suit a busy UDP service.
+/// Options of a loop. The defaults suit a busy UDP service.
 struct loop_options {
-  /// Entries of the submission queue: operations handed over per system call. 1 to 32,768.
+  /// Entries of the submission queue: the operations that one system call hands over. 1 to 32,768. Further operations
+  /// wait in the loop for the next call.
   unsigned submission_entries = 256;
-  /// Entries of the completion queue, 1 to 65,536, at least as many as of the submission queue. More than the receive
-  /// buffers plus the operations in flight means that it cannot overflow; if it does, nothing is lost, but it costs
-  /// time.
+  /// Entries of the completion queue, 1 to 65,536, at least as many as of the submission queue. An overflow loses
+  /// nothing, but costs time; with more entries than receive buffers plus operations in flight there is none. 4096
+  /// are enough for both default pools and 3,500 operations.
   unsigned completion_entries = 4096;
-  /// Receive buffers of the loop, shared by all its conns. A power of two, 2 to 32,768. They are used last in, first
-  /// out: memory is touched only as far as buffers are needed at once (lent, or waiting for their readers).
+  /// Receive buffers of the loop, shared by all its conns. A power of two, 2 to 32,768. The loop uses them last in,
+  /// first out, so it touches only as much memory as it needs at once for buffers that are lent or wait for their
+  /// readers. 256 buffers for any datagram or train are about 16 MiB.
   unsigned receive_buffers = 256;
-  /// Octets that each of the loop's two pools of receive buffers may take beyond its buffers: while a conn that has a
-  /// reader finds no buffer, the datagrams of conns whose readers are away are copied out of the pool. Beyond the limit
-  /// such datagrams are thrown away, as a full socket does it, and counted (`packet_stats::discarded`,
-  /// `pool_stats::not_moved_out`). 0: none is copied.
+  /// Octets that each of the loop's two pools may take for datagrams moved out of its buffers. 16 MiB by default; 0:
+  /// nothing is moved out.
+  ///
+  /// While a conn with a waiting reader finds no buffer, the pool copies the datagrams of conns without a waiting
+  /// reader out of its buffers. Beyond the limit it discards such datagrams, as a full socket would, and counts them
+  /// (`packet_stats::discarded`, `pool_stats::not_moved_out`).
   std::size_t moved_out_limit = std::size_t{16} << 20;
-  /// How many operations may complete without suspension, and how many coroutines be resumed, before the loop
-  /// looks at the kernel and at the other coroutines again. At least 1.
+  /// How many operations may complete without suspension, and how many coroutines may resume, before the loop asks
+  /// the kernel again and lets the other coroutines run. At least 1.
   unsigned budget = 512;
-  /// How long to look for news before going to sleep, at most 10 s. 0: sleep at once. Worth its processor time where a
-  /// wake-up costs more than the wait (virtual machines, request-response at low latency). It adapts: where four spins
-  /// in a row were in vain, only one wait in eight spins, until one finds something again. A spin asks up to four
-  /// sockets that datagrams come to one by one, each by a system call without the ring (MSG_DONTWAIT), if there are
-  /// more than 64 `receive_buffers`.
+  /// How long the loop looks for news before it sleeps, at most 10 s. 0: it sleeps at once. A spin is worth its
+  /// processor time where a wake-up costs more than the wait (virtual machines, request-response at low latency).
+  ///
+  /// After four spins in a row that found nothing the loop spins before only one wait in eight, until a spin finds
+  /// something. With more than 64 `receive_buffers` a spin reads up to four sockets to which datagrams come one by
+  /// one, each by a system call past the ring (MSG_DONTWAIT).
   std::chrono::microseconds spin{0};
-  /// How long a sleep lets completions gather, at most 1 s: a loop with nothing to do sleeps at least that long unless
-  /// 32 sockets are ready, then takes all that is there with one system call; if nothing is, it wakes for the first
-  /// completion. So a datagram that ends a longer silence is not delayed, those of a stream by at most so long, and
-  /// posts from other threads likewise; timers are on time. 0: wake for the first completion. A spin that finds
-  /// something goes before. Without effect before Linux 6.12, as `probe` says. IORING_ENTER_EXT_ARG's min_wait_usec.
+  /// How long a sleep lets completions gather, at most 1 s. 0: the loop wakes for the first completion. Without
+  /// effect before Linux 6.12, as `probe` says. IORING_ENTER_EXT_ARG's min_wait_usec.
+  ///
+  /// An idle loop sleeps at least that long, unless 32 sockets are ready before, then takes all completions with one
+  /// system call. If there are none by then, it wakes for the first one. So a datagram that ends a longer silence is
+  /// not delayed. A datagram of a stream, or a post from another thread, is delayed by at most `min_wait`. Timers are
+  /// on time.
   std::chrono::microseconds min_wait{0};
-  /// How long the kernel may poll the devices of the loop's sockets before it sleeps, at most 1 s: a lower latency for
-  /// processor time, on network cards with NAPI; nothing on lo. 0: no polling. Without effect where the kernel refuses
-  /// it (before Linux 6.9), as `probe` says. IORING_REGISTER_NAPI, preferring busy poll.
+  /// How long the kernel may poll the network devices of the loop's sockets before it sleeps, at most 1 s. 0: no
+  /// polling. It trades processor time for lower latency on network cards with NAPI, and does nothing on lo. Without
+  /// effect where the kernel refuses it (before Linux 6.9), as `probe` says. IORING_REGISTER_NAPI, preferring busy
+  /// poll.
   std::chrono::microseconds busy_poll{0};
 };
 
-/// Runs tasks on the thread that calls `run`. A loop and everything made with it belong to that thread; only
-/// `post`, `stop` and std::stop_source reach it from others. Made on one thread, it may be run on another, as
-/// long as it is always the same one; destroy it there, or when that thread has ended (on another one while it lives,
-/// the program ends with a message that says so).
+/// Runs tasks on the thread that calls `run`.
 ///
-/// Conns may outlive their loop: they are closed then. The child of a fork must not use the loop. One that was moved
-/// from answers `errc::closed`, and drops what is posted to it.
+/// Threads: a loop and everything made with it belong to that thread; other threads may use only `post`, `stop` and
+/// std::stop_source. The loop may be made on one thread and run on another, but always on the same one. Destroy it
+/// there, or after that thread has ended: on another thread, while that thread lives, the destructor ends the program
+/// with a message that says so.
+///
+/// Lifetime: conns may outlive their loop, which closes them. The child of a fork must not use the loop. A moved-from
+/// loop answers `errc::closed` and drops posted functions.
 class URING6_EXPORT event_loop {
  public:
-  /// Throws std::system_error whose text says what is missing (kernel, sysctl, seccomp, memlock or descriptors) and
-  /// what to do about it. Codes: those of io_uring_setup (EPERM, ENOSYS, ENOMEM, EMFILE); EPERM, EACCES or ENOSYS where
-  /// a sandbox allows io_uring_setup and refuses io_uring_enter, io_uring_register or eventfd2; EOPNOTSUPP on a kernel
-  /// before Linux 6.0, which cannot read as uring6 does; `errc::out_of_range` for options outside of their ranges.
+  /// Throws std::system_error. Its text says what is missing (kernel, sysctl, seccomp, memlock or descriptors) and what
+  /// to do about it. Codes:
+  /// - those of io_uring_setup: EPERM, ENOSYS, ENOMEM, EMFILE;
+  /// - EPERM, EACCES or ENOSYS where a sandbox allows io_uring_setup but refuses io_uring_enter, io_uring_register or
+  ///   eventfd2;
+  /// - EOPNOTSUPP before Linux 6.0, which has no multishot recvmsg to read with;
+  /// - `errc::out_of_range` for options outside of their ranges.
   explicit event_loop(const loop_options& options = {});
 
-  /// The same without an exception, `not_enough_memory` for std::bad_alloc. Where there is no loop, `reason` is the
-  /// text that the exception would have; what it holds otherwise is not specified.
+  /// The same without an exception; std::bad_alloc becomes `not_enough_memory`. On an error `reason` holds the text
+  /// that the exception would have; after a success its content is unspecified.
   [[nodiscard]] static result<event_loop> create(const loop_options& options = {});
   [[nodiscard]] static result<event_loop> create(const loop_options& options, std::string& reason);
 
   event_loop(event_loop&&) noexcept;
   event_loop& operator=(event_loop&&) noexcept;
 
-  /// Ends what is still in flight, waits for the kernel's last word on it, and frees the ring.
+  /// Cancels what is still in flight, waits for the kernel's last completion of each, and frees the ring.
   ~event_loop();
 
-  /// Runs `main` and everything it spawns, until it has ended; gives its value or rethrows its exception.
-  /// Throws std::system_error if the loop cannot run here: `errc::wrong_thread`, `errc::forked`,
-  /// resource_deadlock_would_occur inside of itself, `errc::closed` if it was moved from, EPERM, EACCES or ENOSYS where
-  /// a sandbox has forbidden io_uring_enter or io_uring_register since the loop was made (the text says so).
+  /// Runs `main` and everything it spawns until `main` has ended. Returns its value or rethrows its exception.
+  ///
+  /// Throws std::system_error if the loop cannot run: `errc::wrong_thread`; `errc::forked`;
+  /// resource_deadlock_would_occur inside of the loop itself; `errc::closed` if it was moved from; EPERM, EACCES or
+  /// ENOSYS if a sandbox has forbidden io_uring_enter or io_uring_register since the loop was made (the text says
+  /// so).
   template <class T>
   T run(task<T> main) {
     bool done = false;
@@ -106,29 +121,31 @@ class URING6_EXPORT event_loop {
     return outer.handle().promise().take();
   }
 
-  /// Asks the main task, and with it all its children, to stop. Any thread; also before `run`, and for good: a task
-  /// that is run later is stopped from its start.
+  /// Asks the main task and all its children to stop. Any thread. The request is permanent: a task that is run later
+  /// is stopped from its start.
   void stop() noexcept;
 
-  /// Runs `f()` on the loop's thread, in the order of the posts. Any thread. Dropped unrun if the loop has ended.
-  /// An exception out of `f` ends the program. Throws std::bad_alloc, and posts nothing then.
+  /// Runs `f()` on the loop's thread, in the order of the posts. Any thread. If the loop has ended, `f` is destroyed
+  /// without a call. An exception out of `f` ends the program. Throws std::bad_alloc; then nothing is posted.
   template <std::invocable F>
   void post(F f);
 
-  // --- inside of somebody else's loop: epoll, Asio, sd-event, libuv ---
+  // --- inside of another event loop: epoll, Asio, sd-event, libuv ---
 
-  /// A descriptor that is readable (poll(2), epoll level- or edge-triggered) when `poll` has something to do, but
-  /// for timers; always the same one, made and readable at the first call. The loop's: neither read nor close it. An
-  /// epoll set of the ring and of an eventfd that is registered with it (IORING_REGISTER_EVENTFD). Errors: EMFILE;
-  /// `errc::wrong_thread`, `errc::forked`.
+  /// A descriptor that becomes readable (poll(2), epoll level- or edge-triggered) when `poll` has something to do,
+  /// except for timers. Every call returns the same descriptor; the first one makes it, readable. The loop owns it:
+  /// do not read or close it. It is an epoll set of the ring and of an eventfd that is registered with the ring
+  /// (IORING_REGISTER_EVENTFD).
+  ///
+  /// Errors: EMFILE; `errc::wrong_thread`, `errc::forked`.
   [[nodiscard]] result<int> descriptor();
 
-  /// Runs what is ready, without sleeping: on the thread that the loop belongs to, whenever `descriptor` is readable,
-  /// at the time that the last call returned, and after anything that was done from outside of the loop's tasks (a
-  /// spawn, a deadline set, a conn closed). Tasks are those of a `scope` made with this loop.
+  /// Runs what is ready, without sleeping. Call it on the loop's thread: whenever `descriptor` is readable, at the
+  /// time that the last call returned, and after any change from outside of the loop's tasks (a spawn, a deadline
+  /// set, a conn closed). Tasks run in a `scope` that is made with this loop.
   ///
-  /// Returns when to call again at the latest, whatever the descriptor says: the next timer, a point that has
-  /// passed if it stopped to let the host run, or none. Errors: as `run`.
+  /// Returns the time of the next call, independent of the descriptor: that of the next timer; a time that has
+  /// passed, if `poll` stopped only to let the host run; nullopt without a timer. Errors: as `run`.
   ///
   ///     scope tasks(loop);
   ///     tasks.spawn(serve(pc));
@@ -139,17 +156,17 @@ class URING6_EXPORT event_loop {
   ///     }
   [[nodiscard]] result<std::optional<std::chrono::steady_clock::time_point>> poll();
 
-  // --- what it has done, cheap enough to be always on ---
+  // --- counters, always on ---
 
-  /// On the loop's thread, as `pools`. On another one all 0 while that thread lives; when it has ended, or before the
-  /// loop is first run, the values as they are.
+  /// The loop's counters, on the loop's thread (so also `pools`). On another thread all are 0 while the loop's thread
+  /// lives. After that thread has ended, and before the loop is first run, any thread gets the values.
   loop_stats stats() const noexcept;
 
-  /// The pools of receive buffers that its conns share: that of short buffers, for conns that said how long their
-  /// datagrams can be, then that of buffers which hold any datagram, and trains.
+  /// The pools of receive buffers that the loop's conns share. The first has short buffers, for conns that gave the
+  /// length of their longest datagram; the second has buffers for any datagram and for trains.
   std::array<pool_stats, 2> pools() const noexcept;
 
-  /// The implementation, for the library's own rooms.
+  /// The implementation, for the library's own code.
   const std::shared_ptr<detail::loop_core>& core() const noexcept { return core_; }
 
  private:

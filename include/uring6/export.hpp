@@ -1,4 +1,4 @@
-// What the shared library shows: everything else is built with hidden visibility.
+// Marks what the shared library exports; everything else is built with hidden visibility.
 #pragma once
 
 #define URING6_EXPORT [[gnu::visibility("default")]]

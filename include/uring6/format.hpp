@@ -26,8 +26,8 @@
 
 namespace uring6::format_detail {
 
-/// Formats a value as what `write(value, out)` appends to `out`, padded as a string is. The string formatter
-/// is a member and no base: ranges would take its set_debug_format and write quotation marks.
+/// Formats a value as the text that `write(value, out)` appends to `out`, padded as a string is. The string formatter
+/// is a member and not a base: with a base fmt's ranges would call its set_debug_format and write quotation marks.
 template <class Value, auto write>
 class by_appending {
  public:
@@ -124,8 +124,8 @@ inline void write_control_message(const control_message& message, fmt::memory_bu
 
 }  // namespace uring6::format_detail
 
-/// The fields that are given, in Go's order: "tclass=0x28 hoplim=64 src=::1 dst=ff01::114 ifindex=2", and the time of
-/// arrival in seconds since 1970: "time=1700000000.000000001"; "none" if none is.
+/// The fields that are set, in Go's order: "tclass=0x28 hoplim=64 src=::1 dst=ff01::114 ifindex=2", and the time of
+/// arrival in seconds since 1970: "time=1700000000.000000001". "none" without a field.
 template <>
 struct fmt::formatter<uring6::control_message>
     : uring6::format_detail::by_appending<uring6::control_message, uring6::format_detail::write_control_message> {};

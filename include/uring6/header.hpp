@@ -31,13 +31,13 @@ struct URING6_EXPORT header {
   ip_address source;
   ip_address destination;
 
-  /// Reads the header at the front of `packet`; what follows it is not looked at, and may be cut off as in
-  /// the quotation of an ICMP error. Go: ipv6.ParseHeader, which takes any version.
+  /// Reads the header at the front of `packet`. `parse` does not look at the bytes behind the header, which may be
+  /// cut off, as in the quotation of an ICMP error. Go: ipv6.ParseHeader, which takes any version.
   ///
   /// Error: `errc::malformed` if there are fewer than 40 bytes or the version is not 6.
   [[nodiscard]] static result<header> parse(std::span<const std::byte> packet) noexcept;
 
-  /// Writes the header to the front of `area` and returns its size, 40. Zones are not part of it. Go has
+  /// Writes the header to the front of `area` and returns its size, 40 bytes. The header carries no zones. Go has
   /// none.
   ///
   /// Errors: `errc::out_of_range` if the version is not 6 or the flow label is above 0xfffff;
@@ -53,58 +53,58 @@ URING6_EXPORT std::string to_string(const header& fixed);
 
 /// An extension header, in place.
 struct extension_header {
-  ip_protocol type;                  ///< Which one this is.
-  ip_protocol next_header;           ///< What follows it.
+  ip_protocol type;                  ///< The protocol number of this header.
+  ip_protocol next_header;           ///< The protocol number of what follows.
   std::size_t offset;                ///< From the start of the IPv6 header, in bytes.
   std::span<const std::byte> bytes;  ///< The whole header, its first two fields included.
 };
 
 /// What a fragment header says (RFC 8200, 4.5).
 struct fragment_header {
-  std::uint16_t offset = 0;  ///< Of the fragment in the fragmentable part, in bytes.
+  std::uint16_t offset = 0;  ///< Where the fragment stands in the fragmentable part, in bytes.
   bool more = false;         ///< Whether further fragments follow.
   std::uint32_t identification = 0;
 
   friend bool operator==(const fragment_header&, const fragment_header&) = default;
 };
 
-/// Steps over the extension headers of a packet to its upper layer, never outside the packet and never
-/// without end: each step takes at least eight bytes.
+/// Steps over the extension headers of a packet to its upper layer. The walk stays inside of the packet and always
+/// ends: each step takes at least eight bytes.
 ///
 ///     auto walk = or_throw(header_walk::over(packet));
 ///     while (auto next = or_throw(walk.next())) use(*next);
 ///     use(walk.protocol(), packet.subspan(walk.offset()));
 ///
-/// It looks at the bytes it was given; they must outlive it.
+/// The bytes of the packet must outlive the walk.
 class URING6_EXPORT header_walk {
  public:
   /// Starts behind the IPv6 header of `packet`.
   ///
-  /// Bytes beyond the header's payload length are not part of the packet; a packet shorter than that (the
-  /// quotation of an ICMP error) is walked as far as it goes. Error: as `header::parse`.
+  /// Bytes beyond the header's payload length are not part of the packet. A packet shorter than the payload length
+  /// (the quotation of an ICMP error) is walked to its end. Error: as `header::parse`.
   [[nodiscard]] static result<header_walk> over(std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
-  /// Not over a temporary: the walk looks at octets that would be gone.
+  /// A temporary is refused: the walk would look at octets that are gone.
   template <detail::temporary_octets Packet>
   [[nodiscard]] static result<header_walk> over(Packet&& packet) = delete;
 
-  /// The next extension header; nothing when the upper layer is reached.
+  /// The next extension header; nullopt when the walk has reached the upper layer.
   ///
-  /// Error: `errc::malformed` if the header is cut off, or is hop-by-hop options anywhere but in front. The
-  /// walk stays where it is.
+  /// Error: `errc::malformed` if the header is cut off, or if hop-by-hop options stand anywhere but in front. The
+  /// walk then stays where it is.
   [[nodiscard]] result<std::optional<extension_header>> next() noexcept;
 
-  /// What stands at `offset()`: the upper layer's protocol when `next` has given nothing. In a later
-  /// fragment, the protocol of the first one's beginning.
+  /// The protocol of what stands at `offset()`. After `next` has returned nullopt: the upper layer's protocol. In a
+  /// later fragment: the protocol of the first fragment's beginning.
   ip_protocol protocol() const noexcept { return protocol_; }
 
-  /// Where the walk is, in bytes from the start of the IPv6 header.
+  /// The position of the walk, in bytes from the start of the IPv6 header.
   std::size_t offset() const noexcept { return offset_; }
 
-  /// What is left of the packet there.
+  /// The rest of the packet from `offset()` on.
   std::span<const std::byte> payload() const noexcept { return packet_.subspan(offset_); }
 
-  /// The fragment header, if one has been passed. At an offset above 0 the payload is the middle of
-  /// something: there is no upper-layer header in it.
+  /// The fragment header, if the walk has passed one. If its offset is above 0, the payload has no upper-layer
+  /// header: it is a later part of a datagram.
   const std::optional<fragment_header>& fragment() const& noexcept URING6_LIFETIMEBOUND { return fragment_; }
   std::optional<fragment_header> fragment() const&& noexcept { return fragment_; }
 
@@ -122,12 +122,12 @@ class URING6_EXPORT header_walk {
 struct upper_layer {
   ip_protocol protocol;
   std::size_t offset;                       ///< From the start of the IPv6 header, in bytes.
-  std::span<const std::byte> payload;       ///< From there on.
-  std::optional<fragment_header> fragment;  ///< If the packet is a fragment.
+  std::span<const std::byte> payload;       ///< The packet's bytes from `offset` on.
+  std::optional<fragment_header> fragment;  ///< Set if the packet is a fragment.
 };
 
-/// Walks to the upper layer in one go. The payload points into `packet`, which must outlive it; a temporary is refused
-/// by the compiler. Errors: as `header_walk`.
+/// Walks to the upper layer in one call. The returned payload points into `packet`, which must outlive it; the
+/// compiler refuses a temporary. Errors: as `header_walk`.
 [[nodiscard]] URING6_EXPORT result<upper_layer> find_upper_layer(
     std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
 template <detail::temporary_octets Packet>

@@ -1,8 +1,8 @@
-// Network interfaces: which there are, their addresses, and the multicast groups joined on them.
+// Network interfaces, their addresses, and the multicast groups joined on them.
 //
-// Everything is asked of the kernel afresh in each call (one netlink dump, or /proc for the groups), for the
-// network namespace of the calling thread. Nothing is cached: an interface that was renamed or created a
-// moment ago is found. Not meant for hot paths; safe to call from any thread.
+// Each call asks the kernel afresh (one netlink dump, or /proc for the groups), for the network namespace of the
+// calling thread. Nothing is cached, so a call finds an interface that was renamed or created a moment ago. Not for
+// hot paths. Any thread.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -35,10 +35,10 @@ enum class interface_flags : std::uint32_t {
 enum class address_flags : std::uint32_t {
   none = 0,
   temporary = 0x1,         ///< A privacy address (RFC 8981); of an IPv4 address: a secondary one. IFA_F_TEMPORARY
-  optimistic = 0x4,        ///< Usable before its uniqueness is proved (RFC 4429). IFA_F_OPTIMISTIC
-  duplicate = 0x8,         ///< Taken by another host, and unusable. IFA_F_DADFAILED
+  optimistic = 0x4,        ///< Usable before the kernel has proved its uniqueness (RFC 4429). IFA_F_OPTIMISTIC
+  duplicate = 0x8,         ///< Another host has the address, so it is unusable. IFA_F_DADFAILED
   deprecated = 0x20,       ///< Its preferred lifetime is over: not for new conversations. IFA_F_DEPRECATED
-  tentative = 0x40,        ///< Not proved unique yet, and not usable. IFA_F_TENTATIVE
+  tentative = 0x40,        ///< Not proved unique yet, and not usable yet. IFA_F_TENTATIVE
   permanent = 0x80,        ///< Configured by hand. IFA_F_PERMANENT
   stable_privacy = 0x800,  ///< Made from a secret (RFC 7217). IFA_F_STABLE_PRIVACY
 };
@@ -70,21 +70,21 @@ enum class address_scope : std::uint8_t { global = 0, site = 200, link = 253, ho
 /// An address of an interface. Go: net.IPNet, which has neither state nor zone.
 struct interface_address {
   std::uint32_t interface_index = 0;
-  ip_address address;              ///< An IPv4 one v4-mapped; a link-local one in its zone.
+  ip_address address;              ///< IPv4 v4-mapped; a link-local address with its zone.
   std::uint8_t prefix_length = 0;  ///< Of the 128 bits: 192.0.2.1/24 has 120.
   address_scope scope = address_scope::global;
   address_flags flags = address_flags::none;
-  std::optional<std::chrono::seconds> valid;      ///< Time left until it goes; nothing: for ever.
-  std::optional<std::chrono::seconds> preferred;  ///< Time left until it is deprecated; nothing: for ever.
+  std::optional<std::chrono::seconds> valid;      ///< Seconds until the address is removed; nullopt: for ever.
+  std::optional<std::chrono::seconds> preferred;  ///< Seconds until it is deprecated; nullopt: for ever.
 
   [[nodiscard]] constexpr bool is(address_flags wanted) const noexcept { return has_all(flags, wanted); }
 };
 
-/// What the sockets of this host together want of one source in a group.
+/// What all sockets of this host together want of one source in a group.
 struct group_source {
   ip_address source;
-  std::uint32_t included = 0;  ///< So many sockets joined it. MCAST_JOIN_SOURCE_GROUP
-  std::uint32_t excluded = 0;  ///< So many sockets excluded it. MCAST_BLOCK_SOURCE
+  std::uint32_t included = 0;  ///< Sockets that joined the source. MCAST_JOIN_SOURCE_GROUP
+  std::uint32_t excluded = 0;  ///< Sockets that excluded the source. MCAST_BLOCK_SOURCE
 
   friend bool operator==(const group_source&, const group_source&) noexcept = default;
 };
@@ -92,27 +92,27 @@ struct group_source {
 /// A multicast group that the host has joined on an interface.
 struct group_membership {
   std::uint32_t interface_index = 0;
-  ip_address group;         ///< A group of interface-local or link-local scope in its zone.
-  std::uint32_t users = 0;  ///< So many sockets and parts of the kernel joined it.
+  ip_address group;         ///< A group of interface-local or link-local scope has its zone.
+  std::uint32_t users = 0;  ///< Sockets and parts of the kernel that joined the group.
   std::vector<group_source> sources;
 };
 
-/// A network interface, as it was when it was asked for. Go: net.Interface.
+/// A network interface, as it was at the time of the call. Go: net.Interface.
 struct URING6_EXPORT interface {
   std::uint32_t index = 0;  ///< From 1.
   std::string name;
   std::uint32_t mtu = 0;  ///< In bytes.
   interface_flags flags = interface_flags::none;
-  std::vector<std::uint8_t> hardware_address;  ///< Empty where there is none (loopback, tunnels).
+  std::vector<std::uint8_t> hardware_address;  ///< Empty if the interface has none (loopback, tunnels).
 
   /// All interfaces, in the kernel's order. Errors: the kernel's. Go: net.Interfaces.
   [[nodiscard]] static result<std::vector<interface>> all();
 
-  /// The interface of this name, or of this alternative name. `errc::unknown_zone` if there is none.
-  /// Go: net.InterfaceByName.
+  /// The interface of this name, or of this alternative name. `errc::unknown_zone` if there is no such interface. Go:
+  /// net.InterfaceByName.
   [[nodiscard]] static result<interface> by_name(std::string_view name);
 
-  /// The interface of this index. `errc::unknown_zone` if there is none. Go: net.InterfaceByIndex.
+  /// The interface of this index. `errc::unknown_zone` if there is no such interface. Go: net.InterfaceByIndex.
   [[nodiscard]] static result<interface> by_index(std::uint32_t index);
 
   /// The addresses of all interfaces, in one dump. Go: net.InterfaceAddrs.
@@ -121,11 +121,11 @@ struct URING6_EXPORT interface {
   /// The IPv6 multicast groups joined on all interfaces. Go: none.
   [[nodiscard]] static result<std::vector<group_membership>> all_groups();
 
-  /// The addresses of this interface. `errc::unknown_zone` when it has gone. Go: Interface.Addrs.
+  /// The addresses of this interface. `errc::unknown_zone` if the interface has gone. Go: Interface.Addrs.
   [[nodiscard]] result<std::vector<interface_address>> addresses() const;
 
-  /// The IPv6 multicast groups joined on this interface. `errc::unknown_zone` when it has gone.
-  /// Go: Interface.MulticastAddrs, which has no users and no sources.
+  /// The IPv6 multicast groups joined on this interface. `errc::unknown_zone` if the interface has gone. Go:
+  /// Interface.MulticastAddrs, which has no users and no sources.
   [[nodiscard]] result<std::vector<group_membership>> groups() const;
 
   [[nodiscard]] constexpr bool is(interface_flags wanted) const noexcept { return has_all(flags, wanted); }
@@ -142,8 +142,8 @@ URING6_EXPORT std::string to_string(address_flags flags);
 /// "fe80::1%eth0/64"
 URING6_EXPORT std::string to_string(const interface_address& one);
 
-/// "2: eth0 <up|broadcast|multicast|running> mtu 1500 02:00:5e:10:00:01", without the last where there is
-/// none.
+/// "2: eth0 <up|broadcast|multicast|running> mtu 1500 02:00:5e:10:00:01". Without a hardware address the last part is
+/// absent.
 URING6_EXPORT std::string to_string(const interface& one);
 
 }  // namespace uring6

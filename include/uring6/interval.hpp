@@ -10,8 +10,8 @@
 #include "uring6/result.hpp"
 #include "uring6/timer.hpp"
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
@@ -33,11 +33,11 @@ class URING6_EXPORT tick_operation final : public sleep_operation {
 
 }  // namespace detail
 
-/// Ticks every `period`, counted from the start and not from the last tick: delays do not add up. One task
+/// Ticks every `period`, counted from the start and not from the last tick, so that delays do not add up. One task
 /// waits at a time. CLOCK_MONOTONIC. Go: time.Ticker.
 class URING6_EXPORT interval {
  public:
-  /// The first tick comes one period from now. A period of 0 or less is an error of `tick`.
+  /// The first tick comes one period from now. With a period of 0 or less `tick` ends with an error.
   template <class Rep, class Period>
   explicit interval(std::chrono::duration<Rep, Period> period)
       : interval(detail::saturated(period), detail::deadline_after(period)) {}
@@ -46,9 +46,8 @@ class URING6_EXPORT interval {
   interval(std::chrono::steady_clock::duration period, std::chrono::steady_clock::time_point first) noexcept
       : period_(period), next_(first) {}
 
-  /// Waits for the next tick. Returns how many ticks have been missed since the last one, 0 when in time:
-  /// they are over, and do not come any more. Errors: `errc::out_of_range` for a bad period,
-  /// `errc::canceled`, `errc::wrong_thread`.
+  /// Waits for the next tick. Returns how many ticks were missed since the last one, 0 when in time; missed ticks do
+  /// not come later. Errors: `errc::out_of_range` for a period of 0 or less, `errc::canceled`, `errc::wrong_thread`.
   [[nodiscard("co_await it")]] detail::tick_operation tick() noexcept { return detail::tick_operation(*this); }
 
   /// When the next tick is due.

@@ -20,40 +20,42 @@
 
 namespace uring6 {
 
-/// Which of the sockets gets a datagram.
+/// How the kernel chooses the socket that gets a datagram.
 enum class steering : std::uint8_t {
-  flow,  ///< By a hash of the two ends: each flow stays with one loop. The kernel's default.
-  cpu,   ///< The loop whose CPU the kernel handles it on; another CPU's by number. SO_ATTACH_REUSEPORT_CBPF
+  flow,  ///< By a hash of source and destination: each flow stays with one loop. The kernel's default.
+  cpu,   ///< The loop of the CPU that handles the packet; other CPUs by their number. SO_ATTACH_REUSEPORT_CBPF
 };
 
 struct listen_group_options {
-  /// Of each socket; reuse_port is on.
+  /// Options of each socket; reuse_port is always on.
   packet_options packet{};
   steering by = steering::flow;
-  /// Instead of `by`: a program that returns the index of the loop. It sees the payload; a result beyond the
-  /// number of loops means the default. SO_ATTACH_REUSEPORT_CBPF
+  /// Used instead of `by`: a program that returns the index of the loop. It sees the payload. A result beyond the
+  /// number of loops means the kernel's default. SO_ATTACH_REUSEPORT_CBPF
   bpf::program program{};
 };
 
 namespace detail {
 
-/// A socket for each loop, opened on its thread; on an error none.
+/// Opens a socket for each loop, on the loop's thread; on an error it opens none.
 [[nodiscard]] URING6_EXPORT result<std::vector<std::shared_ptr<packet_conn>>> open_group(
     loop_group& group, std::string_view network, std::string_view address, const listen_group_options& options);
 
 }  // namespace detail
 
-/// The program behind `steering::cpu`.
+/// The program of `steering::cpu`.
 URING6_EXPORT bpf::program steer_by_cpu(const loop_group& group);
 
-/// Opens a conn at `address` for each loop of the group (SO_REUSEPORT) and runs `serve(packet_conn)`, which
-/// gives a task, with each, on its loop. These tasks are the group's listeners: they are stopped when it
-/// drains. `serve` is kept as long as the tasks, one copy for each.
+/// Opens a conn at `address` for each loop of the group (SO_REUSEPORT), and runs the task that `serve(packet_conn)`
+/// returns on that loop. These tasks are the group's listeners: `drain` stops them first. Each task keeps its own
+/// copy of `serve`.
 ///
-/// UDP only: of raw IP each socket would get every packet. Returns the address that they share, with the port that was
-/// chosen. Errors: as `listen_packet`; operation_not_supported of other networks; those of
-/// `bpf::check`; resource_deadlock_would_occur on a thread of the group, `errc::closed` if the group has
-/// ended, drains, or is stopped.
+/// UDP only, because each raw IP socket would get every packet. Returns the shared address, with the port that the
+/// kernel or the caller chose.
+///
+/// Errors: as `listen_packet`; operation_not_supported for other networks; those of `bpf::check`;
+/// resource_deadlock_would_occur on a thread of the group; `errc::closed` if the group has ended, drains, or is
+/// stopped.
 template <class Serve>
 requires std::invocable<Serve&, packet_conn> result<endpoint> listen_group(loop_group& group, std::string_view network,
                                                                            std::string_view address, Serve serve,

@@ -20,37 +20,36 @@
 
 namespace uring6 {
 
-/// What a group is made of.
+/// Options of a group.
 struct loop_group_options {
-  /// How many loops; 0: one for each set of `cpus`, or for each CPU that the calling thread may run on.
+  /// The number of loops; 0: one for each set of `cpus`, or for each CPU that the calling thread may run on.
   std::size_t loops = 0;
-  /// The CPUs of each loop, in turn if there are fewer sets than loops. Empty: one CPU each, of those that
-  /// the calling thread may run on.
+  /// The sets of CPUs. Each loop gets one; with fewer sets than loops the sets repeat. Empty: each loop gets one CPU
+  /// of those that the calling thread may run on.
   std::vector<std::vector<int>> cpus{};
-  /// Whether the threads are held to their CPUs. sched_setaffinity(2)
+  /// Whether each thread runs only on its loop's CPUs. sched_setaffinity(2)
   bool pin = true;
-  /// Of each loop.
+  /// Options of each loop.
   loop_options loop{};
 };
 
-/// Runs loops on threads of its own. A program shares nothing between them but what it posts: a listener for
-/// each
-/// (`listen_group`), or work that is handed over (`spawn_on`, `post`, `channel`).
+/// Runs loops on threads of its own. The loops share nothing but what the program posts: a listener for each loop
+/// (`listen_group`), or work that it hands over (`spawn_on`, `post`, `channel`).
 ///
 ///     loop_group group;
 ///     or_throw(listen_group(group, "udp6", "[::]:7", serve));
 ///     ... wait for SIGTERM ...
 ///     group.drain(5s);
 ///
-/// Each loop is its thread's from the start: conns are opened there, by the tasks that use them.
+/// Each loop belongs to its thread from the start: the tasks that use a conn open it there.
 ///
-/// An exception out of a task stops the whole group, and comes out of `drain`. The threads block all signals.
-/// All of it may be called by any thread, but by one at a time where it says so.
+/// An exception out of a task stops the whole group; `drain` rethrows it. The group's threads block all signals. Any
+/// thread may call the members, except where a member says that one thread at a time may.
 class URING6_EXPORT loop_group {
  public:
-  /// Starts the threads. Throws std::system_error: as event_loop's; EINVAL for a CPU that is not there or not
-  /// allowed, be it one of several in its set, with the number of the CPU in the text; `errc::out_of_range` for an
-  /// empty set and for a number that no CPU can have.
+  /// Starts the threads. Throws std::system_error: the codes of event_loop; EINVAL for a CPU that does not exist or
+  /// is not allowed, also for one of several in its set (the text has its number); `errc::out_of_range` for an empty
+  /// set and for a number that no CPU can have.
   explicit loop_group(const loop_group_options& options = {});
   loop_group(const loop_group&) = delete;
   loop_group& operator=(const loop_group&) = delete;
@@ -62,7 +61,7 @@ class URING6_EXPORT loop_group {
   event_loop& operator[](std::size_t index) const noexcept;
   /// The CPUs of a loop.
   std::span<const int> cpus(std::size_t index) const noexcept;
-  /// Whether a loop has come to its end: it runs nothing any more.
+  /// Whether a loop has ended. An ended loop runs nothing any more.
   bool ended(std::size_t index) const;
 
   /// Runs `f()` on a loop's thread. As `event_loop::post`.
@@ -71,19 +70,20 @@ class URING6_EXPORT loop_group {
     (*this)[index].post(std::move(f));
   }
 
-  /// Calls `make()` on a loop's thread and runs the task that it gives until it ends or the group is stopped.
-  /// `make` (a lambda with its captures) is kept as long as the task.
+  /// Calls `make()` on a loop's thread, and runs the task that it returns until the task ends or the group is
+  /// stopped. The group keeps `make` (a lambda with its captures) as long as the task.
   ///
-  /// True: `make` will be called, also if the group drains or is stopped meanwhile (then the task begins with its stop
-  /// requested). False: `make` is dropped, on the loop's thread while that lives, because the group was stopped, or
-  /// drains and that loop has come to its end: its last task had ended, and none was given to it. A task of a draining
-  /// loop can always give work to that loop. Throws std::bad_alloc, and gives nothing then.
+  /// Returns true if `make` will be called. That holds also if the group drains or is stopped meanwhile; the task
+  /// then begins with its stop requested. Returns false if the group was stopped, or drains and that loop has ended,
+  /// which happens when its last task ends without new work for it. `make` is then destroyed, on the loop's thread
+  /// while that lives. A task of a draining loop can always give work to that loop. Throws std::bad_alloc; then
+  /// nothing is given.
   template <std::invocable F>
   bool spawn_on(std::size_t index, F make) {
     return start(index, kind::work, std::move(make));
   }
 
-  /// The same for a task that takes new work in: it is stopped as soon as the group drains. False from then on.
+  /// The same for a task that takes in new work: `drain` stops it at once. Returns false from then on.
   template <std::invocable F>
   bool listen_on(std::size_t index, F make) {
     return start(index, kind::listener, std::move(make));
@@ -92,10 +92,12 @@ class URING6_EXPORT loop_group {
   /// Asks all tasks to stop.
   void request_stop() noexcept;
 
-  /// The orderly end: stops the listeners, gives all other tasks until `limit` has passed, then stops them,
-  /// and waits for the end of all in any case. True if no task had to be stopped. Rethrows the first
-  /// exception of a task. One thread, which waits: in a coroutine `co_await run_blocking(...)`. Throws
-  /// resource_deadlock_would_occur on a thread of the group. The group takes no more work afterwards.
+  /// Ends the group in order: stops the listeners, lets all other tasks run for at most `limit`, stops those that are
+  /// left, and waits for the end of all. Returns true if no task had to be stopped. Rethrows the first exception of a
+  /// task. The group takes no more work afterwards.
+  ///
+  /// One thread at a time, which blocks: in a coroutine use `co_await run_blocking(...)`. Throws
+  /// resource_deadlock_would_occur on a thread of the group.
   bool drain(std::chrono::nanoseconds limit);
 
  private:
@@ -104,7 +106,7 @@ class URING6_EXPORT loop_group {
 
   template <class F>
   bool start(std::size_t index, kind of, F make) {
-    // One task owns the callable, another is made by it: the captures live as long as both.
+    // One task owns the callable, and a second one is made by it: the captures live as long as both.
     struct holder {
       static task<> run(F callable) { co_await callable(); }
     };

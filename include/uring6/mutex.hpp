@@ -1,4 +1,4 @@
-// async_mutex: one at a time, without holding up the loop.
+// async_mutex: a mutex that suspends the task and not the loop.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -10,8 +10,8 @@
 #include "uring6/detail/line.hpp"
 #include "uring6/result.hpp"
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
@@ -19,7 +19,7 @@ namespace uring6 {
 
 class async_mutex;
 
-/// Holds an async_mutex until it is destroyed. Any thread.
+/// Holds an async_mutex until it is destroyed. Any thread may destroy it.
 class [[nodiscard("unlocks at once")]] async_lock {
  public:
   async_lock(async_lock && other) noexcept : held_(std::exchange(other.held_, nullptr)) {}
@@ -31,7 +31,7 @@ class [[nodiscard("unlocks at once")]] async_lock {
     unlock();
   }
 
-  /// Before the end of the scope; the second time nothing happens.
+  /// Unlocks before the destructor does. A second call does nothing.
   inline void unlock() noexcept;
 
  private:
@@ -41,8 +41,8 @@ class [[nodiscard("unlocks at once")]] async_lock {
   async_mutex* held_;
 };
 
-/// A mutex that suspends the task instead of the thread; first come, first served. Between tasks of one loop
-/// or of several. It must outlive those who wait and those who hold it.
+/// A mutex that suspends the task instead of the thread, first come, first served, among tasks of one loop or of
+/// several. The mutex must outlive the tasks that wait for it and those that hold it.
 ///
 ///     auto lock = co_await mutex.lock();
 ///     if (!lock) co_return;  // stopped
@@ -64,11 +64,11 @@ class async_mutex {
     async_mutex& of_;
   };
 
-  /// Waits until the mutex is free and locks it. Errors: `errc::canceled`, and then it is not locked;
-  /// `errc::wrong_thread` outside of a running loop.
+  /// Waits until the mutex is free and locks it. Errors: `errc::canceled`, which locks nothing; `errc::wrong_thread`
+  /// outside of a running loop.
   [[nodiscard("co_await it")]] lock_operation lock() noexcept { return lock_operation(*this); }
 
-  /// Locks it if it is free. Any thread.
+  /// Locks the mutex if it is free. Any thread.
   [[nodiscard]] std::optional<async_lock> try_lock() noexcept {
     const std::scoped_lock guard(mutex_);
     if (!line_.take()) return std::nullopt;

@@ -1,4 +1,5 @@
-// opening_hook: the caller's say on a socket that is being opened. Go: ListenConfig.Control, Dialer.Control.
+// opening_hook: lets the caller set options on a socket that is being opened. Go: ListenConfig.Control,
+// Dialer.Control.
 #pragma once
 
 #include <system_error>
@@ -8,16 +9,17 @@
 
 namespace uring6 {
 
-/// A function that is called with each socket that is opened, before it is bound or connected, for options that
-/// `packet_options` and `tcp_options` do not have (SO_MARK, TCP_MAXSEG, …): they are set already, so it has the last
-/// word.
+/// A function that the library calls with each socket before it is bound or connected, for options that
+/// `packet_options` and `tcp_options` do not have (SO_MARK, TCP_MAXSEG, …). The library's own options are set before
+/// the call, so the function can override them.
 ///
-/// It gets the descriptor, which stays the library's, and the address that was given: to be bound to (`listen_…`) or
-/// connected to (`dial_…`). An error that it returns ends the opening, and is the error of that; with several addresses
-/// to dial, that of one attempt. It is called on the loop's thread. An exception out of it ends the program.
+/// The function gets the descriptor, which the library still owns, and the given address: the one to bind to
+/// (`listen_…`) or to connect to (`dial_…`). An error that it returns ends the opening with that error; a dial to
+/// several addresses ends only the one attempt. The call is made on the loop's thread. An exception out of it ends
+/// the program.
 ///
-/// Refers to the callable, as std::string_view refers to text: that must live until the opening has ended; of a dial,
-/// until that has been awaited. A lambda without captures lives for ever.
+/// The hook refers to the callable, as std::string_view refers to text. The callable must live until the opening has
+/// ended, or until the dial has been awaited. A lambda without captures lives for ever.
 ///
 ///     auto mark = [](int fd, const endpoint&) -> std::error_code {
 ///       const int value = 42;
@@ -28,10 +30,10 @@ namespace uring6 {
 ///     auto peer = co_await dial_tcp(loop, "tcp6", "[2001:db8::1]:80", options);
 class opening_hook {
  public:
-  /// None.
+  /// No hook.
   opening_hook() = default;
 
-  /// A callable with a state. Of a temporary one that has a state there is no hook.
+  /// A callable with a state, as an lvalue: a hook of a temporary would refer to a callable that is gone.
   template <class F>
   requires(std::is_object_v<F> && !std::is_same_v<std::remove_const_t<F>, opening_hook> &&
            std::is_invocable_r_v<std::error_code, F&, int, const endpoint&>) opening_hook(F& callable)
@@ -50,7 +52,7 @@ class opening_hook {
 
   explicit operator bool() const noexcept { return call_ != nullptr; }
 
-  /// Nothing to call is no error.
+  /// Without a function the call succeeds.
   std::error_code operator()(int fd, const endpoint& address) const noexcept {
     return call_ ? call_(object_, fd, address) : std::error_code();
   }

@@ -1,4 +1,4 @@
-// What this machine gives to uring6, what it refuses, and why.
+// probe: what this machine offers to uring6, what it refuses, and why.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -13,49 +13,49 @@
 
 namespace uring6 {
 
-/// What `probe` found. A value; all of it was true at that moment, for the calling thread's privileges and
-/// network namespace.
+/// What `probe` found. A value. It was true at that moment, for the calling thread's privileges and network
+/// namespace.
 struct URING6_EXPORT probe_report {
-  std::string kernel;  ///< Its release: "6.1.0-25-amd64".
+  std::string kernel;  ///< The kernel's release: "6.1.0-25-amd64".
 
   // The ring.
-  bool ring = false;                       ///< A ring can be set up and used.
-  std::vector<std::string> setup_flags;    ///< What it was set up with: "SINGLE_ISSUER", ... IORING_SETUP_*
-  std::vector<std::string> ring_features;  ///< What the kernel says it can do: "NODROP", ... IORING_FEAT_*
+  bool ring = false;                       ///< The kernel sets up a ring, and the ring works.
+  std::vector<std::string> setup_flags;    ///< Flags of the ring: "SINGLE_ISSUER", ... IORING_SETUP_*
+  std::vector<std::string> ring_features;  ///< Features that the kernel reports: "NODROP", ... IORING_FEAT_*
   unsigned submission_entries = 0;
   unsigned completion_entries = 0;
-  bool registered_descriptor = false;  ///< System calls need not look the ring's descriptor up.
+  bool registered_descriptor = false;  ///< System calls need not look up the ring's descriptor.
   bool buffer_rings = false;           ///< The kernel takes receive buffers out of a ring (Linux 5.19).
-  /// One armed read delivered several datagrams over ::1 (Linux 6.0); nothing: it could not be tried.
+  /// One armed read delivered several datagrams over ::1 (Linux 6.0); nullopt: `probe` could not try it.
   std::optional<bool> multishot_receive;
-  /// The kernel knows how to send without a copy (Linux 6.1); whether a device does, sending tells. SENDMSG_ZC
+  /// The kernel can send without a copy (Linux 6.1). Whether a device can, only sending tells. SENDMSG_ZC
   bool zero_copy_send = false;
 
   // The network.
   bool ipv6 = false;                       ///< IPv6 sockets can be opened.
   bool ipv6_loopback = false;              ///< ::1 is there.
-  unsigned longest_train = 0;              ///< Datagrams that leave as one; 0: trains cannot be sent. UDP_SEGMENT
-  bool receive_trains = false;             ///< Trains are received: the kernel merges only equals. UDP_GRO
-  std::size_t largest_receive_buffer = 0;  ///< Octets that any user is granted. net.core.rmem_max
-  std::size_t largest_send_buffer = 0;     ///< The same. net.core.wmem_max
+  unsigned longest_train = 0;              ///< Datagrams of the longest train; 0: no trains can be sent. UDP_SEGMENT
+  bool receive_trains = false;             ///< Trains are received: the kernel merges only equal datagrams. UDP_GRO
+  std::size_t largest_receive_buffer = 0;  ///< Octets that the kernel grants to any user. net.core.rmem_max
+  std::size_t largest_send_buffer = 0;     ///< Octets that the kernel grants to any user. net.core.wmem_max
 
   // Privileges, in the calling thread's user namespace.
   bool net_raw = false;    ///< CAP_NET_RAW: raw sockets (ICMPv6, captures).
   bool net_admin = false;  ///< CAP_NET_ADMIN: buffers beyond the limits, network set-up.
 
-  /// Each reason why uring6 cannot work here, and what to do about it: sentences for a user.
+  /// Each reason why uring6 cannot work here, with what to do about it: sentences for a user.
   std::vector<std::string> missing;
-  /// The same for what works, but in a slower or plainer way: what the kernel or a limit refused, and each weakness of
-  /// the kernel that the loop works around, with the release that does better.
+  /// The same for what works more slowly or with fewer features: what the kernel or a limit refused, and each
+  /// weakness of the kernel that the loop works around, with the release that does better.
   std::vector<std::string> degraded;
 
-  /// Everything that uring6 needs is there.
+  /// Whether everything that uring6 needs is there.
   bool ready() const noexcept { return missing.empty(); }
 };
 
-/// Tries out what uring6 needs: sets up a ring with `options`, reads datagrams over ::1 with it, and asks for
-/// socket options, limits and privileges. Takes some milliseconds, leaves nothing behind, sends nothing
-/// beyond ::1. Any thread, also one whose loop is running. Never fails: what is wrong is in the report.
+/// Tries what uring6 needs: sets up a ring with `options`, reads datagrams over ::1 with it, and asks for socket
+/// options, limits and privileges. Takes some milliseconds, leaves nothing behind, sends nothing beyond ::1. Any
+/// thread, also the thread of a running loop. Never fails: the report says what is wrong.
 URING6_EXPORT probe_report probe(const loop_options& options = {});
 
 /// The report as lines of "name  value", without a line break at the end.

@@ -10,8 +10,8 @@
 
 namespace uring6 {
 
-/// What follows an IPv6 header: an extension header or the upper layer (IANA's "Assigned Internet Protocol
-/// Numbers"; IPPROTO_*). A number without a name here is a value like the others.
+/// What follows an IPv6 header: an extension header or the upper layer (IANA's "Assigned Internet Protocol Numbers",
+/// IPPROTO_*). A number without a name here is a valid value.
 enum class ip_protocol : std::uint8_t {
   hop_by_hop = 0,
   icmp = 1,
@@ -45,16 +45,15 @@ enum class ip_protocol : std::uint8_t {
   ethernet = 143,
   experiment_1 = 253,
   experiment_2 = 254,
-  raw = 255,  ///< Reserved. To Linux a raw socket's "any protocol".
+  raw = 255,  ///< Reserved. A raw socket on Linux takes it as "any protocol".
 };
 
 /// The name in /etc/protocols and in Go's network words ("ipv6-icmp", "udp"); empty for a number that has
 /// none.
 URING6_EXPORT std::string_view to_string(ip_protocol protocol) noexcept;
 
-/// Whether the protocol is an extension header that `header_walk` can step over: hop-by-hop and destination
-/// options, routing, fragment, authentication, mobility, HIP and Shim6. ESP is none: what follows is
-/// encrypted.
+/// Whether the protocol is an extension header that `header_walk` can step over: hop-by-hop and destination options,
+/// routing, fragment, authentication, mobility, HIP and Shim6. ESP is not, because what follows it is encrypted.
 constexpr bool is_extension_header(ip_protocol protocol) noexcept {
   switch (protocol) {
     case ip_protocol::hop_by_hop:

@@ -1,4 +1,4 @@
-// released_packet: what packet_conn::release gives out, and adopt_packet takes in.
+// released_packet: what packet_conn::release returns and adopt_packet takes.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -13,7 +13,7 @@
 
 namespace uring6 {
 
-/// A datagram that a conn received and no reader took, with memory of its own. A value.
+/// A datagram that a conn received and no reader took, in memory of its own. A value.
 struct kept_datagram {
   std::vector<std::byte> payload;
   control_message control;
@@ -27,9 +27,9 @@ struct kept_datagram {
 /// plain values: a program may send them to another process, the descriptor by SCM_RIGHTS.
 struct released_packet {
   int fd = -1;  ///< The socket, open. It belongs to the holder of this struct, which has to close it or to adopt it.
-  std::vector<kept_datagram> datagrams;  ///< In the order of their arrival, before what waits in the socket.
-  std::uint32_t kernel_drops = 0;  ///< Where the count of the kernel's drops stood. The next conn counts from there on.
-  std::optional<endpoint> peer{};  ///< Of a connected conn: of raw IP and ICMPv6 the kernel does not tell it.
+  std::vector<kept_datagram> datagrams;  ///< In order of arrival, before what waits in the socket.
+  std::uint32_t kernel_drops = 0;  ///< The kernel's drop count at the release. The next conn counts from there on.
+  std::optional<endpoint> peer{};  ///< The peer of a connected conn. For raw IP and ICMPv6 the kernel does not tell it.
 };
 
 }  // namespace uring6

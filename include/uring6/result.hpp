@@ -1,4 +1,4 @@
-// result<T>: what every operation returns, and the conditions that are uring6's own.
+// result<T>: what every operation returns, and uring6's own error conditions.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -15,11 +15,12 @@ namespace uring6 {
 
 /// The outcome of an operation: a value, or the error code that says why there is none.
 ///
-/// Always `tl::expected`, whatever the language mode: it is part of the ABI. Nothing that the network or the
-/// kernel does is thrown; use `or_throw` where an exception is wanted.
+/// Always `tl::expected`, in every language mode, because it is part of the ABI. No operation throws for what the
+/// network or the kernel does; use `or_throw` for an exception.
 ///
-/// Compilers warn of a result that is dropped, but for that of `close`; `(void)` drops it on purpose. Of one that was
-/// awaited (`co_await pc.write_to(…);`) only clang warns, but for that of sleeping and of an `interval`; GCC 12 cannot.
+/// Compilers warn of a dropped result, except that of `close`; `(void)` drops one on purpose. For the result of an
+/// awaited operation (`co_await pc.write_to(…);`) only clang warns, except for sleeping and for an `interval`; GCC 12
+/// cannot.
 template <class T>
 using result = tl::expected<T, std::error_code>;
 
@@ -28,7 +29,7 @@ enum class errc {
   deadline_exceeded = 1,  ///< A deadline passed first. Equal to `std::errc::timed_out`. Go: os.ErrDeadlineExceeded.
   closed,                 ///< The conn is closed. Equal to `std::errc::bad_file_descriptor`. Go: net.ErrClosed.
   canceled,               ///< A stop was requested. Equal to `std::errc::operation_canceled`. Go: context.Canceled.
-  unknown_network,        ///< Not a network word ("udp6", ...). Equal to `std::errc::protocol_not_supported`.
+  unknown_network,        ///< No network word ("udp6", ...). Equal to `std::errc::protocol_not_supported`.
   bad_address,            ///< Text that is no address. Equal to `std::errc::invalid_argument`.
   missing_port,           ///< An address without its port. Equal to `std::errc::invalid_argument`.
   unknown_zone,           ///< A zone or interface that does not exist. Equal to `std::errc::no_such_device`.
@@ -37,17 +38,17 @@ enum class errc {
   not_joined,             ///< A leave without a join. Equal to `std::errc::address_not_available`.
   out_of_range,           ///< A value outside its range. Equal to `std::errc::invalid_argument`.
   too_long,               ///< More than one datagram can carry. Equal to `std::errc::message_size`.
-  wrong_thread,   ///< Used from a thread that does not run its loop. Equal to `std::errc::operation_not_permitted`.
+  wrong_thread,   ///< Used on a thread that does not run its loop. Equal to `std::errc::operation_not_permitted`.
   forked,         ///< Used in the child of a fork. Equal to `std::errc::operation_not_permitted`.
   malformed,      ///< Bytes that are not what they claim to be. Equal to `std::errc::bad_message`.
-  zone_mismatch,  ///< An address whose zone is another interface. Equal to `std::errc::invalid_argument`.
+  zone_mismatch,  ///< An address in the zone of another interface. Equal to `std::errc::invalid_argument`.
   needless_zone,  ///< A zone on an address that is the same host on every link. Equal to `std::errc::invalid_argument`.
-  bound_to_group,  ///< Bound to one group, the conn hears no other. Equal to `std::errc::invalid_argument`.
-  ipv4_address,   ///< An IPv4 address where only IPv6 can go (udp6). Equal to `std::errc::invalid_argument`.
-  no_ipv6,        ///< No IPv6 socket can be opened. Equal to `std::errc::address_family_not_supported`. EAFNOSUPPORT
+  bound_to_group,  ///< The conn is bound to one group and can join no other. Equal to `std::errc::invalid_argument`.
+  ipv4_address,    ///< An IPv4 address where only IPv6 is possible (udp6). Equal to `std::errc::invalid_argument`.
+  no_ipv6,         ///< No IPv6 socket can be opened. Equal to `std::errc::address_family_not_supported`. EAFNOSUPPORT
 };
 
-/// The category of `errc`. Its messages are sentences a user can act on.
+/// The category of `errc`. Each message is a sentence that a user can act on.
 URING6_EXPORT const std::error_category& error_category() noexcept;
 
 inline std::error_code make_error_code(errc e) noexcept {
@@ -70,13 +71,14 @@ inline tl::unexpected<std::error_code> fail_errno(int error_number) noexcept {
   return tl::unexpected<std::error_code>(std::error_code(error_number, std::system_category()));
 }
 
-/// The value of `r`, or a thrown `std::system_error`. With `what` its text begins with what was tried and with what:
+/// Returns the value of `r`, or throws `std::system_error`. With `what` the exception's text begins with it; say in
+/// it what was tried, and on which object:
 ///
 ///     or_throw(pc.join_group(link, group), "join_group ff02::114 on eth0");
 ///
 /// throws "join_group ff02::114 on eth0: no such network interface or zone".
 template <class T>
-T or_throw(result<T>&& r) {  // looked at where it is: what was just written in pieces and is copied whole stalls
+T or_throw(result<T>&& r) {  // read in place: a copy of what was just written in pieces would stall
   if (!r) throw std::system_error(r.error());
   if constexpr (!std::is_void_v<T>) return std::move(*r);
 }

@@ -1,4 +1,4 @@
-// run_blocking: what would hold up the loop, on a thread of its own.
+// run_blocking: calls a blocking function on a thread of its own.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -28,7 +28,7 @@ namespace detail {
 
 class blocking_wait;
 
-/// What a thread is to do, and who waits for it; owned by both, because either may leave first.
+/// The call of a pool thread and the coroutine that waits for it. Both own the job, because either may leave first.
 class URING6_EXPORT blocking_job {
  public:
   blocking_job() = default;
@@ -36,7 +36,7 @@ class URING6_EXPORT blocking_job {
   blocking_job& operator=(const blocking_job&) = delete;
   virtual ~blocking_job();
 
-  /// On the pool's thread.
+  /// Runs on the pool's thread.
   void run_and_report() noexcept;
 
  private:
@@ -45,13 +45,13 @@ class URING6_EXPORT blocking_job {
   enum class state : std::uint8_t { waiting, running, done };
 
   virtual void run() noexcept = 0;
-  /// Nobody waits any more.
+  /// The coroutine does not wait any more.
   virtual void left() noexcept = 0;
 
   std::mutex mutex_;
   remote_waker* waiter_ = nullptr;
   state state_ = state::waiting;
-  std::shared_ptr<blocking_job> next_;  // the one behind it, while it waits for a thread
+  std::shared_ptr<blocking_job> next_;  // the next job in the queue for a thread
 };
 
 class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
@@ -69,7 +69,7 @@ class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
   explicit blocking_wait(std::shared_ptr<blocking_job> job) noexcept : job_(std::move(job)) {}
   ~blocking_wait();
 
-  /// To be called first in await_resume: why there is no outcome, or none.
+  /// Call first in await_resume. Returns why there is no outcome; empty if there is one.
   std::error_code finish() noexcept;
 
  private:
@@ -160,19 +160,19 @@ class blocking_operation final : public blocking_wait {
 
 }  // namespace detail
 
-/// Calls `f()`, or `f(token)` if it takes a std::stop_token, on a thread that may block, while the loop goes
-/// on. Returns what it returns, as a result<T> (a result<T> as it is), and rethrows what it throws.
+/// Calls `f()`, or `f(token)` if it takes a std::stop_token, on a thread that may block, while the loop goes on.
+/// Returns what `f` returns as a result<T> (a result<T> stays as it is), and rethrows what `f` throws.
 ///
-/// A coroutine that is stopped or destroyed leaves at once, with `errc::canceled`: `f` is not called if no
-/// thread has begun it, or else goes on to its end (`token` says that nobody waits), and what it returns is
-/// dropped. Therefore `f` must own what it uses or refer to what outlives it, never to the coroutine's
-/// variables; it is destroyed on either thread. What is ready before the stop is delivered.
+/// A coroutine that is stopped or destroyed leaves at once, with `errc::canceled`. If no thread has begun the call,
+/// `f` is not called. Otherwise `f` runs to its end, `token` tells it that the coroutine has left, and its result is
+/// dropped. So `f` must own what it uses, or refer to what outlives it, never to the coroutine's variables. `f` is
+/// destroyed on either thread. A result that is ready before the stop is delivered.
 ///
-/// The threads are the process's: at most 16, started when they are needed, with all signals blocked; more
-/// calls than that wait for one. The end of the program does not wait for them. Takes an allocation or two.
+/// The threads belong to the process: at most 16, started on demand, with all signals blocked. Further calls wait for
+/// a thread. The end of the program does not wait for these threads. A call takes an allocation or two.
 ///
-/// Errors: `errc::canceled`, `errc::wrong_thread` outside of a running loop, EAGAIN or not_enough_memory if no thread
-/// could be started and none is there.
+/// Errors: `errc::canceled`; `errc::wrong_thread` outside of a running loop; EAGAIN or not_enough_memory if the
+/// process has no such thread and cannot start one.
 ///
 /// With GCC 12, name a lambda that captures before the co_await expression (GCC PR 99576):
 ///

@@ -1,4 +1,4 @@
-// scope: tasks that run beside the one that started them, and end before it does.
+// scope: tasks that run beside the coroutine that started them, and end before it does.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -46,13 +46,13 @@ class URING6_EXPORT join_operation final : ready_node {
 
 }  // namespace detail
 
-/// Owns tasks that run beside the coroutine in which it stands. That coroutine must `co_await join()` before
-/// it leaves the scope, so that no task outlives what it refers to. The first exception of a task stops the
-/// others and comes out of `join`. There is no detach.
+/// Owns tasks that run beside the coroutine that holds the scope. That coroutine must `co_await join()` before it
+/// leaves the scope, so that no task outlives what it refers to. The first exception of a task stops the others;
+/// `join` rethrows it. There is no detach.
 ///
-/// What a task refers to must live longer than the scope: declare it before. A lambda's captures live in the
-/// lambda, not in the task: give them as parameters. All of it belongs to the loop's thread; only
-/// `request_stop` does not.
+/// Declare what a task refers to before the scope, so that it lives longer. The captures of a lambda live in the
+/// lambda, not in the task: pass them as parameters. A scope belongs to the loop's thread; only `request_stop` may be
+/// called on any.
 ///
 ///     scope clients;
 ///     clients.spawn(serve(pc));
@@ -60,42 +60,43 @@ class URING6_EXPORT join_operation final : ready_node {
 ///     co_await clients.join();
 class URING6_EXPORT scope final : detail::child_owner {
  public:
-  /// Of the running loop. The stop request of the coroutine that joins reaches the tasks from the moment of
-  /// the join.
+  /// A scope of the running loop. A stop request to the coroutine that joins reaches the tasks from the join on.
   scope() = default;
-  /// The same; a stop of `parent` (`co_await this_task::stop_token()`) reaches the tasks at once.
+  /// The same, but a stop request to `parent` (`co_await this_task::stop_token()`) reaches the tasks at once.
   explicit scope(const std::stop_token& parent);
-  /// Outside of a coroutine: the tasks run whenever `loop` does, and are dropped with the scope.
+  /// A scope outside of a coroutine: its tasks run whenever `loop` runs, and are dropped with the scope.
   explicit scope(event_loop& loop);
   scope(const scope&) = delete;
   scope& operator=(const scope&) = delete;
 
-  /// A scope that running code leaves without a join, although tasks were spawned, ends the program with a
-  /// message that names the place of the spawn of one that still runs: it is a mistake that no test should miss. While
-  /// an exception unwinds, with the coroutine's own frame, outside of the loop and at the loop's end, the tasks are
-  /// dropped where they wait: their operations are canceled and waited for, and all that they own is destroyed.
+  /// If running code leaves the scope without a join although tasks were spawned, the destructor ends the program.
+  /// The message names the place where a task that still runs was spawned. No test should miss this mistake.
   ///
-  /// `exit` called by a task destroys the scopes of static storage duration inside of the running loop, which is such
-  /// a leave without a join: return from `main` instead, or call `exit` when `event_loop::run` has returned.
+  /// In four cases the destructor drops the tasks where they wait: while an exception unwinds, together with the
+  /// coroutine's own frame, outside of the loop, and at the loop's end. It cancels their operations, waits for them,
+  /// and destroys all that the tasks own.
+  ///
+  /// A task that calls `exit` destroys the scopes of static storage duration inside of the running loop, which counts
+  /// as leaving without a join. Return from `main` instead, or call `exit` after `event_loop::run` has returned.
   ~scope();
 
-  /// Starts `child` in the loop's next round. Also from a child, also while `join` waits. In a scope that has
-  /// been stopped, the child runs and finds the stop requested. Throws std::logic_error outside of a loop, on
-  /// another thread than the loop's, inside of another loop, and for a task that has been moved from.
+  /// Starts `child` in the loop's next turn. A child may call it, also while `join` waits. In a stopped scope the
+  /// child runs and finds the stop requested. Throws std::logic_error outside of a loop, on another thread than the
+  /// loop's, inside of another loop, and for a moved-from task.
   template <class T>
   void spawn(task<T> child, std::source_location where = std::source_location::current()) {
     adopt(child.done() ? detail::child() : run(std::move(child)), where);
   }
 
-  /// Waits until all tasks have ended; rethrows the first exception. The scope can be used again afterwards;
-  /// the stop, if one was requested, stays. Throws std::logic_error if somebody joins already.
+  /// Waits until all tasks have ended; rethrows the first exception. The scope can be used again afterwards; a
+  /// requested stop stays. Throws std::logic_error if another coroutine is joining.
   [[nodiscard("co_await it")]] detail::join_operation join() noexcept { return detail::join_operation(*this); }
 
-  /// Asks all tasks to stop, and those that are spawned later. Any thread.
+  /// Asks all tasks to stop, and all tasks that are spawned later. Any thread.
   void request_stop() noexcept { stop_.request_stop(); }
   bool stop_requested() const noexcept { return stop_.stop_requested(); }
 
-  /// How many tasks have not ended.
+  /// The number of tasks that have not ended.
   std::size_t running() const noexcept { return running_; }
 
  private:
@@ -105,7 +106,7 @@ class URING6_EXPORT scope final : detail::child_owner {
     void operator()() const noexcept { to->request_stop(); }
   };
 
-  // The task ends with the coroutine that runs it, not with the frame, which may stay a while.
+  // The task is destroyed when this coroutine ends, not with the frame, which may live longer.
   template <class T>
   static detail::child run(task<T> given) {
     task<T> mine(std::move(given));

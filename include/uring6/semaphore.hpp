@@ -1,4 +1,4 @@
-// semaphore: so many at a time.
+// semaphore: limits how many tasks do something at a time.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -9,8 +9,8 @@
 #include "uring6/detail/line.hpp"
 #include "uring6/result.hpp"
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
@@ -29,31 +29,31 @@ class acquire_operation final : public line_waiter {
 
 }  // namespace detail
 
-/// Permits that tasks take and give back, first come, first served. Between tasks of one loop or of several;
-/// all functions may be called on any thread. It must outlive those who wait.
+/// Permits that tasks take and give back, first come, first served, among tasks of one loop or of several. Any thread
+/// may call all functions. The semaphore must outlive the waiting tasks.
 class semaphore {
  public:
   explicit semaphore(std::size_t permits) noexcept : line_(mutex_, permits) {}
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
 
-  /// Waits for a permit and takes it. Errors: `errc::canceled`, and then nothing was taken;
-  /// `errc::wrong_thread` outside of a running loop.
+  /// Waits for a permit and takes it. Errors: `errc::canceled`, which takes no permit; `errc::wrong_thread` outside
+  /// of a running loop.
   [[nodiscard("co_await it")]] detail::acquire_operation acquire() noexcept { return detail::acquire_operation(line_); }
 
-  /// Takes a permit if there is one.
+  /// Takes a permit if one is free.
   [[nodiscard]] bool try_acquire() noexcept {
     const std::scoped_lock lock(mutex_);
     return line_.take();
   }
 
-  /// Gives back, or adds, `permits`.
+  /// Gives back, or adds, `permits` permits.
   void release(std::size_t permits = 1) noexcept {
     const std::scoped_lock lock(mutex_);
     line_.give(permits);
   }
 
-  /// How many permits nobody has taken, and nobody waits for.
+  /// The number of free permits that no waiting task will get.
   std::size_t available() const noexcept {
     const std::scoped_lock lock(mutex_);
     return line_.permits();

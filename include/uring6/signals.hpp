@@ -1,4 +1,4 @@
-// signals: the signals of the process, awaited.
+// signals: awaits the signals of the process.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -20,40 +20,39 @@ namespace detail {
 class signal_source;
 }
 
-/// A signal that has come. signalfd(2)
+/// A signal that has arrived. signalfd(2)
 struct signal_event {
   int number = 0;     ///< SIGINT, SIGTERM, ...
-  int code = 0;       ///< SI_USER, SI_QUEUE, SI_TIMER, ...: why it was sent.
-  int sender = 0;     ///< The sender's process, where there is one.
-  unsigned user = 0;  ///< The sender's user.
-  int value = 0;      ///< What sigqueue(3) was given.
+  int code = 0;       ///< Why it was sent: SI_USER, SI_QUEUE, SI_TIMER, ...
+  int sender = 0;     ///< The process that sent it; 0 if there is none.
+  unsigned user = 0;  ///< The user that sent it.
+  int value = 0;      ///< The value given to sigqueue(3).
 };
 
-/// Takes signals away from their handlers and gives them to the coroutine that awaits `next`.
+/// Takes signals away from their handlers and gives them to the coroutine that awaits `next`. Go: signal.Notify.
 ///
 ///     signals stops(loop, {SIGINT, SIGTERM});
 ///     const auto got = co_await stops.next();
 ///
-/// Threads: the signals are blocked in the thread that makes this, and must be blocked in every other thread
-/// of the process, too: the kernel gives a signal to any thread that does not block it, with its ordinary
-/// effect. A new thread inherits the mask of the one that starts it, so make this before the other threads
-/// (those of `loop_group` and `run_blocking` block all signals themselves). `next` belongs to the loop's
-/// thread, and sees the signals sent to the process and to that thread.
+/// Threads: the constructor blocks the signals in its own thread. Every other thread of the process must block them,
+/// too, because the kernel gives a signal to any thread that does not block it, with its ordinary effect. A new
+/// thread inherits its creator's mask, so make this object before the other threads. The threads of `loop_group` and
+/// `run_blocking` block all signals themselves. `next` belongs to the loop's thread, and sees the signals sent to the
+/// process and to that thread.
 ///
-/// At the end the signals that were not blocked before are unblocked, if that is on the thread that made
-/// this; what is pending then has its ordinary effect: a second SIGTERM, for one, ends a program that is slow
-/// to end.
+/// The destructor, on the thread of the constructor, unblocks the signals that were not blocked before. A signal that
+/// is pending then has its ordinary effect: a second SIGTERM ends a program that ends slowly.
 ///
-/// The kernel keeps one pending signal of each number below SIGRTMIN, and queues those above: nothing is lost
-/// that the kernel has not merged. A `next` that is stopped has taken no signal. Go: signal.Notify.
+/// The kernel keeps one pending signal of each number below SIGRTMIN, and queues those from SIGRTMIN on. No signal is
+/// lost that the kernel has not merged. A `next` that is stopped has taken no signal.
 class URING6_EXPORT signals {
  public:
-  /// Throws std::system_error with what `open` says.
+  /// Throws std::system_error with an error of `open`.
   signals(event_loop& loop, std::initializer_list<int> numbers);
 
-  /// Errors: invalid_argument for no signals; `errc::out_of_range` for a number that is none, and for those
-  /// that cannot be awaited (SIGKILL, SIGSTOP, and SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP: faults of the
-  /// thread itself); EMFILE.
+  /// Errors: invalid_argument without numbers; `errc::out_of_range` for a number that is no signal and for signals
+  /// that cannot be awaited (SIGKILL, SIGSTOP, and the faults of a thread itself: SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+  /// SIGTRAP); EMFILE.
   [[nodiscard]] static result<signals> open(event_loop& loop, std::span<const int> numbers);
 
   signals(signals&&) noexcept;
@@ -63,8 +62,8 @@ class URING6_EXPORT signals {
   }
   ~signals();
 
-  /// Waits for a signal. Each goes to one of those who wait. Errors: `errc::canceled`; `errc::wrong_thread`
-  /// outside of the loop; `errc::closed` if this has been moved from.
+  /// Waits for a signal. Each signal goes to one waiting coroutine. Errors: `errc::canceled`; `errc::wrong_thread`
+  /// outside of the loop; `errc::closed` on a moved-from object.
   [[nodiscard("co_await it")]] task<result<signal_event>> next();
 
  private:

@@ -1,4 +1,4 @@
-// The counters of loops, of their receive pools and of conns, and all of them as text and as JSON.
+// The counters of loops, of their receive pools and of conns, as values, as text and as JSON.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -14,81 +14,86 @@ namespace uring6 {
 
 /// Counters of a loop since it was made.
 struct loop_stats {
-  std::uint64_t enters = 0;         ///< System calls into the ring.
-  std::uint64_t sends = 0;          ///< System calls that sent datagrams without it (sendmmsg, sendmsg).
+  std::uint64_t enters = 0;         ///< System calls into the ring (io_uring_enter).
+  std::uint64_t sends = 0;          ///< System calls that sent datagrams past the ring (sendmmsg, sendmsg).
   std::uint64_t submissions = 0;    ///< Operations handed to the kernel.
   std::uint64_t completions = 0;    ///< Completions reaped.
-  std::uint64_t overflows = 0;      ///< Enters that found the completion queue overflown.
+  std::uint64_t overflows = 0;      ///< Enters that found the completion queue overflowed.
   std::uint64_t turns = 0;          ///< Rounds of the loop.
   std::uint64_t resumptions = 0;    ///< Coroutines resumed from the ready queue.
-  std::uint64_t posts = 0;          ///< Calls of other threads (`post`, stop requests, wake-ups) that were run.
-  std::uint64_t ring_messages = 0;  ///< Other loops that it has woken by a message of the ring (IORING_OP_MSG_RING).
-  std::uint64_t spins = 0;          ///< Sleeps that spinning saved.
-  std::uint64_t idle_spins = 0;     ///< Spins in vain: the loop slept after them.
-  std::uint64_t looks = 0;          ///< System calls that asked a socket for a datagram while it spun (recvmsg, recv).
+  std::uint64_t posts = 0;          ///< Calls from other threads (`post`, stop requests, wake-ups) that ran.
+  std::uint64_t ring_messages = 0;  ///< Other loops that this loop woke by a ring message (IORING_OP_MSG_RING).
+  std::uint64_t spins = 0;          ///< Spins that found something and saved a sleep.
+  std::uint64_t idle_spins = 0;     ///< Spins that found nothing; the loop slept after them.
+  std::uint64_t looks = 0;          ///< System calls by which a spin asked a socket for a datagram (recvmsg, recv).
 
-  /// All that the loop has made to send, to receive and to wait: into the ring and past it.
+  /// All system calls that the loop has made to send, to receive and to wait.
   constexpr std::uint64_t system_calls() const noexcept { return enters + sends + looks; }
 };
 
 /// State and counters of a pool of receive buffers, since the first conn that uses it.
 struct pool_stats {
-  std::uint64_t buffers = 0;          ///< All there are; 0: no conn has needed the pool yet.
-  std::uint64_t buffer_size = 0;      ///< Octets of each.
-  std::uint64_t in_kernel = 0;        ///< Now: to be received into.
-  std::uint64_t in_use = 0;           ///< Now: filled, waiting for a reader, lent to one, or a spin's to read into.
-  std::uint64_t filled = 0;           ///< Times that the kernel has filled one.
-  std::uint64_t exhausted = 0;        ///< Reads that ended because none was left (ENOBUFS): back-pressure, no loss.
-  std::uint64_t moved_out = 0;        ///< Buffers copied out of the pool because their reader was away.
-  std::uint64_t moved_out_bytes = 0;  ///< Octets of memory that such copies take now (loop_options::moved_out_limit).
-  std::uint64_t not_moved_out = 0;    ///< Buffers whose datagrams were thrown away because of that limit.
-  std::uint64_t lost = 0;             ///< Buffers that the kernel took and no completion named: given up.
+  std::uint64_t buffers = 0;      ///< All buffers of the pool; 0: no conn has needed the pool yet.
+  std::uint64_t buffer_size = 0;  ///< Octets of each buffer.
+  std::uint64_t in_kernel = 0;    ///< Now: buffers that the kernel may fill.
+  std::uint64_t in_use = 0;     ///< Now: buffers that wait for a reader, are lent to a reader, or are filled by a spin.
+  std::uint64_t filled = 0;     ///< Buffers that the kernel has filled.
+  std::uint64_t exhausted = 0;  ///< Reads that ended because the pool was empty (ENOBUFS): back-pressure, no loss.
+  std::uint64_t moved_out = 0;  ///< Buffers copied out of the pool because their reader was away.
+  std::uint64_t moved_out_bytes = 0;  ///< Octets of memory that these copies take now (loop_options::moved_out_limit).
+  std::uint64_t not_moved_out = 0;    ///< Buffers with datagrams that were discarded because of it.
+  std::uint64_t lost = 0;             ///< Buffers that the kernel took and that no completion named: given up.
 };
 
 /// Counters of a packet_conn since it was opened.
 struct packet_stats {
-  std::uint64_t received_datagrams = 0;  ///< Handed to readers.
-  std::uint64_t received_bytes = 0;      ///< Payload of these.
-  std::uint64_t received_buffers = 0;    ///< Filled by the kernel; fewer than datagrams where trains came (UDP_GRO).
-  std::uint64_t received_trains = 0;     ///< Buffers with more than one datagram.
-  std::uint64_t rearms = 0;              ///< The read had ended and was armed again.
+  std::uint64_t received_datagrams = 0;  ///< Datagrams handed to readers.
+  std::uint64_t received_bytes = 0;      ///< Octets of their payloads.
+  /// Buffers that the kernel filled; fewer than datagrams where trains came (UDP_GRO).
+  std::uint64_t received_buffers = 0;
+  std::uint64_t received_trains = 0;  ///< Buffers with more than one datagram.
+  std::uint64_t rearms = 0;           ///< Times that the read had ended and was armed again.
   std::uint64_t out_of_buffers = 0;  ///< Reads that ended because the pool was empty (ENOBUFS): back-pressure, no loss.
   std::uint64_t receive_errors = 0;  ///< Errors of the socket (ICMP) reported to readers.
-  std::uint64_t malformed = 0;       ///< Completions that made no sense.
-  /// Entries of the socket's queue that the kernel threw away since the conn was opened or adopted: its buffer was
-  /// full, a filter or a checksum refused them (SO_MEMINFO). The kernel counts a train as one entry, however many
-  /// datagrams it has: up to 64 from another host, up to 128 over lo and veth. So with `receive_offload` the number of
-  /// datagrams lost is between this and 128 times this; with `receive_offload` off it is exactly this.
+  std::uint64_t malformed = 0;       ///< Completions with an invalid header, or without memory for an empty datagram.
+  /// Entries of the socket's queue that the kernel dropped since the conn was opened or adopted, because its buffer
+  /// was full or a filter or a checksum refused them (SO_MEMINFO).
+  ///
+  /// The kernel counts a train as one entry, however many datagrams it has: up to 64 from another host, up to 128
+  /// over lo and veth. So with `receive_offload` the number of lost datagrams lies between this value and 128 times
+  /// this value; without `receive_offload` it is exactly this value.
   std::uint64_t kernel_drops = 0;
-  /// Datagrams that were received and thrown away: unread when the conn was closed (`release` hands them over), or
+  /// Datagrams that were received and discarded: unread when the conn was closed (`release` hands them over), or
   /// beyond `loop_options::moved_out_limit` while the reader was away.
   std::uint64_t discarded = 0;
-  std::uint64_t sent_datagrams = 0;      ///< Taken by the kernel.
-  std::uint64_t sent_bytes = 0;          ///< Payload of these.
-  std::uint64_t sent_trains = 0;         ///< Sent as one (UDP_SEGMENT).
-  std::uint64_t refused_trains = 0;      ///< Sent again one by one because the route takes no trains.
-  std::uint64_t parked_sends = 0;        ///< Had to wait for room in the socket's buffer.
-  std::uint64_t failed_datagrams = 0;    ///< Not sent, with an error.
-  std::uint64_t failed_after_write = 0;  ///< Of these, after `write_to` had returned (coalesce_writes).
+  std::uint64_t sent_datagrams = 0;  ///< Datagrams that the kernel took.
+  std::uint64_t sent_bytes = 0;      ///< Octets of their payloads.
+  std::uint64_t sent_trains = 0;     ///< Trains sent (UDP_SEGMENT).
+  /// Trains sent again datagram by datagram, as the route takes no trains.
+  std::uint64_t refused_trains = 0;
+  std::uint64_t parked_sends = 0;        ///< Sends that had to wait for room in the socket's buffer.
+  std::uint64_t failed_datagrams = 0;    ///< Datagrams that were not sent and have an error.
+  std::uint64_t failed_after_write = 0;  ///< Of `failed_datagrams`: after `write_to` had returned (coalesce_writes).
   std::uint64_t zero_copy_sends = 0;     ///< Datagrams and trains sent by SENDMSG_ZC (zero_copy_from).
-  std::uint64_t copied_sends = 0;        ///< Of these, copied by the kernel after all (IORING_NOTIF_USAGE_ZC_COPIED).
+  /// Of `zero_copy_sends`: the kernel copied after all (IORING_NOTIF_USAGE_ZC_COPIED).
+  std::uint64_t copied_sends = 0;
 };
 
 /// Counters of a TCP connection since it was opened.
 struct tcp_stats {
-  std::uint64_t received_bytes = 0;  ///< Handed to readers.
-  std::uint64_t sent_bytes = 0;      ///< Taken by the kernel; also of writes that ended with an error.
+  std::uint64_t received_bytes = 0;  ///< Octets handed to readers.
+  std::uint64_t sent_bytes = 0;  ///< Octets that the kernel took, including those of writes that ended with an error.
 };
 
-/// A counter by name.
+/// A counter and its name.
 template <class Stats>
 struct named_counter {
   std::string_view name;
   std::uint64_t Stats::*value;
 };
 
-/// The counters of a kind of statistics, each by its name and in its order: the one list that text and JSON are made
-/// from. A program's own statistics get both by a specialization.
+/// The counters of a statistics type, each with its name, in the order of the members. Text and JSON are made from
+/// this list alone. A program specializes it to get both for its own statistics.
 template <class Stats>
 inline constexpr std::array<named_counter<Stats>, 0> counters_of{};
 
@@ -151,7 +156,7 @@ inline constexpr auto counters_of<tcp_stats> = std::to_array<named_counter<tcp_s
     {"sent_bytes", &tcp_stats::sent_bytes},
 });
 
-/// Statistics whose counters are listed, all of them.
+/// A statistics type with all its members in `counters_of`.
 template <class Stats>
 concept has_counters = std::is_class_v<Stats> &&(counters_of<Stats>.size() > 0) &&
                        sizeof(Stats) == counters_of<Stats>.size() * sizeof(std::uint64_t);
@@ -165,7 +170,7 @@ constexpr void for_each_counter(const Stats& stats, Visit&& visit) {
   for (const auto& [name, value] : counters_of<Stats>) visit(name, stats.*value);
 }
 
-/// One line of all counters that are not 0: "enters=12 submissions=33"; "none" if all are.
+/// One line of all counters that are not 0: "enters=12 submissions=33". "none" if all are 0.
 template <has_counters Stats>
 std::string to_string(const Stats& stats) {
   std::string text;
@@ -177,7 +182,7 @@ std::string to_string(const Stats& stats) {
   return text.empty() ? "none" : text;
 }
 
-/// An object of all counters, on one line: {"enters":12,"overflows":0}.
+/// A JSON object of all counters, on one line: {"enters":12,"overflows":0}.
 template <has_counters Stats>
 std::string to_json(const Stats& stats) {
   std::string text;

@@ -1,5 +1,6 @@
-// Senders (P2300): uring6's operations and tasks as senders, and senders awaited by uring6's coroutines. Optional:
-// empty without <stdexec/execution.hpp> (github.com/NVIDIA/stdexec); URING6_HAS_STDEXEC says whether it is there.
+// Senders (P2300): uring6's operations and tasks as senders, and senders that uring6's coroutines await. Optional:
+// the header is empty without <stdexec/execution.hpp> (github.com/NVIDIA/stdexec); URING6_HAS_STDEXEC says whether it
+// is active.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -32,11 +33,11 @@
 namespace uring6 {
 namespace detail {
 
-/// What is awaited, made when the operation begins: it need not be movable.
+/// The awaitable, made when the operation begins, so that it need not be movable.
 template <class F>
 concept makes_awaitable = std::invocable<F&> && awaitable<std::invoke_result_t<F&>>;
 
-/// A movable awaitable (a task), kept until then.
+/// A movable awaitable (a task), kept until the operation begins.
 template <awaitable A>
 struct kept_awaitable {
   A awaited;
@@ -141,7 +142,7 @@ class loop_sender {
   Make make_;
 };
 
-// --- the other way ---
+// --- senders awaited by coroutines ---
 
 /// The values of a completion: none, one, or several as a tuple.
 template <class... Values>
@@ -167,13 +168,13 @@ struct one_completion<Completion> {
 };
 template <>
 struct one_completion<> {
-  using type = void;  // errors or a stop only
+  using type = void;  // the sender completes with errors or a stop only
 };
 
 template <class T>
 using as_result = std::conditional_t<is_result<T>, T, result<T>>;
 
-/// What the receiver of a sender gives it to look at: the stop token of who awaits.
+/// The environment of the receiver: the stop token of the awaiting coroutine.
 struct awaiting_env {
   stdexec::inplace_stop_token token;
   stdexec::inplace_stop_token query(stdexec::get_stop_token_t) const noexcept { return token; }
@@ -262,7 +263,7 @@ class sender_awaiter final : ready_node, remote_target {
   outcome await_resume() {
     link_.reset();
     {
-      // Whoever has completed it may still be inside of the call.
+      // The completing thread may still be inside of completed().
       const std::scoped_lock lock(mutex_);
       close();
     }
@@ -292,8 +293,8 @@ class sender_awaiter final : ready_node, remote_target {
   std::mutex mutex_;
   std::condition_variable over_;
   bool started_ = false;
-  bool starting_ = false;  // the loop's thread only
-  bool at_once_ = false;   // likewise
+  bool starting_ = false;  // used on the loop's thread only
+  bool at_once_ = false;   // used on the loop's thread only
   bool done_ = false;
   std::optional<outcome> outcome_;
   std::exception_ptr failure_;
@@ -304,41 +305,44 @@ class sender_awaiter final : ready_node, remote_target {
 
 }  // namespace detail
 
-/// A sender of what `make()` gives to await: an operation of a conn, a timer, a task. It is called, and what it gives
-/// is awaited, on the loop's thread, whichever thread starts the sender; the receiver is completed there. The sender
-/// may be connected again where `make` can be copied.
+/// A sender of the awaitable that `make()` returns: an operation of a conn, a timer, a task. Any thread may start the
+/// sender. On the loop's thread it calls `make`, awaits the result, and completes the receiver. If `make` can be
+/// copied, the sender can be connected again.
 ///
 ///     auto reading = as_sender(loop, [&] { return pc.read_from(buffer); }) |
 ///                    stdexec::then([](result<datagram> got) { ... });
 ///
-/// Completes exactly once: with the value, a result<T> as it is, so that what the network does is a value here, too;
-/// with an exception that was thrown as set_error(std::exception_ptr); with set_stopped if the receiver's stop token
-/// was triggered and the operation ended as canceled by that (a datagram that was there before is a value), or if the
-/// loop ends before it. A task that gives no result<T> must tell by its value that it was stopped.
+/// It completes exactly once:
+/// - with the value; a result<T> stays as it is, so that errors of the network are values here, too;
+/// - with set_error(std::exception_ptr) if the awaitable throws;
+/// - with set_stopped if the receiver's stop token ended the operation as canceled (a datagram that was there before
+///   is a value), or if the loop ended before the operation.
+///
+/// A task that returns no result<T> must tell by its value that it was stopped.
 template <detail::makes_awaitable Make>
 auto as_sender(event_loop& loop, Make make) {
   return detail::loop_sender<Make>(loop.core(), std::move(make));
 }
 
-/// The same of something that can be kept until the sender is started: a task.
+/// The same for an awaitable that can be kept until the sender is started: a task.
 template <class A>
 requires(detail::awaitable<A> && !std::is_lvalue_reference_v<A> &&
          std::move_constructible<A>) auto as_sender(event_loop& loop, A&& awaited) {
   return detail::loop_sender<detail::kept_awaitable<A>>(loop.core(), {std::move(awaited)});
 }
 
-/// Awaits a sender in a task of a running loop; the task goes on there, wherever the sender completes. The stop of the
+/// Awaits a sender in a task of a running loop. The task goes on there, wherever the sender completes. A stop of the
 /// task is a stop request to the sender.
 ///
 ///     auto adding = stdexec::starts_on(pool, stdexec::just(1, 2)) | stdexec::then(std::plus());
 ///     result<int> sum = co_await from_sender(std::move(adding));
 ///
-/// Returns result<T>: the value, the tuple of several values, or nothing; a result<T> as it is. set_stopped is
-/// `errc::canceled`, set_error of a std::error_code is that error; any other error is thrown. `errc::wrong_thread`
-/// outside of a loop. The sender must have one kind of value completion.
+/// Returns result<T>: the value, a tuple of several values, or nothing; a result<T> stays as it is. set_stopped
+/// becomes `errc::canceled`, set_error of a std::error_code becomes that error, any other error is thrown.
+/// `errc::wrong_thread` outside of a loop. The sender must have one kind of value completion.
 ///
-/// A task that is destroyed while it waits asks the sender to stop and blocks until it has completed: a sender that
-/// needs this thread to complete must be ended by a stop request instead.
+/// A task that is destroyed while it waits asks the sender to stop and blocks until the sender has completed. A
+/// sender that needs this thread to complete must be ended by a stop request instead.
 template <stdexec::sender Sender>
 [[nodiscard("co_await it")]] detail::sender_awaiter<Sender> from_sender(Sender&& sender) {
   return detail::sender_awaiter<Sender>(static_cast<Sender&&>(sender));

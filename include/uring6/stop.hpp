@@ -1,4 +1,4 @@
-// How a task learns that it is to stop.
+// How a task learns of a stop request.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -28,10 +28,10 @@ struct stop_token_query {
 
 namespace this_task {
 
-/// `co_await this_task::stop_token()`: the token that the calling task inherited from whoever awaits or
-/// spawned it, without suspension. All that it awaits hears of a stop by itself; the token is for loops that
-/// compute, for callbacks, and for libraries that take one. Any thread may use it, also after the task has
-/// ended.
+/// `co_await this_task::stop_token()` returns the token that the calling task inherited from the task that awaited or
+/// spawned it. It does not suspend. All operations that the task awaits hear of a stop by themselves; the token is
+/// for loops that compute, for callbacks, and for libraries that take one. Any thread may use it, also after the task
+/// has ended.
 [[nodiscard("co_await it")]] inline detail::stop_token_query stop_token() noexcept {
   return {};
 }

@@ -63,13 +63,12 @@ class task_promise<void> final : public promise_base {
 
 }  // namespace detail
 
-/// A lazy coroutine. It starts when awaited, runs on the awaiting loop, and hands its value or its exception
-/// to whoever awaits it; it inherits the stop token of whoever awaits or spawns it. A task that is dropped
-/// before its end is destroyed with everything it owns; operations it has in flight are canceled and waited
-/// for.
+/// A lazy coroutine: it starts when another coroutine awaits it, runs on that coroutine's loop, and returns its value
+/// or rethrows its exception there. It inherits the stop token of the coroutine that awaits or spawns it.
 ///
-/// There is no detach: start children with `scope::spawn`, `when_all`, `when_any` or `event_loop::run`.
-/// Use from one thread: the one that runs the loop.
+/// A task that is destroyed before its end destroys everything it owns; its operations in flight are canceled and
+/// waited for. There is no detach: start children with `scope::spawn`, `when_all`, `when_any` or `event_loop::run`.
+/// Use a task only on the thread that runs the loop.
 template <class T>
 class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
  public:
@@ -85,7 +84,7 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
     if (handle_) handle_.destroy();
   }
 
-  /// The coroutine, for those who drive it (scope, when_all, event_loop).
+  /// The coroutine, for scope, when_all and event_loop, which resume it.
   std::coroutine_handle<promise_type> handle() const noexcept {
     return handle_;
   }
@@ -93,7 +92,7 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
     return !handle_ || handle_.done();
   }
 
-  /// Throws std::logic_error for a task that was moved from, has already run, or is awaited by somebody else.
+  /// Throws std::logic_error for a task that was moved from, has already run, or is already awaited.
   auto operator co_await()&& {
     if (done()) throw std::logic_error("uring6: awaited a task that was moved from or has already run");
     if (handle_.promise().continuation()) throw std::logic_error("uring6: awaited a task that somebody awaits already");
@@ -109,7 +108,7 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
 
     bool await_ready() const noexcept { return false; }
 
-    // Started by a call, not by a symmetric transfer: a child that ends without suspension then gives the
+    // A plain call starts the task, not a symmetric transfer. A child that ends without suspension then gives the
     // stack back, also where the compiler makes no tail calls (GCC at -O0, with sanitizers).
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> parent) const {

@@ -11,8 +11,8 @@
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
@@ -41,19 +41,19 @@ class URING6_EXPORT sleep_operation : timer_node, stop_listener, ready_node {
   loop_core* loop_ = nullptr;
 };
 
-/// A caller's duration in the clock's unit, rounded up. What the clock cannot tell is its longest (its shortest)
-/// duration; what is no number is 0.
+/// Converts a caller's duration to the clock's unit, rounded up. A duration beyond the clock's range becomes its
+/// longest (or shortest) one; NaN becomes 0.
 template <class Rep, class Period>
 clock::duration saturated(std::chrono::duration<Rep, Period> duration) noexcept {
-  using seconds = std::chrono::duration<double>;  // in which no duration overflows
+  using seconds = std::chrono::duration<double>;  // as double, no duration overflows
   const seconds given(duration);
   if (given >= seconds(clock::duration::max())) return clock::duration::max();
   if (given <= seconds(clock::duration::min())) return clock::duration::min();
   return given == given ? std::chrono::ceil<clock::duration>(duration) : clock::duration::zero();
 }
 
-/// A caller's duration from now on: every sum of one and the clock is made here. Longer than the clock can tell means
-/// for ever, not into the past; less than nothing is now.
+/// The point in time a caller's duration from now. All sums of a duration and the clock are made here. A sum beyond
+/// the clock's range is the end of time, not a point in the past; a negative duration is now.
 template <class Rep, class Period>
 clock::time_point deadline_after(std::chrono::duration<Rep, Period> duration) noexcept {
   const clock::time_point now = clock::now();
@@ -64,15 +64,15 @@ clock::time_point deadline_after(std::chrono::duration<Rep, Period> duration) no
 
 }  // namespace detail
 
-/// Suspends the coroutine until `until` (CLOCK_MONOTONIC); a point that has passed lets the others run first.
+/// Suspends the coroutine until `until` (CLOCK_MONOTONIC). If that has passed, the other coroutines run first.
 ///
-/// Returns nothing, or `errc::canceled` if a stop was requested first, `errc::wrong_thread` outside of a
-/// running loop. Go: time.Sleep.
+/// Returns nothing, or `errc::canceled` if a stop was requested before, `errc::wrong_thread` outside of a running
+/// loop. Go: time.Sleep.
 [[nodiscard("co_await it")]] inline detail::sleep_operation sleep_until(std::chrono::steady_clock::time_point until) {
   return detail::sleep_operation(until);
 }
 
-/// Suspends the coroutine for `duration`, at least. As `sleep_until`.
+/// Suspends the coroutine for at least `duration`. As `sleep_until`.
 template <class Rep, class Period>
 [[nodiscard("co_await it")]] detail::sleep_operation sleep_for(std::chrono::duration<Rep, Period> duration) {
   return detail::sleep_operation(detail::deadline_after(duration));

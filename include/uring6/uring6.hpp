@@ -1,4 +1,4 @@
-// Everything: for programs. Libraries include what they name.
+// Includes all public headers, for programs. A library should include the single headers that it uses.
 #pragma once
 
 #include "uring6/version.hpp"

@@ -1,7 +1,8 @@
-// The version of these headers and of the library, and what a compiler must be able to do for them.
+// The version of the headers and of the library, and the language mode that the headers need.
 #pragma once
 
-// Each public header includes this one first, so that a compiler in an older mode says this before all else.
+// Each public header includes this one first, so that a compiler in an older mode reports this error before all
+// others.
 #if !defined(__cplusplus) || __cplusplus < 202002L
 #error "uring6 needs C++20: compile with -std=c++20 or later (g++ 12 or clang 16, or later)"
 #endif

@@ -1,4 +1,4 @@
-// when_all: several things at the same time, and all of their results.
+// when_all: runs several awaitables at the same time and returns all of their results.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -14,8 +14,8 @@
 #include "uring6/detail/siblings.hpp"
 #include "uring6/task.hpp"
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
@@ -23,7 +23,7 @@ namespace uring6 {
 
 namespace detail {
 
-/// Waits for all; the first exception stops the others and is what remains of them.
+/// Waits for all children. The first exception stops the others and is rethrown; later exceptions are dropped.
 class URING6_EXPORT all_siblings : public siblings {
  protected:
   void rethrow() {
@@ -96,22 +96,22 @@ class when_all_of_operation final : all_siblings {
 
 }  // namespace detail
 
-/// Runs all that it is given at the same time, and waits until every one has ended: tasks, or operations such
-/// as `pc.read_from(buffer)` and `sleep_for(1s)` written in the same expression.
+/// Runs all arguments at the same time and waits until every one has ended. Takes tasks, or operations such as
+/// `pc.read_from(buffer)` and `sleep_for(1s)` that are written in the same expression.
 ///
-/// Gives their values as a std::tuple in the order of the arguments, std::monostate for those that give
-/// nothing. If one throws, the others are stopped and waited for, and the first exception is rethrown. A stop
-/// request reaches them all. An operation that ends with an error code (result<T>) stops nobody: it is a
-/// value. Frames are recycled; allocates only where over eight wait at once, and for the token of a
-/// child that asks for it (`this_task::stop_token`).
+/// Returns their values as a std::tuple in the order of the arguments, with std::monostate for void. If one throws,
+/// the others are stopped and waited for, and the first exception is rethrown. A stop request reaches all. An
+/// operation that ends with an error code (result<T>) stops no other: the error is a value.
+///
+/// Frames are recycled. It allocates only if more than eight wait at once, and for the token of a child that asks for
+/// it (`this_task::stop_token`).
 template <detail::awaitable... As>
 [[nodiscard("co_await it")]] detail::when_all_operation<As...> when_all(As&&... awaited) noexcept(
     std::is_nothrow_constructible_v<detail::when_all_operation<As...>, As...>) {
   return detail::when_all_operation<As...>(static_cast<As&&>(awaited)...);
 }
 
-/// The same for any number of tasks. Gives a std::vector of their values, in their order; nothing for
-/// task<void>.
+/// The same for any number of tasks. Returns a std::vector of their values in their order; nothing for task<void>.
 template <class T>
 [[nodiscard("co_await it")]] detail::when_all_of_operation<T> when_all(std::vector<task<T>> tasks) {
   return detail::when_all_of_operation<T>(detail::siblings_of(std::move(tasks)));

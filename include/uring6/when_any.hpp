@@ -1,4 +1,4 @@
-// when_any: several things at the same time, until one has ended.
+// when_any: runs several awaitables at the same time until one has ended.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -16,15 +16,15 @@
 #include "uring6/detail/siblings.hpp"
 #include "uring6/task.hpp"
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
 namespace uring6 {
 
-/// Which one was first, and what it gave: a plain value if all give the same type, or else a std::variant
-/// with one alternative for each argument, in their order. std::monostate stands for nothing.
+/// The index of the first argument that ended, and its value: a plain value if all arguments have one type, else a
+/// std::variant with one alternative for each argument, in their order. std::monostate stands for void.
 template <class Value>
 struct when_any_result {
   std::size_t index;
@@ -36,15 +36,15 @@ namespace detail {
 template <class First, class... Rest>
 struct any_value : std::conditional<(std::is_same_v<First, Rest> && ...), First, std::variant<First, Rest...>> {};
 
-/// The first one that ends stops the others.
+/// The first child that ends stops the others.
 class URING6_EXPORT any_siblings : public siblings {
  protected:
   static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
-  /// The index of the first one that ended.
+  /// The index of the first child that ended.
   std::size_t winner() const noexcept { return winner_; }
   bool decided() const noexcept { return winner_ != none; }
-  /// To be called first in await_resume.
+  /// Call first in await_resume.
   void rethrow() {
     close();
     if (failure_) std::rethrow_exception(std::move(failure_));
@@ -152,9 +152,9 @@ class discarding_operation {
 
 }  // namespace detail
 
-/// The word with which `when_any` takes an operation that loses octets when it loses: `read(fd, …)` and
-/// `write(fd, …)`. The caller gives the descriptor's stream up when they lose. Written in the same expression; gives
-/// what it gives.
+/// Lets `when_any` take `read(fd, …)` or `write(fd, …)`, which lose octets when they lose the race. The caller
+/// thereby gives up the descriptor's stream for that case. Write it in the same expression; it returns what the
+/// operation returns.
 ///
 ///     auto first = co_await when_any(discarding(read(fd, buffer)), sleep_for(1s));
 template <detail::awaitable A>
@@ -162,26 +162,27 @@ template <detail::awaitable A>
   return detail::discarding_operation<A>(static_cast<A&&>(awaited));
 }
 
-/// Runs all that it is given at the same time until one has ended; stops the others, waits for them too, and
-/// gives the index and the value of the first. Takes tasks, or operations such as `pc.read_from(buffer)` and
-/// `sleep_for(1s)` written in the same expression.
+/// Runs all arguments at the same time until one has ended, stops the others, waits for them, too, and returns the
+/// index and the value of the first. Takes tasks, or operations such as `pc.read_from(buffer)` and `sleep_for(1s)`
+/// that are written in the same expression. Go: select.
 ///
-/// They are started in their order; once one has ended at once, those behind it are not started. An exception
-/// of the first one is rethrown; what the others end with, being stopped, is dropped, exceptions included. A
-/// stop request from outside reaches them all; the first to end by it counts as the first. Frames are
-/// recycled; allocates only where over eight wait at once, and for the token of a child that asks for it
-/// (`this_task::stop_token`). Go: select.
+/// The arguments start in their order. If one ends at once, those behind it are not started. An exception of the
+/// first is rethrown. The results of the others are dropped, exceptions included. A stop request from outside reaches
+/// all; the first one that it ends counts as the first.
 ///
-/// What a loser has not given to its coroutine stays where it is, for the next call: datagrams, connections that
-/// `accept` would have given, octets of a tcp_conn, values of a channel, signals. Not so:
+/// Frames are recycled. It allocates only if more than eight wait at once, and for the token of a child that asks for
+/// it (`this_task::stop_token`).
+///
+/// What a loser has not delivered to its coroutine stays for the next call: datagrams, connections of `accept`,
+/// octets of a tcp_conn, values of a channel, signals. These exceptions lose something:
 /// - `write` and `write_some` of a tcp_conn: a part may have gone, as `stats().sent_bytes` tells.
 /// - `write_to` and `write_batch`: the datagrams may have gone.
-/// - `dial_tcp`: the connection is closed.
-/// - `read(fd, …)` and `write(fd, …)`: the octets are lost with their number. They do not compile in here without
+/// - `dial_tcp`: it closes its connection.
+/// - `read(fd, …)` and `write(fd, …)`: the octets and their number are lost. They do not compile in here without
 ///   `discarding`; let `poll(fd, …)` race, and read or write when it has won.
-/// - A task: what it had taken when it ended is its value, which is dropped.
-/// - `when_all` and `when_any` in here: what one of theirs has taken while they wait for its siblings is dropped with
-///   their value. `with_timeout` drops nothing.
+/// - A task: its value is dropped, with everything that it had taken.
+/// - `when_all` and `when_any` as arguments: a value that one of their children has taken while they wait for the other
+///   children is dropped with their value. `with_timeout` drops nothing.
 ///
 ///     auto first = co_await when_any(pc.read_from(buffer), sleep_for(1s));
 ///     if (first.index == 0) use(std::get<0>(first.value));
@@ -192,14 +193,13 @@ requires(sizeof...(As) > 0 && (detail::keeps_when_it_loses<As> && ...))
   return detail::when_any_operation<As...>(static_cast<As&&>(awaited)...);
 }
 
-// The compiler shows the line of the name, so what to do stands there.
-// clang-format off
+// The compiler's message shows the line of the declaration, so the advice stands there. clang-format off
 template <detail::awaitable... As>
-requires(!(detail::keeps_when_it_loses<As> && ...))
-void when_any(As&&...) = delete;  // read(fd), write(fd) would lose octets: race poll(fd), or discarding(read(fd, ...))
+requires(!(detail::keeps_when_it_loses<As> && ...)) void when_any(As&&...) =
+    delete;  // read(fd), write(fd) would lose octets: race poll(fd), or discarding(read(fd, ...))
 // clang-format on
 
-/// The same for any number of tasks. Throws std::invalid_argument if there are none.
+/// The same for any number of tasks. Throws std::invalid_argument without tasks.
 template <class T>
 [[nodiscard("co_await it")]] detail::when_any_of_operation<T> when_any(std::vector<task<T>> tasks) {
   return detail::when_any_of_operation<T>(detail::siblings_of(std::move(tasks)));

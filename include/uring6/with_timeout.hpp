@@ -1,4 +1,4 @@
-// with_timeout, with_deadline: anything that can be awaited, but not for longer than this.
+// with_timeout, with_deadline: await anything, but no longer than a given time.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -21,16 +21,16 @@ namespace uring6 {
 
 namespace detail {
 
-/// One sibling, and the clock that stops it.
+/// One child, and the timer that stops it.
 class URING6_EXPORT timed_siblings : public siblings, timer_node {
  protected:
   explicit timed_siblings(clock::time_point deadline) noexcept : deadline_(deadline) {}
   ~timed_siblings() = default;
 
-  /// Before the start. Throws std::bad_alloc.
+  /// Call before the start. Throws std::bad_alloc.
   void arm_deadline() { arm(loop(), deadline_); }
 
-  /// To be called first in await_resume.
+  /// Call first in await_resume.
   void rethrow() {
     close();
     if (failure_) std::rethrow_exception(std::move(failure_));
@@ -82,13 +82,14 @@ class with_deadline_operation final : timed_siblings {
 
 }  // namespace detail
 
-/// Awaits a task, or an operation written in the same expression such as `pc.read_from(buffer)`, and requests
-/// its stop when the deadline passes. Waits for its end in any case, and gives what it gives.
+/// Awaits a task, or an operation written in the same expression such as `pc.read_from(buffer)`, and requests its
+/// stop when the deadline passes. Waits for its end in any case, and returns what it returns. Go:
+/// context.WithDeadline.
 ///
-/// A result<T> that ends as canceled by that is `errc::deadline_exceeded`; a value that came in time wins,
-/// also one that is there although the deadline has passed already. A task that gives no result<T> must tell
-/// by its value that it was stopped. Exceptions come through. The stop of the caller reaches it, too.
-/// Allocates as `when_any`. Go: context.WithDeadline.
+/// If the deadline's stop ends a result<T> as canceled, the result is `errc::deadline_exceeded`. A value that came in
+/// time wins, also one that is ready although the deadline has passed already. A task that returns no result<T> must
+/// tell by its value that it was stopped. Exceptions come through. A stop request to the caller reaches the
+/// operation, too. Allocates as `when_any`.
 template <detail::awaitable A>
 [[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_deadline(
     std::chrono::steady_clock::time_point deadline,
