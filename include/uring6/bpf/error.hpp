@@ -1,4 +1,4 @@
-// What can be wrong with a classic BPF program.
+// The errors of a classic BPF program.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -9,20 +9,20 @@
 
 namespace uring6::bpf {
 
-/// Why a program is refused. All but `unsupported_by_vm` equal `std::errc::invalid_argument`: the kernel's
-/// answer to such a program is a plain EINVAL.
+/// Why a program is refused. All but `unsupported_by_vm` equal `std::errc::invalid_argument`, because the kernel
+/// answers each of them with EINVAL.
 enum class errc {
-  empty_program = 1,      ///< No instruction at all.
+  empty_program = 1,      ///< The program has no instruction.
   program_too_long,       ///< More than 4096 instructions (BPF_MAXINSNS).
   unknown_instruction,    ///< An operation code that the kernel does not know.
   bad_operand,            ///< A register, width, operator, test or extension that does not exist.
-  jump_out_of_program,    ///< A jump to behind the last instruction.
+  jump_out_of_program,    ///< A jump goes behind the last instruction.
   division_by_zero,       ///< A division or remainder by the constant 0.
   shift_out_of_range,     ///< A shift by a constant of 32 or more.
   scratch_out_of_range,   ///< A scratch slot above 15.
-  scratch_uninitialized,  ///< A scratch slot that is read on a path that has not written it.
+  scratch_uninitialized,  ///< A path reads a scratch slot that it has not written.
   no_return,              ///< The last instruction is not a return.
-  unsupported_by_vm,      ///< Reads what only the kernel has. Equal to `std::errc::operation_not_supported`.
+  unsupported_by_vm,  ///< The program reads what only the kernel has. Equal to `std::errc::operation_not_supported`.
 };
 
 /// The category of `bpf::errc`.

@@ -1,7 +1,7 @@
 // The instructions of classic BPF, one type each, and the raw form that the kernel takes.
 //
-// The machine has two 32-bit registers, A (the accumulator) and X (the index), sixteen 32-bit scratch slots
-// and the packet. Loads beyond the end of the packet end the program with 0, which drops the packet.
+// The machine has two 32-bit registers, A (the accumulator) and X (the index), sixteen 32-bit scratch slots and the
+// packet. A load beyond the end of the packet ends the program with 0, which drops the packet.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -12,10 +12,10 @@
 
 namespace uring6::bpf {
 
-/// A register. Go: Register (`register` is a word of the language).
+/// A register. Go: Register (`register` is a keyword of C++).
 enum class reg : std::uint8_t { a, x };
 
-/// How many bytes a load reads from the packet, in network byte order. Go: the number 1, 2 or 4.
+/// The number of bytes that a load reads from the packet, in network byte order. Go: the number 1, 2 or 4.
 enum class width : std::uint8_t { byte = 1, half = 2, word = 4 };
 
 /// An arithmetic or logic operation. Go: ALUOp. Its value is the operator field of the operation code.
@@ -32,8 +32,8 @@ enum class alu_op : std::uint8_t {
   bit_xor = 0xa0,
 };
 
-/// A comparison of A with the operand of a conditional jump. Go: JumpTest. The machine itself has four of
-/// them; the assembler makes the other four by exchanging the two targets.
+/// A comparison of A with the operand of a conditional jump. Go: JumpTest. The machine has four of them; the
+/// assembler makes the other four by exchanging the two targets.
 enum class jump_test : std::uint8_t {
   equal,
   not_equal,
@@ -48,16 +48,16 @@ enum class jump_test : std::uint8_t {
 /// A value about the packet that only the kernel has. Go: Extension. (SKF_AD_*)
 enum class extension : std::uint8_t {
   protocol = 0,              ///< EtherType, host order.
-  length = 1,                ///< Length of the packet: `ld #len`, an instruction of its own in the machine.
+  length = 1,                ///< Octets of the packet: `ld #len`, a separate instruction of the machine.
   type = 4,                  ///< PACKET_HOST, PACKET_MULTICAST, ...
-  interface_index = 8,       ///< Interface it came in by.
+  interface_index = 8,       ///< Index of the interface by which the packet arrived.
   netlink_attr = 12,         ///< Netlink attribute of type X at offset A.
   netlink_attr_nested = 16,  ///< Nested netlink attribute of type X at offset A.
   mark = 20,                 ///< SO_MARK of the packet.
   queue = 24,                ///< Receive queue of the device.
   link_layer_type = 28,      ///< ARPHRD_* of the device.
   rx_hash = 32,              ///< Flow hash.
-  cpu_id = 36,               ///< CPU that handles the packet: what a reuseport group steers by.
+  cpu_id = 36,               ///< CPU that handles the packet; a reuseport group steers by it.
   vlan_tag = 44,
   vlan_tag_present = 48,
   payload_offset = 52,  ///< Offset of the first header that the kernel does not dissect.
@@ -107,7 +107,7 @@ struct load_indirect {
   friend bool operator==(const load_indirect&, const load_indirect&) = default;
 };
 
-/// X = 4 * (packet[offset] & 15): the length of an IPv4 header in one instruction.
+/// X = 4 * (packet[offset] & 15): the length of an IPv4 header, in one instruction.
 struct load_mem_shift {
   std::uint32_t offset = 0;
 
@@ -156,7 +156,7 @@ struct jump {
   friend bool operator==(const jump&, const jump&) = default;
 };
 
-/// Compares A with `value` and skips accordingly.
+/// Compares A with `value` and skips the instructions of that outcome.
 struct jump_if {
   jump_test test = jump_test::equal;
   std::uint32_t value = 0;
@@ -166,7 +166,7 @@ struct jump_if {
   friend bool operator==(const jump_if&, const jump_if&) = default;
 };
 
-/// Compares A with X and skips accordingly.
+/// Compares A with X and skips the instructions of that outcome.
 struct jump_if_x {
   jump_test test = jump_test::equal;
   std::uint8_t skip_true = 0;
@@ -175,12 +175,12 @@ struct jump_if_x {
   friend bool operator==(const jump_if_x&, const jump_if_x&) = default;
 };
 
-/// Ends the program: keep the first A bytes of the packet, drop it if A is 0.
+/// Ends the program. The kernel keeps the first A bytes of the packet; 0 drops it.
 struct ret_a {
   friend bool operator==(const ret_a&, const ret_a&) = default;
 };
 
-/// Ends the program: keep the first `value` bytes of the packet, drop it if that is 0.
+/// Ends the program. The kernel keeps the first `value` bytes of the packet; 0 drops it.
 struct ret_constant {
   std::uint32_t value = 0;
 
@@ -197,7 +197,7 @@ struct tax {
   friend bool operator==(const tax&, const tax&) = default;
 };
 
-/// One instruction. A raw one stands for itself: for what has no type here (`ldx #len`). Go: Instruction.
+/// One instruction. A raw_instruction is for an instruction that has no type here (`ldx #len`). Go: Instruction.
 using instruction = std::variant<load_constant, load_scratch, load_absolute, load_indirect, load_mem_shift,
                                  load_extension, store_scratch, alu_op_constant, alu_op_x, negate_a, jump, jump_if,
                                  jump_if_x, ret_a, ret_constant, txa, tax, raw_instruction>;

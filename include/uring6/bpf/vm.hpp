@@ -1,4 +1,4 @@
-// Runs a classic BPF program without a socket, to the kernel's result.
+// Runs a classic BPF program without a socket, with the kernel's result.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -15,7 +15,7 @@
 
 namespace uring6::bpf {
 
-/// What the kernel knows of a packet beside its bytes: the answers to `load_extension`.
+/// What the kernel knows of a packet in addition to its bytes: the results of `load_extension`.
 struct packet_metadata {
   std::uint16_t protocol = 0x86dd;  ///< EtherType.
   std::uint8_t type = 0;            ///< PACKET_HOST
@@ -32,23 +32,22 @@ struct packet_metadata {
   std::uint32_t random = 0;
 };
 
-/// A checked program, ready to run. Immutable: any number of threads may run one at once. Go: VM.
+/// A checked program that can run. Immutable: any number of threads may run one at once. Go: VM.
 class URING6_EXPORT vm {
  public:
   /// Checks the program with the kernel's rules. Go: NewVM.
   ///
-  /// Errors: what `assemble` and `check` say; `errc::unsupported_by_vm` for the two netlink extensions and
-  /// for offsets that lead out of the packet into the link or network header (SKF_LL_OFF, SKF_NET_OFF).
+  /// Errors: those of `assemble` and `check`; `errc::unsupported_by_vm` for the two netlink extensions and for
+  /// offsets into the link or network header (SKF_LL_OFF, SKF_NET_OFF).
   [[nodiscard]] static result<vm> create(std::span<const instruction> instructions);
   [[nodiscard]] static result<vm> create(std::span<const raw_instruction> instructions);
 
   /// How many bytes of the packet the program keeps; 0 drops it. Go: VM.Run.
   ///
-  /// Differs from the kernel in one case: an indirect load whose wrapped sum is an offset into the network
-  /// header finds nothing here and drops the packet.
+  /// It differs from the kernel in one case: an indirect load drops the packet here if its sum wraps to an offset
+  /// into the network header.
   ///
-  /// `packet`: as the socket's filter sees it, for UDP from the UDP header on. `metadata`: see
-  /// packet_metadata.
+  /// `packet`: as the socket's filter sees it; for UDP, from the UDP header on. `metadata`: see packet_metadata.
   std::uint32_t run(std::span<const std::byte> packet, const packet_metadata& metadata = {}) const noexcept;
 
  private:

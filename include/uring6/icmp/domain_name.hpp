@@ -23,11 +23,12 @@ class URING6_EXPORT domain_name {
   /// Error: `errc::malformed`.
   [[nodiscard]] static result<domain_name> parse(std::string_view text) noexcept;
 
-  /// Reads the name at the front of `bytes`; `wire().size()` says how many it took.
-  /// Error: `errc::malformed` if it is cut off, empty, longer than 255 bytes or compressed.
+  /// Reads the name at the front of `bytes`; `wire().size()` is the number of bytes that the name took. Error:
+  /// `errc::malformed` if it is cut off, empty, longer than 255 bytes or compressed.
   [[nodiscard]] static result<domain_name> decode(std::span<const std::byte> bytes) noexcept;
 
-  /// Labels with their lengths, the final 0 included. It points into the name, so a temporary one has none to give.
+  /// The labels with their lengths, including the final 0. The span points into the name, so a temporary name has
+  /// none.
   std::span<const std::byte> wire() const& noexcept URING6_LIFETIMEBOUND { return {wire_.data(), size_}; }
   std::span<const std::byte> wire() const&& = delete;
 
@@ -40,8 +41,8 @@ class URING6_EXPORT domain_name {
   std::uint8_t size_ = 0;
 };
 
-/// "example.org"; dots and backslashes inside a label with a backslash before them, and what is not printable
-/// as \DDD (RFC 4343).
+/// "example.org". A dot or backslash inside of a label has a backslash before it; what is not printable becomes \DDD
+/// (RFC 4343).
 URING6_EXPORT std::string to_string(const domain_name& name);
 
 }  // namespace uring6::icmp

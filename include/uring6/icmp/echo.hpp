@@ -28,19 +28,19 @@ struct echo {
 using echo_request = echo<icmp_type::echo_request>;  ///< Type 128.
 using echo_reply = echo<icmp_type::echo_reply>;      ///< Type 129.
 
-/// Type 160: asks a node about one of its interfaces. Go: ExtendedEchoRequest.
+/// Type 160: asks a node about an interface, of the node itself or of a neighbor. Go: ExtendedEchoRequest.
 struct extended_echo_request {
   static constexpr icmp_type type = icmp_type::extended_echo_request;
 
   std::uint16_t identifier = 0;
   std::uint8_t sequence = 0;
-  bool local = true;  ///< The interface is the node's own; always so when it is named or numbered.
-  /// One interface_ident. Empty in a request that is malformed, which is answered with
-  /// `extended_echo_code::malformed_query`; for tests of that, any number of raw_extension.
+  bool local = true;  ///< The interface is the node's own. Always true for an interface by name or by index.
+  /// One interface_ident. In a received request that is malformed the list is empty; answer such a request with
+  /// `extended_echo_code::malformed_query`. To test that answer, send any number of raw_extension.
   list<extension> extensions;
 };
 
-/// How an extended echo went.
+/// The outcome of an extended echo.
 enum class extended_echo_code : std::uint8_t {
   no_error = 0,
   malformed_query = 1,
@@ -49,7 +49,7 @@ enum class extended_echo_code : std::uint8_t {
   multiple_interfaces = 4,
 };
 
-/// The neighbor's state in the probed node's cache, when the interface is not its own (RFC 8335, 3).
+/// The neighbor's state in the probed node's cache, if the interface is not the node's own (RFC 8335, 3).
 enum class neighbor_state : std::uint8_t {
   reserved = 0,
   incomplete = 1,
@@ -60,7 +60,7 @@ enum class neighbor_state : std::uint8_t {
   failed = 6,
 };
 
-/// In words ("no such interface"); empty for a value without any.
+/// The value in words ("no such interface"); empty if it has no name.
 URING6_EXPORT std::string_view to_string(extended_echo_code code) noexcept;
 URING6_EXPORT std::string_view to_string(neighbor_state state) noexcept;
 
@@ -73,8 +73,8 @@ struct extended_echo_reply {
   std::uint8_t sequence = 0;
   neighbor_state state = neighbor_state::reserved;  ///< 0 to 7.
   bool active = false;                              ///< The probed interface is up.
-  bool ipv4 = false;                                ///< It runs IPv4.
-  bool ipv6 = false;                                ///< It runs IPv6.
+  bool ipv4 = false;                                ///< The interface runs IPv4.
+  bool ipv6 = false;                                ///< The interface runs IPv6.
 };
 
 }  // namespace uring6::icmp

@@ -1,4 +1,4 @@
-// Which ICMPv6 types a raw socket receives (RFC 3542, 3.2).
+// The ICMPv6 types that a raw socket receives (RFC 3542, 3.2).
 #pragma once
 
 #include "uring6/version.hpp"
@@ -11,21 +11,21 @@
 
 namespace uring6 {
 
-/// The filter of a raw ICMPv6 socket, with the layout of `struct icmp6_filter`: eight words in host order, a
-/// bit set blocks its type. A filter starts by accepting all. Go: ipv6.ICMPFilter, whose methods panic for a
-/// type outside 0 to 255: there is no such `icmp_type`.
+/// The filter of a raw ICMPv6 socket, with the layout of `struct icmp6_filter`: eight words in host order; a set bit
+/// blocks its type. A new filter accepts all types. Go: ipv6.ICMPFilter; its methods panic for a type outside of 0
+/// to 255; an `icmp_type` cannot be outside.
 class icmp_filter {
  public:
-  /// Lets that type through.
+  /// Accepts messages of the type.
   constexpr void accept(icmp_type type) noexcept { words_[word(type)] &= ~bit(type); }
 
-  /// Keeps that type away.
+  /// Blocks messages of the type.
   constexpr void block(icmp_type type) noexcept { words_[word(type)] |= bit(type); }
 
   /// Blocks all types, or accepts them all.
   constexpr void set_all(bool block) noexcept { words_.fill(block ? ~std::uint32_t{0} : 0); }
 
-  /// Whether the filter keeps that type away.
+  /// Whether the filter blocks the type.
   constexpr bool will_block(icmp_type type) const noexcept { return (words_[word(type)] & bit(type)) != 0; }
 
   friend constexpr bool operator==(const icmp_filter&, const icmp_filter&) noexcept = default;

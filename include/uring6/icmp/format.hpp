@@ -1,5 +1,5 @@
-// fmt formatters for ICMPv6. Bodies, options, extensions and records print as their to_string; a value of an
-// enum as its words, or as its number where it has none. All take the format specification of a string.
+// fmt formatters for ICMPv6. Bodies, options, extensions and records print as their to_string. A value of an enum
+// prints as its words; without words, as its number. All take the format specification of a string.
 #pragma once
 
 #include "uring6/version.hpp"

@@ -1,4 +1,4 @@
-// A list inside a message: values to be written, or a place in a packet to read them from.
+// A list inside of a message: the caller's values to be written, or a view into a packet.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -17,8 +17,8 @@ namespace uring6::icmp {
 
 namespace detail {
 
-/// How T stands in a packet. `size` gives the bytes that the element at the front of `rest` takes, 0 if it is
-/// cut off or cannot be; `read` is only asked for what `size` has measured.
+/// How T stands in a packet. `size` returns the bytes of the element at the front of `rest`, 0 if the element is cut
+/// off or malformed. Call `read` only for an element that `size` has measured.
 template <class T>
 struct element;
 
@@ -32,9 +32,9 @@ struct URING6_EXPORT element<ip_address> {
 
 /// A forward range of T that owns nothing.
 ///
-/// To send, it is made of the caller's values (`std::array`, `std::vector`, anything contiguous). In a
-/// received message it is a view into the packet, and each step of an iterator decodes one element. Either
-/// way what it was made of must outlive it.
+/// To send, make it of the caller's values (`std::array`, `std::vector`, anything contiguous). In a received message
+/// it is a view into the packet, and each step of an iterator decodes one element. In both cases the values or the
+/// packet must outlive the list.
 template <class T>
 class list {
  public:
@@ -42,15 +42,16 @@ class list {
 
   constexpr list() noexcept = default;
 
-  /// The caller's values.
+  /// A list of the caller's values.
   template <class Range>
   requires std::ranges::contiguous_range<const Range> && std::ranges::sized_range<const Range> &&
       std::same_as<std::ranges::range_value_t<Range>, T>
-  // NOLINTNEXTLINE(google-explicit-constructor): a list of values is what a field of this type is given.
+  // NOLINTNEXTLINE(google-explicit-constructor): callers assign a container of values to a field of this type.
   constexpr list(const Range& values URING6_LIFETIMEBOUND) noexcept
       : values_(std::ranges::data(values)), size_(std::ranges::size(values)) {}
 
-  /// Not of a temporary that owns its elements: they would be gone when the list is read. Name the container first.
+  /// A temporary that owns its elements is refused: the elements would be gone when the list is read. Name the
+  /// container first.
   template <class Range>
   requires std::ranges::contiguous_range<const Range> && std::ranges::sized_range<const Range> &&
       std::same_as<std::ranges::range_value_t<Range>, T> &&
@@ -68,7 +69,7 @@ class list {
 
   bool empty() const noexcept { return begin() == end(); }
 
-  /// How many there are: in a packet they are counted.
+  /// The number of elements; in a packet they are counted at each call.
   std::size_t size() const noexcept { return static_cast<std::size_t>(std::ranges::distance(begin(), end())); }
 
  private:
@@ -117,7 +118,7 @@ class list<T>::iterator {
     if (value_ == nullptr) measure();
   }
 
-  // At the end, of whichever kind, an iterator equals the default one.
+  // At the end, in both kinds of list, an iterator equals the default one.
   void measure() noexcept {
     step_ = rest_.empty() ? 0 : detail::element<T>::size(rest_);
     if (step_ == 0 || step_ > rest_.size()) *this = {};

@@ -21,15 +21,15 @@
 
 namespace uring6::icmp {
 
-/// A message of any other type, or one of any type whose bytes the caller lays out. Go: RawBody.
+/// A message of another type, or a message of any type in bytes that the caller lays out. Go: RawBody.
 struct raw_body {
   icmp_type type{};
   std::uint8_t code = 0;
-  std::span<const std::byte> data;  ///< Behind the message's header of four bytes.
+  std::span<const std::byte> data;  ///< What follows the message's header of four bytes.
 };
 
-/// What a message says. The type and, where it means something, the code are part of it, so that they always
-/// fit the rest. Go: MessageBody.
+/// The content of a message. It includes the type and, where the type has codes, the code, so that both always fit
+/// the rest. Go: MessageBody.
 using message_body =
     std::variant<raw_body, destination_unreachable, packet_too_big, time_exceeded, parameter_problem, echo_request,
                  echo_reply, multicast_listener_query, multicast_listener_report, multicast_listener_done,
@@ -40,7 +40,7 @@ using message_body =
 /// The type that a message with this body has.
 URING6_EXPORT icmp_type type_of(const message_body& body) noexcept;
 
-/// A message as it arrived. It points into the packet that it was read from. Go: Message.
+/// A received message. It points into its packet. Go: Message.
 struct message {
   icmp_type type{};
   std::uint8_t code = 0;
@@ -48,44 +48,41 @@ struct message {
   message_body body;
 };
 
-/// Reads a message without looking at its checksum: for a packet that the kernel has verified, as every
-/// ICMPv6 socket delivers it. Go: ParseMessage.
+/// Reads a message without checking its checksum, for a packet that the kernel has verified: every ICMPv6 socket
+/// delivers such packets. Go: ParseMessage.
 ///
-/// Nothing is copied: data, lists and names point into `packet`, which must outlive the message; a temporary is refused
-/// by the compiler. The rules of the RFCs about what a receiver must refuse are kept as far as the message alone can
-/// tell. A type that is not among `message_body` becomes a raw_body.
+/// Nothing is copied: data, lists and names point into `packet`, which must outlive the message; the compiler refuses
+/// a temporary. `parse` refuses what the RFCs tell a receiver to refuse, as far as the message alone shows it. A type
+/// that is not among `message_body` becomes a raw_body.
 ///
 /// Error: `errc::malformed`.
 [[nodiscard]] URING6_EXPORT result<message> parse(std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
 template <uring6::detail::temporary_octets Packet>
 [[nodiscard]] result<message> parse(Packet&& packet) = delete;
 
-/// The same, for a packet that nobody has verified: a wrong checksum is `errc::malformed`. Go never looks at
-/// it (golang/go#70340).
+/// The same for a packet that the kernel has not verified: a wrong checksum is `errc::malformed`. Go never checks it
+/// (golang/go#70340).
 ///
-/// `source`, `destination`: of the IPv6 header, or the final destination where a routing header is.
+/// `source`, `destination`: those of the IPv6 header; behind a routing header, the final destination.
 [[nodiscard]] URING6_EXPORT result<message> parse(std::span<const std::byte> packet URING6_LIFETIMEBOUND,
                                                   const ip_address& source, const ip_address& destination) noexcept;
 template <uring6::detail::temporary_octets Packet>
 [[nodiscard]] result<message> parse(Packet&& packet, const ip_address& source, const ip_address& destination) = delete;
 
-/// Writes a message with a checksum of 0, which the kernel fills in on every ICMPv6 socket. Go:
-/// Message.Marshal(nil).
+/// Writes a message with a checksum of 0, which the kernel fills in on every ICMPv6 socket. Returns the number of
+/// bytes. Nothing is allocated. `area` must not overlap what the body points to. Go: Message.Marshal(nil).
 ///
-/// Returns the number of bytes. Nothing is allocated. Errors: `std::errc::no_buffer_space` if `area` is too
-/// short; `errc::out_of_range` for a value outside its field or against the RFC; `errc::too_long` for a list
-/// or data that its length field cannot hold; `std::errc::invalid_argument` for an extension that has no
-/// business in the message. What stands in `area` is then unspecified. `area` must not overlap what the body
-/// points to.
+/// Errors, after which the content of `area` is unspecified: `std::errc::no_buffer_space` if `area` is too short;
+/// `errc::out_of_range` for a value outside of its field or against the RFC; `errc::too_long` for a list or data that
+/// its length field cannot hold; `std::errc::invalid_argument` for an extension that the message may not have.
 [[nodiscard]] URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area) noexcept;
 
-/// The same with the checksum (RFC 4443, 2.3), for a packet that the kernel does not touch. Go:
-/// Message.Marshal(psh).
+/// The same with the checksum (RFC 4443, 2.3), for a packet that the kernel sends as it is. Go: Message.Marshal(psh).
 [[nodiscard]] URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area,
                                                        const ip_address& source,
                                                        const ip_address& destination) noexcept;
 
-/// In one line: "echo request id=1 seq=2 data=56".
+/// The message in one line: "echo request id=1 seq=2 data=56".
 URING6_EXPORT std::string to_string(const message_body& body);
 
 }  // namespace uring6::icmp

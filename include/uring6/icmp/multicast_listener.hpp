@@ -1,4 +1,4 @@
-// Multicast listener discovery: MLDv1 (RFC 2710) and MLDv2 (RFC 3810). Go has none of it.
+// Multicast listener discovery: MLDv1 (RFC 2710) and MLDv2 (RFC 3810). Go has neither.
 #pragma once
 
 #include "uring6/version.hpp"
@@ -18,12 +18,12 @@
 
 namespace uring6::icmp {
 
-/// A message of MLDv1, which has one format for all three.
+/// A message of MLDv1. Its three types share one format.
 template <icmp_type Type>
 struct version1_multicast_listener {
   static constexpr icmp_type type = Type;
 
-  std::chrono::milliseconds max_response_delay{0};  ///< 0 to 65535; means something in queries only.
+  std::chrono::milliseconds max_response_delay{0};  ///< 0 to 65535; used in queries only.
   ip_address group;                                 ///< The group; `::` in a general query.
 };
 
@@ -34,11 +34,11 @@ using multicast_listener_report = version1_multicast_listener<icmp_type::multica
 /// Type 132.
 using multicast_listener_done = version1_multicast_listener<icmp_type::multicast_listener_done>;
 
-/// The code for a delay, 0 to 8387584 ms, rounded down to what it can say (RFC 3810, 5.1.3).
-/// Error: `errc::out_of_range`.
+/// The code for a delay of 0 to 8387584 ms, rounded down to a delay that a code can express (RFC 3810, 5.1.3). Error:
+/// `errc::out_of_range`.
 [[nodiscard]] URING6_EXPORT result<std::uint16_t> max_response_code(std::chrono::milliseconds delay) noexcept;
 
-/// The code for an interval, 0 to 31744 s, rounded down to what it can say (RFC 3810, 5.1.9).
+/// The code for an interval of 0 to 31744 s, rounded down to an interval that a code can express (RFC 3810, 5.1.9).
 /// Error: `errc::out_of_range`.
 [[nodiscard]] URING6_EXPORT result<std::uint8_t> query_interval_code(std::chrono::seconds interval) noexcept;
 
@@ -53,7 +53,7 @@ struct URING6_EXPORT version2_multicast_listener_query {
   std::uint8_t query_interval_code = 0;     ///< QQIC; see `query_interval`.
   list<ip_address> sources;                 ///< Empty unless the query asks about sources.
 
-  /// What the code stands for.
+  /// The delay that the code stands for.
   std::chrono::milliseconds max_response_delay() const noexcept;
   std::chrono::seconds query_interval() const noexcept;
 };
@@ -68,7 +68,7 @@ enum class record_type : std::uint8_t {
   block_old_sources = 6,
 };
 
-/// In words ("change to include"); empty for a type without any.
+/// The type in words ("change to include"); empty if it has none.
 URING6_EXPORT std::string_view to_string(record_type type) noexcept;
 
 /// The state of one group at the sender of a report.

@@ -1,7 +1,7 @@
 // Neighbor discovery (RFC 4861). Go has none of it.
 //
-// What these checks cannot see is the receiver's to check: that the hop limit was 255 and the source of a
-// router advertisement or redirect link-local (RFC 4861, 6.1 and 7.1).
+// The receiver must check what these functions cannot see: the hop limit is 255, and the source of a router
+// advertisement or redirect is link-local (RFC 4861, 6.1 and 7.1).
 #pragma once
 
 #include "uring6/version.hpp"
@@ -28,20 +28,20 @@ struct router_solicitation {
 /// How much a router is preferred over others (RFC 4191, 2.1).
 enum class router_preference : std::uint8_t { medium = 0, high = 1, reserved = 2, low = 3 };
 
-/// In words ("high").
+/// The preference in words ("high").
 URING6_EXPORT std::string_view to_string(router_preference preference) noexcept;
 
 /// Type 134.
 struct router_advertisement {
   static constexpr icmp_type type = icmp_type::router_advertisement;
 
-  std::uint8_t hop_limit = 0;  ///< For hosts to use; 0: not specified here.
-  bool managed = false;        ///< M: addresses by DHCPv6.
-  bool other = false;          ///< O: other configuration by DHCPv6.
+  std::uint8_t hop_limit = 0;  ///< The hop limit that hosts shall use; 0: not specified here.
+  bool managed = false;        ///< M: hosts get addresses by DHCPv6.
+  bool other = false;          ///< O: hosts get other configuration by DHCPv6.
   bool home_agent = false;     ///< H (RFC 6275)
   router_preference preference = router_preference::medium;
   bool proxy = false;                             ///< P (RFC 4389)
-  std::chrono::seconds lifetime{0};               ///< As default router, 0 to 65535; 0: it is none.
+  std::chrono::seconds lifetime{0};               ///< As a default router, 0 to 65535; 0: the sender is none.
   std::chrono::milliseconds reachable_time{0};    ///< 0 to 0xffffffff; 0: not specified here.
   std::chrono::milliseconds retransmit_timer{0};  ///< 0 to 0xffffffff; 0: not specified here.
   list<option> options;
@@ -59,9 +59,9 @@ struct neighbor_solicitation {
 struct neighbor_advertisement {
   static constexpr icmp_type type = icmp_type::neighbor_advertisement;
 
-  bool router = false;          ///< R: the sender is one.
-  bool solicited = false;       ///< S: it answers a solicitation.
-  bool override_cache = false;  ///< O: it replaces a cached link-layer address.
+  bool router = false;          ///< R: the sender is a router.
+  bool solicited = false;       ///< S: the message answers a solicitation.
+  bool override_cache = false;  ///< O: the message replaces a cached link-layer address.
   ip_address target;            ///< Not multicast.
   list<option> options;
 };

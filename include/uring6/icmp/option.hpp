@@ -17,11 +17,11 @@
 
 namespace uring6::icmp {
 
-/// The lifetime that does not end, where one is meant that is 32 bits wide.
+/// The lifetime that never ends, where the field has 32 bits.
 inline constexpr std::chrono::seconds infinite_lifetime{0xffffffff};
 
-/// What an option is (IANA's "IPv6 Neighbor Discovery Option Formats"). A number without a name here is a
-/// value like the others.
+/// The type of an option (IANA's "IPv6 Neighbor Discovery Option Formats"). A number without a name here is a valid
+/// value.
 enum class option_type : std::uint8_t {
   source_link_layer_address = 1,
   target_link_layer_address = 2,
@@ -37,9 +37,8 @@ enum class option_type : std::uint8_t {
   pref64 = 38,          ///< RFC 8781
 };
 
-/// A link-layer address: of the sender (type 1) or of the target (type 2). To send, 1 to 2038 bytes.
-/// Received, all bytes of the option: six for Ethernet, with zeros behind it where the address does not fill
-/// it.
+/// The link-layer address of the sender (type 1) or of the target (type 2). To send, 1 to 2038 bytes. Received, all
+/// bytes of the option: for Ethernet six; zeros follow an address that does not fill the option.
 template <option_type Type>
 struct link_layer_address {
   static constexpr option_type type = Type;
@@ -56,7 +55,7 @@ struct prefix_information {
 
   std::uint8_t prefix_length = 0;              ///< 0 to 128.
   bool on_link = false;                        ///< L
-  bool autonomous = false;                     ///< A: addresses may be made of it.
+  bool autonomous = false;                     ///< A: hosts may make addresses of it.
   bool router_address = false;                 ///< R: `prefix` is a whole address (RFC 6275).
   std::chrono::seconds valid_lifetime{0};      ///< 0 to infinite_lifetime.
   std::chrono::seconds preferred_lifetime{0};  ///< 0 to infinite_lifetime.
@@ -65,8 +64,8 @@ struct prefix_information {
   friend bool operator==(const prefix_information&, const prefix_information&) = default;
 };
 
-/// Type 4: the start of the packet that caused a redirect. To send, up to 2032 bytes; received, with zeros
-/// behind it up to a multiple of eight.
+/// Type 4: the start of the packet that caused a redirect. To send, up to 2032 bytes. Received, zeros follow it up to
+/// a multiple of eight bytes.
 struct redirected_header {
   static constexpr option_type type = option_type::redirected_header;
 
@@ -98,10 +97,11 @@ struct dns_search_list {
   list<domain_name> domains;         ///< At least one; up to 2032 bytes together.
 };
 
-/// An option of any other type, or of one of these that is not what its type says.
+/// An option of another type, or of a known type with other contents than the type allows.
 struct raw_option {
   option_type type{};
-  std::span<const std::byte> data;  ///< Behind type and length. With those two bytes a multiple of eight, up to 2040.
+  /// What follows type and length. With these two bytes a multiple of eight, up to 2040 bytes.
+  std::span<const std::byte> data;
 };
 
 /// An option of neighbor discovery.

@@ -11,7 +11,7 @@
 namespace uring6 {
 
 /// An ICMPv6 type (IANA's "ICMPv6 Parameters"). Go: ipv6.ICMPType, whose ICMPTypeEchoRequest is
-/// `icmp_type::echo_request`. A number without a name here is a value like the others.
+/// `icmp_type::echo_request`. A number without a name here is a valid value.
 enum class icmp_type : std::uint8_t {
   destination_unreachable = 1,
   packet_too_big = 2,
@@ -57,12 +57,11 @@ enum class icmp_type : std::uint8_t {
   private_experiment_201 = 201,
 };
 
-/// The name in the registry, in lower case as Go prints it ("echo request"); empty for a type without one
-/// (Go:
+/// The name in the registry, in lower case as Go prints it ("echo request"); empty for a type without a name (Go:
 /// "<nil>").
 URING6_EXPORT std::string_view to_string(icmp_type type) noexcept;
 
-/// Whether it reports an error (types 0 to 127) rather than informs (RFC 4443, 2.1).
+/// Whether the message reports an error (types 0 to 127); the other types are informational (RFC 4443, 2.1).
 constexpr bool is_error(icmp_type type) noexcept {
   return static_cast<std::uint8_t>(type) < 128;
 }
