@@ -1,4 +1,4 @@
-// What co_await accepts, and what it gives.
+// What co_await accepts, and what it returns.
 #pragma once
 
 #include <concepts>
@@ -32,7 +32,7 @@ decltype(auto) awaiter_of(A&& a) {
   }
 }
 
-/// Something that can stand after co_await; a reference type for what is awaited as an lvalue.
+/// A type that can stand after co_await; a reference type for an lvalue that is awaited.
 template <class A>
 concept awaitable = requires(A&& a) {
   { awaiter_of(std::forward<A>(a)).await_ready() } -> std::convertible_to<bool>;
@@ -42,19 +42,20 @@ concept awaitable = requires(A&& a) {
 template <awaitable A>
 using await_result = decltype(awaiter_of(std::declval<A>()).await_resume());
 
-/// A result as a value that can be kept: nothing is std::monostate.
+/// The result of an await as a value that can be kept; void becomes std::monostate.
 template <awaitable A>
 using await_value =
     std::conditional_t<std::is_void_v<await_result<A>>, std::monostate, std::remove_cvref_t<await_result<A>>>;
 
-/// How an operation keeps what it was given: movable things (tasks) by value; the awaiters of the library,
-/// which cannot be moved, by reference: as temporaries they live until the end of the co_await expression.
+/// How an operation keeps its arguments. Movable awaitables (tasks) are kept by value. The library's awaiters cannot
+/// be moved and are kept by reference: as temporaries they live until the end of the co_await expression.
 template <class A>
 using held_awaitable = std::conditional_t<!std::is_lvalue_reference_v<A> && std::is_move_constructible_v<A>,
                                           std::remove_cvref_t<A>, std::remove_reference_t<A>&>;
 
-/// Whether nothing is gone with the result when it is dropped, as when_any drops those of its losers. An awaiter that
-/// moves octets which nobody else can give again says `drops_when_it_loses`; one that awaits another says it for that.
+/// Whether a dropped result loses nothing: when_any drops the results of its losers. An awaiter that moves octets
+/// which no later call can deliver declares `drops_when_it_loses`; an awaiter that awaits another one passes its
+/// declaration on.
 template <class A>
 inline constexpr bool keeps_when_it_loses = true;
 template <class A>
@@ -63,7 +64,7 @@ requires requires {
 }
 inline constexpr bool keeps_when_it_loses<A> = !std::remove_cvref_t<A>::drops_when_it_loses;
 
-/// Awaits something by reference: GCC 12 copies an awaiter that is named by an expression.
+/// Awaits an awaiter by reference, because GCC 12 copies an awaiter that an expression names.
 template <class Awaiter>
 struct reference_awaiter {
   Awaiter* awaiter;
@@ -80,7 +81,7 @@ struct reference_awaiter {
   }
 };
 
-/// What is held, as the operand of co_await.
+/// The kept awaitable as the operand of co_await.
 template <class A>
 decltype(auto) operand_of(std::remove_reference_t<A>& held) noexcept {
   if constexpr (has_member_co_await<A> || has_free_co_await<A>) {

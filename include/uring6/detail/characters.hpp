@@ -1,4 +1,4 @@
-// Characters as what is written: the octets that they are.
+// Characters as an argument of a write: their octets.
 #pragma once
 
 #include <concepts>
@@ -9,8 +9,8 @@
 
 namespace uring6::detail {
 
-/// A string, a view of one, a literal, or a contiguous range of char. An array of char that may be written to is none:
-/// it could be a string that ends at a NUL as well as a buffer that is full; std::string_view or std::span says which.
+/// A string, a string view, a literal, or a contiguous range of char. A writable array of char is refused, because it
+/// could be a string that ends at a NUL or a full buffer; std::string_view or std::span says which.
 template <class Text>
 concept characters =
     (std::convertible_to<Text, std::string_view> ||

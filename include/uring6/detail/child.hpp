@@ -1,4 +1,4 @@
-// A child: the coroutine that scope, when_all and when_any wrap around what they run at the same time.
+// A child: the coroutine that scope, when_all and when_any wrap around each awaitable that they run at the same time.
 #pragma once
 
 #include <coroutine>
@@ -15,18 +15,18 @@ namespace uring6::detail {
 class child;
 class child_promise;
 
-/// Who started children, and is told when each of them ends.
+/// The object that started children. Each child tells it of its end.
 class child_owner {
  public:
-  /// Called by the child as the last thing it does: its frame must not be destroyed in here. Returns what runs next, in
-  /// the child's place.
+  /// Called by the child as its last action; do not destroy the child's frame in here. Returns the coroutine that
+  /// runs next, in the child's place.
   virtual std::coroutine_handle<> ended(child_promise& which) noexcept = 0;
 
  protected:
   ~child_owner() = default;
 };
 
-/// Membership in the parent's list, beside the one in the ready queue.
+/// The link in the parent's list; a second link is in the ready queue.
 struct sibling_hook : list_hook {
   ~sibling_hook() { unlink(); }
 };
@@ -54,16 +54,17 @@ class child_promise final : public promise_base, public ready_node, public sibli
   }
 
   std::exception_ptr exception;
-  /// Which one of its siblings it is, where they are counted.
+  /// Its index among its siblings, if they are counted.
   std::size_t index = 0;
-  /// Where it was spawned, for a message.
+  /// Where it was spawned, for an error message.
   std::source_location where;
 
  private:
   child_owner* owner_ = nullptr;
 };
 
-/// Owns the frame. It may be destroyed before its end: then what the child waits for is canceled.
+/// Owns a child's frame. If the frame is destroyed before the child's end, the operation that the child awaits is
+/// canceled.
 class child {
  public:
   using promise_type = child_promise;
@@ -81,7 +82,7 @@ class child {
   explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
   child_promise& promise() const noexcept { return handle_.promise(); }
 
-  /// Runs it until it waits for the first time, or ends.
+  /// Runs the child until it waits for the first time, or ends.
   void start() const { handle_.resume(); }
 
   /// The caller owns the frame from now on.

@@ -1,4 +1,4 @@
-// A place for an error that is nearly always empty: std::error_code cannot be made empty without a call.
+// A place for an error that is nearly always empty. Making a std::error_code empty costs a call; this does not.
 #pragma once
 
 #include <system_error>
@@ -10,7 +10,7 @@ namespace uring6::detail {
 class error_slot {
  public:
   error_slot() = default;
-  error_slot(std::error_code code) noexcept  // NOLINT(google-explicit-constructor): it is one
+  error_slot(std::error_code code) noexcept  // NOLINT(google-explicit-constructor): a slot is an error code
       : category_(code ? &code.category() : nullptr), value_(code.value()) {}
   error_slot(errc code) noexcept : error_slot(make_error_code(code)) {}  // NOLINT(google-explicit-constructor)
 

@@ -1,4 +1,4 @@
-// Where coroutine frames live: recycled per thread, so that a loop in its steady state allocates nothing.
+// Memory for coroutine frames, recycled per thread, so that a loop in its steady state allocates nothing.
 #pragma once
 
 #include <cstddef>
@@ -8,11 +8,11 @@
 
 namespace uring6::detail {
 
-/// Memory for a coroutine frame of `size` bytes: from `resource` if one is given, else from the calling
-/// thread's recycler. Throws std::bad_alloc.
+/// Memory for a coroutine frame of `size` bytes, from `resource` if it is given, else from the calling thread's
+/// recycler. Throws std::bad_alloc.
 URING6_EXPORT void* allocate_frame(std::size_t size, std::pmr::memory_resource* resource = nullptr);
 
-/// Gives a frame back to where it came from. Any thread.
+/// Gives a frame back to the recycler or resource that it came from. Any thread.
 URING6_EXPORT void free_frame(void* frame, std::size_t size) noexcept;
 
 }  // namespace uring6::detail

@@ -1,4 +1,4 @@
-// Work that is begun on a loop by somebody who is not of it: a sender of another library, on whichever thread.
+// A guest: work on a loop that another library's sender begins, on any thread.
 #pragma once
 
 #include <coroutine>
@@ -14,8 +14,8 @@ namespace uring6::detail {
 
 class guest;
 
-/// The coroutine that does the work. Its end is told to the guest; its frame, which is in that call, goes a little
-/// later, when the guest may be gone: its parameters must not need it.
+/// The coroutine that does the work. At its end it calls the guest. Its frame is destroyed a little later, when the
+/// guest may be gone, so its parameters must not use the guest.
 class guest_promise final : public promise_base, public ready_node {
  public:
   std::coroutine_handle<guest_promise> get_return_object() noexcept {
@@ -45,8 +45,8 @@ struct guest_work {
   std::coroutine_handle<guest_promise> handle;
 };
 
-/// Exactly one of `finished` and `turned_away` is called after `enter`, as the last thing that is done with it: it may
-/// be destroyed in there.
+/// After `enter` exactly one of `finished` and `turned_away` is called, as the last use of the guest, which may be
+/// destroyed in that call.
 class URING6_EXPORT guest : resident {
  public:
   guest(const guest&) = delete;
@@ -56,17 +56,17 @@ class URING6_EXPORT guest : resident {
   explicit guest(std::shared_ptr<loop_core> loop) noexcept;
   ~guest();
 
-  /// Any thread. The work begins on the loop's thread: at once if that is this one, while it runs the loop.
+  /// Any thread. The work begins on the loop's thread: at once if the calling thread is running that loop.
   void enter(std::stop_token stop) noexcept;
 
-  /// Makes the coroutine. An exception out of it is the work's.
+  /// Makes the coroutine. An exception out of it counts as the work's.
   virtual guest_work work() = 0;
 
-  /// It has ended, with all its variables; on the loop's thread.
+  /// The work has ended, and all its variables are destroyed. Called on the loop's thread.
   virtual void finished(std::exception_ptr failure) noexcept = 0;
 
-  /// The loop ended before it: what it waited for is canceled. On the thread that ends the loop; if the loop had ended
-  /// before it was to begin, on that which called `enter`.
+  /// The loop ended before the work, which is canceled. Called on the thread that ends the loop; if the loop had
+  /// ended before the work began, on the thread that called `enter`.
   virtual void turned_away() noexcept = 0;
 
  private:

@@ -1,5 +1,5 @@
-// A doubly linked list whose links live in the elements: joining, leaving and moving allocate nothing, and an
-// element that is destroyed can leave whatever list it is in.
+// A doubly linked list with its links inside of the elements. Joining, leaving and moving allocate nothing, and an
+// element that is destroyed can leave the list that holds it.
 #pragma once
 
 #include <cassert>
@@ -24,8 +24,8 @@ struct list_hook {
   list_hook* next = nullptr;
 };
 
-/// T derives from Hook, Hook is list_hook or, where T is in two lists at once, a class derived from it for each.
-/// The list never owns its elements.
+/// T derives from Hook. Hook is list_hook; if T is in two lists at once, Hook is a class derived from list_hook, one
+/// for each list. The list never owns its elements.
 template <class T, class Hook = list_hook>
 class intrusive_list {
  public:
@@ -44,7 +44,7 @@ class intrusive_list {
   }
   const T& front() const noexcept { return const_cast<intrusive_list*>(this)->front(); }
 
-  /// For walking by hand: from first() along `next` until is_end().
+  /// For a loop by hand: from first() along `next` until is_end().
   list_hook* first() const noexcept { return head_.next; }
   bool is_end(const list_hook* at) const noexcept { return at == &head_; }
 
@@ -60,7 +60,7 @@ class intrusive_list {
     return first;
   }
 
-  /// Lets go of all elements before `end`, and does not look at them: their links are stale until they join a list.
+  /// Removes all elements before `end` without touching them: their links are stale until they join a list.
   void cut_front(list_hook& end) noexcept {
 #ifndef NDEBUG
     for (list_hook* at = head_.next; at != &end;) {
@@ -73,16 +73,16 @@ class intrusive_list {
     end.prev = &head_;
   }
 
-  /// Takes all elements of `other`, in their order, to the back of this list.
+  /// Moves all elements of `other`, in their order, to the back of this list.
   void splice_back(intrusive_list& other) noexcept { splice(*head_.prev, other, other.head_); }
 
-  /// The same, of those before `end` only, which is one that walking by hand has come to.
+  /// Moves only the elements of `other` before `end`, an element that a loop by hand has reached.
   void splice_back(intrusive_list& other, list_hook& end) noexcept { splice(*head_.prev, other, end); }
 
-  /// Takes all elements of `other`, in their order, to the front of this list.
+  /// Moves all elements of `other`, in their order, to the front of this list.
   void splice_front(intrusive_list& other) noexcept { splice(head_, other, other.head_); }
 
-  /// Calls f for each element; f may unlink the element it is given, and no other.
+  /// Calls f for each element. f may unlink the element that it is given, and no other.
   template <class F>
   void for_each(F&& f) {
     for (list_hook* at = head_.next; at != &head_;) {

@@ -1,4 +1,4 @@
-// What keeps a view from outliving the octets that it looks at, as far as a compiler can tell.
+// Keeps a view from outliving its octets, as far as a compiler can tell.
 #pragma once
 
 #include <concepts>
@@ -7,8 +7,8 @@
 #include <span>
 #include <type_traits>
 
-/// clang warns where the result of the function outlives the argument (or, behind a member function, the object). GCC
-/// has no such warning; for temporaries the functions below have deleted overloads, which every compiler refuses.
+/// clang warns if the function's result outlives the argument (behind a member function: the object). GCC has no such
+/// warning. For temporaries the functions below have deleted overloads, which every compiler refuses.
 #if defined(__clang__)
 #define URING6_LIFETIMEBOUND [[clang::lifetimebound]]
 #else
@@ -17,8 +17,8 @@
 
 namespace uring6::detail {
 
-/// A container of octets that dies at the end of the expression, such as the std::vector that a function has returned.
-/// A std::span is none: it owns nothing.
+/// A container of octets that is destroyed at the end of the expression, such as a std::vector that a function
+/// returned. A std::span owns nothing, so it does not count.
 template <class Range>
 concept temporary_octets =
     !std::is_lvalue_reference_v<Range> && std::ranges::contiguous_range<Range> && !std::ranges::borrowed_range<Range> &&

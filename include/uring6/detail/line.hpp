@@ -1,4 +1,4 @@
-// Coroutines in line for permits: what semaphore, async_mutex, event and channel are made of.
+// A queue of coroutines for permits: the base of semaphore, async_mutex, event and channel.
 #pragma once
 
 #include <coroutine>
@@ -11,8 +11,8 @@
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
@@ -20,14 +20,14 @@ namespace uring6::detail {
 
 class line_waiter;
 
-/// Permits, and those who wait for them, first come, first served, on whichever loops. All of it with the
-/// mutex held.
+/// Permits, and the coroutines of any loops that wait for them, first come, first served. The caller of a member
+/// holds the mutex.
 ///
-/// A permit is taken when the coroutine that it was meant for resumes. One that is stopped or destroyed
-/// before gives it back, to the next in line: a wait that has lost to a timer has taken nothing.
+/// A waiting coroutine takes its permit when it resumes. If it is stopped or destroyed before, it gives the permit to
+/// the next one in the queue: a wait that lost to a timer has taken nothing.
 class URING6_EXPORT line {
  public:
-  /// Of a gate, a permit is not used up by those who pass.
+  /// The permit of a gate is not used up: every coroutine may pass.
   enum class kind : std::uint8_t { counter, gate };
 
   line(std::mutex& mutex, std::size_t permits, kind of = kind::counter) noexcept
@@ -38,7 +38,7 @@ class URING6_EXPORT line {
   void withdraw_all() noexcept { permits_ = 0; }
   std::size_t permits() const noexcept { return permits_; }
 
-  /// Those in line, and those who come when there is no permit, get errc::closed.
+  /// Waiting coroutines, and those that come later and find no permit, get errc::closed.
   void close() noexcept;
 
  private:
@@ -51,11 +51,11 @@ class URING6_EXPORT line {
   bool closed_ = false;
 };
 
-/// Calls a coroutine back to its own loop.
+/// Wakes a coroutine on its own loop.
 class URING6_EXPORT remote_waker : public remote_target {
  protected:
   virtual void wake() noexcept = 0;
-  /// The loop is going: from the return on nobody may call.
+  /// The loop ends: after this call no thread may call `call` any more.
   virtual void give_up() noexcept = 0;
 
  private:
@@ -78,15 +78,14 @@ class URING6_EXPORT line_waiter : ready_node, waiting_hook, stop_listener, remot
   explicit line_waiter(line& in) noexcept : line_(in) {}
   ~line_waiter();
 
-  /// To be called first in await_resume: the error that ended the wait, or none and the permit is the
-  /// caller's.
+  /// Call first in await_resume. Returns the error that ended the wait, or none: then the caller has the permit.
   std::error_code resume() noexcept;
 
  private:
   friend line;
   friend class intrusive_list<line_waiter, waiting_hook>;
 
-  // waiting: in line; served: a permit is kept for it until it resumes.
+  // waiting: in the queue; served: a permit is kept for it until it resumes.
   enum class state : std::uint8_t { idle, waiting, served };
 
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);

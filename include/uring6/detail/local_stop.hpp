@@ -1,6 +1,5 @@
-// The stop of children that one coroutine waits for (when_all, when_any, with_timeout): it is requested on the loop's
-// thread nearly always, so it needs no std::stop_source, which costs an allocation, unless something asks for its
-// token.
+// The stop of the children of one coroutine (when_all, when_any, with_timeout). It is nearly always requested on the
+// loop's thread. So it makes a std::stop_source, which costs an allocation, only if a child asks for its token.
 #pragma once
 
 #include <optional>
@@ -11,22 +10,23 @@
 
 namespace uring6::detail {
 
-/// A stop of the coroutine that waits is one of its children.
+/// A stop request to the waiting coroutine is also a stop request to its children.
 class URING6_EXPORT local_stop final : stop_listener {
  public:
   local_stop() noexcept { root_.local_ = this; }
 
-  /// Before the first child starts. Throws std::bad_alloc.
+  /// Call before the first child starts. Throws std::bad_alloc.
   void open(loop_core& loop, stop_root& inherited);
 
-  /// The loop's thread, as all but the token. All who wait below `root` have heard of it when this returns.
+  /// On the loop's thread, as all members but the token. Every coroutine that waits below `root` has been told when
+  /// this returns.
   void request() noexcept;
   bool requested() const noexcept { return root_.stop_requested(); }
 
-  /// What the children inherit.
+  /// The root that the children inherit.
   stop_root& root() noexcept { return root_; }
 
-  /// When all children have ended.
+  /// Call when all children have ended.
   void close() noexcept;
 
  private:
@@ -42,8 +42,8 @@ class URING6_EXPORT local_stop final : stop_listener {
   loop_core* loop_ = nullptr;
   stop_root* inherited_ = nullptr;
   stop_root root_;
-  std::stop_source source_{std::nostopstate};      // once something has asked for the token
-  std::optional<std::stop_callback<relay>> link_;  // then a stop of the inherited token is one of this at once
+  std::stop_source source_{std::nostopstate};      // made when a child asks for the token
+  std::optional<std::stop_callback<relay>> link_;  // then passes a stop of the inherited token on at once
 };
 
 }  // namespace uring6::detail

@@ -1,5 +1,5 @@
-// The train that a conn is handing out datagram by datagram. What a read needs of it is all here, in the header: the
-// next datagram of a train costs a copy and no call.
+// The open train: the train that a conn hands out datagram by datagram. Everything that a read needs of it is in this
+// header, so that the next datagram of a train costs a copy and no call.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,8 @@ namespace uring6::detail {
 
 class packet_socket;
 
-/// Whose train it is: its books say what they said when the train was opened, until it is closed.
+/// The receiver that owns the open train. close_train() brings its counters and its backlog up to date; while the
+/// train is open they have their values from the time when it was opened.
 struct train_owner {
   virtual void close_train() noexcept = 0;
 
@@ -23,16 +24,19 @@ struct train_owner {
   ~train_owner() = default;
 };
 
-/// A thread has one at most, and only while it runs a loop. A read that might have taken all of it opens it. Whatever
-/// could change that closes it first: another way of reading, somebody who waits, a deadline, the end of the conn, of
-/// the turn or of the run. So a read that finds its conn here need not ask for any of these.
+/// A thread has at most one open train, and only while it runs a loop. A read that leaves datagrams of a train opens
+/// it.
+///
+/// Every event that could change the answer of a read closes the train first: another kind of read, a waiting reader,
+/// a deadline, the end of the conn, of the turn or of the run. So a read that finds its own conn here need not check
+/// for these.
 struct open_train {
-  const packet_socket* of = nullptr;  // no conn: there is none
+  const packet_socket* of = nullptr;  // the conn; nullptr: no train is open
   train_owner* owner = nullptr;
-  const datagram* head = nullptr;  // what is known of each of them but where it lies
+  const datagram* head = nullptr;  // what all datagrams of the train share: everything but the payload's place
   std::byte* next = nullptr;
-  std::uint32_t length = 0;  // of each, octets
-  std::uint32_t left = 0;    // how many are left, without the last of the buffer, which may be shorter
+  std::uint32_t length = 0;  // of each datagram, octets
+  std::uint32_t left = 0;    // datagrams left, without the buffer's last one, which may be shorter
 
   void close() noexcept {
     if (owner) owner->close_train();

@@ -1,5 +1,5 @@
-// One request to the kernel. It lives where its owner wants (often inside an awaiter, in the coroutine frame) and
-// must outlive its final completion; the ring knows it by slot and generation, never by its address.
+// One request to the kernel. Its owner chooses where it lives, often inside of an awaiter in the coroutine frame. It
+// must outlive its final completion. The ring knows it by slot and generation, never by its address.
 #pragma once
 
 #include <cstddef>
@@ -11,14 +11,14 @@
 struct io_uring_cqe;
 struct io_uring_sqe;
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
 namespace uring6::detail {
 
-/// What the kernel said: the result (negative: -errno) and the IORING_CQE_F_* flags.
+/// What the kernel posted: the result (negative: -errno) and the IORING_CQE_F_* flags.
 struct completion {
   std::int32_t result;
   std::uint32_t flags;
@@ -28,27 +28,28 @@ struct completion {
   std::uint16_t buffer_id() const noexcept { return static_cast<std::uint16_t>(flags >> 16); }
 };
 
-/// idle -> queued -> in_flight -> idle. The hook is the ring's while queued.
+/// idle -> queued -> in_flight -> idle. While the operation is queued, the hook belongs to the ring.
 class URING6_EXPORT operation : public list_hook {
  public:
   enum class state : std::uint8_t { idle, queued, in_flight };
 
-  /// Fills the entry just before it is handed to the kernel; everything but user_data is this function's.
+  /// Fills the entry just before the ring hands it to the kernel. Sets everything but user_data.
   ///
-  /// With IOSQE_CQE_SKIP_SUCCESS it is a quiet operation: one that cannot be parked (MSG_DONTWAIT) and is
-  /// therefore over when the enter that submits it returns. Only its failure costs a completion; success is told
-  /// by the reaper, with result 0.
+  /// With IOSQE_CQE_SKIP_SUCCESS the operation is quiet. Only an operation that cannot be parked (MSG_DONTWAIT) may
+  /// be quiet: it is over when the enter that submits it returns. Its failure costs a completion; the reaper reports
+  /// its success itself, with result 0.
   virtual void prepare(io_uring_sqe& entry) noexcept = 0;
 
-  /// Called by the reaper, once per completion that does not come in a run. It records and marks as ready; it never
-  /// resumes a coroutine and never asks for a submission entry.
+  /// Called by the reaper, once for each completion that is not part of a run. Records the completion and marks
+  /// coroutines as ready. Never resumes a coroutine and never asks for a submission entry.
   virtual void complete(completion what) noexcept = 0;
 
-  /// The same of `count` that came one after the other and do not end it. Calls `complete` for each, unless whoever
-  /// gets many knows better.
+  /// The same for a run of `count` completions in a row that do not end the operation. Calls `complete` for each; an
+  /// operation that gets many overrides it.
   virtual void complete_run(const io_uring_cqe* first, std::size_t count) noexcept;
 
-  /// The reaper will come to it after some others: whoever has many of its kind fetches what `complete` looks at.
+  /// The reaper will call `complete` after some other completions. An operation of which there are many prefetches
+  /// what `complete` reads.
   virtual void soon_complete() const noexcept {}
 
   bool idle() const noexcept { return state_ == state::idle; }
@@ -62,7 +63,7 @@ class URING6_EXPORT operation : public list_hook {
   friend class ring;
   state state_ = state::idle;
   std::uint32_t slot_ = 0;
-  std::uint32_t submission_ = 0;  // the entry's place in the submission queue, for a quiet operation
+  std::uint32_t submission_ = 0;  // the entry's index in the submission queue, for a quiet operation
 };
 
 }  // namespace uring6::detail

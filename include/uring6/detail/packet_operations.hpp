@@ -1,4 +1,4 @@
-// The awaiters behind packet_conn. They live in the coroutine frame; what the kernel writes to never does.
+// The awaiters of packet_conn. They live in the coroutine frame. The kernel never writes to a frame.
 #pragma once
 
 #include <coroutine>
@@ -17,8 +17,8 @@
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
@@ -34,7 +34,7 @@ class sender;
 template <class Waiter>
 class reservation_queue;
 
-/// A coroutine that waits until its conn has a datagram for it, or why it cannot have one. Made only when there is none
+/// A coroutine that waits until its conn has a datagram or an error for it. Made only when the conn has no datagram
 /// at hand.
 class URING6_EXPORT read_waiter final : public ready_node, public waiting_hook, stop_listener {
  public:
@@ -48,7 +48,8 @@ class URING6_EXPORT read_waiter final : public ready_node, public waiting_hook, 
   friend class read_operation;
   friend class reservation_queue<read_waiter>;
 
-  // waiting: in the conn's queue; reserved: resumed soon, and a datagram is kept for it until then. Set by the queue.
+  // waiting: in the conn's queue; reserved: about to resume, and a datagram is kept for it. Only the queue sets the
+  // state.
   enum class state : std::uint8_t { idle, waiting, reserved };
 
   void leave() noexcept;
@@ -59,7 +60,7 @@ class URING6_EXPORT read_waiter final : public ready_node, public waiting_hook, 
   state state_ = state::idle;
 };
 
-/// What all reads have in common: the question whether there is something at hand, and the wait for it.
+/// What all reads share: they ask whether a datagram is at hand, and wait if none is.
 class URING6_EXPORT read_operation {
  public:
   bool await_ready() const noexcept { return false; }
@@ -67,17 +68,17 @@ class URING6_EXPORT read_operation {
  protected:
   explicit read_operation(packet_socket* socket) noexcept : socket_(socket) {}
 
-  /// Where to take from at once, or nullptr.
+  /// The receiver that has a datagram at hand; nullptr if none is.
   receiver* at_hand(stop_root& stop) noexcept;
 
-  /// There is nothing at hand. True: the coroutine is suspended, with `briefly` for one turn of the loop; false:
-  /// `error()` says why it cannot be.
+  /// Called when no datagram is at hand. Returns true if the coroutine is suspended, with `briefly` for one turn of
+  /// the loop. Returns false if it cannot wait; `error()` says why.
   bool wait(std::coroutine_handle<> reader, stop_root& stop, bool briefly = false);
 
-  /// After a suspension: nullptr if `error()` says what ended it.
+  /// After a suspension: the receiver; nullptr if `error()` says what ended the wait.
   receiver* resumed() noexcept;
 
-  /// Nothing is read.
+  /// Ends the read with an error.
   void refuse(error_slot why) noexcept { waiter_.emplace(socket_).error_ = why; }
   std::error_code error() const noexcept { return waiter_ ? waiter_->error_.code() : std::error_code(); }
 
@@ -105,7 +106,7 @@ class URING6_EXPORT read_from_operation final : public read_operation {
  private:
   enum class state : std::uint8_t { idle, of_train, asked };
 
-  /// The next one of the train that is open here, if it is this conn's and fits.
+  /// Copies the next datagram of the open train, if the train is this conn's and the datagram fits.
   bool take_of_train(const stop_root& stop) noexcept {
     open_train& train = this_threads_train;
     if (train.left == 0 || train.of != socket_ || train.length > size_ || state_ != state::idle) return false;
@@ -119,7 +120,8 @@ class URING6_EXPORT read_from_operation final : public read_operation {
     return true;
   }
 
-  /// Member by member, where the caller wants it: a datagram is large enough for every copy to be felt.
+  /// Fills the result member by member in its final place: a datagram is so large that every copy of it is
+  /// measurable.
   static result<datagram> made(std::span<std::byte> payload, const datagram& head, bool truncated,
                                std::size_t full_length) noexcept {
     return result<datagram>(tl::in_place, payload, head.control, head.source, truncated, head.control_truncated,
@@ -129,12 +131,12 @@ class URING6_EXPORT read_from_operation final : public read_operation {
   bool suspend(std::coroutine_handle<> reader, stop_root& stop);
   result<datagram> outcome() noexcept;
 
-  // The caller's buffer. Not a span: written as two words and read as one, it would wait for the store buffer, which
-  // costs as much as all the rest of a read.
+  // The caller's buffer. Not a std::span: a span would be written as two words and read as one, and the read would
+  // wait for the store buffer, as long as all the rest of a read takes.
   std::byte* data_;
   std::size_t size_;
   state state_ = state::idle;
-  received_piece taken_;  // once it was asked for; without a head: nothing
+  received_piece taken_;  // set after the conn was asked; no head: it had nothing
 };
 
 class URING6_EXPORT read_batch_operation final : public read_operation {
@@ -158,7 +160,7 @@ class URING6_EXPORT read_batch_operation final : public read_operation {
 
 class URING6_EXPORT receive_operation final : public read_operation {
  public:
-  /// What the batch held goes back first: it may be what the kernel waits for.
+  /// The batch's old buffers go back first, because the kernel may be waiting for them.
   receive_operation(packet_socket* socket, datagram_batch& into) noexcept;
 
   template <class Promise>
@@ -174,7 +176,7 @@ class URING6_EXPORT receive_operation final : public read_operation {
   std::size_t count_ = 0;
 };
 
-/// A coroutine that waits until the kernel has taken its datagrams: one, or a batch of them.
+/// A coroutine that waits until the kernel has taken its datagrams: one, or a batch.
 class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
  public:
   bool await_ready() const noexcept { return false; }
@@ -186,11 +188,11 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
  protected:
   write_waiter(packet_socket* socket, std::span<outgoing> messages, bool addressed, bool impatient = false) noexcept
       : socket_(socket), messages_(messages), addressed_(addressed), impatient_(impatient) {}
-  /// One that only waits until all others' datagrams have gone.
+  /// Only waits until the datagrams of all other writes have gone.
   explicit write_waiter(packet_socket* socket) noexcept : socket_(socket), addressed_(false), flushes_(true) {}
   ~write_waiter();
 
-  /// To be called first in await_resume.
+  /// Call first in await_resume.
   void finish() noexcept;
   std::error_code error() const noexcept { return (first_error_ ? first_error_ : ended_).code(); }
 
@@ -204,15 +206,15 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
   void stop_requested() noexcept override;
 
   packet_socket* socket_;
-  // Why nothing more is handed to the kernel: refused before it was tried, stopped, closed, out of time.
+  // Why no more messages go to the kernel: refused before the first attempt, stopped, closed, deadline exceeded.
   error_slot ended_;
   error_slot first_error_;
   std::span<outgoing> messages_;
-  std::size_t next_ = 0;       // the first message that no train has taken
+  std::size_t next_ = 0;       // index of the first message that no train has taken
   std::size_t in_flight_ = 0;  // messages in trains
-  bool addressed_;             // each message has a destination of its own
+  bool addressed_;             // each message has its own destination
   bool flushes_ = false;
-  bool impatient_ = false;  // what would have to wait for room in the socket is not sent
+  bool impatient_ = false;  // a message that would have to wait for room in the socket is not sent
 };
 
 class URING6_EXPORT write_operation final : public write_waiter {

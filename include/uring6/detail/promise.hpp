@@ -1,4 +1,4 @@
-// What every uring6 coroutine carries: who waits for it, and by what it is stopped.
+// What every uring6 coroutine carries: the coroutine that waits for it, and the root of its stop requests.
 #pragma once
 
 #include <coroutine>
@@ -16,7 +16,7 @@ class promise_base {
  public:
   static void* operator new(std::size_t size) { return allocate_frame(size); }
 
-  /// A coroutine whose first parameters are (std::allocator_arg, resource*) takes its frame from the resource.
+  /// A coroutine with the first parameters (std::allocator_arg, resource*) takes its frame from the resource.
   template <class... Rest>
   static void* operator new(std::size_t size, std::allocator_arg_t, std::pmr::memory_resource* resource, Rest&&...) {
     return allocate_frame(size, resource);
@@ -41,7 +41,7 @@ class promise_base {
   stop_root* stop_ = &never_stopped;
 };
 
-/// By what a suspended coroutine is stopped; those of other libraries are not.
+/// The root that stops a suspended coroutine; for a coroutine of another library one that never stops.
 template <class Promise>
 stop_root& stop_of(std::coroutine_handle<Promise> handle) noexcept {
   if constexpr (std::is_base_of_v<promise_base, Promise>) {
@@ -51,7 +51,8 @@ stop_root& stop_of(std::coroutine_handle<Promise> handle) noexcept {
   }
 }
 
-/// On return, continues whoever waited. Nobody waiting (a frame driven by hand) means: stop here.
+/// At the end of a coroutine, resumes the coroutine that awaits it. Without one (a frame driven by hand) the loop
+/// goes on.
 struct final_awaiter {
   bool await_ready() const noexcept { return false; }
   template <class Promise>

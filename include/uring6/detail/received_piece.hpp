@@ -12,7 +12,7 @@ namespace uring6::detail {
 /// A datagram, or its beginning.
 struct received_piece {
   std::size_t copied;
-  /// What else is known of it stands in the buffer, until something else is received into that.
+  /// The rest of what is known of the datagram. It stands in the buffer and is valid until the buffer receives again.
   const datagram* head;
   std::size_t full_length;
   bool truncated;

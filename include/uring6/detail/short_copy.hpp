@@ -1,4 +1,4 @@
-// Copying what is a few words long, as the payloads of most datagrams are.
+// Copies of a few words, the length of most datagrams' payloads.
 #pragma once
 
 #include <cstddef>
@@ -6,13 +6,15 @@
 
 namespace uring6::detail {
 
+/// Octets of one copied piece: one vector register, which every 64-bit target stores at once.
 inline constexpr std::size_t short_piece = 16;
+/// The longest copy that is made in such pieces, octets: 16 of them. Longer ones are left to memcpy.
 inline constexpr std::size_t longest_short = 16 * short_piece;
 
-/// `length` octets, short_piece to longest_short.
+/// Copies `length` octets, short_piece to longest_short, in pieces of 16.
 ///
-/// In pieces of 16. The reader's buffer lies where the compiler has put it; the C library stores 32 octets at a time,
-/// and for one that crosses a cache line the reader's first look at its datagram has to wait.
+/// The C library would store 32 octets at a time. The compiler chooses where the reader's buffer lies; if such a
+/// store crosses a cache line, the reader's first access to its datagram has to wait.
 inline void copy_short(std::byte* into, const std::byte* from, std::size_t length) noexcept {
   const auto piece = [=](std::size_t at) { std::memcpy(into + at, from + at, short_piece); };
   std::size_t at = 0;
@@ -25,10 +27,10 @@ inline void copy_short(std::byte* into, const std::byte* from, std::size_t lengt
   }
 #pragma GCC unroll 1
   for (; at + short_piece <= length; at += short_piece) piece(at);
-  if (at < length) piece(length - short_piece);  // overlaps the one before
+  if (at < length) piece(length - short_piece);  // overlaps the piece before
 }
 
-/// `length` octets, any number.
+/// Copies `length` octets, any number.
 inline void copy_datagram(std::byte* into, const std::byte* from, std::size_t length) noexcept {
   if (length >= short_piece && length <= longest_short) {
     copy_short(into, from, length);

@@ -1,5 +1,4 @@
-// What when_all, when_any and with_timeout have in common: children that are started together by a coroutine
-// which waits until all of them have ended.
+// The common part of when_all, when_any and with_timeout: children that one coroutine starts together and waits for.
 #pragma once
 
 #include <coroutine>
@@ -18,7 +17,7 @@
 
 namespace uring6::detail {
 
-/// One of the things that run at the same time: what is awaited, and what came of it.
+/// One child: the awaitable that it runs, and its result.
 template <awaitable A>
 class sibling {
  public:
@@ -27,8 +26,9 @@ class sibling {
   explicit sibling(A&& awaited) noexcept(std::is_nothrow_constructible_v<held_awaitable<A>, held_awaitable<A>&&>)
       : awaited_(static_cast<held_awaitable<A>&&>(awaited)) {}
 
-  /// Makes its coroutine, not started yet. From now on the sibling stays where it is. Throws std::bad_alloc, so all of
-  /// them are made before the first one starts: what one has done is not lost to another one's lack of memory.
+  /// Makes the child's coroutine without starting it. The sibling must not be moved from now on. Throws
+  /// std::bad_alloc. So all coroutines are made before the first one starts: a lack of memory loses nothing that a
+  /// child has done.
   void prepare() { child_ = run(*this); }
   const detail::child& child() const noexcept { return child_; }
   std::exception_ptr& exception() noexcept { return child_.promise().exception; }
@@ -47,7 +47,7 @@ class sibling {
 
   held_awaitable<A> awaited_;
   std::optional<value_type> value_;
-  detail::child child_;  // last: what it awaits outlives it
+  detail::child child_;  // last member: the awaitable outlives the coroutine that awaits it
 };
 
 template <class T>
@@ -58,8 +58,8 @@ std::vector<sibling<task<T>>> siblings_of(std::vector<task<T>> tasks) {
   return parts;
 }
 
-/// Their operations are awaited only as the temporaries that they are (operator co_await &&): what they refer
-/// to may be gone with the expression.
+/// Their operations can be awaited only as temporaries (operator co_await &&), because they refer to objects that may
+/// be gone with the expression.
 class URING6_EXPORT siblings : child_owner {
  public:
   siblings() = default;
@@ -69,27 +69,27 @@ class URING6_EXPORT siblings : child_owner {
  protected:
   ~siblings() = default;
 
-  /// Before the first start. Throws std::logic_error outside of a running loop, std::bad_alloc.
+  /// Call before the first start. Throws std::logic_error outside of a running loop, std::bad_alloc.
   void open(stop_root& inherited);
 
   /// Runs `one` until it waits for the first time, or ends.
   void start(const child& one, std::size_t index);
 
-  /// After the last start. Returns whether there is something to wait for; if so, `waiting` is resumed when
-  /// the last sibling has ended.
+  /// Call after the last start. Returns whether a sibling still runs; then `waiting` is resumed when the last one has
+  /// ended.
   bool wait(std::coroutine_handle<> waiting);
 
-  /// To be called first in await_resume.
+  /// Call first in await_resume.
   void close() noexcept { stop_.close(); }
 
-  /// On the loop's thread: the siblings that wait have heard of it when this returns.
+  /// On the loop's thread. All waiting siblings have been told when this returns.
   void request_stop() noexcept { stop_.request(); }
   bool stop_requested() const noexcept { return stop_.requested(); }
   loop_core& loop() const noexcept { return *loop_; }
 
  private:
   std::coroutine_handle<> ended(child_promise& which) noexcept final;
-  /// One has ended; the others may still run.
+  /// A sibling has ended; others may still run.
   virtual void one_ended(child_promise& which) noexcept = 0;
 
   loop_core* loop_ = nullptr;

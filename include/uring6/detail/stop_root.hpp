@@ -1,6 +1,6 @@
-// How a stop request reaches those who wait: each tree of tasks has one root, which holds the token that its tasks
-// inherit and, on the loop's thread, a table of its tasks that wait for something. So a wait costs a place in it, not a
-// std::stop_callback with its lock.
+// How a stop request reaches waiting coroutines. Each tree of tasks has one root. It holds the token that the tasks
+// inherit and, on the loop's thread, a table of the tree's waiting operations. So a wait costs a place in the table,
+// not a std::stop_callback with its lock.
 #pragma once
 
 #include <array>
@@ -14,8 +14,8 @@
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
@@ -24,15 +24,15 @@ namespace uring6::detail {
 class local_stop;
 class stop_root;
 
-/// Hears of a stop request on the loop's thread, whichever thread made it.
+/// Is told of a stop request on the loop's thread, whichever thread made the request.
 class URING6_EXPORT stop_listener {
  public:
   stop_listener() = default;
   stop_listener(const stop_listener&) = delete;
   stop_listener& operator=(const stop_listener&) = delete;
 
-  /// Until it is told, forgets, or goes. If the stop has been requested already, it is told in here. Precondition: the
-  /// root was prepared for it.
+  /// Listens until it is told, calls forget(), or is destroyed. If the stop has been requested already, this call
+  /// tells it. Precondition (asserted): prepare() of the root was called.
   void listen(stop_root& root) noexcept;
   void forget() noexcept;
 
@@ -44,11 +44,11 @@ class URING6_EXPORT stop_listener {
   friend class stop_root;
 
   stop_root* root_ = nullptr;  // while it listens
-  std::size_t place_ = 0;      // in the root's table
+  std::size_t place_ = 0;      // index in the root's table
 };
 
-/// Lives in whoever started the tree of tasks (a scope, a timeout, the loop's run) and outlives them all. Any thread
-/// may request the stop and ask for it; the rest belongs to the loop's thread.
+/// Lives in the object that starts the tree of tasks (a scope, a timeout, the loop's run) and outlives the tree. Any
+/// thread may request the stop and ask whether it was requested; the rest belongs to the loop's thread.
 class URING6_EXPORT stop_root final : remote_target {
  public:
   /// Never stopped.
@@ -56,24 +56,24 @@ class URING6_EXPORT stop_root final : remote_target {
   explicit stop_root(std::stop_token token) noexcept : token_(std::move(token)) {}
   ~stop_root();
 
-  /// Before its first listener.
+  /// Call before the first listener.
   void follow(std::stop_token token) noexcept { token_ = std::move(token); }
 
-  /// Made when it is first asked for if this is the root of a local_stop; then throws std::bad_alloc.
+  /// The token. The root of a local_stop makes it at the first call, which may throw std::bad_alloc.
   const std::stop_token& token() {
     if (local_ && !token_.stop_possible()) make_token();
     return token_;
   }
   bool stop_requested() const noexcept { return token_.stop_requested(); }
 
-  /// Takes the memory for one more listener. To be called before a wait changes anything: an operation may outlive the
-  /// coroutine in which it threw. Throws std::bad_alloc.
+  /// Takes the memory for one more listener. Call it before a wait changes anything, because an operation may outlive
+  /// a coroutine in which it threw. Throws std::bad_alloc.
   void prepare(loop_core& loop) {
     if (!is_open() && !local_ && !start(loop)) return;
     if (size_ == room_) make_room();
   }
 
-  /// On the loop's thread, when its tasks have ended: after that it can go on another one.
+  /// On the loop's thread, when the root's tasks have ended. Afterwards the root may be destroyed on any thread.
   void close() noexcept;
 
  private:
@@ -91,10 +91,10 @@ class URING6_EXPORT stop_root final : remote_target {
   void loop_ends() noexcept override { close(); }
 
   std::stop_token token_;
-  local_stop* local_ = nullptr;  // whose root this is
-  // A table and no list: who leaves a list writes to both of its neighbours, which of ten thousand that wait are in no
-  // cache. Here the one that came last, and was just looked at, takes the empty place.
-  std::array<stop_listener*, 8> few_;  // of them need no allocation
+  local_stop* local_ = nullptr;  // the local_stop that owns this root, if one does
+  // A table and not a list: leaving a list writes to both neighbours, which of ten thousand waiting operations are in
+  // no cache. In the table the last entry, which was read just before, takes the free place.
+  std::array<stop_listener*, 8> few_;  // eight waiting operations, one cache line of pointers, need no allocation
   std::unique_ptr<stop_listener*[]> many_;
   stop_listener** listeners_ = few_.data();
   std::size_t size_ = 0;
@@ -103,9 +103,10 @@ class URING6_EXPORT stop_root final : remote_target {
 };
 
 inline void stop_listener::listen(stop_root& root) noexcept {
-  if (!root.is_open() && !root.local_) return;  // it is never stopped
+  if (!root.is_open() && !root.local_) return;  // this root is never stopped
   assert(root.size_ < root.room_);
-  // Whoever has a place when the stop is requested is told by the call; whoever comes later sees it here.
+  // An entry that is in the table at the time of the request is told by the request; one that comes later sees it
+  // here.
   if (root.stop_requested()) return stop_requested();
   place_ = root.size_++;
   root.listeners_[place_] = this;
@@ -120,7 +121,7 @@ inline void stop_listener::forget() noexcept {
   root_ = nullptr;
 }
 
-/// Of coroutines that nobody can ask to stop.
+/// The root of coroutines that cannot be stopped.
 inline stop_root never_stopped;
 
 }  // namespace uring6::detail

@@ -1,4 +1,4 @@
-// The awaiters behind tcp_conn and tcp_listener. They live in the coroutine frame.
+// The awaiters of tcp_conn and tcp_listener. They live in the coroutine frame.
 #pragma once
 
 #include <coroutine>
@@ -14,8 +14,8 @@
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
@@ -31,8 +31,8 @@ class stream_socket;
 template <class Waiter>
 class reservation_queue;
 
-/// A read or a write of a stream, in line behind those that came before. The kernel reads from or writes to the
-/// caller's memory until its last word: a frame that is destroyed before waits for that.
+/// A read or a write of a stream, queued behind the earlier ones. The kernel uses the caller's memory until the
+/// operation's last completion, so the destructor waits for that completion.
 class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop_listener {
  public:
   stream_operation(const stream_operation&) = delete;
@@ -51,7 +51,7 @@ class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop
       : socket_(socket), data_(static_cast<std::byte*>(data)), size_(size), kind_(of) {}
   ~stream_operation();
 
-  /// To be called first in await_resume: how many octets were moved, or why not.
+  /// Call first in await_resume. Returns the number of octets moved, or the error.
   result<std::size_t> outcome() noexcept;
 
  private:
@@ -70,13 +70,13 @@ class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop
   std::byte* data_;
   std::size_t size_;
   std::size_t moved_ = 0;
-  error_slot error_;  // once it is over
-  error_slot why_;    // why it is being ended: stopped, closed, out of time
+  error_slot error_;  // set when the operation is over
+  error_slot why_;    // why it is being ended: stopped, closed, deadline exceeded
   kind kind_;
-  bool polls_first_ = false;  // the socket was made non-blocking behind our back and was not ready
-  bool over_ = false;         // about to be resumed
-  bool gives_back_ = false;   // a read that was stopped: what it has got is the next one's
-  bool abandoned_ = false;    // its frame is going: nobody is to be resumed
+  bool polls_first_ = false;  // another owner made the socket non-blocking, and it was not ready
+  bool over_ = false;         // about to resume
+  bool gives_back_ = false;   // a stopped read: its octets go to the next read
+  bool abandoned_ = false;    // its frame is being destroyed: the last completion resumes nothing
 };
 
 class URING6_EXPORT stream_read_operation final : public stream_operation {
@@ -88,14 +88,14 @@ class URING6_EXPORT stream_read_operation final : public stream_operation {
 
 class URING6_EXPORT stream_write_operation final : public stream_operation {
  public:
-  // The kernel only reads from it.
+  // The kernel only reads from this memory.
   stream_write_operation(stream_socket* socket, std::span<const std::byte> from, bool all) noexcept
       : stream_operation(socket, all ? kind::write_all : kind::write_some, const_cast<std::byte*>(from.data()),
                          from.size()) {}
   [[nodiscard]] result<std::size_t> await_resume() noexcept { return outcome(); }
 };
 
-/// Waits for a connection. Until it resumes, the connection stays in the listener.
+/// Waits for a connection. The connection stays in the listener until the coroutine resumes.
 class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
  public:
   explicit accept_operation(accept_queue* queue) noexcept : queue_(queue) {}
@@ -115,7 +115,7 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
   friend class reservation_queue<accept_operation>;
   friend class intrusive_list<accept_operation, waiting_hook>;
 
-  // Set by reservation_queue alone. reserved: about to be resumed, and a connection is kept for it until then.
+  // reserved: about to resume, and a connection is kept for it. Only reservation_queue sets the state.
   enum class state : std::uint8_t { idle, waiting, reserved };
 
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
@@ -126,7 +126,7 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
   state state_ = state::idle;
 };
 
-/// Connects to the first of some endpoints that answers.
+/// Connects to the first endpoint that answers.
 class URING6_EXPORT dial_operation {
  public:
   explicit dial_operation(std::unique_ptr<dial_race> race) noexcept;

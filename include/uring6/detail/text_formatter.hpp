@@ -8,8 +8,8 @@
 
 namespace uring6::detail {
 
-/// Prints what `to_string(value)` returns, with the format specification of a string. The text comes from the
-/// library and the formatter from the header, so that the two may use different versions of fmt.
+/// Prints what `to_string(value)` returns, with the format specification of a string. The library makes the text and
+/// the header the formatter, so the two may use different versions of fmt.
 template <class T>
 struct text_formatter : fmt::formatter<fmt::string_view> {
   template <class Context>

@@ -1,5 +1,5 @@
-// fmt formatters for what arrives, what is reported and what is found: datagrams, error reports, groups, events.
-// Included by uring6/format.hpp, behind the formatters of addresses and control messages.
+// fmt formatters for datagrams, error reports, groups and events. uring6/format.hpp includes this header behind the
+// formatters of addresses and control messages.
 #pragma once
 
 #include <fmt/format.h>
@@ -22,7 +22,7 @@
 
 namespace uring6::format_detail {
 
-/// The name of an enumerator, or its number where it has none.
+/// The name of an enumerator; its number if it has no name.
 template <class Enum, std::size_t N>
 void write_name(Enum value, const std::array<std::pair<Enum, std::string_view>, N>& names, fmt::memory_buffer& out) {
   for (const auto& [each, name] : names) {
@@ -147,7 +147,8 @@ inline void write_report(const error_report& told, fmt::memory_buffer& out) {
 
 }  // namespace uring6::format_detail
 
-// The text stands behind each: what is not there (no control message, no offender, no error) is left out.
+// The text that each one writes stands behind it. Absent parts (no control message, no offender, no error) are left
+// out.
 #define URING6_FORMATTER(type, write) \
   template <>                         \
   struct fmt::formatter<uring6::type> \

@@ -1,5 +1,5 @@
-// How a suspended coroutine waits: in the ready queue, on a timer, for a call of another thread. These are the parts
-// that awaiters are made of; all of them live in the coroutine frame and unlink themselves when it goes.
+// The parts of an awaiter: a node of the ready queue, a timer, a target for calls from other threads. They live in
+// the coroutine frame and unlink themselves when the frame is destroyed.
 #pragma once
 
 #include <chrono>
@@ -10,8 +10,8 @@
 #include "uring6/detail/intrusive_list.hpp"
 #include "uring6/export.hpp"
 
-// Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
-// because the bases have friends.
+// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
+// the bases have friends.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
@@ -23,13 +23,13 @@ class remote_slot;
 /// CLOCK_MONOTONIC: a step of the wall clock moves no timer.
 using clock = std::chrono::steady_clock;
 
-/// A coroutine that can be resumed, and the link by which the loop finds it.
+/// A coroutine that can be resumed, and its link in the loop's ready queue.
 struct ready_node : list_hook {
   std::coroutine_handle<> handle;
   ~ready_node() { unlink(); }
 
-  /// An operation is awaited: once, because what it was to do is done then, and its outcome has been taken. Throws
-  /// std::logic_error, as a task does.
+  /// Call when an operation is awaited. An operation can be awaited only once, because its work is then done and its
+  /// outcome taken. Throws std::logic_error the second time, as a task does.
   void begin_wait(std::coroutine_handle<> waiting) {
     if (handle) [[unlikely]]
       throw_awaited_twice();
@@ -42,17 +42,17 @@ struct ready_node : list_hook {
 /// The loop that the calling thread runs, or nullptr.
 URING6_EXPORT loop_core* current_loop() noexcept;
 
-/// The coroutine is resumed in the loop's next round.
+/// Queues the coroutine: the loop resumes it in its next turn.
 URING6_EXPORT void make_ready(loop_core& loop, ready_node& node) noexcept;
 
-/// A point in time at which `expired` is called on the loop's thread, once, unless disarmed before.
+/// Calls `expired` once on the loop's thread at a point in time, unless it is disarmed before.
 class URING6_EXPORT timer_node {
  public:
   timer_node() = default;
   timer_node(const timer_node&) = delete;
   timer_node& operator=(const timer_node&) = delete;
 
-  /// Throws std::bad_alloc, and is not armed then.
+  /// Throws std::bad_alloc; then the timer is not armed.
   void arm(loop_core& loop, clock::time_point deadline);
   void disarm() noexcept;
   bool armed() const noexcept { return loop_ != nullptr; }
@@ -69,12 +69,12 @@ class URING6_EXPORT timer_node {
   std::size_t index_ = 0;
 };
 
-/// Membership in the list of what is waited for, beside the one in the ready queue.
+/// The link in a list of waiting operations; a second link is in the ready queue.
 struct waiting_hook : list_hook {
   ~waiting_hook() { unlink(); }
 };
 
-/// Something that must end with its loop: its operations are canceled when the loop is shut down.
+/// An object that must end with its loop. When the loop is shut down, it cancels its operations.
 struct URING6_EXPORT resident : list_hook {
   virtual void loop_ends() noexcept = 0;
 
@@ -82,26 +82,27 @@ struct URING6_EXPORT resident : list_hook {
   ~resident() { unlink(); }
 };
 
-/// Something on a loop that any thread may call: the call is carried to the loop's thread, and reaches nobody
-/// if what it was for is over by then.
+/// An object on a loop that any thread may call. The loop carries the call to its own thread, and drops it if the
+/// object has been closed by then.
 class URING6_EXPORT remote_target {
  public:
   remote_target() = default;
   remote_target(const remote_target&) = delete;
   remote_target& operator=(const remote_target&) = delete;
 
-  /// Any thread. The caller sees to it that the target is open until this returns. Needs no memory, and cannot fail.
+  /// Any thread. The caller makes sure that the target stays open until this returns. Needs no memory, and cannot
+  /// fail.
   void call() noexcept;
 
  protected:
   ~remote_target() { close(); }
 
-  /// On the loop's thread, as `close` and `called`. Throws std::bad_alloc.
+  /// On the loop's thread, as are `close` and `called`. Throws std::bad_alloc.
   void open(loop_core& loop);
   void close() noexcept;
   bool is_open() const noexcept { return loop_ != nullptr; }
   virtual void called() noexcept = 0;
-  /// The loop is going, and nobody can be called any more: closes.
+  /// The loop ends, and no thread can call the target any more: closes it.
   virtual void loop_ends() noexcept { close(); }
 
  private:
