@@ -72,8 +72,7 @@ struct packet_options {
   /// UDP only. IORING_OP_SENDMSG_ZC.
   ///
   /// Where the kernel copies nevertheless (loopback, veth, datagrams that it must fragment) the conn tries it for
-  /// only one in 1024 sends to that address. Kernels before 6.2 cannot report a copy;
-  /// there the conn sends normally.
+  /// only one in 1024 sends to that address. Kernels before 6.2 cannot report a copy; on them all sends are normal.
   ///
   /// Such a write ends when the kernel has released the payload, which depends on the device and its queue. A stop
   /// request or a deadline does not end the write earlier (the write then returns that it was sent). Closing the
