@@ -20,7 +20,7 @@
 
 namespace uring6 {
 
-/// What an interface is and can do. The bits are the kernel's. Go: net.Flags.
+/// The state and capabilities of an interface. The bits are the kernel's. Go: net.Flags.
 enum class interface_flags : std::uint32_t {
   none = 0,
   up = 0x1,               ///< Switched on by the administrator. IFF_UP
@@ -31,7 +31,7 @@ enum class interface_flags : std::uint32_t {
   multicast = 0x1000,     ///< IFF_MULTICAST
 };
 
-/// What state an address is in. The bits are the kernel's.
+/// The state of an address. The bits are the kernel's.
 enum class address_flags : std::uint32_t {
   none = 0,
   temporary = 0x1,         ///< A privacy address (RFC 8981); of an IPv4 address: a secondary one. IFA_F_TEMPORARY
@@ -80,7 +80,7 @@ struct interface_address {
   [[nodiscard]] constexpr bool is(address_flags wanted) const noexcept { return has_all(flags, wanted); }
 };
 
-/// What all sockets of this host together want of one source in a group.
+/// How many sockets of this host include or exclude one source of a group.
 struct group_source {
   ip_address source;
   std::uint32_t included = 0;  ///< Sockets that joined the source. MCAST_JOIN_SOURCE_GROUP

@@ -237,8 +237,8 @@ class URING6_EXPORT packet_conn {
   /// Works on connected and unconnected conns, and on a dual-stack conn also for IPv4 peers. Off by default;
   /// switching it off discards the reports. IPV6_RECVERR, IP_RECVERR.
   ///
-  /// The error itself still ends one operation. On a connected conn it ends a read or a write, whichever meets it
-  /// first; a write that it ends was not sent. On an unconnected conn the error may belong to another destination, so
+  /// The error itself still ends one operation. On a connected conn it ends the next read or
+  /// write; a write that it ends was not sent. On an unconnected conn the error may belong to another destination, so
   /// a write that meets it is made again and the next read ends with it.
   ///
   /// The option has three costs: writes leave by the ring only; a device that drops a datagram reports ENOBUFS;

@@ -41,7 +41,7 @@ struct pool_stats {
   std::uint64_t exhausted = 0;  ///< Reads that ended because the pool was empty (ENOBUFS): back-pressure, no loss.
   std::uint64_t moved_out = 0;  ///< Buffers copied out of the pool because their reader was away.
   std::uint64_t moved_out_bytes = 0;  ///< Octets of memory that these copies take now (loop_options::moved_out_limit).
-  std::uint64_t not_moved_out = 0;    ///< Buffers with datagrams that were discarded because of it.
+  std::uint64_t not_moved_out = 0;    ///< Buffers discarded with their datagrams because of that limit.
   std::uint64_t lost = 0;             ///< Buffers that the kernel took and that no completion named: given up.
 };
 

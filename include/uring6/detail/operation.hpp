@@ -48,8 +48,8 @@ class URING6_EXPORT operation : public list_hook {
   /// operation that gets many overrides it.
   virtual void complete_run(const io_uring_cqe* first, std::size_t count) noexcept;
 
-  /// The reaper will call `complete` after some other completions. An operation of which there are many prefetches
-  /// what `complete` reads.
+  /// The reaper will call `complete` after some other completions. A kind of operation with many
+  /// instances overrides this to prefetch what `complete` reads.
   virtual void soon_complete() const noexcept {}
 
   bool idle() const noexcept { return state_ == state::idle; }

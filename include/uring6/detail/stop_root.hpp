@@ -24,7 +24,7 @@ namespace uring6::detail {
 class local_stop;
 class stop_root;
 
-/// Is told of a stop request on the loop's thread, whichever thread made the request.
+/// Hears of a stop request on the loop's thread, independent of the thread that made the request.
 class URING6_EXPORT stop_listener {
  public:
   stop_listener() = default;
