@@ -37,8 +37,8 @@ struct packet_options {
   /// Receives and sends by this interface only. SO_BINDTODEVICE.
   std::string device{};
   /// Size of the kernel's receive buffer, octets; 0: the system's. Beyond net.core.rmem_max with CAP_NET_ADMIN only;
-  /// `packet_conn::receive_buffer` tells what was granted. 4 MiB holds about 5,000 small datagrams, which take about
-  /// 800 octets each.
+  /// `packet_conn::receive_buffer` tells what was granted. The kernel takes twice the size as memory and about 800
+  /// octets for a small datagram, so 4 MiB hold about 10,000 of them.
   std::size_t receive_buffer = 4 * 1024 * 1024;
   /// Size of the kernel's send buffer, octets; 0: the system's.
   std::size_t send_buffer = 0;

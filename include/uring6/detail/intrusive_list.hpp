@@ -60,12 +60,13 @@ class intrusive_list {
     return first;
   }
 
-  /// Removes all elements before `end` without touching them: their links are stale until they join a list.
+  /// Removes all elements before `end`. A release build does not touch them: their links are stale until they join a
+  /// list. A build with assertions clears the links, so that `insert` can tell a linked element.
   void cut_front(list_hook& end) noexcept {
 #ifndef NDEBUG
     for (list_hook* at = head_.next; at != &end;) {
       list_hook* const after = at->next;
-      at->prev = at->next = nullptr;  // so that `insert` can tell a linked element
+      at->prev = at->next = nullptr;
       at = after;
     }
 #endif
