@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "support/machine/environment.hpp"
 #include "support/machine/memory_shortage.hpp"
 #include "support/traffic/streams.hpp"
 #include "uring6/datagram_batch.hpp"
@@ -25,6 +26,7 @@ using namespace uring6::test;
 using namespace std::chrono_literals;
 
 TEST_CASE("opening a conn without memory is an error, and leaves no descriptor") {
+  need_ipv6();
   sweep_allocations("listen_packet", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
     memory.begin();
     const auto opened = listen_packet(loop, "udp6", "[::1]:0", {.longest_datagram = 100, .zero_copy_from = 1'000});
@@ -40,6 +42,7 @@ TEST_CASE("opening a conn without memory is an error, and leaves no descriptor")
 }
 
 TEST_CASE("options and interfaces without memory are an error") {
+  need_ipv6();
   sweep_allocations("options", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
     auto pc = open_conn(loop);
     memory.begin();
@@ -57,6 +60,7 @@ TEST_CASE("options and interfaces without memory are an error") {
 }
 
 TEST_CASE("the first write and the first read of a loop that has no memory for them say so") {
+  need_ipv6();
   sweep_allocations("write_to", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
     auto pc = open_conn(loop);
     const endpoint self = name_of(pc);
@@ -117,6 +121,7 @@ task<std::error_code> write_many(event_loop& loop, memory_shortage& memory, cons
 }
 
 TEST_CASE("a batch to many destinations without memory for its trains says so for each datagram that did not go") {
+  need_ipv6();
   sweep_allocations("write_batch", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
     const packet_options options;
     const auto error = co_await write_many(loop, memory, options);
@@ -130,6 +135,7 @@ TEST_CASE("a batch to many destinations without memory for its trains says so fo
 }
 
 TEST_CASE("TCP without memory is an error at each of its steps") {
+  need_ipv6();
   sweep_allocations("listen and accept", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
     memory.begin();
     auto listener = listen_tcp(loop, "tcp6", "[::1]:0");
@@ -181,10 +187,12 @@ task<std::error_code> many_accepts(event_loop& loop, memory_shortage& memory) {
 }
 
 TEST_CASE("connections for which there is no memory are closed, and the listener goes on") {
+  need_ipv6();
   sweep_allocations("300 at once", many_accepts);
 }
 
 TEST_CASE("a group of loops without memory throws, or ends with what a task could not have") {
+  need_ipv6();
   sweep_allocations("loop_group", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     memory.begin();
     loop_group group({.loops = 2, .pin = false});

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <vector>
 
+#include "support/machine/environment.hpp"
 #include "support/machine/memory_shortage.hpp"
 #include "support/process/pipe.hpp"
 #include "uring6/channel.hpp"
@@ -44,6 +45,7 @@ task<int> give(int value) {
 }
 
 TEST_CASE("a loop that has no memory to be made, to run or to take a post says so") {
+  need_ipv6();
   sweep_allocations("create", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     memory.begin();
     const auto made = event_loop::create({.spin = 1us, .busy_poll = 1us});
@@ -82,10 +84,12 @@ task<std::error_code> first_run(event_loop&, memory_shortage& memory) {
 }
 
 TEST_CASE("the first run of a loop on a thread that is short of memory throws") {
+  need_ipv6();
   sweep_allocations("first run", first_run);
 }
 
 TEST_CASE("sleeps and deadlines that have no memory to wait say so") {
+  need_ipv6();
   sweep_allocations("sleep_for", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     memory.begin();
     const auto slept = co_await sleep_for(1us);
@@ -102,6 +106,7 @@ TEST_CASE("sleeps and deadlines that have no memory to wait say so") {
 }
 
 TEST_CASE("when_all, when_any and scopes that have no memory for a child say so") {
+  need_ipv6();
   sweep_allocations("when_all", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     memory.begin();
     const auto [slept, value, other] = co_await when_all(sleep_for(1us), give(7), give(8));
@@ -168,6 +173,7 @@ task<std::error_code> stop_from_elsewhere(event_loop&, memory_shortage& memory) 
 }
 
 TEST_CASE("a stop from another thread reaches all who wait, whatever memory there is") {
+  need_ipv6();
   sweep_allocations("request_stop", stop_from_elsewhere);
 }
 
@@ -199,6 +205,7 @@ task<std::error_code> wait_for_another_thread(memory_shortage& memory, Wait wait
 }
 
 TEST_CASE("what another thread gives to a coroutine that waits reaches it, whatever memory there is") {
+  need_ipv6();
   sweep_allocations("semaphore", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     semaphore permits(0);
     const auto outcome = co_await wait_for_another_thread(
@@ -227,6 +234,7 @@ TEST_CASE("what another thread gives to a coroutine that waits reaches it, whate
 }
 
 TEST_CASE("run_blocking and resolve end without memory, too") {
+  need_ipv6();
   sweep_allocations("run_blocking", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     memory.begin();
     const auto one = [] { return run_blocking([] { return 1; }); };
@@ -244,6 +252,7 @@ TEST_CASE("run_blocking and resolve end without memory, too") {
 }
 
 TEST_CASE("descriptors and signals that have no memory to wait say so") {
+  need_ipv6();
   sweep_allocations("read and write", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     const auto ends = make_pipe();
     std::array<std::byte, 4> in{};
@@ -288,6 +297,7 @@ task<std::error_code> many_in_flight(event_loop&, memory_shortage& memory) {
 }
 
 TEST_CASE("more operations in flight than ever before need memory, and say so if there is none") {
+  need_ipv6();
   sweep_allocations("600 polls", many_in_flight);
 }
 

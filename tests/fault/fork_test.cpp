@@ -174,6 +174,7 @@ TEST_CASE("fork: the child has loops of its own, also inside of the parent's tas
 }
 
 TEST_CASE("fork: the child cannot hand over what the parent's conn had read ahead, and the parent can") {
+  need_ipv6();
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);

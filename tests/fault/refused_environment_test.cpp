@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "support/machine/descriptors.hpp"
+#include "support/machine/environment.hpp"
 #include "support/process/forked.hpp"
 #include "support/traffic/ring_judge.hpp"
 #include "sys/socket/file_descriptor.hpp"
@@ -174,6 +175,7 @@ std::string told_with_descriptors(unsigned more) {
 }
 
 TEST_CASE("too few descriptors are told as that, wherever they end") {
+  need_ipv6();
   // A ring, its eventfd, the socket of probe(): the first that does not fit is told.
   for (const unsigned more : {0U, 1U}) {
     CAPTURE(more);

@@ -20,6 +20,7 @@
 #include "support/case/call_sweep.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/machine/descriptors.hpp"
+#include "support/machine/environment.hpp"
 #include "support/process/forked.hpp"
 #include "support/process/pipe.hpp"
 #include "support/traffic/conns.hpp"
@@ -194,6 +195,7 @@ std::string failing_calls() {
 }
 
 TEST_CASE("whichever system call of an opening fails, it is an error that leaves nothing behind") {
+  need_ipv6();
   CHECK(in_child(failing_calls) == "");
 }
 
@@ -230,6 +232,7 @@ std::string ending_descriptors() {
 }
 
 TEST_CASE("with few descriptors left an opening succeeds or says so, and leaves nothing behind") {
+  need_ipv6();
 #if defined(__SANITIZE_ADDRESS__)
   SKIP("the sanitizers need descriptors themselves");
 #elif defined(__has_feature)

@@ -241,7 +241,7 @@ TEST_CASE("service: runs, or says what the kernel forbids and fails", "[environm
   INFO(end.output << end.errors);
 
   std::string reason = reason_against_loops().value_or("");
-  if (reason.empty() && !has_ipv6()) reason = "Address family not supported by protocol";
+  if (reason.empty() && !has_ipv6()) reason = "no IPv6 socket can be opened";
   // Its three loops lock more than one does, so a single loop of the test would not tell.
   if (reason.empty() && !served && !memory_may_be_locked()) reason = "RLIMIT_MEMLOCK";
   CHECK(served == reason.empty());

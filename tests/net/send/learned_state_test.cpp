@@ -8,6 +8,7 @@
 #include "support/case/coroutines.hpp"
 #include "support/case/eventually.hpp"
 #include "support/machine/link_control.hpp"
+#include "support/machine/receive_room.hpp"
 #include "support/machine/veth_pair.hpp"
 #include "support/traffic/conns.hpp"
 #include "uring6/descriptor.hpp"
@@ -149,6 +150,7 @@ TEST_CASE("datagrams of refused trains arrive in the order in which they were wr
     for (const bool ahead : {false, true}) {
       auto from = path.sender({.coalesce_writes = ahead});
       auto to = path.receiver();
+      need_room_for(count, to, counted_for_long);
       path.set_near_mtu(1400);
       std::vector<std::vector<std::byte>> texts(count, path.text);
       std::vector<outgoing> batch;

@@ -347,7 +347,16 @@ TEST_CASE("a loop sleeps while sends without a copy wait for their device") {
     link.let_go();
     for (const auto& each : writers) co_await each->join();
     CHECK(from.stats().sent_datagrams == count);
-    CHECK(from.stats().zero_copy_sends - from.stats().copied_sends == most);
+    const std::size_t uncopied = from.stats().zero_copy_sends - from.stats().copied_sends;
+    // An ordinary user's send buffer (212,992 octets) may hold fewer: Linux 6.1 charges a page and more for each.
+    const auto granted = from.send_buffer();
+    REQUIRE(granted);
+    if (*granted >= most * 8'192) {
+      CHECK(uncopied == most);
+    } else {
+      CHECK(uncopied <= most);
+      CHECK(uncopied > 0);
+    }
   });
 }
 

@@ -76,6 +76,10 @@ std::optional<std::string> reason_against_loops() {
   return std::nullopt;
 }
 
+bool is_administrator() {
+  return has_capability(CAP_SYS_ADMIN);
+}
+
 bool memory_may_be_locked() {
   rlimit limit{};
   ::getrlimit(RLIMIT_MEMLOCK, &limit);

@@ -13,6 +13,9 @@ std::optional<std::string> reason_against_loops();
 /// The calling thread may have any amount of memory locked: CAP_IPC_LOCK, or no RLIMIT_MEMLOCK.
 bool memory_may_be_locked();
 
+/// The calling thread has CAP_SYS_ADMIN in the first user namespace.
+bool is_administrator();
+
 /// The kernel opens IPv6 sockets; it does not when it was started with ipv6.disable=1.
 bool has_ipv6();
 

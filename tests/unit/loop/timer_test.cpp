@@ -34,14 +34,15 @@ TEST_CASE("sleep_for: sleeps at least so long, and wakes in the order of the dea
   const auto start = std::chrono::steady_clock::now();
   auto body = [&]() -> task<> {
     scope sleepers;
-    sleepers.spawn(sleep_and_note(3ms, order, 3));
-    sleepers.spawn(sleep_and_note(1ms, order, 1));
-    sleepers.spawn(sleep_and_note(2ms, order, 2));
+    // Each begins to sleep a moment after the one before: on a slow machine, too, less than the steps are long.
+    sleepers.spawn(sleep_and_note(300ms, order, 3));
+    sleepers.spawn(sleep_and_note(100ms, order, 1));
+    sleepers.spawn(sleep_and_note(200ms, order, 2));
     co_await sleepers.join();
   };
   loop.run(body());
   CHECK(order == std::vector{1, 2, 3});
-  CHECK(std::chrono::steady_clock::now() - start >= 3ms);
+  CHECK(std::chrono::steady_clock::now() - start >= 300ms);
 }
 
 TEST_CASE("sleep_until: a point that has passed lets the others run first") {
