@@ -54,9 +54,9 @@ OPTIMIZED = ["--buildtype=debugoptimized", "-Ddebug=false"]
 UNOPTIMIZED = ["--buildtype=debug", "-Ddebug=false", "-Dbench=disabled"]
 # The harness of the benchmarks, and its tests, come with --all.
 GCC = Configuration("gcc", "g++", "-O2", [*OPTIMIZED, "-Dbench=disabled"])
-SCRIPTS = ["commands/counting.py", "commands/floors.py", "commands/kernels.py", "commands/maps.py",
-           "commands/one_case.py", "commands/old_compiler.sh", "commands/set_up.sh", "commands/usage.sh",
-           "commands/width.py", "parity/check.py", "consumer/symbols.sh", "consumer/pkg_config.sh",
+SCRIPTS = ["commands/counting.py", "commands/floors.py", "commands/kernels.py", "commands/language.py",
+           "commands/maps.py", "commands/one_case.py", "commands/old_compiler.sh", "commands/set_up.sh",
+           "commands/usage.sh", "commands/width.py", "parity/check.py", "consumer/symbols.sh", "consumer/pkg_config.sh",
            "consumer/dlopen.sh", "consumer/dropped.sh"]
 SLOW_SCRIPTS = ["consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh", "consumer/unity.sh",
                 "model/check.py"]
