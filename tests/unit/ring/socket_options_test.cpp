@@ -101,7 +101,7 @@ std::vector<round_trip> round_trips() {
 const std::vector<option> elsewhere = {
     option::checksum,              // "the checksum of a raw socket is off, on at an even offset, and off again"
     option::receive_buffer,        // "buffer sizes are what was asked for, and the size granted is told"
-    option::receive_buffer_force,  // "a buffer may be larger than the limit where that is permitted"
+    option::receive_buffer_force,  // "with privilege a buffer may be larger than the limit"
     option::send_buffer,           // as receive_buffer
     option::send_buffer_force,     // as receive_buffer_force
     option::detach_filter,         // "a filter is attached, replaced and detached"
