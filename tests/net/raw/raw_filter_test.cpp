@@ -130,7 +130,7 @@ TEST_CASE("the checksum of a raw ICMPv6 conn can be left to the caller, or be at
     CHECK(checked(heard));
     CHECK(to_hex(std::span(heard).subspan(2, 2)) != "0000");
 
-    // The careful conn has dropped the first message, whose checksum is wrong at both offsets.
+    // The careful conn has dropped the first message: its checksum is wrong at both offsets.
     heard = co_await expect(careful);
     CHECK(to_hex(std::span(heard).first(2)) == "c800");
     CHECK(checked(heard));

@@ -56,7 +56,7 @@ TEST_CASE("after a host's poll no read is starved while the pool has buffers") {
   for (auto& each : to_away) each.send(numbered(0));
   host();
   REQUIRE(of_away == 3);
-  // The kernel fills its buffers for the three conns without a reader, whose reads stay armed. One enter takes in one
+  // The kernel fills its buffers for the three conns without a reader; their reads stay armed. One enter takes in one
   // portion.
   const std::array<int, 3> portions{31, 31, window - 31 - 31};
   for (std::size_t i = 0; i < portions.size(); ++i) {
