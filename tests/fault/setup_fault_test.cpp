@@ -181,7 +181,7 @@ TEST_CASE("a ring has its wanted size if memory is there a moment later") {
   CHECK_THAT(said, !ContainsSubstring("refused") && ContainsSubstring("works"));
 }
 
-/// The result of `worked` for an unprivileged user who may lock so many octets; newer kernels charge a ring to the
+/// The result of `worked` for an unprivileged user with this RLIMIT_MEMLOCK; newer kernels charge a ring to the
 /// user.
 std::string worked_within(rlim_t octets) {
   return in_child([octets] {
