@@ -15,12 +15,12 @@ namespace dns {
 
 constexpr std::uint16_t type_aaaa = 28, type_any = 255;
 constexpr std::uint16_t class_in = 1, class_any = 255;
-/// The top bit of a class: a question that may be answered by unicast, an answer that replaces all others of its name
-/// and type (RFC 6762, 18.12 and 18.13).
+/// The top bit of a class: in a question that a unicast answer is accepted, in an answer that it replaces all others of
+/// its name and type (RFC 6762, 18.12 and 18.13).
 constexpr std::uint16_t top_bit = 0x8000;
 constexpr std::uint16_t flag_response = 0x8000, flag_authoritative = 0x0400, opcode_mask = 0x7800;
 
-/// Names stand in wire form without compression: each label behind its length, and a 0.
+/// Names are in wire form without compression: a length before each label, and a 0 at the end.
 struct question {
   std::string name;
   std::uint16_t type = 0;
@@ -31,8 +31,8 @@ struct record {
   std::string name;
   std::uint16_t type = 0;
   std::uint16_t class_and_bit = 0;
-  std::uint32_t lifetime = 0;  ///< Seconds; 0 takes the record back.
-  std::string data;            ///< As it stands in the message; names inside may be compressed.
+  std::uint32_t lifetime = 0;  ///< Seconds; 0 withdraws the record.
+  std::string data;            ///< As in the message; names inside may be compressed.
 };
 
 struct message {
@@ -63,7 +63,7 @@ inline std::optional<std::string> to_wire(std::string_view name) {
   return labels + '\0';
 }
 
-/// Reads a message front to back. What runs out of the message sets `bad`, and reads as 0.
+/// Reads a message front to back. A read beyond its end sets `bad`, and gives 0.
 class reader {
  public:
   explicit reader(std::span<const std::byte> bytes)
@@ -83,11 +83,11 @@ class reader {
   }
   std::uint16_t number16() { return static_cast<std::uint16_t>(number(2)); }
 
-  /// A pointer leads to an earlier place than the name that holds it, so that following pointers ends.
+  /// A pointer must lead to an earlier place than the name that holds it, so that following pointers ends.
   std::string name() {
     constexpr std::size_t longest_name = 255;
     std::string labels;
-    std::optional<std::size_t> behind;  // where reading goes on after the first pointer
+    std::optional<std::size_t> behind;  // the place to read on after the first pointer
     std::size_t start = at_;
     for (;;) {
       const std::size_t length = number(1);
@@ -114,7 +114,7 @@ class reader {
   std::size_t at_ = 0;
 };
 
-/// Nothing for octets that are no message. The additional section is not read.
+/// Returns nothing for malformed octets. The additional section is not read.
 inline std::optional<message> parse(std::span<const std::byte> bytes) {
   reader in(bytes);
   message read{.id = in.number16(), .flags = in.number16()};

@@ -6,7 +6,7 @@
 uring6::task<> greet(uring6::tcp_conn peer) {
   uring6::or_throw(uring6::conn(peer).set_traffic_class(0x28));  // DSCP AF11
   uring6::or_throw(uring6::conn(peer).set_hop_limit(128));
-  (void)co_await peer.write("HELLO-R-U-THERE-ACK");  // nothing to do for a visitor that has gone
+  (void)co_await peer.write("HELLO-R-U-THERE-ACK");  // a visitor that has gone needs no handling
 }
 
 uring6::task<> serve(uring6::tcp_listener listener) {

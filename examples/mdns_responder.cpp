@@ -1,5 +1,5 @@
 // Answers multicast DNS questions for one name (RFC 6762): those of resolvers on the link, which ask from port 5353,
-// and one-shot ones. It probes for the name, announces it, gives it up when another host has it, and takes it back at
+// and one-shot ones. It probes for the name, announces it, gives it up when another host has it, and withdraws it at
 // SIGINT or SIGTERM. Go: ExamplePacketConn_servingOneShotMulticastDNS.
 //
 //     mdns_responder INTERFACE NAME ADDRESS      such as: mdns_responder eth0 host.local 2001:db8::1
@@ -29,7 +29,7 @@ namespace {
 constexpr std::uint16_t mdns_port = 5353;
 constexpr int mdns_hop_limit = 255;              // RFC 6762, 11
 constexpr std::uint32_t lifetime = 120;          // seconds, of a host's addresses (RFC 6762, 10)
-constexpr std::uint32_t one_shot_lifetime = 10;  // seconds, at most, for an asker that hears no update (6.7)
+constexpr std::uint32_t one_shot_lifetime = 10;  // seconds, at most, for an asker that receives no update (6.7)
 
 struct responder {
   u6::packet_conn& pc;
@@ -47,7 +47,8 @@ struct responder {
   }
 };
 
-/// Sends a message by the link that is served, to the group or to one host. The caller awaits it, so the message stays.
+/// Sends a message by the served link, to the group or to one host. The caller awaits the task, so the message stays
+/// alive.
 u6::task<> send(responder& me, const dns::message& said, u6::control_message control, u6::endpoint to) {
   control.hop_limit = mdns_hop_limit;
   control.interface_index = me.link.index;
@@ -73,8 +74,8 @@ u6::task<> multicast_answer(responder& me, std::uint32_t seconds) {
 // ---- holding the name
 // ------------------------------------------------------------------------------------------------
 
-/// Asks three times whether another host has the name (RFC 6762, 8.1). Returns false if a probe of another host goes
-/// first, or when the program is to stop.
+/// Asks three times whether another host has the name (RFC 6762, 8.1). Returns false if a probe of another host takes
+/// precedence, or when the program is to stop.
 u6::task<bool> probe(responder& me) {
   dns::message probing;
   probing.questions.push_back({me.mine.name, dns::type_any, dns::class_in | dns::top_bit});
@@ -89,10 +90,11 @@ u6::task<bool> probe(responder& me) {
   co_return true;
 }
 
-/// Gets the name, announces it, and ends when it is lost or the program is to stop.
+/// Probes for the name, announces it, and ends when another host has it or the program is to stop.
 u6::task<> hold(responder& me) {
   std::random_device random;
-  const std::chrono::milliseconds apart(std::uniform_int_distribution(0, 250)(random));  // from hosts started with us
+  // apart from hosts that started at the same time
+  const std::chrono::milliseconds apart(std::uniform_int_distribution(0, 250)(random));
   auto slept = co_await u6::sleep_for(apart);
   while (slept && !me.established) {
     me.yield_probe = false;
@@ -109,14 +111,14 @@ u6::task<> hold(responder& me) {
 // ---- hearing others
 // --------------------------------------------------------------------------------------------------
 
-/// While we probe, any record of the name is another host's claim; later only an address that differs is.
+/// While this host probes, any record of the name is another host's claim; later only a different address is.
 bool claims_name(const responder& me, const dns::record& other) {
   if (!me.is_name(other.name) || me.is_mine(other) || other.lifetime == 0) return false;
   return !me.established || other.type == me.mine.type;
 }
 
-/// Whether the records that another host probes with come after ours in order (RFC 6762, 8.2). Our own probe comes back
-/// to us, and is equal.
+/// Whether the records of another host's probe come after ours in order (RFC 6762, 8.2). This host receives its own
+/// probe, too, which is equal.
 bool probes_with_more(const responder& me, const dns::message& heard) {
   using key = std::tuple<std::uint16_t, std::uint16_t, std::string>;
   std::vector<key> theirs;
@@ -141,7 +143,7 @@ u6::task<> answer(responder& me, const dns::message& query, u6::control_message 
     asked = true;
     by_unicast = (each.class_and_bit & dns::top_bit) != 0;
   }
-  // An asker that lists the answer, fresh enough, does not want it again (RFC 6762, 7.1).
+  // An asker that lists the answer, with enough lifetime left, does not need it again (RFC 6762, 7.1).
   const bool known = std::ranges::any_of(
       query.answers, [&](const auto& each) { return me.is_mine(each) && each.lifetime >= lifetime / 2; });
   if (!asked || known) co_return;

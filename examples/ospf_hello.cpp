@@ -12,7 +12,7 @@ namespace u6 = uring6;
 u6::task<> advertise(u6::packet_conn& pc, const u6::interface& link, const u6::ip_address& routers,
                      std::chrono::seconds every) {
   // Version 3, hello, 36 octets, router 192.0.2.1, area 0; then interface, priority, options, intervals, no designated
-  // routers. The list of neighbors is empty: none was heard.
+  // routers. The list of neighbors is empty, because the program receives no hello.
   std::array<std::uint8_t, 36> hello{3, 1, 0, 36, 192, 0, 2, 1};
   const auto put = [&](std::size_t at, auto value) {
     hello[at] = static_cast<std::uint8_t>(value >> 8 & 0xff);
@@ -37,7 +37,7 @@ u6::task<> advertise(u6::packet_conn& pc, const u6::interface& link, const u6::i
 int main(int argc, char** argv) try {
   if (argc < 2) return EXIT_FAILURE;
   const std::chrono::seconds every(argc > 2 ? std::atoi(argv[2]) : 10);
-  // Four times as much, the router dead interval, has 16 bits.
+  // The router dead interval is four times as long, and has 16 bits.
   if (every < std::chrono::seconds(1) || every > std::chrono::seconds(0xffff / 4)) {
     fmt::print(stderr, "ospf_hello: {}: the interval is 1 to {} seconds\n", argv[2], 0xffff / 4);
     return EXIT_FAILURE;
@@ -47,7 +47,7 @@ int main(int argc, char** argv) try {
   const u6::ip_address routers = u6::or_throw(u6::ip_address::parse("ff02::5"));
   auto pc = u6::or_throw(u6::listen_packet(loop, "ip6:ospf", "::"));
   u6::or_throw(pc.join_group(link, routers));
-  u6::or_throw(pc.set_checksum(12));  // the kernel fills it in
+  u6::or_throw(pc.set_checksum(12));  // the kernel computes it
   loop.run(advertise(pc, link, routers, every));
 } catch (const std::system_error& failed) {
   fmt::print(stderr, "ospf_hello: {}\n", failed.what());

@@ -1,9 +1,9 @@
-// The routers on the way to a host, by echo requests whose hop limit grows (RFC 4443). Go:
-// ExamplePacketConn_tracingIPPacketRoute, and with the matching of answers that it leaves to its readers.
+// The routers on the way to a host, by echo requests with a growing hop limit (RFC 4443). Go:
+// ExamplePacketConn_tracingIPPacketRoute, and the matching of answers that Go's example leaves out.
 //
-// Behind an answer that ends the way stands why: !N no route to the host, !A no neighbor has the address, !P the
-// protocol is not known there, !X prohibited, !S beyond the scope of the source, ! another reason. The exit status is 0
-// only if the host itself answered.
+// An answer that ends the path has a mark: !N no route to the host, !A no neighbor has the address, !P the host does
+// not know the protocol, !X prohibited, !S beyond the scope of the source, ! another reason. The exit status is 0 only
+// if the host itself answered.
 //
 //     traceroute HOST      CAP_NET_RAW
 #include <fmt/core.h>
@@ -39,7 +39,7 @@ bool is_ours(const u6::icmp::message_body& body, const probe& sent) {
   return reply && reply->identifier == sent.identifier && reply->sequence == sent.sequence;
 }
 
-/// The packet that a router could not forward stands in its message, our echo request with it.
+/// A router's message quotes the packet that it could not forward: our echo request.
 bool is_about(std::span<const std::byte> packet, const probe& sent) {
   const auto upper = u6::find_upper_layer(packet);
   if (!upper || upper->protocol != u6::ip_protocol::icmpv6) return false;
@@ -49,8 +49,8 @@ bool is_about(std::span<const std::byte> packet, const probe& sent) {
   return request && request->identifier == sent.identifier && request->sequence == sent.sequence;
 }
 
-/// What a message says of our echo request. `mark`: why it does not get to its host, in the letters that traceroute
-/// programs use; empty for an answer on the way.
+/// The contents of an ICMPv6 message about our echo request. `mark`: why the request did not reach its host, in the
+/// letters of traceroute programs; empty for a router on the way.
 struct answer {
   enum class kind { none, on_the_way, arrived, unreachable } is = kind::none;
   std::string_view mark{};
@@ -88,7 +88,7 @@ answer judge(const u6::icmp::message_body& body, const probe& sent) {
   return {};
 }
 
-/// What the system calls this address: a name in parentheses, or nothing. It may ask a name server.
+/// The system's name of this address, in parentheses, or nothing. It may ask a name server.
 struct name_of {
   u6::ip_address address;
 
@@ -160,7 +160,7 @@ u6::task<bool> run(u6::packet_conn& pc, std::string_view host) {
 
 int main(int argc, char** argv) {
   if (argc != 2) return EXIT_FAILURE;
-  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // each line when it is known
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // each line as soon as it is complete
   u6::event_loop loop;
   auto pc = u6::or_throw(u6::listen_packet(loop, "ip6:ipv6-icmp", "::"));
   u6::or_throw(pc.set_control_message(u6::control_flags::hop_limit | u6::control_flags::source |

@@ -1,8 +1,7 @@
 // echo-block, echo-spin and echo-adaptive: round trips to an echo server on the other processor.
 //
-// Closed loop: the next request goes when the last answer has come. Open loop: requests go by a schedule that
-// was drawn before the window, late ones are sent all the same, and a latency counts from the time that was
-// intended.
+// Closed loop: the next request is sent when the last answer has come. Open loop: requests follow a schedule that was
+// drawn before the window, late ones are sent all the same, and a latency counts from the scheduled time.
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -19,7 +18,7 @@ namespace {
 constexpr std::size_t size = 64;
 constexpr std::uint64_t patience_ns = 1'000'000'000;
 
-/// The reference client: a connected socket, plain system calls.
+/// The reference client: a connected socket and plain system calls.
 class client {
  public:
   client(std::uint16_t server, bool spins) : socket_(open_socket()), flags_(spins ? MSG_DONTWAIT : 0) {
@@ -35,7 +34,7 @@ class client {
     check(::send(fd(), payload_.data(), size, 0), "send");
   }
 
-  /// The sequence number of the next answer; throws if none comes in time.
+  /// Returns the sequence number of the next answer; throws if none comes in time.
   std::uint64_t receive() {
     const std::uint64_t give_up = now_ns() + patience_ns;
     for (std::uint64_t sequence = 0; now_ns() < give_up;) {
@@ -44,7 +43,7 @@ class client {
     throw void_run("an answer did not come");
   }
 
-  /// Whether an answer was there; blocks for it unless the client spins.
+  /// Whether an answer was there; blocks for one unless the client spins.
   bool poll(std::uint64_t& sequence) {
     const auto got = ::recv(fd(), answer_.data(), answer_.size(), flags_);
     if (got < 0 && errno == EAGAIN) return false;
@@ -74,7 +73,7 @@ class echo_lane : public lane {
       : rate_(who.rate),
         server_(who.subject, "echo", {fmt::format("size={}", size), "vector=1", fmt::format("wait={}", wait)},
                 {where.subject}),
-        // An open loop waits for its schedule, too.
+        // An open loop spins until its scheduled times, too.
         client_(server_.ports()[0], client_spins || who.rate > 0) {
     server_.tell("serve");
     server_.pause();  // a server that spins would take its processor from the others
@@ -108,7 +107,7 @@ class echo_lane : public lane {
   std::vector<const subject_process*> counted() const override { return {&server_}; }
 
  private:
-  /// After a pause the server is asleep and its caches cold: in the books, but not among the latencies.
+  /// After a pause the server sleeps and its caches are cold: these count as datagrams, but not as latencies.
   static constexpr int untimed = 200;
 
   void round_trip() {
@@ -127,7 +126,7 @@ class echo_lane : public lane {
     }
   }
 
-  /// When each request is to go, in nanoseconds from the beginning.
+  /// The send times of the requests, in nanoseconds from the beginning.
   std::vector<std::uint64_t> schedule(std::chrono::nanoseconds span) {
     std::exponential_distribution<double> gap(rate_ / 1e9);
     std::vector<std::uint64_t> due;
@@ -158,7 +157,7 @@ class echo_lane : public lane {
         ++answered;
         if (sequence - first < due.size()) w.latencies->record(now - due[sequence - first]);
       } else if (now > last_news + patience_ns) {
-        return;  // the books will show what is missing
+        return;  // the accounts will show the missing datagrams
       }
     }
   }
@@ -172,11 +171,11 @@ class echo_lane : public lane {
 
 struct echo_shape {
   std::string name;
-  std::string wait;  // of the server that is put to the test
+  std::string wait;  // of the server under test
   bool client_spins;
   std::vector<std::string> subjects;
   std::vector<double> rates;
-  std::string plain;  // in C, by the same means, in the closed loop
+  std::string plain;  // the server in plain C with the same system calls, in the closed loop
 };
 
 class echo_contest : public contest {
@@ -197,7 +196,7 @@ class echo_contest : public contest {
   }
 
   std::unique_ptr<lane> open(const entrant& who, unsigned) const override {
-    // What the adaptive server is measured against is a blocking one.
+    // The adaptive server is measured against a blocking one.
     std::string wait = shape_.wait;
     if (wait == "adaptive" && !who.subject.starts_with("uring6")) wait = who.subject == shape_.plain ? "spin" : "block";
     return std::make_unique<echo_lane>(who, wait, shape_.client_spins, where_);

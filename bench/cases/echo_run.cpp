@@ -70,7 +70,7 @@ class echo_run_lane : public lane {
   std::vector<const subject_process*> counted() const override { return {&server_}; }
 
  private:
-  /// Returns early if nothing has come for long: the books will show what is missing.
+  /// Returns early if no answer has come for long: the accounts will show the missing datagrams.
   void collect(std::uint64_t count) {
     const std::uint64_t wanted = seen_.datagrams + count;
     for (std::uint64_t last_news = now_ns(); seen_.datagrams < wanted;) {

@@ -1,5 +1,5 @@
-// sockets-10000: one datagram for each of 10,000 connected sockets, in an order that nobody can foresee; then
-// the subject reads them all. two-loops: two filled sockets, read by one loop or by two on two processors.
+// sockets-10000: one datagram for each of 10,000 connected sockets, in random order; then the subject reads all of
+// them. two-loops: two filled sockets, read by one loop or by two on two processors.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -78,7 +78,7 @@ class crowd_lane : public lane {
   feeder feeder_;
   std::uint64_t per_socket_;
   bool control_;
-  /// What each takes more: the loop and its pools are there for all of them.
+  /// The memory of each further socket: the loop and its pools are shared by all of them.
   std::optional<std::uint64_t> bytes_per_socket_;
   subject_process subject_;
   std::vector<std::uint16_t> order_;

@@ -1,6 +1,6 @@
-// send-64 and send-64-run: a subject sends to sockets that take whatever comes, trains whole. Only the
-// sending is timed; after each round the harness empties the sockets and checks every datagram. On loopback a
-// send includes the way into the receiver's queue.
+// send-64 and send-64-run: a subject sends to sockets that keep all datagrams, trains whole. Only the sending is timed;
+// after each round the harness empties the sockets and checks every datagram. On loopback a send includes the way into
+// the receiver's queue.
 #include <fmt/format.h>
 
 #include "cases/cases.hpp"

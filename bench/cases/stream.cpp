@@ -1,6 +1,6 @@
-// stream-64 and stream-1200: a sender and a receiver of the same family, each on a processor of its own, as
-// fast as both together can without a loss. The receiver's progress is the sender's credit, because loopback
-// pushes nobody back.
+// stream-64 and stream-1200: a sender and a receiver of the same family, each on a processor of its own, as fast as
+// both together can without a loss. The receiver's progress is the sender's credit, because the loopback interface
+// slows no sender down.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,11 +13,11 @@
 namespace bench {
 namespace {
 
-/// Trains (or as many datagrams) between two looks at the credit, and such chunks on their way at most.
+/// Trains (or as many datagrams) between two readings of the credit, and the most such chunks in flight.
 constexpr std::uint64_t trains_per_chunk = 16;
 constexpr std::uint64_t chunks_in_flight = 8;
 
-/// Who sends to whom.
+/// The sender that belongs to each receiver.
 std::string sender_for(const std::string& receiver) {
   if (receiver == "raw recvmmsg") return "raw sendmmsg";
   if (receiver == "raw gro") return "raw gso";

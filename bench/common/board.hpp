@@ -1,4 +1,4 @@
-// The words that the harness and its subjects share, in memory that both have mapped.
+// Counters that the harness and its subjects share, in memory that both have mapped.
 #pragma once
 
 #include <atomic>
@@ -8,16 +8,16 @@
 
 namespace bench {
 
-/// A subject finds the memory behind this descriptor.
+/// The descriptor of the board's memory in every subject's process.
 constexpr int board_descriptor = 3;
 
-/// How a program ends that does not have the subject it is asked for.
+/// Exit status of a program that does not have the requested subject.
 constexpr int no_such_subject = 3;
 
 struct board {
   /// Datagrams that the receiver of a stream has consumed: the sender's credit.
   alignas(64) std::atomic<std::uint64_t> consumed{0};
-  /// Calls of malloc and its kin since the subject began.
+  /// Calls of malloc, calloc, realloc and aligned allocation since the subject began.
   alignas(64) std::atomic<std::uint64_t> allocations{0};
 };
 

@@ -1,4 +1,4 @@
-// Time as every program of the benchmark tells it.
+// The clock of every program of the benchmark.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace bench {
 
-/// The reading of a clock in nanoseconds.
+/// Reads a clock, in nanoseconds.
 inline std::uint64_t read_clock(clockid_t clock) noexcept {
   timespec t{};
   ::clock_gettime(clock, &t);

@@ -1,5 +1,4 @@
-// The control messages that a subject asks for "with cm", and what it makes of them: what a user of uring6
-// gets.
+// The control messages of the cases "with cm", and a subject's way of parsing them: as much as a user of uring6 gets.
 #pragma once
 
 #include <netinet/in.h>
@@ -14,7 +13,7 @@
 
 namespace bench {
 
-/// What the harness sends with every datagram, and a subject must find in it.
+/// The harness sends this with every datagram, and a subject must find it.
 constexpr int sent_traffic_class = 0x28;
 constexpr int sent_hop_limit = 61;
 constexpr unsigned loopback_index = 1;

@@ -1,4 +1,4 @@
-// What every datagram of the benchmark carries, and the check that every subject makes of it.
+// The payload of every datagram of the benchmark, and the check of it that every subject makes.
 //
 // The Go peer has the same rules in go/payload.go.
 #pragma once
@@ -43,14 +43,14 @@ inline void write_pattern(std::byte* payload, std::size_t size) noexcept {
   std::memcpy(payload + sizeof(stamp), pattern.data() + sizeof(stamp), size - sizeof(stamp));
 }
 
-/// What a receiver has seen so far. The sum of the sequence numbers shows a datagram that came twice while
-/// another one was lost.
+/// The datagrams that a receiver has read so far. The sum of the sequence numbers shows a datagram that came twice
+/// while another one was lost.
 struct tally {
   std::uint64_t datagrams = 0;
-  std::uint64_t bad = 0;  // payloads that are not what was sent
+  std::uint64_t bad = 0;  // payloads that differ from what was sent
   std::uint64_t sequence_sum = 0;
   std::uint64_t controls = 0;  // control messages with the values that were sent
-  std::uint64_t buffers = 0;   // what the kernel handed over at once; a train of segments is one
+  std::uint64_t buffers = 0;   // buffers that the kernel filled; a train of segments is one
 
   void take(const std::byte* payload, std::size_t size) noexcept {
     stamp s{};

@@ -8,7 +8,7 @@
 namespace bench {
 namespace {
 
-// Three times ten thousand sockets are more than the kernel's range of ports has: the rest takes ports from below it.
+// Three times ten thousand sockets are more than the kernel's range of ports: the rest takes ports from below it.
 void bind_to_some_port(int fd) {
   constexpr std::uint16_t lowest = 10'000;
   static std::uint16_t next = lowest;
@@ -44,7 +44,7 @@ void set_option(int fd, int level, int option, int value) {
 void widen_buffers(int fd) {
   constexpr int bytes = 32 << 20;
   for (const auto& [forced, plain] : {std::pair{SO_RCVBUFFORCE, SO_RCVBUF}, {SO_SNDBUFFORCE, SO_SNDBUF}}) {
-    // Without CAP_NET_ADMIN the kernel gives net.core.{r,w}mem_max; a loss that follows voids the run.
+    // Without CAP_NET_ADMIN the kernel grants net.core.{r,w}mem_max; a loss because of that voids the run.
     if (::setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof bytes) != 0) set_option(fd, SOL_SOCKET, plain, bytes);
   }
 }

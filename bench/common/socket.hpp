@@ -10,10 +10,10 @@
 
 namespace bench {
 
-/// Ends the program's current work with errno's text: whatever fails in a benchmark makes it void.
+/// Ends the program's current work with errno's text: any failure in a benchmark makes it void.
 [[noreturn]] void throw_errno(const std::string& what);
 
-/// `value` unless it is negative.
+/// Returns `value`; throws if it is negative.
 template <class T>
 T check(T value, const char* what) {
   if (value < 0) throw_errno(what);
@@ -41,11 +41,10 @@ class descriptor {
 /// [::1]:port.
 sockaddr_in6 loopback(std::uint16_t port) noexcept;
 
-/// A UDP socket bound to ::1 and a port of the kernel's choice, its buffers as large as `widen_buffers` makes
-/// them.
+/// A UDP socket bound to ::1 and a port that the kernel chooses, with the buffer sizes of `widen_buffers`.
 descriptor open_socket(int extra_flags = 0);
 
-/// The buffer sizes that every subject gets: nothing may be lost for want of room.
+/// Sets the buffer sizes that every subject gets: large enough that no datagram is lost for want of room.
 void widen_buffers(int fd);
 
 void set_option(int fd, int level, int option, int value);

@@ -1,4 +1,4 @@
-// The books of a window: what the kernel dropped, what the processors did.
+// The accounts of a window: the kernel's drops, and the processors' time.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@ namespace bench {
 /// Opened at the beginning of a window, closed at its end.
 class bookkeeper {
  public:
-  /// Drops at `ports` are the window's losses; the harness's own time counts as the peer's, as does that
-  /// of `peer`.
+  /// Drops at `ports` are the window's losses. The harness's own processor time counts as the peer's, and that of
+  /// `peer`, too.
   bookkeeper(std::vector<std::uint16_t> ports, const subject_process& subject, const subject_process* peer = nullptr);
 
   void close(window& w) const;
@@ -34,7 +34,7 @@ constexpr std::uint64_t sum_below(std::uint64_t n) noexcept {
   return n % 2 == 0 ? n / 2 * (n - 1) : (n - 1) / 2 * n;
 }
 
-/// 1 (one more that is bad) if `sum` is not that of the `count` sequence numbers from `first` on.
+/// 1 (one more bad datagram) if `sum` is not that of the `count` sequence numbers from `first` on, else 0.
 constexpr std::uint64_t mismatch(std::uint64_t first, std::uint64_t count, std::uint64_t sum) noexcept {
   return sum == sum_below(first + count) - sum_below(first) ? 0 : 1;
 }

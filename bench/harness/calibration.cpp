@@ -54,7 +54,7 @@ struct hiccups {
   double longest_ns = 0;
 };
 
-/// What interrupts a loop that does nothing: the floor under every latency's tail.
+/// Interruptions of a loop that does nothing: the floor under every latency's tail.
 hiccups look_for_hiccups() {
   constexpr std::uint64_t span = 500'000'000;
   constexpr std::uint64_t shortest = 10'000;

@@ -1,13 +1,12 @@
-// What this machine takes for the elementary things, measured in the same run: every figure is read against
-// these.
+// The machine's times for elementary operations, measured in the same run: every figure is read against these.
 #pragma once
 
 namespace bench {
 
 struct calibration {
   double null_syscall_ns = 0;
-  double enter_ns = 0;            ///< io_uring_enter that has nothing to do; 0 where io_uring is not to be had
-  double clock_ns = 0;            ///< a reading of CLOCK_MONOTONIC
+  double enter_ns = 0;            ///< io_uring_enter without work; 0 without io_uring
+  double clock_ns = 0;            ///< one reading of CLOCK_MONOTONIC
   double memcpy_cached = 0;       ///< GB/s, 256 KiB over and over
   double memcpy_memory = 0;       ///< GB/s, 256 MiB
   double lost_per_second_ns = 0;  ///< of a processor that only reads the clock: gaps of more than 10 us

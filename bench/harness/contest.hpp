@@ -1,4 +1,4 @@
-// One case of the benchmark: who takes part, and what a window of it measures.
+// One case of the benchmark: the subjects that take part, and the figures of a window.
 #pragma once
 
 #include <chrono>
@@ -13,18 +13,18 @@
 
 namespace bench {
 
-/// Every datagram that was sent is somewhere: received, or dropped by the kernel and counted there.
+/// Each datagram that was sent is accounted for: received, or dropped by the kernel and counted there.
 struct loss_account {
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
   std::uint64_t dropped = 0;
-  std::uint64_t bad = 0;  // received, but not what was sent
+  std::uint64_t bad = 0;  // received, but different from what was sent
 
   bool explained() const noexcept { return bad == 0 && sent == received + dropped; }
   loss_account& operator+=(const loss_account& other) noexcept;
 };
 
-/// What one window measured.
+/// The figures of one window.
 struct window {
   double value = 0;  // in the contest's unit
   loss_account loss;
@@ -33,23 +33,23 @@ struct window {
   std::uint64_t subject_cpu_ns = 0;
   std::uint64_t peer_cpu_ns = 0;  // of the other end
   std::shared_ptr<histogram> latencies;
-  std::shared_ptr<histogram> lateness;  // of an open loop's requests: how late the harness itself was
+  std::shared_ptr<histogram> lateness;  // of an open loop's requests: how late the harness itself sent them
 };
 
-/// A subject that takes part in a contest, and what it does differently from the others.
+/// A subject that takes part in a contest, and its differences from the others.
 struct entrant {
   std::string subject;
-  /// Sizes of its vector or pool; the harness takes the fastest.
+  /// Sizes of its vector or pool to try; the harness takes the fastest one.
   std::vector<unsigned> vectors = {64};
-  /// Said beside its result.
+  /// Printed beside its result.
   std::string note;
-  /// For contests with several loads: its name, and the requests a second of an open loop, 0 for the closed
-  /// one. Together with the case and the subject it names a result.
+  /// For contests with several loads: the load's name, and the requests a second of an open loop, 0 for the closed one.
+  /// With the case and the subject the name identifies a result.
   std::string load;
   double rate = 0;
-  /// Does not see control messages, even where the others do.
+  /// Does not read control messages, even where the other subjects do.
   bool blind = false;
-  /// Is sent single datagrams where the others get trains.
+  /// Gets single datagrams where the other subjects get trains.
   bool singly = false;
 };
 
@@ -61,10 +61,10 @@ class lane {
   /// Measures for about `span`.
   virtual window run(std::chrono::nanoseconds span) = 0;
 
-  /// The processes whose system calls count.
+  /// The processes with system calls that count.
   virtual std::vector<const subject_process*> counted() const = 0;
 
-  /// User memory that an idle socket costs, where the case asks for it.
+  /// User memory of an idle socket, in the cases that measure it.
   virtual std::optional<std::uint64_t> bytes_per_socket() const { return std::nullopt; }
 };
 
@@ -78,7 +78,7 @@ class contest {
   virtual std::unique_ptr<lane> open(const entrant& who, unsigned vector) const = 0;
 };
 
-/// Where subjects and the harness run; with one processor both are the same.
+/// The processors of subjects and harness; with one processor both are the same.
 struct placement {
   int harness = 0;
   int subject = 1;

@@ -42,7 +42,7 @@ bool foreign_time_is_kept() {
 
 std::map<pid_t, std::uint64_t> foreign_threads() {
   std::map<pid_t, std::uint64_t> threads;
-  std::error_code gone;  // a process may end while it is looked at
+  std::error_code gone;  // a process may end while it is read
   for (const auto& process : fs::directory_iterator("/proc", gone)) {
     const auto number = number_of(process.path());
     if (!number || *number == ::getpid() || parent_of(process.path()) == ::getpid()) continue;

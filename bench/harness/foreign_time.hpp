@@ -1,5 +1,5 @@
-// How long processes ran that have no part in the benchmark: exactly, from the scheduler's own books. The columns of
-// /proc/stat are sampled, and where two processes take turns many times in a tick the samples are a tenth off.
+// Processor time of processes outside of the benchmark: exact, from the scheduler's own accounts. /proc/stat is
+// sampled, and where two processes take turns many times in a tick its figures are a tenth off.
 #pragma once
 
 #include <sys/types.h>
@@ -9,14 +9,14 @@
 
 namespace bench {
 
-/// Does the kernel keep these books (CONFIG_SCHED_INFO)? Without them nothing is seen of others.
+/// Whether the kernel keeps these accounts (CONFIG_SCHED_INFO). Without them foreign time reads as 0.
 bool foreign_time_is_kept();
 
-/// The threads of processes that are neither this one nor its children, kernel threads among them, by number, with
-/// what each has run so far, in nanoseconds. /proc/PID/task/TID/schedstat
+/// The threads of processes other than this one and its children, kernel threads among them: by number, with the
+/// processor time of each so far, in nanoseconds. /proc/PID/task/TID/schedstat
 std::map<pid_t, std::uint64_t> foreign_threads();
 
-/// What they have run between two looks; of those that have ended meanwhile, nothing.
+/// The threads' processor time between two readings; threads that have ended meanwhile count as 0.
 std::uint64_t time_between(const std::map<pid_t, std::uint64_t>& before, const std::map<pid_t, std::uint64_t>& after);
 
 }  // namespace bench

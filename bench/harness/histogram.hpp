@@ -1,4 +1,4 @@
-// Latencies in fixed memory: a log-linear histogram whose buckets are at most 0.1 % wide.
+// Latencies in fixed memory: a log-linear histogram with buckets of at most 0.1 % of the value.
 #pragma once
 
 #include <algorithm>

@@ -56,14 +56,14 @@ std::uint64_t stolen_time() {
 
 namespace {
 
-/// tracefs, mounted nowhere: many a machine has it only where somebody asks for it.
+/// tracefs, mounted for this process alone: many machines mount it only on demand.
 descriptor open_tracefs() {
   const descriptor context(static_cast<int>(::syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC)));
   if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) < 0) return {};
   return descriptor(static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0)));
 }
 
-/// The number of the tracepoint that every system call passes; 0 without the privilege to look.
+/// The number of the tracepoint of all system calls; 0 without the privilege to read it.
 std::uint64_t syscall_tracepoint() {
   const descriptor root = open_tracefs();
   const descriptor id(::openat(root.get(), "events/raw_syscalls/sys_enter/id", O_RDONLY | O_CLOEXEC));
@@ -81,7 +81,7 @@ std::optional<syscall_counter> syscall_counter::attach(const std::vector<pid_t>&
   wanted.type = PERF_TYPE_TRACEPOINT;
   wanted.size = sizeof wanted;
   wanted.config = tracepoint;
-  wanted.inherit = 1;  // threads that are yet to come
+  wanted.inherit = 1;  // threads that start later, too
   syscall_counter counter;
   for (const pid_t process : processes) {
     for (const auto& thread : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process))) {

@@ -1,4 +1,4 @@
-// What the kernel counts beside the subjects: drops, stolen time, system calls.
+// The kernel's own counters: drops, stolen time, system calls.
 #pragma once
 
 #include <sys/types.h>
@@ -13,20 +13,20 @@
 
 namespace bench {
 
-/// Datagrams (a train is one) that the kernel dropped at the sockets bound to these ports: /proc/net/udp6.
+/// Datagrams (a train counts as one) that the kernel dropped at the sockets bound to these ports: /proc/net/udp6.
 std::uint64_t drops_at(const std::vector<std::uint16_t>& ports);
 
 /// The error counters of IPv6 UDP in this network namespace, by their names in /proc/net/snmp6.
 std::map<std::string, std::uint64_t> udp_errors();
 
-/// What the hypervisor has taken from all processors so far, in nanoseconds, as the kernel samples it: /proc/stat.
+/// Time that the hypervisor has taken from all processors so far, in nanoseconds, as the kernel samples it: /proc/stat.
 std::uint64_t stolen_time();
 
-/// Counts the system calls of whole processes by the tracepoint raw_syscalls:sys_enter: exact, and nobody is
-/// stopped for it. It slows every system call down, so it runs in windows of its own.
+/// Counts the system calls of whole processes by the tracepoint raw_syscalls:sys_enter: exact, without stopping them.
+/// It slows every system call down, so it runs in windows of its own.
 class syscall_counter {
  public:
-  /// Nothing where the tracepoint cannot be had (no tracefs, no privilege).
+  /// Nothing without access to the tracepoint (no tracefs, no privilege).
   static std::optional<syscall_counter> attach(const std::vector<pid_t>& processes);
 
   std::uint64_t read() const;

@@ -1,4 +1,4 @@
-// The referee: starts the subjects, gives them all the same work in turn, keeps the books, and reports.
+// The referee: starts the subjects, gives them all the same work in turn, keeps the accounts, and reports.
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <CLI/CLI.hpp>
@@ -25,7 +25,7 @@ struct wishes {
   std::string placement = "apart";
 };
 
-/// Ten thousand sockets need as many descriptors.
+/// Ten thousand sockets need as many descriptors, and more than the usual soft limit.
 void raise_descriptor_limit() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -46,7 +46,7 @@ bool is_sound(const contest_report& report) {
 
 int run(const wishes& w) {
   raise_descriptor_limit();
-  ::signal(SIGPIPE, SIG_IGN);  // a subject that ends is reported, not died of
+  ::signal(SIGPIPE, SIG_IGN);  // a write to a subject that has ended gives EPIPE, which is reported
   placement where;
   if (w.placement == "together" || std::thread::hardware_concurrency() < 2) where = {.harness = 0, .subject = 0};
   auto contests = all_contests(where);

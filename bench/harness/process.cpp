@@ -23,7 +23,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The program that holds a subject lies beside the harness, or in go/.
+/// A subject's program is in the harness's directory, or in go/ below it.
 std::string program_of(std::string_view subject) {
   struct place {
     std::string_view prefix;
@@ -57,10 +57,10 @@ std::array<descriptor, 2> open_pipe() {
   return {descriptor(ends[0]), descriptor(ends[1])};
 }
 
-/// In the child, between fork and exec.
+/// Runs in the child, between fork and exec.
 [[noreturn]] void become(const char* path, char* const* argv, int in, int out, int board_fd) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // an echo server does not read its commands' end
-  // Above the numbers that are about to be given, so that none of these overwrites another.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // an echo server does not notice the end of its command pipe
+  // Above the numbers that the copies get, so that no copy overwrites another.
   const int copies[] = {::fcntl(in, F_DUPFD, 10), ::fcntl(out, F_DUPFD, 10), ::fcntl(board_fd, F_DUPFD, 10)};
   ::dup2(copies[0], STDIN_FILENO);
   ::dup2(copies[1], STDOUT_FILENO);
@@ -94,14 +94,14 @@ subject_process::subject_process(const std::string& subject, const std::string& 
   auto answers = open_pipe();
   cpu_set_t before;
   check(::sched_getaffinity(0, sizeof before, &before), "sched_getaffinity");
-  pin(cpus);  // inherited by every thread the subject will ever start
+  pin(cpus);  // every thread that the subject starts inherits it
   pid_ = ::fork();
   if (pid_ == 0) become(path.c_str(), argv.data(), commands[0].get(), answers[1].get(), board_->fd());
   check(::sched_setaffinity(0, sizeof before, &before), "sched_setaffinity");
   check(pid_, "fork");
   to_ = std::move(commands[1]);
   from_ = std::move(answers[0]);
-  answers[1] = descriptor();  // or the end of the subject would not end the pipe
+  answers[1] = descriptor();  // an open write end here would keep the pipe open after the subject's end
 
   const std::string ready = read_line(20s);
   resident_bytes_ = value_of(ready, "resident");

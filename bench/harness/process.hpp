@@ -1,4 +1,4 @@
-// A subject in its process: started on its processor, driven over two pipes, ended with the harness.
+// A subject in a process of its own: pinned to its processor, driven over two pipes, ended with the harness.
 #pragma once
 
 #include <sys/types.h>
@@ -20,7 +20,7 @@ struct missing_subject : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// A run that says nothing: a subject failed, hung or lost what it was sent.
+/// A run without a result: a subject failed, hung or lost datagrams.
 struct void_run : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -38,8 +38,8 @@ struct answer {
 
 class subject_process {
  public:
-  /// Starts `subject` ("raw recvmsg") in `role` with KEY=VALUE words, on the processors given, and awaits its
-  /// ports. Both ends of a stream are given the same board.
+  /// Starts `subject` ("raw recvmsg") in `role` with KEY=VALUE words, on the given processors, and waits until it
+  /// reports its ports. Both ends of a stream get the same board.
   subject_process(const std::string& subject, const std::string& role, const std::vector<std::string>& words,
                   const std::vector<int>& cpus,
                   std::shared_ptr<board_memory> shared = std::make_shared<board_memory>());
@@ -54,7 +54,7 @@ class subject_process {
     return await();
   }
 
-  /// SIGSTOP and SIGCONT: returns when the process has really stopped or was told to go on.
+  /// SIGSTOP and SIGCONT: returns when the kernel has stopped or continued the process.
   void pause();
   void resume();
 
@@ -64,9 +64,9 @@ class subject_process {
   pid_t pid() const noexcept { return pid_; }
   board& shared() noexcept { return board_->words(); }
   const std::vector<std::uint16_t>& ports() const noexcept { return ports_; }
-  /// Memory that its sockets took, with all that they share.
+  /// Memory of its sockets, with everything that they share.
   std::uint64_t resident_bytes() const noexcept { return resident_bytes_; }
-  /// Commands told and answers given: two system calls each that are no work of the subject's.
+  /// Commands and answers: two system calls each, which are the harness's and not the subject's work.
   std::uint64_t commands() const noexcept { return commands_; }
 
  private:

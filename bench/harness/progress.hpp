@@ -1,4 +1,4 @@
-// A line on the terminal that says what is running; silent where the output is no terminal.
+// A line on the terminal that shows the current case; silent if the output is no terminal.
 #pragma once
 
 #include <set>

@@ -29,7 +29,7 @@ std::string processor_model() {
   return "unknown";
 }
 
-/// The words of the kernel's command line that change what system calls and wake-ups cost.
+/// Words of the kernel's command line that change the cost of system calls and wake-ups.
 std::string timing_options() {
   std::ifstream file("/proc/cmdline");
   std::string found;
@@ -50,7 +50,7 @@ bool is_virtual_machine() {
   return false;
 }
 
-/// Of the processors' time; less is not worth a line.
+/// Share of the processors' time; smaller shares are not printed.
 constexpr double noticeable_share = 0.01;
 
 json latencies_of(const histogram& h) {

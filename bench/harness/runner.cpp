@@ -16,8 +16,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The rule, fixed beforehand: a round of windows is run again if more than this share of the processors went
-/// to the hypervisor or to other processes.
+/// The rule, fixed before any measurement: a round of windows is repeated if more than this share of the processors
+/// went to the hypervisor or to other processes.
 constexpr double most_taken = 0.03;
 constexpr int most_repetitions = 5;
 
@@ -27,7 +27,7 @@ struct racer {
 
   bool running() const { return track != nullptr; }
 
-  /// Runs `job`; what it throws makes this entrant's result void, and nobody else's.
+  /// Runs `job`; an exception of it makes the result of this entrant void, and no other one.
   void attempt(const std::function<void()>& job) {
     try {
       job();
@@ -62,7 +62,7 @@ void demand_explained(const loss_account& loss) {
                              loss.dropped, loss.bad));
 }
 
-/// Each size of vector in turn, three times over; the one with the smallest median.
+/// Runs each size of vector in turn, three times over; returns the one with the smallest median.
 unsigned fastest_vector(const contest& game, const entrant& who, std::chrono::milliseconds span) {
   if (who.vectors.size() == 1) return who.vectors.front();
   std::vector<std::vector<double>> values(who.vectors.size());
@@ -92,18 +92,18 @@ std::optional<double> count_syscalls(lane& track, std::chrono::milliseconds span
   const std::uint64_t before = counter->read();
   const std::uint64_t told = commands();
   const window w = track.run(span);
-  // Each command is read and answered: two calls that the subject would not make by itself.
+  // The subject reads each command and answers it: two system calls that are no part of its work.
   const std::uint64_t calls = counter->read() - before - 2 * (commands() - told);
   return static_cast<double>(calls) / static_cast<double>(std::max<std::uint64_t>(w.loss.received, 1));
 }
 
-/// What became of the processors during one round: shares of their whole time.
+/// The use of the processors during one round: shares of their whole time.
 struct round_shares {
   double stolen = 0;
   double foreign = 0;
 };
 
-/// A window of every racer, in the order given.
+/// Runs a window of every racer, in the given order.
 round_shares run_round(std::vector<racer>& field, bool backwards, std::chrono::milliseconds span,
                        std::vector<std::optional<window>>& windows) {
   windows.assign(field.size(), std::nullopt);
@@ -149,7 +149,7 @@ surroundings measure(std::vector<racer>& field, const effort& how, progress& sho
   return around;
 }
 
-/// Starts an entrant; nothing if this build does not have it.
+/// Starts an entrant; returns nothing if this build does not have it.
 std::optional<racer> prepare(const contest& game, const entrant& who, const effort& how, progress& shown) {
   racer r;
   r.outcome.contest = game.name();
@@ -161,7 +161,7 @@ std::optional<racer> prepare(const contest& game, const entrant& who, const effo
       r.outcome.vector = fastest_vector(game, who, how.window / 8);
       r.track = game.open(who, r.outcome.vector);
       r.outcome.bytes_per_socket = r.track->bytes_per_socket();
-      r.track->run(how.window);  // its memory is touched, its processor awake: not counted
+      r.track->run(how.window);  // touches its memory and wakes its processor; not counted
     });
   } catch (const missing_subject& e) {
     shown.say_once(fmt::format("left out: {}", e.what()));

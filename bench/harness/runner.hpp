@@ -15,16 +15,16 @@ namespace bench {
 
 struct effort {
   std::chrono::milliseconds window{1000};
-  int windows = 10;  // even, so that forwards and backwards are as many
+  int windows = 10;  // even, so that as many run forwards as backwards
 };
 
-/// What a contest says about one of its entrants.
+/// A contest's result for one of its entrants.
 struct result {
   std::string contest;
   std::string unit;
   entrant who;
   unsigned vector = 0;         ///< the fastest of `who.vectors`
-  std::vector<double> values;  ///< a window each; the same index is the same time in every result
+  std::vector<double> values;  ///< one for each window; the same index is the same time in every result
   window sum;                  ///< of all windows
   std::optional<double> syscalls_per_datagram;
   std::optional<std::uint64_t> bytes_per_socket;
@@ -36,9 +36,9 @@ struct result {
   }
 };
 
-/// What else went on meanwhile.
+/// Disturbances during the contest.
 struct surroundings {
-  int repeated_rounds = 0;  ///< run again, because too much of the processors was taken away
+  int repeated_rounds = 0;  ///< repeated because too much of the processors was taken away
   double stolen = 0;        ///< share of the processors that the hypervisor took, in the rounds that count
   double foreign = 0;       ///< share that other processes took
   std::map<std::string, std::uint64_t> udp_errors;  ///< growth of the kernel's counters, by name
@@ -50,8 +50,8 @@ struct contest_report {
   surroundings around;
 };
 
-/// Every entrant that this build has and `wanted` names (all, if it names nobody); one that fails is there,
-/// void, and says why.
+/// Runs all entrants that this build has and `wanted` names; an empty `wanted` names all. An entrant that fails has a
+/// void result with its reason.
 contest_report run_contest(const contest&, const effort&, const std::vector<std::string>& wanted, progress&);
 
 }  // namespace bench

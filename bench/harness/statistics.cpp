@@ -9,10 +9,10 @@ namespace {
 
 constexpr int resamples = 4000;
 
-/// Draws window numbers with replacement and collects what `figure` makes of each draw.
+/// Draws window numbers with replacement and collects the values of `figure` for each draw.
 estimate bootstrap(std::size_t windows, double median,
                    const std::function<double(const std::vector<std::size_t>&)>& figure) {
-  std::mt19937 random(20'240'229);  // the same in every run: a report can be made again from its JSON
+  std::mt19937 random(20'240'229);  // the same in every run, so that a report can be recomputed from its JSON
   std::uniform_int_distribution<std::size_t> any(0, windows - 1);
   std::vector<std::size_t> drawn(windows);
   std::vector<double> figures(resamples);

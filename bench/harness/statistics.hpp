@@ -1,4 +1,4 @@
-// Medians and how sure they are.
+// Medians and their intervals.
 #pragma once
 
 #include <vector>
@@ -17,7 +17,7 @@ double median_of(std::vector<double> values);
 /// The median of `values`, its interval by bootstrap with a fixed seed.
 estimate estimate_median(const std::vector<double>& values);
 
-/// The ratio of two medians. Windows of the same index ran side by side, so that they are drawn in pairs.
+/// The ratio of two medians. Windows of the same index ran side by side, so they are drawn in pairs.
 estimate estimate_ratio(const std::vector<double>& numerator, const std::vector<double>& denominator);
 
 }  // namespace bench

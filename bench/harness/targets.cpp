@@ -9,12 +9,13 @@ bool counts(const result& r) {
   return r.void_because.empty() && !r.values.empty();
 }
 
-/// There is always something to do: the subject need not wait for it.
+/// The subject always has datagrams to work on, and need not wait for them.
 bool is_saturated(const result& r) {
   return !r.contest.starts_with("echo-") || r.contest.starts_with("echo-run");
 }
 
-/// Plain C by the means that uring6 uses, and whom to compare it with where that is not who uring6 is compared with.
+/// Plain C with uring6's system calls, and the subject to compare it with if that is not the one that uring6 is
+/// compared with.
 struct plain_c {
   std::string_view contest;
   std::string subject;
@@ -34,7 +35,7 @@ const plain_c* plain_of(const target& goal) {
       {"two-loops", "raw two threads", "raw one thread"},
   };
   const auto found = std::ranges::find(all, goal.contest, &plain_c::contest);
-  // It says nothing beside itself.
+  // Compared with itself it would say nothing.
   const bool says = found != all.end() && std::ranges::find(goal.against, found->subject) == goal.against.end();
   return says ? &*found : nullptr;
 }
@@ -102,15 +103,15 @@ std::vector<verdict> judge(const std::vector<contest_report>& reports) {
 }
 
 const std::vector<limit>& limits() {
-  // Counted over whole windows, in which a subject is told what to do and answers: less than one in a
-  // thousand datagrams is not the datagram's.
+  // Counted over whole windows, which contain a command and its answer: below one call in a thousand datagrams the
+  // figure is not the datagrams'.
   static const std::vector<limit> all{
       {"allocations per datagram", 0.001, [](const result&) { return true; },
        [](const result& r) { return std::optional(r.per_datagram(r.sum.allocations)); }},
       {"system calls per datagram, saturated", 1.0 / 32, is_saturated,
        [](const result& r) { return r.syscalls_per_datagram; }},
-      // Of the server that writes ahead: to know what became of a write takes a call of its own. One that
-      // spins looks for the next request as often as it can.
+      // For the server that writes ahead: a result for each write would take a call of its own. A server that spins
+      // reads as often as it can.
       {"system calls per round trip", 1.005,
        [](const result& r) {
          return r.contest == "echo-block" && r.who.rate == 0 && r.who.subject == "uring6 echo simple";

@@ -1,5 +1,5 @@
-// What uring6 must reach: ratios of two medians of one run, and limits on what a datagram, a round trip or
-// a socket costs.
+// The targets of uring6: ratios of two medians of one run, and limits on the cost of a datagram, a round trip or a
+// socket.
 #pragma once
 
 #include <string>
@@ -13,40 +13,40 @@ struct target {
   std::string contest;
   std::string what;
   std::string subject;
-  /// The fastest of these counts.
+  /// The fastest of these subjects counts.
   std::vector<std::string> against;
   double at_most;
-  /// At most so many nanoseconds more, where the target says so.
+  /// The most nanoseconds that uring6 may take more, beside the ratio; nothing if the target has no such limit.
   std::optional<double> at_most_more = std::nullopt;
 };
 
 const std::vector<target>& targets();
 
-/// A target, judged. Absent if one side did not run.
+/// A judged target. Absent if one of its subjects did not run.
 struct verdict {
   target goal;
-  std::string against;  // who it was
+  std::string against;  // the subject that was the fastest
   estimate ratio;
   double more = 0;  // nanoseconds between both medians
   std::string plain_subject;
-  std::optional<estimate> plain;  // what plain C reaches in place of uring6; nothing if it did not run
+  std::optional<estimate> plain;  // the ratio that plain C reaches in place of uring6; nothing if it did not run
   bool met = false;
 };
 
 std::vector<verdict> judge(const std::vector<contest_report>&);
 
-/// A limit on a figure of every one of uring6's results that it concerns.
+/// A limit on a figure of every uring6 result that it is about.
 struct limit {
   std::string what;
   double at_most;
   bool (*concerns)(const result&);
-  /// Nothing where it was not taken.
+  /// Nothing if the figure was not measured.
   std::optional<double> (*figure)(const result&);
 };
 
 const std::vector<limit>& limits();
 
-/// A limit, judged by the result that is the worst. Absent if there is none.
+/// A limit, judged by the worst result. Absent without a result.
 struct finding {
   limit goal;
   std::string contest;

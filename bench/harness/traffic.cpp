@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t most_singles = 64;
 constexpr std::size_t most_segments = 128;            // UDP_MAX_SEGMENTS
-constexpr std::size_t most_train_bytes = 65'535 - 8;  // of an IPv6 payload behind the UDP header
+constexpr std::size_t most_train_bytes = 65'535 - 8;  // the longest IPv6 payload, without the UDP header
 
 /// Sends `size` bytes to `port`, cut every `segment` bytes.
 ssize_t send_train(int fd, std::uint16_t port, std::byte* bytes, std::size_t size, std::size_t segment) {

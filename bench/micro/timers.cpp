@@ -1,4 +1,4 @@
-// Setting and canceling a timer among few and among a million: the time must grow with the logarithm at most.
+// Setting and canceling a timer among few and among a million: the time may grow with the logarithm at most.
 #include <catch2/benchmark/catch_benchmark.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <cstddef>

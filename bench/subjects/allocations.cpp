@@ -1,4 +1,4 @@
-// The allocator's entry points, each counted and handed on to glibc. operator new ends here, too.
+// The allocator's entry points: each call is counted and passed on to glibc. operator new ends here, too.
 #include "subjects/allocations.hpp"
 
 #include <cerrno>
@@ -13,7 +13,7 @@ void* __libc_memalign(std::size_t, std::size_t);
 
 namespace {
 
-// Allocations begin before main does: they go to a counter that nobody reads.
+// Allocations of before main begins go to this counter, which is not read.
 std::atomic<std::uint64_t> unread{0};
 std::atomic<std::uint64_t>* counter = &unread;
 

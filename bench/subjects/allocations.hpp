@@ -1,4 +1,4 @@
-// Counts every allocation of this process, by C++ or by C.
+// Counts every allocation of this process, of C++ and of C.
 #pragma once
 
 #include <atomic>

@@ -1,6 +1,6 @@
 // Asio with coroutines, one loop, no locks. Compiled twice: over epoll and over io_uring.
 //
-// Asio hands out no control messages, so that it is spared fetching them.
+// Asio gives its users no control messages, so it does not request any.
 #include <array>
 #include <asio.hpp>
 

@@ -1,6 +1,6 @@
-// libuv at its best: UV_UDP_RECVMMSG to receive, a queue of requests (which it sends by sendmmsg) to send.
+// libuv at its fastest: UV_UDP_RECVMMSG to receive, a queue of requests (which it sends by sendmmsg) to send.
 //
-// libuv hands out no control messages, so that it is spared fetching them.
+// libuv gives its users no control messages, so it does not request any.
 #include <uv.h>
 
 #include <algorithm>
@@ -70,7 +70,7 @@ class receiver : public uv_subject {
   }
 
   static void received(uv_udp_t* socket, ssize_t size, const uv_buf_t* buffer, const sockaddr* source, unsigned) {
-    if (source == nullptr) return;  // a batch is over, or there was nothing
+    if (source == nullptr) return;  // the end of a batch, or an empty socket
     auto& self = *static_cast<receiver*>(static_cast<uv_subject*>(socket->data));
     const auto length = static_cast<std::size_t>(succeed(static_cast<int>(size), "recvmmsg"));
     self.seen_.take_train(reinterpret_cast<const std::byte*>(buffer->base), length, 0);
@@ -82,8 +82,8 @@ class receiver : public uv_subject {
   std::uint64_t total_ = 0;
 };
 
-/// A single answer goes at once. Many go from a pool of requests: libuv sends those that have gathered while
-/// it read by one sendmmsg. Each holds its payload, since the receive buffer is filled again before they go.
+/// A single answer is sent at once. Many answers take requests of a pool: libuv sends those that gathered while it read
+/// by one sendmmsg. Each holds its payload, because the receive buffer is filled again before they are sent.
 class echo : public receiver {
  public:
   explicit echo(const settings& s) : receiver(s), gathers_(s.vector > 1) {}

@@ -1,4 +1,4 @@
-// What a contender of the benchmark is: one short file that receives, sends or echoes in its own way.
+// A contender of the benchmark: one short file that receives, sends or echoes in its own way.
 //
 // Every subject runs in a process of its own. `subject_main.cpp` reads the harness's commands and takes the
 // time; the subject only does the work.
@@ -16,10 +16,10 @@
 
 namespace bench {
 
-/// What an echo server does when there is nothing to read.
+/// An echo server's behavior while no datagram waits.
 enum class wait_mode { block, spin, adaptive };
 
-/// What the harness asks for, as key=value words on the command line; every subject of a case gets the same.
+/// The harness's key=value words on the command line; every subject of a case gets the same ones.
 struct settings {
   std::size_t size = 64;  ///< bytes of payload
   bool control = false;   ///< fetch and parse PKTINFO, TCLASS and HOPLIMIT
@@ -28,17 +28,17 @@ struct settings {
   wait_mode wait = wait_mode::block;
   unsigned sockets = 1;           ///< sockets to open; more than one only in sockets-10000 and two-loops
   unsigned loops = 1;             ///< event loops, each on a thread and a processor of its own
-  std::vector<std::uint16_t> to;  ///< where a sender sends, one after the other, or a receiver connects
+  std::vector<std::uint16_t> to;  ///< destinations of a sender, in turn, or the peers that a receiver connects to
 };
 
 class subject {
  public:
   virtual ~subject() = default;
 
-  /// The ports it listens on, in the order of its sockets.
+  /// The ports of its sockets, in their order.
   virtual std::vector<std::uint16_t> ports() const = 0;
 
-  /// Whatever its readers need beside the sockets: not counted as the memory of idle ones.
+  /// Starts the readers, which need memory beside the sockets: it does not count as the memory of idle sockets.
   virtual void start_readers() {}
 
   /// Works until `seen().datagrams` has reached `total`: received and checked, sent, or echoed.

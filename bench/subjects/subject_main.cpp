@@ -1,11 +1,11 @@
 // The other end of the harness's pipe. Commands, one a line, and their answers:
 //
-//   work N                  works N datagrams further; "done ns=… datagrams=… bad=… …"
+//   work N                  works on N further datagrams; "done ns=… datagrams=… bad=… …"
 //   produce N CHUNK WINDOW  sends N datagrams, never more than WINDOW ahead of the receiver; answers likewise
 //   consume N CHUNK         receives them, telling the sender by the board; answers likewise
 //   serve                   works until the process is ended; no answer
 //
-// The first line out is "ready resident=… ports=…": the memory that its sockets took, in bytes.
+// The first line out is "ready resident=… ports=…": the memory of its sockets, in bytes.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -75,7 +75,7 @@ std::uint64_t resident_bytes() {
   return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-/// Runs commands against one subject and says what came of them.
+/// Runs commands against one subject and answers them.
 class session {
  public:
   session(subject& s, board& b) : subject_(s), board_(b) {}
@@ -102,7 +102,7 @@ class session {
 
   void produce(std::uint64_t count, std::uint64_t chunk, std::uint64_t window) {
     for (std::uint64_t sent = 0; sent < count; sent += chunk) {
-      // A loopback socket pushes nobody back: without credit the receiver would drop what it cannot take.
+      // A loopback socket slows no sender down: without credit the receiver would drop datagrams.
       while (sent + chunk > board_.consumed.load(std::memory_order_acquire) + window) {
         const timespec nap{0, 20'000};
         ::nanosleep(&nap, nullptr);

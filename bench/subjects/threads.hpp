@@ -1,4 +1,4 @@
-// Threads that stay, each on a processor of its own, and all do what they are told at the same time.
+// Threads that stay, each on a processor of its own, and all run the same job at the same time.
 #pragma once
 
 #include <sched.h>
@@ -21,8 +21,7 @@ class pinned_threads {
   pinned_threads& operator=(const pinned_threads&) = delete;
   ~pinned_threads() { run(nullptr); }
 
-  /// Every thread calls `job` with its number, on the processor of that number; returns when all have done
-  /// so.
+  /// Every thread calls `job` with its number, on the processor of that number; returns when all calls have returned.
   void run(std::function<void(std::size_t)> job) {
     job_ = std::move(job);
     gate_.arrive_and_wait();
@@ -45,7 +44,7 @@ class pinned_threads {
 
   std::function<void(std::size_t)> job_;
   std::barrier<> gate_;
-  std::vector<std::jthread> threads_;  // last: they use all of the above
+  std::vector<std::jthread> threads_;  // last, because the threads use the members above
 };
 
 }  // namespace bench

@@ -1,4 +1,4 @@
-// The payload's check, the books, and both ends of the harness's own traffic.
+// The check of payloads, the accounts of a window, and both ends of the harness's own traffic.
 #include <netinet/udp.h>
 
 #include <catch2/catch_test_macros.hpp>

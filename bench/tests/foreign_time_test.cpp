@@ -1,4 +1,5 @@
-// Whose time is whose: what this process and its children run is theirs, what others run is told to the nanosecond.
+// Foreign processor time: that of this process and its children is not counted, that of other processes is, to the
+// nanosecond.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -21,7 +22,7 @@ void run_for(std::uint64_t ns) {
   }
 }
 
-/// A process that runs so long and then waits for its end: a child, or a child's child, which is nobody of ours.
+/// A process that runs for `some_time` and then waits to be ended: a child (`ours`), or a grandchild, which is foreign.
 class runner {
  public:
   explicit runner(bool ours) {
@@ -55,14 +56,14 @@ class runner {
 
 }  // namespace
 
-TEST_CASE("foreign time: what others run is counted, also of those that began meanwhile") {
+TEST_CASE("foreign time: the time of other processes is counted, also of those that began meanwhile") {
   REQUIRE(foreign_time_is_kept());
   const auto before = foreign_threads();
   const runner somebody(false);
   CHECK(time_between(before, foreign_threads()) >= some_time);
 }
 
-TEST_CASE("foreign time: this process and its children are no others") {
+TEST_CASE("foreign time: this process and its children are not counted") {
   const auto before = foreign_threads();
   const runner child(true);
   run_for(some_time);
@@ -71,7 +72,7 @@ TEST_CASE("foreign time: this process and its children are no others") {
   CHECK(time_between(before, after) < some_time);
 }
 
-TEST_CASE("foreign time: of a thread that has ended nothing is counted, and none runs backwards") {
+TEST_CASE("foreign time: a thread that has ended counts as 0, and no thread's time decreases") {
   CHECK(time_between({{1, 500}, {2, 700}}, {{1, 600}}) == 100);
   CHECK(time_between({{1, 500}}, {{1, 400}, {3, 50}}) == 50);
 }

@@ -79,7 +79,7 @@ TEST_CASE("plain_c_by_the_same_means_stands_beside_a_ratio") {
   const auto multishot = measured("drain-64-cm", "raw multishot", 100);
   for (const verdict& v :
        judge({report_of("drain-64-cm", {measured("drain-64-cm", "uring6 receive", 101), multishot})})) {
-    CHECK_FALSE(v.plain);  // it is what receive is measured against
+    CHECK_FALSE(v.plain);  // receive is measured against it
   }
 }
 
@@ -109,7 +109,7 @@ TEST_CASE("a_limit_is_judged_by_uring6s_worst_result") {
   };
 
   const auto all = judge_limits({report_of("train-64", {good}), report_of("stream-64", {bad, peer})});
-  CHECK(all.size() == 2);  // no round trip was made, and no memory measured
+  CHECK(all.size() == 2);  // no round trip and no memory was measured
   CHECK(finding_of(all, "allocations").subject == "uring6 read_from");
   CHECK(finding_of(all, "allocations").reached == 0.01);
   CHECK_FALSE(finding_of(all, "allocations").met);

@@ -6,7 +6,6 @@
 #include <array>
 #include <chrono>
 #include <concepts>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stop_token>

@@ -10,7 +10,6 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <stop_token>
 #include <utility>
 #include <vector>
 

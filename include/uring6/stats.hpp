@@ -4,7 +4,6 @@
 #include "uring6/version.hpp"
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <coroutine>
-#include <cstddef>
 #include <exception>
 #include <system_error>
 #include <type_traits>

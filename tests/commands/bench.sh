@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The benchmark as a command: a first look at one case, its JSON, and what bench/report and bench/plot make of it.
+# The benchmark as a command: a short run of one case, its JSON, and the pages of bench/report and bench/plot for it.
 # BUILD is a release with the benchmarks.
 set -euo pipefail
 
@@ -29,7 +29,7 @@ for line in "^train-64$" "^  uring6 receive .* ns/datagram" "^  uring6 echo \(op
   grep -qE "$line" lines || fail "no line matches $line in:"$'\n'"$(<lines)"
 done
 
-# Who may look at the kernel's tracepoints gets the system calls, too.
+# With the privilege to read the kernel's tracepoints the result has the system calls, too.
 export COUNTABLE=false
 if [[ -r /sys/kernel/tracing/events/raw_syscalls/sys_enter/id ]] ||
   unshare --mount mount -t tracefs none /sys/kernel/tracing 2>/dev/null; then
@@ -67,7 +67,7 @@ plain = {t["case"]: t.get("plain_c") for t in report["targets"]}
 assert plain["train-64"] is None and plain["echo-block"]["subject"] == "raw multishot echo", plain
 assert plain["echo-block"]["low"] <= plain["echo-block"]["ratio"] <= plain["echo-block"]["high"], plain
 
-# What the next lines have to show: a result that does not count.
+# The next lines must show a result that does not count.
 lost = dict(report["results"][0], void="17 sent, 16 received", subject="lost subject", windows=[])
 report["results"].append(lost)
 json.dump(report, open("with-void.json", "w"))

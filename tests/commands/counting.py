@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The counts that tools/test prints: nothing that went wrong may leave the failures at 0."""
+"""The counts that tools/test prints: every error of a run counts as a failure."""
 
 import sys
 import unittest

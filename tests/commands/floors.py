@@ -14,7 +14,7 @@ BELOW = {
     "runtime": {"runtime", "uring", "sys", "ipv6"},
     "net": {"net", "runtime", "uring", "sys", "ipv6"},
 }
-# The rooms of lib/net, bottom up; the two rows at the top do not know each other.
+# The rooms of lib/net, bottom up; the two at the top include nothing of each other.
 ROOMS = {
     "socket": {"socket"},
     "kernel": {"kernel"},

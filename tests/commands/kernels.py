@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What tools/test --kernels does around a kernel: which one it takes, what it packs, that each case gets one result
-although cases crash, hang and end the kernel, and what it makes of the results."""
+"""tools/test --kernels around a kernel: the choice of kernels, the guest's files, one result for each case although cases
+crash, hang and end the kernel, and the table of results."""
 
 import io
 import json

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Every public header, every file and folder of lib/ and every folder of tests/ is on the map in docs/architecture.md, the
-map names nothing that is not there, and no folder of lib/ or tests/ has more files than a reader takes in at a glance."""
+map names no other file, and no folder of lib/ or tests/ has more files than a reader takes in at a glance."""
 
 import re
 import sys

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# meson setup refuses a compiler that is too old, and says which one will do. The old compilers are the ones at hand under
-# an older version number.
+# meson setup refuses a compiler that is too old, and names the oldest that it accepts. The old compilers are the installed
+# ones, made to print an older version number.
 set -euo pipefail
 
 failures=0
-refuses() { # COMPILER OLD: that compiler is refused when it says that it is OLD
+refuses() { # COMPILER OLD: meson setup refuses the compiler when it prints version OLD
   local compiler=$1 old=$2 said
   # Meson reads clang's version from --version and that of g++ from its macros.
   cat >"$SCRATCH/compiler" <<SH

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tools/test --case: which files it builds, and how it links them."""
+"""tools/test --case: the files that it builds, and its link command."""
 
 import sys
 import tempfile

@@ -1,5 +1,5 @@
-# Sourced by the scripts beside it: machines on which a set-up can be tried. The package tools stand in, the package
-# sources name hosts that do not exist, and nothing is changed but the scratch directory.
+# Sourced by the scripts beside it: machines on which a set-up can be tried. The package tools are replaced, the package
+# sources name hosts that do not exist, and only the scratch directory is changed.
 # shellcheck shell=bash
 
 failures=0
@@ -8,7 +8,7 @@ mkdir -p "$stand_ins"
 export PATH=$stand_ins:$PATH APT_DIR=$SCRATCH/apt OS_RELEASE=$SCRATCH/os-release
 export INSTALLED=$SCRATCH/installed OFFERED=$SCRATCH/offered CALLS=$SCRATCH/calls
 
-# dpkg-query -W -f=… NAME and apt-cache policy NAME answer from two lists; apt-get and tee-ing root's rights are noted.
+# dpkg-query -W -f=… NAME and apt-cache policy NAME answer from two lists; apt-get and writes with root's rights are recorded.
 cat >"$stand_ins/dpkg-query" <<'SH'
 #!/bin/sh
 if grep -qx "$3" "$INSTALLED"; then echo installed; else echo not-installed; fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tools/quickstart, but for what it installs: it builds a release, shows the demo, and has nothing left to do the second
-# time. BUILD is a configured release.
+# tools/quickstart, without its installation of packages: it builds a release, shows the demo, and builds nothing the
+# second time. BUILD is a configured release.
 set -euo pipefail
 
 fail() {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What tools/quickstart and tools/test would do to a machine: what they install, and from where.
+# The changes of tools/quickstart and tools/test to a machine: the packages that they install, and their sources.
 set -euo pipefail
 
 . "$SOURCE/tests/commands/pretended_machine.sh"
 
-set_up() ( # runs the set-up of the groups given and prints what it says
+set_up() ( # runs the set-up of these groups and prints its output
   cd "$SOURCE"
   . tools/lib/setup.sh
   set_up "$@" 2>&1
@@ -60,7 +60,7 @@ check_not "--no-install installs nothing" "$said$(<"$CALLS")" .
 
 # ---- deriving the backports' source from the forms a source can have ------------------------------------------------
 
-derived() ( # FILE URI: what backports_source makes of a file
+derived() ( # FILE URI: the output of backports_source for a file
   . "$SOURCE/tools/lib/backports.sh"
   backports_source bookworm bookworm "$2" "$1"
 )

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools/quickstart and tools/test as commands: their options, exit statuses and warnings, and that a dry run changes
-# nothing. A copy of tools/ is all that they get.
+# nothing. They run in a copy of tools/ alone.
 set -euo pipefail
 . "$SOURCE/tests/commands/pretended_machine.sh"
 
@@ -9,7 +9,7 @@ mkdir "$copy"
 cp -r "$SOURCE/tools" "$copy/tools"
 export PROC=$SCRATCH/proc
 
-kernel() { # RELEASE [DISABLED [GROUP]]: what /proc says of it; nothing where the kernel knows nothing of it
+kernel() { # RELEASE [DISABLED [GROUP]]: io_uring's settings in /proc; none for a kernel without them
   rm -rf "$PROC"
   mkdir -p "$PROC/sys/kernel"
   echo "$1" >"$PROC/sys/kernel/osrelease"
@@ -72,7 +72,7 @@ for command in "$copy/tools/quickstart" "$copy/tools/test"; do
   check "an unknown distribution" "$said" "run this command again with --no-install"
 done
 
-# ---- what --no-install says of a machine that lacks something --------------------------------------------------------
+# ---- --no-install on a machine that lacks something -----------------------------------------------------------------
 
 machine debian 12
 few=$SCRATCH/few # a PATH without Meson
@@ -103,9 +103,9 @@ CXX=compiler ends_with 3 "$copy/tools/test" --no-install
 check "no CLI11 and no Catch2" "$said" "^error: missing, .*: CLI11 >= 2.1, Catch2 >= 3.4$"
 rm "$stand_ins/pkg-config" "$stand_ins/compiler"
 
-# ---- what is said of io_uring ----------------------------------------------------------------------------------------
+# ---- warnings about io_uring -----------------------------------------------------------------------------------------
 
-warnings() { # [GROUP]: what a user who is not root is told, in that group
+warnings() { # [GROUP]: the warning for a user other than root, in that group
   local as=()
   if ((EUID == 0)); then
     as=(setpriv --reuid 65534 --regid 65534)
@@ -121,7 +121,7 @@ if ((EUID == 0)) && ! setpriv --reuid 65534 --regid 65534 --clear-groups bash -c
   exit 77
 fi
 
-# ---- what a user is told who cannot be root ----------------------------------------------------------------------------
+# ---- errors for a user without root's rights ---------------------------------------------------------------------------
 
 printf '#!/bin/sh\necho "sudo: you may not" >&2\nexit 1\n' >"$stand_ins/sudo"
 machine debian 13
@@ -147,7 +147,7 @@ for release in 6.1.0-28-amd64 6.12 7.0.0; do
   check_not "kernel $release" "$(warnings)" .
 done
 kernel 6.12.1 2
-check "io_uring for nobody" "$(warnings)" "^warning: kernel.io_uring_disabled is 2, so nobody .* sysctl"
+check "io_uring for no process" "$(warnings)" "^warning: kernel.io_uring_disabled is 2, so no process .* sysctl"
 kernel 6.12.1 1 4242
 if ((EUID == 0)); then
   check "io_uring for a group" "$(warnings 100)" "^warning: kernel.io_uring_disabled is 1, .*\(4242\)"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Each installed header compiles alone with every compiler, also included by -I with the warnings of a stranger; says in an
+# Each installed header compiles alone with every compiler, also by -I with another project's warnings; says in an
 # older mode of C++ what it needs, before anything else; none brings liburing in; and two files that include them all make
 # one program (nothing is defined twice).
 . "$SOURCE/tests/consumer/common.sh"
@@ -22,7 +22,7 @@ printf '#include "all.hpp"\nvoid other();\nvoid other() {}\n' >"$SCRATCH/two.cpp
 for compiler in "$GXX" ${CLANGXX:+"$CLANGXX"}; do
   printf '%s\0' "$SCRATCH"/alone/*.cpp | xargs -0 -n 1 -P "$(nproc)" "$compiler" "${flags[@]}" -fsyntax-only ||
     fail "$compiler: a header does not compile alone"
-  # From where the compiler does not take them for the system's.
+  # A directory that the compiler does not treat as the system's.
   "$compiler" -std=c++20 -Wall -Wextra -Wnon-virtual-dtor -Werror -I "$SOURCE/include" -fsyntax-only \
     "$SCRATCH/alone/uring6-uring6.hpp.cpp" || fail "$compiler: including everything warns"
   for header in "${headers[@]}"; do

@@ -1,5 +1,5 @@
-// A program that was not linked with uring6: it loads each library that it is told with dlopen, lets those that have
-// something to show show it, on its own thread and on one that began before.
+// A program that was not linked with uring6: it loads each given library with dlopen, and calls `use_uring6` of those
+// that have it on its own thread and on a thread that began earlier.
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -9,7 +9,7 @@
 int main(int count, char** names) {
   std::promise<int (*)()> later;
   std::promise<int> outcome;
-  // A thread's variables are laid out when it starts: this one must find those of a library that came later.
+  // Thread-local variables are laid out when a thread starts: this one must find those of a library that came later.
   std::thread before([&] {
     int (*const use)() = later.get_future().get();
     outcome.set_value(use ? use() : 0);

@@ -1,5 +1,5 @@
-// What an extension of Python or a module of a server is: a library that uses uring6, of which the program that loads
-// it knows nothing. Sends a datagram to itself, and has a call made on a thread that may block.
+// Like an extension of Python or a module of a server: a library that uses uring6, loaded by a program that does not
+// know uring6. Sends a datagram to itself, and makes a blocking call on a thread of run_blocking.
 #include <uring6/uring6.hpp>
 
 #include <array>
@@ -21,7 +21,7 @@ u6::task<int> ask_oneself(u6::packet_conn& pc) {
 
 }  // namespace
 
-/// 0, or the step that failed; 77 where there is no io_uring.
+/// Returns 0, or the number of the step that failed; 77 without io_uring.
 extern "C" [[gnu::visibility("default")]] int use_uring6() {
   auto loop = u6::event_loop::create();
   if (!loop) return 77;

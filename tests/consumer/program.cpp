@@ -1,4 +1,4 @@
-// What somebody who has only the installed library would write: a datagram to oneself, with its hop limit.
+// A program against the installed library: a datagram to itself, with its hop limit.
 #include <uring6/uring6.hpp>
 
 #include <array>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Another Meson project takes uring6 as a subproject: dependency('uring6') finds it, and neither tests nor tools nor
-# benchmarks come along. Built as no other test builds the library: at -O0, with the sanitizers of address and
-# undefined behaviour, by clang where there is one; both kinds of it, since pkg_config.sh has tried the shared one only.
+# Another Meson project takes uring6 as a subproject: dependency('uring6') finds it, and the build has neither tests nor
+# tools nor benchmarks. No other test builds the library like this one: at -O0, with the sanitizers of address and
+# undefined behavior, by clang if it is installed; static and shared, because pkg_config.sh links the shared one only.
 . "$SOURCE/tests/consumer/common.sh"
 
 parent=$SCRATCH/parent

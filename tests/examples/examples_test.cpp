@@ -1,4 +1,4 @@
-// The four programs of Go's documentation at work, against peers that are none of the library's.
+// The four programs of Go's documentation, against peers without the library.
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -48,7 +48,7 @@ bool has_joined(const interface& link, const ip_address& group) {
   return std::ranges::any_of(groups, [&](const auto& each) { return each.group.with_zone(0) == group; });
 }
 
-/// The lines of a program that a compiler needs.
+/// The number of code lines of a program, without comments and empty lines.
 std::size_t lines_of_code(const char* path) {
   std::ifstream source(path);
   std::size_t count = 0;
@@ -59,7 +59,7 @@ std::size_t lines_of_code(const char* path) {
   return count;
 }
 
-/// What a server says to who connects to it from the far end and waits for the end; it is there when that succeeds.
+/// Connects to the server from the far end, reads to the end, and returns the octets. Waits until the server listens.
 std::string visit(const veth_end& from, const endpoint& server) {
   const auto inside = from.space.enter();
   file_descriptor client;
@@ -121,7 +121,7 @@ int interval_at(std::span<const std::byte> hello, std::size_t at) {
   return std::to_integer<int>(hello[at]) << 8 | std::to_integer<int>(hello[at + 1]);
 }
 
-TEST_CASE("the OSPF advertiser tells intervals of more than an octet, and refuses those that have no field") {
+TEST_CASE("the OSPF advertiser sends intervals of more than an octet, and refuses those that do not fit the field") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   packet_capture wire(cable.far);
@@ -139,7 +139,7 @@ TEST_CASE("the OSPF advertiser tells intervals of more than an octet, and refuse
   }
 }
 
-TEST_CASE("the OSPF advertiser says hello to all routers of its link, again and again") {
+TEST_CASE("the OSPF advertiser sends its hello to all routers of its link, periodically") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   packet_capture wire(cable.far);
@@ -201,13 +201,13 @@ struct routed_network {
     });
     add_route(cable.near.link.index, parse("2001:db8:2::"), 64, cable.far.address);
     add_route(cable.near.link.index, parse("2001:db8:3::"), 64, cable.far.address);
-    // An interface that is just up may lose the first packets.
+    // The first packets of a new interface may be lost.
     const auto traced = [&] { return run_program({EXAMPLE_TRACEROUTE, host.to_string()}).output; };
     const bool whole = eventually([&] { return traced().find('*') == std::string::npos; }, std::chrono::seconds(30));
     if (!whole) throw std::runtime_error("the network does not come up");
   }
 
-  /// How traceroute is started: only these names are known.
+  /// Starts traceroute with these names only.
   static program_settings knowing_names() {
     return {.prepare = [] { use_hosts("2001:db8::2 router.example\n2001:db8:2::2 host.example\n"); }};
   }
@@ -250,7 +250,7 @@ TEST_CASE("traceroute names the router and the host, and the name that is unknow
   CHECK(how.errors.find("nobody.example: no such host name") != std::string::npos);
 }
 
-/// The last hop that traceroute saw of a way that ends before the host: who answered, and why.
+/// The last hop in traceroute's output if the path ends before the host: its address, and the mark of the reason.
 std::string end_of_way(const std::string& to) {
   const std::vector<std::string> lines = trace(to, 1);
   REQUIRE(lines.size() >= 3);
@@ -274,12 +274,12 @@ TEST_CASE("traceroute marks a router that has no route, prohibits or finds no ne
   CHECK(end_of_way("2001:db8:2::3") == "2 2001:db8::2 (router.example) !A");
 }
 
-TEST_CASE("traceroute marks a host that does not know the protocol") {
+TEST_CASE("traceroute marks a host that does not support the protocol") {
   if (!can_have_private_files()) SKIP(no_private_files);
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   packet_capture wire(cable.far);
-  // No Linux host refuses ICMPv6, so this one says so by hand.
+  // No Linux host refuses ICMPv6, so the test sends the refusal itself.
   const file_descriptor host = cable.far.space.run([] {
     write_sysctl("net/ipv6/icmp/echo_ignore_all", "1");
     return or_throw(open_socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6));
@@ -303,7 +303,7 @@ TEST_CASE("traceroute marks a host that does not know the protocol") {
   CHECK(lines[1].ends_with(" ms !P"));
 }
 
-TEST_CASE("traceroute waits for the deadline of a router that is silent, says so and goes on") {
+TEST_CASE("traceroute waits for a silent router's deadline, reports it and goes on") {
   if (!can_have_private_files()) SKIP(no_private_files);
   const routed_network net;
   net.beyond.run([] { write_sysctl("net/ipv6/icmp/echo_ignore_all", "1"); });

@@ -1,4 +1,5 @@
-// The multicast DNS responder, octet by octet (RFC 6762): what it says, to whom, and what it leaves unanswered.
+// The multicast DNS responder, octet by octet (RFC 6762): its announcements, its answers, and the questions without an
+// answer.
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -23,7 +24,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// A responder at the near end of a cable, which has announced its name; what it sends is captured at the far end.
+/// A responder at the near end of a cable, which has announced its name; the far end captures its packets.
 struct mdns_network {
   veth_pair cable;
   packet_capture wire{cable.far};
@@ -31,7 +32,7 @@ struct mdns_network {
   program responder{{EXAMPLE_MDNS_RESPONDER, cable.near.link.name, "Host.local", "2001:db8::77"}};
   ip_address group = parse("ff02::fb").with_zone(cable.far.link.index);
 
-  /// A socket at the far end from which questions are sent; port 0: any.
+  /// A socket at the far end to send questions from; port 0: any.
   file_descriptor asker(std::uint16_t port) const {
     return cable.far.space.run([&] {
       file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
@@ -46,7 +47,7 @@ struct mdns_network {
                      sizeof name) == std::ssize(message));
   }
 
-  /// The next multicast DNS message that the responder sends, from its IPv6 header on.
+  /// The next multicast DNS message of the responder, from its IPv6 header on.
   std::optional<packet> next_said() {
     const auto said = wire.find([&](const packet& p) {
       const auto fixed = header::parse(std::as_bytes(std::span(p)));
@@ -55,12 +56,12 @@ struct mdns_network {
     return said;
   }
 
-  /// All that is announced before questions are answered.
+  /// Reads all announcements that come before answers.
   void wait_for_announcements() {
     for (int i = 0; i < 5; ++i) REQUIRE(next_said());
   }
 
-  /// SIGTERM ends it as one that has done what it is for.
+  /// SIGTERM ends the responder with exit status 0.
   void end_responder() {
     responder.send_signal(SIGTERM);
     const program_end how = responder.wait();
@@ -87,7 +88,7 @@ std::string question_for(std::string_view id, std::string_view name, std::string
 
 constexpr std::string_view host_name("\4hOsT\5local\0", 12);
 
-/// The record of the responder's name behind that name: AAAA, class, lifetime, the address.
+/// The address record of the responder's name, without the name: AAAA, class, lifetime, the address.
 std::string address_record(std::string_view class_and_lifetime) {
   std::string record("\0\x1c", 2);
   record.append(class_and_lifetime).append("\0\x10", 2);
@@ -98,7 +99,7 @@ std::string address_record(std::string_view class_and_lifetime) {
 const std::string multicast_answer = std::string("\0\0\x84\0\0\0\0\1\0\0\0\0", 12) +
                                      std::string("\4Host\5local\0", 12) + address_record({"\x80\1\0\0\0\x78", 6});
 
-TEST_CASE("the multicast DNS responder probes for its name, announces it, and takes it back at its end") {
+TEST_CASE("the multicast DNS responder probes for its name, announces it, and withdraws it at its end") {
   mdns_network net;
   const std::string probe = std::string("\0\0\0\0\0\1\0\0\0\1\0\0", 12) + std::string("\4Host\5local\0", 12) +
                             std::string("\0\xff\x80\1", 4) + std::string("\4Host\5local\0", 12) +
@@ -123,12 +124,12 @@ TEST_CASE("the multicast DNS responder answers one-shot questions to its group f
   mdns_network net;
   net.wait_for_announcements();
   const file_descriptor client = net.asker(0);
-  // None of these is answered: to the host itself, for another name, another type, cut short.
+  // No answer to any of these: to the host itself, for another name, another type, cut short.
   net.send(client, net.cable.near.address, question_for("a1", host_name));
   net.send(client, net.group, question_for("a2", std::string_view("\5other\5local\0", 13)));
   net.send(client, net.group, question_for("a3", host_name, {"\0\1", 2}));
   net.send(client, net.group, question_for("a4", host_name).substr(0, 20));
-  net.send(client, net.group, question_for("a5", std::string_view("\xc0\x0c", 2)));  // a name that is itself
+  net.send(client, net.group, question_for("a5", std::string_view("\xc0\x0c", 2)));  // a name that points to itself
   net.send(client, net.group, question_for("ok", host_name));
   endpoint source;
   const std::string got = receive(client, source);
@@ -145,7 +146,7 @@ TEST_CASE("the multicast DNS responder answers a resolver's question to the grou
   mdns_network net;
   net.wait_for_announcements();
   const file_descriptor resolver = net.asker(5353);
-  // A second has to lie between two multicasts of a record.
+  // A second must pass between two multicasts of a record.
   std::optional<packet> said;
   const bool heard = eventually([&] {
     net.send(resolver, net.group, question_for("\1\1", host_name));
@@ -155,8 +156,8 @@ TEST_CASE("the multicast DNS responder answers a resolver's question to the grou
   });
   REQUIRE(heard);
   CHECK(is_multicast_at_255(*said));
-  // A question that takes a unicast answer gets it, as the record was multicast not long ago, with its number. The
-  // first of these lists the answer, and gets none.
+  // A question that accepts a unicast answer gets one, with the question's number, because the record was multicast not
+  // long ago. The first of these lists the answer, and gets none.
   const auto by_unicast = [](std::string_view id) { return question_for(id, host_name, {"\0\xff", 2}, {"\x80\1", 2}); };
   std::string known = by_unicast("\1\2") + multicast_answer.substr(12);
   known[7] = 1;
@@ -174,7 +175,7 @@ TEST_CASE("the multicast DNS responder gives its name up to a host that has it")
   std::string claim = multicast_answer;
   net.send(other, net.group, claim);  // the same address: no conflict
   claim.back() = 0x78;
-  net.send(net.asker(0), net.group, claim);  // not from port 5353: none of multicast DNS
+  net.send(net.asker(0), net.group, claim);  // not from port 5353, so no multicast DNS
   const file_descriptor client = net.asker(0);
   net.send(client, net.group, question_for("ok", host_name));
   endpoint source;

@@ -1,4 +1,4 @@
-// What the tests of the examples read from sockets that are none of the library's conns.
+// Reading from sockets without the library.
 #pragma once
 
 #include <netinet/in.h>
@@ -18,7 +18,7 @@ inline ip_address parse(const char* text) {
   return or_throw(ip_address::parse(text));
 }
 
-/// What comes to a plain socket, within a minute.
+/// The next datagram of a plain socket, within a minute.
 inline std::string receive(const file_descriptor& from, endpoint& source) {
   pollfd readable{from.get(), POLLIN, 0};
   REQUIRE(::poll(&readable, 1, 60'000) == 1);

@@ -1,5 +1,5 @@
-// Each operator new of the operations of sockets fails once: an error or std::bad_alloc comes out of the call, nothing
-// hangs, ends the program or is leaked, and the loop goes on.
+// Each operator new of the operations of sockets fails once: the call gives an error or throws std::bad_alloc, nothing
+// hangs, ends the program or is leaked, and the loop works on.
 #include <sys/socket.h>
 
 #include <array>
@@ -59,7 +59,7 @@ TEST_CASE("options and interfaces without memory are an error") {
   });
 }
 
-TEST_CASE("the first write and the first read of a loop that has no memory for them say so") {
+TEST_CASE("the first write and the first read of a loop without memory for them give an error") {
   need_ipv6();
   sweep_allocations("write_to", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
     auto pc = open_conn(loop);
@@ -120,7 +120,7 @@ task<std::error_code> write_many(event_loop& loop, memory_shortage& memory, cons
   co_return error;
 }
 
-TEST_CASE("a batch to many destinations without memory for its trains says so for each datagram that did not go") {
+TEST_CASE("a batch to many destinations without memory for its trains gives each unsent datagram an error") {
   need_ipv6();
   sweep_allocations("write_batch", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
     const packet_options options;
@@ -174,7 +174,7 @@ TEST_CASE("TCP without memory is an error at each of its steps") {
   });
 }
 
-/// More than the accept queue had room for at first come at once.
+/// So many at once that the accept queue has to grow.
 task<std::error_code> many_accepts(event_loop& loop, memory_shortage& memory) {
   auto listener = open_listener(loop);
   std::vector<file_descriptor> clients;
@@ -186,12 +186,12 @@ task<std::error_code> many_accepts(event_loop& loop, memory_shortage& memory) {
   co_return first ? std::error_code() : first.error();
 }
 
-TEST_CASE("connections for which there is no memory are closed, and the listener goes on") {
+TEST_CASE("connections without memory for them are closed, and the listener works on") {
   need_ipv6();
   sweep_allocations("300 at once", many_accepts);
 }
 
-TEST_CASE("a group of loops without memory throws, or ends with what a task could not have") {
+TEST_CASE("a group of loops without memory throws, or its task ends with bad_alloc") {
   need_ipv6();
   sweep_allocations("loop_group", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     memory.begin();

@@ -1,5 +1,5 @@
-// Each operator new of the runtime's operations fails once: an error or std::bad_alloc comes out of the call, nothing
-// hangs, ends the program or is leaked, and the loop goes on.
+// Each operator new of the runtime's operations fails once: the call gives an error or throws std::bad_alloc, nothing
+// hangs, ends the program or is leaked, and the loop works on.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
@@ -31,7 +31,7 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-/// The first error of some results.
+/// The first error of several results.
 template <class... Results>
 std::error_code first_error(const Results&... each) {
   std::error_code error;
@@ -44,7 +44,7 @@ task<int> give(int value) {
   co_return value;
 }
 
-TEST_CASE("a loop that has no memory to be made, to run or to take a post says so") {
+TEST_CASE("a loop without memory for its construction, its run or a post gives an error") {
   need_ipv6();
   sweep_allocations("create", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     memory.begin();
@@ -88,7 +88,7 @@ TEST_CASE("the first run of a loop on a thread that is short of memory throws") 
   sweep_allocations("first run", first_run);
 }
 
-TEST_CASE("sleeps and deadlines that have no memory to wait say so") {
+TEST_CASE("sleeps and deadlines without memory for their wait give an error") {
   need_ipv6();
   sweep_allocations("sleep_for", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     memory.begin();
@@ -105,7 +105,7 @@ TEST_CASE("sleeps and deadlines that have no memory to wait say so") {
   });
 }
 
-TEST_CASE("when_all, when_any and scopes that have no memory for a child say so") {
+TEST_CASE("when_all, when_any and scopes without memory for a child give an error") {
   need_ipv6();
   sweep_allocations("when_all", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     memory.begin();
@@ -148,7 +148,7 @@ TEST_CASE("when_all, when_any and scopes that have no memory for a child say so"
   });
 }
 
-/// Twenty that wait, so that the table of those who hear of a stop grows; the stop comes from another thread.
+/// Twenty listeners, so that the stop root's table grows; the stop comes from another thread.
 task<std::error_code> stop_from_elsewhere(event_loop&, memory_shortage& memory) {
   std::size_t stopped = 0;
   const auto sleep = [](std::size_t& count) -> task<> {
@@ -172,7 +172,7 @@ task<std::error_code> stop_from_elsewhere(event_loop&, memory_shortage& memory) 
   co_return stopped == spawned ? std::error_code() : make_error_code(errc::malformed);
 }
 
-TEST_CASE("a stop from another thread reaches all who wait, whatever memory there is") {
+TEST_CASE("a stop from another thread reaches all waiting coroutines, whatever memory there is") {
   need_ipv6();
   sweep_allocations("request_stop", stop_from_elsewhere);
 }
@@ -183,7 +183,7 @@ task<> await_it(Awaited awaited, std::error_code& error) {
   if (!outcome) error = outcome.error();
 }
 
-/// Waits, and is let go by another thread.
+/// Waits until another thread lets it go on.
 template <class Wait, class LetGo>
 task<std::error_code> wait_for_another_thread(memory_shortage& memory, Wait wait, LetGo let_go) {
   scope waiting;
@@ -204,7 +204,7 @@ task<std::error_code> wait_for_another_thread(memory_shortage& memory, Wait wait
   co_return error;
 }
 
-TEST_CASE("what another thread gives to a coroutine that waits reaches it, whatever memory there is") {
+TEST_CASE("a permit, a value or an event of another thread reaches a waiting coroutine, whatever memory there is") {
   need_ipv6();
   sweep_allocations("semaphore", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     semaphore permits(0);
@@ -251,7 +251,7 @@ TEST_CASE("run_blocking and resolve end without memory, too") {
   });
 }
 
-TEST_CASE("descriptors and signals that have no memory to wait say so") {
+TEST_CASE("descriptors and signals without memory for their wait give an error") {
   need_ipv6();
   sweep_allocations("read and write", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     const auto ends = make_pipe();
@@ -264,7 +264,7 @@ TEST_CASE("descriptors and signals that have no memory to wait say so") {
     co_return first_error(written, read_back, ready);
   });
   sweep_allocations("signals", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
-    sigset_t set;  // so that one that nobody takes does not end the program
+    sigset_t set;  // blocked, so that a signal that is not awaited does not end the program
     ::sigemptyset(&set);
     ::sigaddset(&set, SIGUSR1);
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
@@ -277,7 +277,7 @@ TEST_CASE("descriptors and signals that have no memory to wait say so") {
   });
 }
 
-/// More in flight than the ring has places for at first.
+/// More operations in flight than the ring has slots at first.
 task<std::error_code> many_in_flight(event_loop&, memory_shortage& memory) {
   const auto ends = make_pipe();
   const auto wait = [](int fd, std::error_code& error) -> task<> {
@@ -296,7 +296,7 @@ task<std::error_code> many_in_flight(event_loop&, memory_shortage& memory) {
   co_return error;
 }
 
-TEST_CASE("more operations in flight than ever before need memory, and say so if there is none") {
+TEST_CASE("more operations in flight than ever before need memory, and give an error without it") {
   need_ipv6();
   sweep_allocations("600 polls", many_in_flight);
 }

@@ -26,7 +26,8 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-/// A thread that sends numbered datagrams, never more than a few hundred ahead of their reader: so none is dropped.
+/// A thread that sends numbered datagrams, never more than a few hundred ahead of their reader, so that none is
+/// dropped.
 class stream {
  public:
   stream(const endpoint& to, std::uint64_t count) : sender_(to), count_(count), thread_([this] { send(); }) {}
@@ -37,7 +38,7 @@ class stream {
     thread_.join();
   }
 
-  /// Called for each datagram that is read: they come in their order, each once.
+  /// Called for each datagram that is read: checks that each comes once and in order.
   void note(std::span<const std::byte> payload) {
     REQUIRE(number_in(payload) == read_.load());
     ++read_;
@@ -67,7 +68,7 @@ struct outcome_counts {
   int given_up = 0;
 };
 
-TEST_CASE("reads that are given up at any moment while datagrams stream in lose none of them", "[threads]") {
+TEST_CASE("reads that are stopped at any moment while datagrams arrive lose none of them", "[threads]") {
   need_ipv6();
   constexpr std::uint64_t count = 30'000;
   for (const loop_options& options :
@@ -148,7 +149,7 @@ TEST_CASE("of a thousand readers that are stopped at once, each has a datagram o
       co_await all.join();
       REQUIRE(ended == readers);
       REQUIRE(canceled + static_cast<int>(read - read_before) == readers);
-      // What nobody took is there for the next.
+      // The next reads find the datagrams that no stopped reader took.
       while (read < sent) co_await reader();
     }
     CHECK(at.stats().received_datagrams == sent);

@@ -1,5 +1,5 @@
-// A process without a descriptor left (RLIMIT_NOFILE): what needs one says so, what is open works on, and nothing
-// leaks.
+// A process without a free descriptor (RLIMIT_NOFILE): calls that need one give an error, open conns work on, and
+// nothing leaks.
 #include <sys/resource.h>
 
 #include <array>
@@ -21,7 +21,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// The undefined behaviour sanitizer opens a pipe to look at an object's type, and without one takes it for a bad one.
+/// The undefined behavior sanitizer opens a pipe to check an object's type, and reports a bad type if it cannot.
 void skip_where_descriptors_are_needed() {
 #if defined(__SANITIZE_ADDRESS__)
   SKIP("the sanitizers need descriptors themselves");
@@ -32,7 +32,7 @@ void skip_where_descriptors_are_needed() {
 #endif
 }
 
-/// No descriptor can be opened while this is there. Those that are open stay so.
+/// While this object lives no descriptor can be opened. Open ones stay open.
 class no_descriptors {
  public:
   no_descriptors() {
@@ -52,7 +52,7 @@ class no_descriptors {
   rlimit before_{};
 };
 
-TEST_CASE("without a descriptor left it is not known how long a train may be, and with one it is") {
+TEST_CASE("without a free descriptor the longest train is unknown, and with one it is known") {
   need_ipv6();
   skip_where_descriptors_are_needed();
   {
@@ -65,7 +65,7 @@ TEST_CASE("without a descriptor left it is not known how long a train may be, an
   CHECK(detail::segment_limit() == limit);
 }
 
-TEST_CASE("without a descriptor left each opening says so, and leaks nothing") {
+TEST_CASE("without a free descriptor each opening gives its error, and leaks nothing") {
   need_ipv6();
   skip_where_descriptors_are_needed();
   event_loop loop;
@@ -85,7 +85,7 @@ TEST_CASE("without a descriptor left each opening says so, and leaks nothing") {
       CHECK(made.error() == exhausted);
       CHECK(interface::all().error() == exhausted);
       CHECK(interface::by_name("lo").error() == exhausted);
-      // A zone that cannot be looked up is not an unknown one.
+      // A zone that cannot be looked up is not reported as unknown.
       CHECK(ip_address::parse("fe80::1%lo").error() == exhausted);
       CHECK(listen_packet(loop, "udp6", "[fe80::1%lo]:9").error() == exhausted);
     }
@@ -96,7 +96,7 @@ TEST_CASE("without a descriptor left each opening says so, and leaks nothing") {
   CHECK(interface::by_name("lo"));
 }
 
-TEST_CASE("conns fail one by one where the descriptors end, and those before them work") {
+TEST_CASE("conns fail one by one once the descriptors are used up, and earlier ones work") {
   need_ipv6();
   skip_where_descriptors_are_needed();
   event_loop loop;
@@ -107,7 +107,7 @@ TEST_CASE("conns fail one by one where the descriptors end, and those before the
     std::vector<packet_conn> open;
     int refused = 0;
     {
-      // The lowest free descriptors are the ones that are given out.
+      // The kernel assigns the lowest free descriptors.
       const rlimit few{.rlim_cur = before + 12, .rlim_max = usual.rlim_max};
       REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
       for (int i = 0; i < 40; ++i) {
@@ -130,7 +130,7 @@ TEST_CASE("conns fail one by one where the descriptors end, and those before the
         REQUIRE(got);
         CHECK(number_in(got->payload) == i);
       }
-      // One that is closed makes room for one.
+      // Closing one conn frees a descriptor for another.
       REQUIRE(open.back().close());
       const auto again = listen_packet(loop, "udp6", "[::1]:0");
       CHECK(again);

@@ -1,4 +1,5 @@
-// A kernel that is short of memory for a moment: what it does not take with one enter goes with the next.
+// A kernel that is short of memory for a moment: operations that one enter does not submit are submitted by the next
+// one.
 #include <array>
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
@@ -16,7 +17,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-TEST_CASE("a send that the kernel has no memory for goes a moment later, and its writer is told") {
+TEST_CASE("a send that the kernel has no memory for is submitted a moment later, and its writer gets the result") {
   need_ipv6();
   const std::string said = in_child([] {
     static std::atomic<unsigned> refusals = 0;

@@ -1,5 +1,5 @@
-// Wherever these run, also where io_uring or IPv6 is missing or forbidden: uring6 works, or it says what is in its way.
-// `tools/test --kernels` starts kernels that way.
+// For any machine, also one without io_uring or IPv6, or with both forbidden: uring6 works, or reports the reason.
+// `tools/test --kernels` starts kernels like that.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -23,7 +23,7 @@ using namespace uring6::test;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 
-/// Why no loop can be made, or nothing.
+/// The error of creating a loop, or nothing.
 std::optional<std::string> refusal_of_a_loop() {
   try {
     event_loop loop;
@@ -34,7 +34,7 @@ std::optional<std::string> refusal_of_a_loop() {
   }
 }
 
-TEST_CASE("environment: a loop works, or its refusal names what forbids it", "[environment]") {
+TEST_CASE("environment: a loop works, or its error names what forbids it", "[environment]") {
   const std::optional<std::string> refusal = refusal_of_a_loop();
   INFO("the refusal: " << refusal.value_or("none"));
   if (const auto reason = reason_against_loops()) {
@@ -47,8 +47,7 @@ TEST_CASE("environment: a loop works, or its refusal names what forbids it", "[e
   }
 }
 
-TEST_CASE("environment: datagrams go around over ::1, or the conn's refusal is that there is no IPv6",
-          "[environment]") {
+TEST_CASE("environment: datagrams cross ::1, or the conn's error is the missing IPv6", "[environment]") {
   if (refusal_of_a_loop()) SKIP("no loop can be made here");
   event_loop loop;
   const auto opened = listen_packet(loop, "udp6", "[::1]:0");
@@ -59,7 +58,7 @@ TEST_CASE("environment: datagrams go around over ::1, or the conn's refusal is t
   }
   REQUIRE(opened.has_value());
   run(loop, [&]() -> task<> {
-    // Long enough for a send without a copy, which needs memory that may be locked.
+    // Long enough for a zero-copy send, which needs memory that may be locked.
     auto to = open_conn(loop);
     auto from = dial(loop, name_of(to), {.zero_copy_from = 1024});
     const std::vector<std::byte> sent(8192, std::byte{6});
@@ -74,7 +73,7 @@ TEST_CASE("environment: datagrams go around over ::1, or the conn's refusal is t
   });
 }
 
-TEST_CASE("environment: probe is ready exactly where a loop and IPv6 are, and else says why not", "[environment]") {
+TEST_CASE("environment: probe reports ready exactly if a loop and IPv6 work, and else the reason", "[environment]") {
   const probe_report report = probe();
   const std::optional<std::string> refusal = refusal_of_a_loop();
   INFO(to_string(report));

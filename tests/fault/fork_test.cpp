@@ -1,4 +1,4 @@
-// fork without exec, in the middle of a running loop: the child is told, and can do the parent no harm.
+// fork without exec, in the middle of a running loop: the child's operations are refused, and do the parent no harm.
 #include <unistd.h>
 
 #include <array>
@@ -38,8 +38,8 @@ std::string error_of(F&& f) {
   }
 }
 
-/// A conn with a read that is armed, a buffer that is lent, and a sleeper beside them; `child` runs in a child that is
-/// forked in the middle of it. All goes on afterwards.
+/// A conn with an armed read and a lent buffer, and a sleeper; `child` runs in a child that is forked in the middle of
+/// it. The parent's operations go on afterwards.
 template <class Child>
 std::string in_the_middle(Child child) {
   std::string said;
@@ -78,7 +78,7 @@ std::string in_the_middle(Child child) {
   return said;
 }
 
-TEST_CASE("fork: in the child the loop says so, whatever is asked of it") {
+TEST_CASE("fork: in the child every operation of the loop gives an error") {
   need_ipv6();
   CHECK(in_the_middle([](event_loop& loop, packet_conn&, datagram_batch&) {
           const auto nothing = []() -> task<std::error_code> { co_return std::error_code(); };
@@ -92,7 +92,7 @@ TEST_CASE("fork: in the child the loop says so, whatever is asked of it") {
         }) == "forked");
 }
 
-TEST_CASE("fork: in the child reads and writes of the parent's conn say so") {
+TEST_CASE("fork: in the child reads and writes of the parent's conn give an error") {
   need_ipv6();
   CHECK(in_the_middle([](event_loop&, packet_conn& at, datagram_batch&) {
           std::array<std::byte, 16> buffer;
@@ -112,7 +112,7 @@ TEST_CASE("fork: in the child reads and writes of the parent's conn say so") {
         }) == "forked");
 }
 
-TEST_CASE("fork: the child may close the conn, give buffers back and destroy the loop; the parent's go on") {
+TEST_CASE("fork: the child may close the conn, give buffers back and destroy the loop; those of the parent work on") {
   need_ipv6();
   CHECK(in_the_middle([](event_loop&, packet_conn& at, datagram_batch& lent) {
           lent.clear();
@@ -129,7 +129,7 @@ TEST_CASE("fork: the child may close the conn, give buffers back and destroy the
         }) == "gone");
 }
 
-TEST_CASE("fork: what was written ahead is sent by the parent, and not by a child that closes the conn, too") {
+TEST_CASE("fork: the parent sends its writes ahead, and a child that closes the conn does not send them, too") {
   need_ipv6();
   constexpr std::uint64_t count = 20;
   event_loop loop;
@@ -153,7 +153,7 @@ TEST_CASE("fork: what was written ahead is sent by the parent, and not by a chil
   });
 }
 
-TEST_CASE("fork: the child has loops of its own, also inside of the parent's task") {
+TEST_CASE("fork: the child has loops of its own, also within the parent's task") {
   need_ipv6();
   CHECK(in_the_middle([](event_loop&, packet_conn& at, datagram_batch&) {
           event_loop own;
@@ -165,7 +165,7 @@ TEST_CASE("fork: the child has loops of its own, also inside of the parent's tas
             const auto sent = co_await here.write_to(as_payload("of the child"), self);
             const auto got = co_await here.read_from(buffer);
             if (sent && got) text = as_text(got->payload);
-            // The parent's conn is no more this loop's than it was.
+            // The parent's conn belongs to the child's new loop as little as to any other loop.
             const auto foreign = co_await at.read_from(buffer);
             if (foreign || foreign.error() != errc::wrong_thread) text = "read the parent's";
           });
@@ -173,7 +173,7 @@ TEST_CASE("fork: the child has loops of its own, also inside of the parent's tas
         }) == "of the child");
 }
 
-TEST_CASE("fork: the child cannot hand over what the parent's conn had read ahead, and the parent can") {
+TEST_CASE("fork: the child cannot hand over datagrams that the parent's conn had read ahead, and the parent can") {
   need_ipv6();
   event_loop loop;
   run(loop, [&]() -> task<> {

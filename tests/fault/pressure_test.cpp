@@ -1,5 +1,5 @@
-// Queues and pools that are far too small for what is asked of them: everything takes longer, nothing is lost, and
-// each operation ends once.
+// Queues and pools that are far too small for their load: everything takes longer, nothing is lost, and each operation
+// ends once.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <cstdint>
@@ -21,14 +21,14 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// The smallest of everything.
+/// The smallest value of each option.
 constexpr loop_options tiny{.submission_entries = 1, .completion_entries = 1, .receive_buffers = 2, .budget = 1};
 
-TEST_CASE("thousands of writes of one turn go through a submission queue of a few, and each ends once") {
+TEST_CASE("thousands of writes of one turn pass a submission queue of a few entries, and each ends once") {
   need_ipv6();
   constexpr std::size_t writers = 2000;
   constexpr std::size_t writes = 5;
-  // Trains are few entries, single datagrams one each; with a budget of 512 a turn queues more than fit.
+  // A train takes one entry, and so does a single datagram: with a budget of 512 a turn queues more than fit.
   for (const bool trains : {false, true}) {
     for (const unsigned entries : {1U, 4U}) {
       CAPTURE(trains, entries);
@@ -37,7 +37,7 @@ TEST_CASE("thousands of writes of one turn go through a submission queue of a fe
         auto to = open_conn(loop);
         need_room_for(writers * writes, to);
         const endpoint there = name_of(to);
-        const endpoint nowhere{ip_address::loopback(), 0};  // refused by the kernel: EINVAL
+        const endpoint nowhere{ip_address::loopback(), 0};  // port 0: the kernel refuses it with EINVAL
         std::vector<packet_conn> from;
         for (int i = 0; i < 8; ++i) from.push_back(open_conn(loop, {.send_offload = trains}));
 
@@ -76,7 +76,7 @@ TEST_CASE("thousands of writes of one turn go through a submission queue of a fe
   }
 }
 
-TEST_CASE("many conns whose datagrams wait overflow a small completion queue, and nothing is lost") {
+TEST_CASE("many conns with waiting datagrams overflow a small completion queue, and nothing is lost") {
   need_ipv6();
   constexpr std::size_t conns = 32;
   constexpr std::uint64_t each = 200;
@@ -105,11 +105,11 @@ TEST_CASE("many conns whose datagrams wait overflow a small completion queue, an
       CHECK(from.stats().malformed == 0);
     }
     CHECK(received == conns * each);
-    CHECK(loop.stats().overflows > 0);  // or this is no test
+    CHECK(loop.stats().overflows > 0);  // the queue must have overflowed for this case to test anything
   });
 }
 
-TEST_CASE("conns that share a pool of two buffers all come to their turn, and nothing is lost") {
+TEST_CASE("conns that share a pool of two buffers are all read in turn, and nothing is lost") {
   need_ipv6();
   constexpr std::size_t conns = 16;
   constexpr std::uint64_t each = 300;
@@ -144,7 +144,7 @@ TEST_CASE("conns that share a pool of two buffers all come to their turn, and no
   });
 }
 
-TEST_CASE("empty datagrams between others come by every way of reading, with the smallest queues and pool") {
+TEST_CASE("empty datagrams between others arrive by every way of reading, with the smallest queues and pool") {
   need_ipv6();
   constexpr std::uint64_t pairs = 1000;
   event_loop loop(tiny);
@@ -196,7 +196,7 @@ TEST_CASE("empty datagrams between others come by every way of reading, with the
   });
 }
 
-TEST_CASE("a loop of the smallest size echoes, sleeps and ends conns with everything in flight") {
+TEST_CASE("a loop of the smallest size echoes, sleeps and destroys conns with everything in flight") {
   need_ipv6();
   constexpr std::uint64_t rounds = 200;
   constexpr std::size_t clients = 24;
@@ -227,7 +227,7 @@ TEST_CASE("a loop of the smallest size echoes, sleeps and ends conns with everyt
         REQUIRE(number_in(got->payload) == number);
         ++answers;
       }
-      // Its read is armed still, and its last words are on their way when it goes.
+      // The client is destroyed with its read armed and this datagram on its way.
       const auto last = co_await client.write(numbered(~std::uint64_t{0}));
       REQUIRE(last);
     };

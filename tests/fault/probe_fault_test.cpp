@@ -1,4 +1,4 @@
-// What probe() says on machines that lack something: each made in a child process or a namespace.
+// The reports of probe() on machines that lack something: each is made in a child process or a namespace.
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -40,13 +40,13 @@ TEST_CASE("a seccomp profile that forbids io_uring_setup is named") {
   CHECK_THAT(said, ContainsSubstring("seccomp profile forbids io_uring"));
 }
 
-TEST_CASE("a sandbox that hides io_uring_setup is told from an old kernel") {
+TEST_CASE("a sandbox that hides io_uring_setup is distinguished from an old kernel") {
   const std::string said = probe_without(SYS_io_uring_setup, ENOSYS);
   CHECK_THAT(said, ContainsSubstring("ring=no ready=no"));
   CHECK_THAT(said, ContainsSubstring("seccomp profile hides it"));
 }
 
-TEST_CASE("a ring that there is no memory for is explained by the limit") {
+TEST_CASE("a ring without memory for it is explained by the limit") {
   const std::string said = probe_without(SYS_io_uring_setup, ENOMEM);
   CHECK_THAT(said, ContainsSubstring("ring=no ready=no"));
   CHECK_THAT(said, ContainsSubstring("RLIMIT_MEMLOCK"));
@@ -62,13 +62,13 @@ TEST_CASE("a profile that allows io_uring_setup alone is named") {
   }
 }
 
-TEST_CASE("a machine without IPv6 sockets says so") {
+TEST_CASE("a machine without IPv6 sockets is reported as that") {
   const std::string said = probe_without(SYS_socket, EAFNOSUPPORT);
   CHECK_THAT(said, ContainsSubstring("ring=yes ready=no"));
   CHECK_THAT(said, ContainsSubstring("no IPv6 socket can be opened"));
 }
 
-TEST_CASE("what is missing on lo is said with the command that mends it") {
+TEST_CASE("a missing property of lo is reported with the command that sets it") {
   test::need_ipv6();
   const test::network_namespace space;
   space.run([] {
@@ -97,7 +97,7 @@ TEST_CASE("what is missing on lo is said with the command that mends it") {
   });
 }
 
-TEST_CASE("privileges that are dropped are seen") {
+TEST_CASE("dropped privileges are reported") {
   if (const probe_report before = probe(); !before.net_raw || !before.net_admin)
     SKIP("there is no privilege to drop: " + test::user_namespace_outcome());
   const std::string after = test::in_child([] {

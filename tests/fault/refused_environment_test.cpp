@@ -1,5 +1,5 @@
-// Machines and sandboxes that give a ring which cannot be used, or no ring, no eventfd, no socket: the constructor of a
-// loop, a loop_group and probe() each name what was refused and what to do. Every refusal is made in a child process.
+// Machines and sandboxes that give an unusable ring, or no ring, no eventfd, no socket: the constructor of a loop, a
+// loop_group and probe() each name what was refused, and the remedy. Every refusal is made in a child process.
 #include <linux/io_uring.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -31,7 +31,7 @@ using namespace uring6::test;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 
-/// What `make` throws, or "nothing".
+/// The text of the exception of `make`, or "nothing".
 std::string thrown_by(const std::function<void()>& make) {
   try {
     make();
@@ -41,7 +41,7 @@ std::string thrown_by(const std::function<void()>& make) {
   return "nothing";
 }
 
-/// One line each: what event_loop's constructor throws, what a loop_group's does, the error of create(), and the
+/// One line for each: the exceptions of event_loop's and loop_group's constructors, the error of create(), and the
 /// sentences of probe_report::missing.
 std::string told() {
   std::string text = "loop: " + thrown_by([] { const event_loop loop; });
@@ -70,7 +70,7 @@ void check_all_say(const std::string& said, const std::string& what) {
 
 // --- kernels that are too old ---
 
-TEST_CASE("a kernel without rings of receive buffers is refused by the constructor with the words of the probe") {
+TEST_CASE("a kernel without rings of receive buffers is refused by the constructor with the text of the probe") {
   const std::string said = told_where([] {
     judge_ring_register([](unsigned opcode, void*) -> std::optional<int> {
       if (opcode == IORING_REGISTER_PBUF_RING) return -EINVAL;
@@ -81,11 +81,11 @@ TEST_CASE("a kernel without rings of receive buffers is refused by the construct
   CHECK_THAT(said, ContainsSubstring("has no rings of receive buffers (Linux 5.19): uring6 needs Linux 6.1 or later"));
 }
 
-TEST_CASE("a kernel whose reads do not stay armed is refused by the constructor with the words of the probe") {
+TEST_CASE("a kernel without multishot reads is refused by the constructor with the text of the probe") {
   const std::string said = told_where([] {
     judge_ring_register([](unsigned opcode, void* argument) -> std::optional<int> {
       if (opcode != IORING_REGISTER_PROBE) return {};
-      // As Linux 5.19 answers: all its operations, up to IORING_OP_SOCKET.
+      // Linux 5.19's answer: all its operations, up to IORING_OP_SOCKET.
       auto* const answer = static_cast<io_uring_probe*>(argument);
       answer->last_op = IORING_OP_SOCKET;
       answer->ops_len = IORING_OP_SOCKET + 1;
@@ -101,7 +101,7 @@ TEST_CASE("a kernel whose reads do not stay armed is refused by the constructor 
              ContainsSubstring("has no reads that stay armed (multishot recvmsg, Linux 6.0): uring6 needs Linux 6.1"));
 }
 
-TEST_CASE("a loop is made where the kernel does not list its operations") {
+TEST_CASE("a loop is created although the kernel does not list its operations") {
   const std::string said = told_where([] {
     judge_ring_register([](unsigned opcode, void*) -> std::optional<int> {
       if (opcode == IORING_REGISTER_PROBE) return -EINVAL;
@@ -113,13 +113,13 @@ TEST_CASE("a loop is made where the kernel does not list its operations") {
 
 // --- sandboxes ---
 
-TEST_CASE("a sandbox that allows to set a ring up and not to register is told by the constructor") {
+TEST_CASE("a sandbox that allows to set a ring up and not to register is reported by the constructor") {
   check_all_say(told_where([] { forbid_system_call(SYS_io_uring_register, EPERM); }),
                 "io_uring_setup is allowed, but io_uring_register is refused (Operation not permitted) by a seccomp "
                 "profile: allow io_uring_setup, io_uring_enter and io_uring_register together");
 }
 
-TEST_CASE("a sandbox that allows to set a ring up and not to enter it is told by the constructor") {
+TEST_CASE("a sandbox that allows to set a ring up and not to enter it is reported by the constructor") {
   for (const int error : {EPERM, EACCES, ENOSYS}) {
     check_all_say(told_where([error] { forbid_system_call(SYS_io_uring_enter, error); }),
                   "io_uring_setup is allowed, but io_uring_enter is refused (" + std::system_category().message(error) +
@@ -127,7 +127,7 @@ TEST_CASE("a sandbox that allows to set a ring up and not to enter it is told by
   }
 }
 
-TEST_CASE("a loop that is forbidden to enter after it was made says so when it runs, and a group of it likewise") {
+TEST_CASE("a loop that may not enter after its construction reports that when it runs, and so does a group of it") {
   const std::string said = in_child([] {
     event_loop loop;
     loop_group group({.loops = 1, .pin = false});
@@ -137,7 +137,7 @@ TEST_CASE("a loop that is forbidden to enter after it was made says so when it r
   CHECK_THAT(said, ContainsSubstring("io_uring_enter") && ContainsSubstring("seccomp profile"));
 }
 
-TEST_CASE("a group whose threads may not enable their rings says so at its start") {
+TEST_CASE("a group of threads that may not enable their rings reports that at its start") {
   const std::string said = in_child([] {
     judge_ring_register([](unsigned opcode, void*) -> std::optional<int> {
       if (opcode == IORING_REGISTER_ENABLE_RINGS) return -EPERM;
@@ -148,20 +148,20 @@ TEST_CASE("a group whose threads may not enable their rings says so at its start
   CHECK_THAT(said, StartsWith("io_uring_setup is allowed, but io_uring_register is refused (Operation not permitted)"));
 }
 
-TEST_CASE("a refused eventfd is not blamed on io_uring") {
+TEST_CASE("a refused eventfd is not reported as a refusal of io_uring") {
   const std::string said = told_where([] { forbid_system_call(SYS_eventfd2, EPERM); });
   check_all_say(said, "eventfd is refused (Operation not permitted) by a seccomp profile: allow eventfd2 in it");
   CHECK_THAT(said, !ContainsSubstring("io_uring"));
 }
 
-TEST_CASE("a refused eventfd that reads like a missing kernel is not blamed on io_uring") {
+TEST_CASE("a refused eventfd with the error of a missing kernel is not reported as a refusal of io_uring") {
   const std::string said = told_where([] { forbid_system_call(SYS_eventfd2, ENOSYS); });
   check_all_say(said, "eventfd is refused (Function not implemented) by a seccomp profile: allow eventfd2 in it");
 }
 
 // --- descriptors ---
 
-/// What is told where this many more descriptors can be opened. Their numbers need not follow each other.
+/// The reports of a process that can open this many more descriptors. Their numbers may have gaps.
 std::string told_with_descriptors(unsigned more) {
   return in_child([more] {
     std::vector<file_descriptor> taken;
@@ -174,9 +174,9 @@ std::string told_with_descriptors(unsigned more) {
   });
 }
 
-TEST_CASE("too few descriptors are told as that, wherever they end") {
+TEST_CASE("too few descriptors are reported as that, wherever they run out") {
   need_ipv6();
-  // A ring, its eventfd, the socket of probe(): the first that does not fit is told.
+  // A ring, its eventfd, the socket of probe(): the report is about the first one without a descriptor.
   for (const unsigned more : {0U, 1U}) {
     CAPTURE(more);
     const std::string said = told_with_descriptors(more);
@@ -189,7 +189,7 @@ TEST_CASE("too few descriptors are told as that, wherever they end") {
 
 // --- sockets ---
 
-TEST_CASE("probe() tells sockets of IPv6 that are forbidden from a kernel without them") {
+TEST_CASE("probe() distinguishes forbidden IPv6 sockets from a kernel without IPv6") {
   const auto said = [](int error) {
     return in_child([error] {
       forbid_system_call(SYS_socket, error);
@@ -206,7 +206,7 @@ TEST_CASE("probe() tells sockets of IPv6 that are forbidden from a kernel withou
   CHECK_THAT(said(EMFILE), ContainsSubstring("RLIMIT_NOFILE") && !ContainsSubstring("ipv6.disable"));
 }
 
-TEST_CASE("an address of the wrong family is told as that") {
+TEST_CASE("an address of the wrong family is reported as that") {
   event_loop loop;
   for (const char* network : {"udp6", "icmp6", "ip6:58"}) {
     CAPTURE(network);
@@ -222,7 +222,7 @@ TEST_CASE("an address of the wrong family is told as that") {
   CHECK_THAT(make_error_code(errc::ipv4_address).message(), ContainsSubstring("udp6") && ContainsSubstring("IPv4"));
 }
 
-TEST_CASE("a conn where there is no IPv6 says what is missing") {
+TEST_CASE("a conn without IPv6 reports what is missing") {
   const std::string said = in_child([] {
     event_loop loop;
     forbid_system_call(SYS_socket, EAFNOSUPPORT);

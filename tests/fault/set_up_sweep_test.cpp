@@ -1,5 +1,5 @@
-// Each system call of what opens something fails once, and descriptors end after none, one, two, …: an error comes out
-// of the call, nothing is leaked, a descriptor of the caller's stays his, and the same call works afterwards.
+// Each system call of the opening functions fails once, and descriptors run out after none, one, two, …: the call gives
+// an error, nothing is leaked, a descriptor of the caller stays open, and the same call works afterwards.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -36,14 +36,14 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// What was opened, until it is to be closed: an end has calls of its own, which do not matter here.
+/// Keeps the opened object: its destruction makes system calls of its own, which are not counted here.
 using opened = std::shared_ptr<void>;
 
-/// What is to succeed, or to say why not.
+/// A function that opens something, and must succeed or give its error.
 struct opening {
   const char* name;
   std::function<std::error_code(event_loop&, opened&)> open;
-  /// System calls without which it can do.
+  /// System calls that may fail without an error of the opening.
   std::vector<std::string> dispensable{};
 };
 
@@ -54,7 +54,7 @@ std::error_code keep(result<T> made, opened& kept) {
   return {};
 }
 
-/// `adopt` on a descriptor of ours: after an error it is ours still.
+/// `adopt` with a descriptor of this test: after an error the test still owns it.
 template <class Adopt>
 std::error_code adopted(const file_descriptor& original, opened& kept, Adopt adopt) {
   file_descriptor given(::fcntl(original.get(), F_DUPFD_CLOEXEC, 0));
@@ -106,16 +106,16 @@ std::vector<opening> openings() {
     return keep(std::move(pc), kept);
   };
   return {
-      // It takes a smaller ring, and one that is not registered.
+      // The loop takes a smaller ring, or a ring that is not registered.
       {"event_loop", new_loop, {"io_uring_register", "mmap", "madvise"}},
       {"udp6", packet("udp6", "[::1]:0")},
       {"udp", packet("udp", "[::]:0", {.reuse_port = true, .receive_buffer = 100'000, .send_buffer = 100'000})},
-      // The C library asks for the zone with a socket of another family.
+      // The C library looks the zone up with a socket of another family.
       {"udp6 with a zone", packet("udp6", "[ff02::114%lo]:0", {.device = "lo"}), {"socket"}},
       {"ip6", packet("ip6:253", "::1")},
       {"dial_packet", [](event_loop& on, opened& kept) { return keep(dial_packet(on, "udp6", "[::1]:9"), kept); }},
       {"listen_tcp", [](event_loop& on, opened& kept) { return keep(listen_tcp(on, "tcp6", "[::1]:0"), kept); }},
-      // A connection whose ends the kernel does not tell is taken for one to another socket, as nearly all are.
+      // If the kernel does not give the ends of a connection, the dial assumes that it did not connect to itself.
       {"dial_tcp", dial_there, {"getpeername", "getsockname"}},
       {"adopt_packet",
        [](event_loop& on, opened& kept) { return adopted(udp, kept, [&](int fd) { return adopt_packet(on, fd); }); }},
@@ -149,7 +149,7 @@ bool still_works(event_loop& loop) {
   return works;
 }
 
-/// What an attempt with a fault left behind that it should not have.
+/// The unwanted remains of an attempt with a fault.
 std::string traces_of(const opening& what, event_loop& loop, std::size_t descriptors) {
   std::string wrong;
   if (open_descriptors() != descriptors) wrong += " leaves descriptors open;";
@@ -194,7 +194,7 @@ std::string failing_calls() {
   return wrong;
 }
 
-TEST_CASE("whichever system call of an opening fails, it is an error that leaves nothing behind") {
+TEST_CASE("whichever system call of an opening fails, the opening gives an error and leaves nothing behind") {
   need_ipv6();
   CHECK(in_child(failing_calls) == "");
 }
@@ -211,7 +211,7 @@ std::string ending_descriptors() {
     const std::size_t descriptors = open_descriptors();
     bool refused = true;
     for (rlim_t more = 0; refused && more < 20; ++more) {
-      // The next one that is given is the lowest that is free.
+      // The next descriptor that the kernel assigns is the lowest free one.
       const int lowest = ::dup(0);
       ::close(lowest);
       const rlimit few{.rlim_cur = static_cast<rlim_t>(lowest) + more, .rlim_max = usual.rlim_max};
@@ -231,7 +231,7 @@ std::string ending_descriptors() {
   return wrong;
 }
 
-TEST_CASE("with few descriptors left an opening succeeds or says so, and leaves nothing behind") {
+TEST_CASE("with few descriptors left an opening succeeds or gives its error, and leaves nothing behind") {
   need_ipv6();
 #if defined(__SANITIZE_ADDRESS__)
   SKIP("the sanitizers need descriptors themselves");

@@ -1,5 +1,5 @@
-// Rings that the kernel does not give as they are wanted: flags that it does not know, memory that it does not have,
-// a sysctl that is off. Each is real, and made in a child process.
+// Rings that the kernel refuses in their wanted form: unknown flags, too little memory, a sysctl that is off. Each
+// refusal is real, and made in a child process.
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <sched.h>
@@ -44,16 +44,16 @@ void expect(bool condition, const char* what) {
   if (!condition) throw std::runtime_error(what);
 }
 
-/// Everything that a loop is there for: writes, reads, a read that is armed again, timers, a post of another thread,
-/// a read that is stopped, a close. Throws what does not work.
+/// The loop's main operations: writes, reads, a read that is armed again, timers, a post of another thread, a read that
+/// is stopped, a close. Throws if one does not work.
 void exercise(event_loop& loop) {
   const auto body = [&]() -> task<> {
     constexpr std::uint64_t count = 500;
     auto to = open_conn(loop);
     auto from = dial(loop, name_of(to));
     std::array<std::byte, 16> buffer;
-    // Of a short datagram the kernel counts some 768 octets. All of them wait at once, but for a buffer of
-    // net.core.rmem_max octets, 212,992 by default, which is what an ordinary user is granted.
+    // The kernel charges some 768 octets for a short datagram. All of them wait at once, except with a buffer of
+    // net.core.rmem_max octets, 212,992 by default, which is what the kernel grants without privilege.
     const auto granted = to.receive_buffer();
     const std::uint64_t at_once = granted && *granted > 1024 * count ? count : count / 5;
     for (std::uint64_t next = 0; next < count; next += at_once) {
@@ -99,7 +99,7 @@ void exercise(event_loop& loop) {
   run(loop, body);
 }
 
-/// What a loop of these options was set up with, after it has worked, and what the kernel refused before.
+/// The setup of a loop with these options, after it has worked, and what the kernel refused before.
 std::string worked(const loop_options& options = {}) {
   const probe_report report = probe(options);
   std::string text = report.ready() ? "ready\n" : "not ready: " + report.missing.front() + "\n";
@@ -128,13 +128,13 @@ TEST_CASE("a kernel that knows all flags gives the best ring") {
   CHECK_THAT(said, ContainsSubstring("works"));
 }
 
-TEST_CASE("a loop works without DEFER_TASKRUN, and the probe says that it is slower") {
+TEST_CASE("a loop works without DEFER_TASKRUN, and the probe reports that it is slower") {
   need_ipv6();
   const std::string said = worked_before([](unsigned, std::uint32_t flags) {
     return flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER) ? EINVAL : 0;
   });
   CHECK_THAT(said, StartsWith("ready\n") && ContainsSubstring("COOP_TASKRUN TASKRUN_FLAG") &&
-                       ContainsSubstring(" 256/4096\n"));  // newer liburings ask for NO_SQARRAY in between
+                       ContainsSubstring(" 256/4096\n"));  // newer versions of liburing ask for NO_SQARRAY in between
   CHECK_THAT(said, ContainsSubstring("the kernel refused DEFER_TASKRUN"));
   CHECK_THAT(said, ContainsSubstring("works"));
 }
@@ -149,7 +149,7 @@ TEST_CASE("a loop works on the plainest ring") {
   CHECK_THAT(said, ContainsSubstring("works"));
 }
 
-TEST_CASE("a kernel that refuses every rung ends the ladder with its reason, and leaves no descriptor") {
+TEST_CASE("a kernel that refuses every rung ends the ladder with its error, and leaves no descriptor") {
   need_ipv6();
   const std::string said = in_child([] {
     judge_ring_setup([](unsigned, std::uint32_t) { return EINVAL; });
@@ -164,7 +164,7 @@ TEST_CASE("a kernel that refuses every rung ends the ladder with its reason, and
 
 // --- memory ---
 
-TEST_CASE("a ring is made smaller until there is memory for it, and the probe says so") {
+TEST_CASE("a ring is made smaller until there is memory for it, and the probe reports that") {
   need_ipv6();
   const std::string said = worked_before([](unsigned entries, std::uint32_t) { return entries > 32 ? ENOMEM : 0; });
   CHECK_THAT(said, StartsWith("ready\n") && ContainsSubstring(" 32/512\n"));
@@ -173,7 +173,7 @@ TEST_CASE("a ring is made smaller until there is memory for it, and the probe sa
   CHECK_THAT(said, ContainsSubstring("works"));
 }
 
-TEST_CASE("a ring is as large as wanted if memory is there a moment later") {
+TEST_CASE("a ring has its wanted size if memory is there a moment later") {
   need_ipv6();
   const std::string said =
       worked_before([calls = 0](unsigned, std::uint32_t) mutable { return ++calls <= 3 ? ENOMEM : 0; });
@@ -181,13 +181,14 @@ TEST_CASE("a ring is as large as wanted if memory is there a moment later") {
   CHECK_THAT(said, !ContainsSubstring("refused") && ContainsSubstring("works"));
 }
 
-/// What `worked` says to an ordinary user who may lock so many octets; newer kernels put a ring on its account.
+/// The result of `worked` for an unprivileged user with this RLIMIT_MEMLOCK; newer kernels charge a ring to the
+/// user.
 std::string worked_within(rlim_t octets) {
   return in_child([octets] {
     const rlimit limit{.rlim_cur = octets, .rlim_max = octets};
     expect(::setrlimit(RLIMIT_MEMLOCK, &limit) == 0, "setrlimit");
-    // In a user namespace the identity is an ordinary user's already, seen from the first one.
-    // Each time another one: what a ring took is given back some milliseconds after its end.
+    // In a user namespace the first namespace already sees an unprivileged user. Each call takes another user: the
+    // kernel returns the memory of a ring some milliseconds after its end.
     const uid_t user = 60'000 + static_cast<uid_t>(::getpid() % 5'000);
     (void)!::setresuid(user, user, user);
     try {
@@ -198,7 +199,7 @@ std::string worked_within(rlim_t octets) {
   });
 }
 
-TEST_CASE("with little memory that may be locked a loop works on a smaller ring, or says that it is RLIMIT_MEMLOCK") {
+TEST_CASE("with little lockable memory a loop works on a smaller ring, or its error names RLIMIT_MEMLOCK") {
   need_ipv6();
   for (const rlim_t kibibytes : {0, 8, 12, 24, 32, 64, 88, 8192}) {
     CAPTURE(kibibytes);
@@ -206,16 +207,16 @@ TEST_CASE("with little memory that may be locked a loop works on a smaller ring,
     if (said.starts_with("ready\n")) {
       CHECK_THAT(said, ContainsSubstring("works"));
     } else {
-      // A ring and its buffers take three pages at least.
+      // A ring and its buffers take at least three pages.
       CHECK(kibibytes < 12 * static_cast<unsigned long>(::sysconf(_SC_PAGESIZE)) / 4096);
       CHECK_THAT(said, StartsWith("threw ") && ContainsSubstring("RLIMIT_MEMLOCK"));
     }
   }
 }
 
-// --- refusals: what the exception of the constructor says ---
+// --- refusals: the text of the constructor's exception ---
 
-TEST_CASE("the exception of a loop that cannot be made says why and what to do") {
+TEST_CASE("the exception of a loop that cannot be created names the reason and the remedy") {
   struct refusal {
     int error_number;
     const char* said;
@@ -243,8 +244,8 @@ TEST_CASE("the exception of a loop that cannot be made says why and what to do")
 
 constexpr const char* sysctl_path = "/proc/sys/kernel/io_uring_disabled";
 
-/// What a refused ring is explained with where the sysctl reads so; or "unmountable: " and why that cannot be
-/// arranged. The kernel's own is left alone: this process alone sees another file in its place.
+/// The explanation of a refused ring under this value of the sysctl; or "unmountable: " and the reason. The kernel's
+/// own value stays: only this process sees another file in its place.
 std::string explained_with(const char* value, bool privileged) {
   return in_child([=]() -> std::string {
     std::string path = std::filesystem::temp_directory_path() / "uring6-sysctl-XXXXXX";
@@ -270,7 +271,7 @@ TEST_CASE("a ring that kernel.io_uring_disabled forbids is explained by it") {
   CHECK_THAT(off, StartsWith("io_uring is switched off: kernel.io_uring_disabled is 2"));
   CHECK_THAT(off, ContainsSubstring("sysctl -w kernel.io_uring_disabled=0"));
 
-  // 1 forbids it to users without CAP_SYS_ADMIN in the first user namespace: the refusal of others has another reason.
+  // The value 1 forbids io_uring to users without CAP_SYS_ADMIN: the refusal of an administrator has another reason.
   if (is_administrator()) CHECK_THAT(explained_with("1\n", true), ContainsSubstring("seccomp"));
   CHECK_THAT(explained_with("0\n", true), ContainsSubstring("seccomp"));
 

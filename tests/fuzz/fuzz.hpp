@@ -1,4 +1,4 @@
-// What every fuzz target uses: claims that must hold, and values taken off the front of the input.
+// Shared by every fuzz target: claims that must hold, and values taken off the front of the input.
 #pragma once
 
 #include <cstddef>
@@ -13,14 +13,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace uring6::fuzz {
 
-/// Ends the program where `holds` is false: that is how a fuzzer learns of a bug, in a release build, too.
+/// Ends the program unless `holds`: a fuzzer notices a bug by that, also in a release build.
 inline void check(bool holds, const char* claim) {
   if (holds) return;
   std::fprintf(stderr, "does not hold: %s\n", claim);
   std::abort();
 }
 
-/// Makes values out of input bytes; zeros once they are used up.
+/// Makes values out of the input's bytes; zeros once they are used up.
 class input {
  public:
   explicit input(std::span<const std::byte> bytes) : bytes_(bytes) {}

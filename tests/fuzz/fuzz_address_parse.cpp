@@ -1,4 +1,4 @@
-// Any text: it is refused, or what it means can be written and read again, and inet_pton agrees.
+// Any text: it is refused, or its address is written and parsed again to the same, and inet_pton agrees.
 #include <arpa/inet.h>
 
 #include <bit>
@@ -37,7 +37,7 @@ void check_against_inet_pton(std::string_view text, const result<ip_address>& pa
   const bool dotted = text.find(':') == std::string_view::npos;
   in6_addr six{};
   in_addr four{};
-  // The terminated copy would end at an embedded NUL, which we refuse.
+  // The zero-terminated copy would end at an embedded NUL, which parse refuses.
   const bool whole = text.find('\0') == std::string_view::npos;
   const std::string terminated(text);
   const bool valid = whole && inet_pton(dotted ? AF_INET : AF_INET6, terminated.c_str(),

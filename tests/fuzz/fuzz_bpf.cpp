@@ -9,7 +9,7 @@ namespace bpf = uring6::bpf;
 using uring6::fuzz::check;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  // One byte says how much of the rest is program, in instructions; what is behind it is the packet.
+  // The first byte is the length of the program in instructions; the rest behind it is the packet.
   const auto all = std::as_bytes(std::span(data, size));
   if (all.empty()) return 0;
   const auto rest = all.subspan(1);

@@ -1,4 +1,4 @@
-// Any control bytes: nothing is read outside them, and what comes out is in range and can be sent again.
+// Any control bytes: nothing is read outside of them, and the decoded fields are in range and can be sent again.
 #include <array>
 #include <vector>
 
@@ -28,7 +28,7 @@ uring6::received_control dirty() {
 
 void check_resend(const control_message& read) {
   control_message again = read;
-  // Which family it came from the address tells; without one, either will do.
+  // The address shows the family; without one, either family accepts the fields.
   const auto peer = uring6::family_of(read.destination.value_or(uring6::ip_address::any()));
   again.source = read.destination;
   if (peer == uring6::peer_family::ipv4 && again.hop_limit == 0) again.hop_limit = 1;

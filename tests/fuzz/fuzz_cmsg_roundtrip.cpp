@@ -1,4 +1,4 @@
-// Any control message into a buffer of any size: refused for the right reason, or read back as it was.
+// Any control message into a buffer of any size: refused for the right reason, or decoded to the same fields.
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -24,7 +24,7 @@ control_message take_message(uring6::fuzz::input& in) {
   control_message message;
   const auto given = in.take<std::uint8_t>();
   const auto kinds = in.take<std::uint8_t>();
-  // Signed bytes and whole ints: both sides of both ends of the range are near.
+  // Signed bytes and whole ints: values on both sides of both limits are likely.
   if (given & 1) message.traffic_class = kinds & 4 ? in.take<int>() : in.take<std::int16_t>();
   if (given & 2) message.hop_limit = kinds & 8 ? in.take<int>() : in.take<std::int16_t>();
   if (given & 4) message.interface_index = in.take<std::uint32_t>();
@@ -40,7 +40,7 @@ bool octet(const std::optional<int>& value, int least) {
   return !value || (*value >= least && *value <= 255);
 }
 
-// The documented reasons, told again in other words.
+// The documented reasons, written a second time in other words.
 bool sendable(const control_message& m, peer_family peer) {
   constexpr std::uint32_t most = std::numeric_limits<std::int32_t>::max();
   if (m.next_hop || !octet(m.traffic_class, 0) || !octet(m.hop_limit, peer == peer_family::ipv4)) return false;

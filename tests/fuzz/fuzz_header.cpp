@@ -1,5 +1,5 @@
-// Any packet: its header is refused or written back as it was, and the walk over its extension headers ends
-// inside.
+// Any packet: its header is refused or encoded to the same bytes, and the walk over its extension headers ends inside
+// of the packet.
 #include <array>
 
 #include "fuzz/fuzz.hpp"

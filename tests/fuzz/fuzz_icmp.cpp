@@ -35,7 +35,7 @@ icmp::extension any_extension(uring6::fuzz::input& in, bytes data, const icmp::l
     case 4:
       return icmp::interface_ident{icmp::interface_by_address{in.take<std::uint16_t>(), few}};
     default:
-      // A class of its own: with another's it would be read as that, when it fits.
+      // A class without a type of its own: under another class's number it could be decoded as that.
       return icmp::raw_extension{.class_number = 200, .type = in.take<std::uint8_t>(), .data = few};
   }
 }
@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       icmp::mpls_label{.bottom_of_stack = true, .ttl = in.take<std::uint8_t>()}};
   const std::array<icmp::extension, 2> both{any_extension(in, all, labels), any_extension(in, all, labels)};
   const auto extensions = std::span(both).first(in.take<std::uint8_t>() % 3);
-  // Of the sizes that are not filled up, so that it reads back as long as it is.
+  // A size without padding, so that the quotation is decoded with its own length.
   const auto quotation = all.first(all.size() >= 128 ? all.size() / 8 * 8 : 0);
   if (!quotation.empty() && !extensions.empty()) {
     uring6::fuzz::check_values(icmp::time_exceeded{.data = quotation, .extensions = extensions});

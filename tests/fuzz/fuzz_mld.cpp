@@ -15,7 +15,7 @@ ip_address any_address(uring6::fuzz::input& in) {
   return ip_address(in.take<ip_address::bytes_type>());
 }
 
-// One that a message may be about, most of the time.
+// Mostly an address that a message may be about.
 ip_address any_group(uring6::fuzz::input& in) {
   auto group = in.take<ip_address::bytes_type>();
   if (group[15] != 0) group[0] = 0xff;

@@ -25,7 +25,7 @@ void check_any_values(bytes all) {
   const std::array<ip_address, 2> addresses{ip_address(in.take<ip_address::bytes_type>()),
                                             ip_address(in.take<ip_address::bytes_type>())};
   const std::array<icmp::domain_name, 2> names{any_name(all), any_name(all.subspan(all.size() / 2))};
-  // Of the sizes that are not filled up, so that they read back as long as they are.
+  // A size without padding, so that the address is decoded with its own length.
   const bytes six = all.size() < 6 ? bytes() : all.first(6);
   const bytes eights = all.first(all.size() / 8 * 8);
   const std::array<icmp::option, 8> every{
@@ -39,7 +39,7 @@ void check_any_values(bytes all) {
       icmp::redirected_header{eights}, icmp::link_mtu{in.take<std::uint32_t>()},
       icmp::recursive_dns_servers{any_lifetime(in), std::span(addresses).first(in.take<std::uint8_t>() % 3)},
       icmp::dns_search_list{any_lifetime(in), std::span(names).first(in.take<std::uint8_t>() % 3)},
-      // A type of its own: with another's it would be read as that, when it fits.
+      // A type of its own: under another option's number it could be decoded as that.
       icmp::raw_option{static_cast<icmp::option_type>(200), six}};
   std::vector<icmp::option> chosen;
   const auto which = in.take<std::uint8_t>();

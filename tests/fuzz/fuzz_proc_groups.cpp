@@ -1,5 +1,5 @@
 // Any text as /proc/net/igmp6, and any as /proc/net/mcfilter6 behind it: each is refused as malformed or read to the
-// last line, and each line is a group or at most one source.
+// last line, and each line gives a group or at most one source.
 #include <algorithm>
 #include <string_view>
 
@@ -27,7 +27,7 @@ std::size_t lines_of(std::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  // A NUL, which no file of /proc has, stands between the two.
+  // A NUL, which no file of /proc contains, separates the two.
   const std::size_t end = std::min(text.find('\0'), text.size());
   const std::string_view groups = text.substr(0, end);
   const std::string_view sources = text.substr(std::min(end + 1, text.size()));

@@ -1,4 +1,4 @@
-// What must hold of every ICMPv6 message, shared by the targets of its families.
+// Properties of every ICMPv6 message, shared by the targets of its families.
 #pragma once
 
 #include <algorithm>
@@ -23,14 +23,14 @@ inline std::span<std::byte> area() {
   return room;
 }
 
-/// Writes a body that must be possible to write, and returns its bytes.
+/// Encodes a body that must be encodable, and returns its bytes.
 inline std::vector<std::byte> written(const icmp::message_body& body) {
   const auto size = icmp::encode(body, area());
   check(size.has_value(), "it can be written");
   return {area().begin(), area().begin() + static_cast<std::ptrdiff_t>(*size)};
 }
 
-/// Any bytes: they are refused, or what is read from them is written and read again to the same.
+/// Any bytes: they are refused, or decoded, encoded and decoded again to the same.
 inline void check_packet(bytes packet) {
   const auto message = icmp::parse(packet);
   if (!message) {
@@ -39,7 +39,7 @@ inline void check_packet(bytes packet) {
   }
   check(icmp::type_of(message->body) == message->type, "the body is of the message's type");
   check(!to_string(message->body).empty(), "a message prints");
-  // A peer may send extensions where they have no business. They are read, but we would not send them.
+  // A peer may send extensions in messages that may have none. decode accepts them, encode refuses them.
   if (const auto size = icmp::encode(message->body, area()); !size) {
     check(size.error() == std::errc::invalid_argument, "what was read can be written");
     return;
@@ -56,7 +56,7 @@ inline void check_packet(bytes packet) {
   check(icmp::parse(area().first(*size), near, far).has_value(), "the checksum that was written is right");
 }
 
-/// Any values: they are refused, or written and read again to the same.
+/// Any values: they are refused, or encoded and decoded to the same.
 inline void check_values(const icmp::message_body& body) {
   const auto size = icmp::encode(body, area());
   if (!size) {

@@ -1,4 +1,4 @@
-// Runs a fuzz target over files and directories, without libFuzzer: each input, and each front part of it.
+// Runs a fuzz target over files and directories, without libFuzzer: each input, and each prefix of it.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -31,7 +31,7 @@ std::vector<char> contents(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// In a buffer of exactly its size, so that a sanitizer sees a read behind it.
+// Copies the input to a buffer of exactly its size, so that a sanitizer detects a read behind it.
 void run(const std::vector<char>& input, std::size_t size) {
   const auto exact = std::make_unique<std::uint8_t[]>(size);
   std::copy_n(input.begin(), size, exact.get());
@@ -44,7 +44,7 @@ int main(int argc, char** argv) try {
   std::size_t inputs = 0;
   for (int i = 1; i < argc; ++i) {
     for (const fs::path& path : files_under(argv[i])) {
-      // Said first: an input that ends the program is the last one named.
+      // Printed before the run: the last name is the input that ended the program.
       std::fprintf(stderr, "%s\n", path.filename().c_str());
       const std::vector<char> input = contents(path);
       for (std::size_t size = 0; size <= input.size(); ++size) run(input, size);

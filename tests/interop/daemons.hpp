@@ -1,5 +1,5 @@
-// Programs that other people have, started with files, a bus and a network of the test's own: nothing of them reaches
-// the machine's daemons, and nothing is left behind.
+// Common daemons, started with files, a bus and a network of the test's own: they do not reach the machine's daemons,
+// and leave nothing behind.
 #pragma once
 
 #include <sys/mount.h>
@@ -25,8 +25,8 @@
 
 namespace uring6::test {
 
-/// The path of a program, also of an administrator's, whose directories are not in every user's PATH. Skips the test
-/// where it is not installed.
+/// The path of an installed program, also in an administrator's directories, which may be missing in PATH. Skips the
+/// test if it is not installed.
 inline std::string installed(const std::string& name) {
   const char* path = std::getenv("PATH");
   std::istringstream directories(std::string(path ? path : "") + ":/usr/sbin:/sbin");
@@ -38,7 +38,7 @@ inline std::string installed(const std::string& name) {
   return found;
 }
 
-/// A directory that is removed with this.
+/// A directory that the destructor removes.
 class scratch_directory {
  public:
   scratch_directory() {
@@ -79,7 +79,7 @@ class avahi {
     const std::string configuration = files_.write(
         "avahi.conf", "[server]\nhost-name=asker\nuse-ipv4=no\nallow-interfaces=" + end.link.name +
                           "\n[wide-area]\nenable-wide-area=no\n[publish]\ndisable-user-service-publishing=yes\n");
-    // It keeps its socket and its process number in /run, whose place a file system of its own takes.
+    // It keeps its socket and its process number in /run: a file system of the process's own replaces that.
     const auto prepare = [this] {
       enter_mount_namespace();
       if (::mount("none", "/run", "tmpfs", 0, nullptr) != 0)
@@ -89,7 +89,7 @@ class avahi {
     daemon_.emplace_back(std::vector<std::string>{daemon, "-f", configuration, "--no-drop-root", "--no-chroot",
                                                   "--no-rlimits", "--no-proc-title"},
                          program_settings{.prepare = prepare});
-    // It answers for itself once it has probed for its name.
+    // The daemon answers for its own name once it has probed for it.
     const bool there = eventually([&] { return !resolve("asker.local").output.empty(); }, std::chrono::seconds(30));
     REQUIRE(there);
   }
@@ -100,7 +100,7 @@ class avahi {
   }
 
  private:
-  /// Whether there are more users than the one that is root in a user namespace of its own.
+  /// Whether there are more users than root of a user namespace.
   static bool has_many_users() {
     unsigned long first = 0, first_outside = 0, count = 0;
     std::ifstream("/proc/self/uid_map") >> first >> first_outside >> count;
@@ -137,7 +137,7 @@ class bird {
     REQUIRE(eventually([&] { return neighbors().find("beside:") != std::string::npos; }));
   }
 
-  /// What it says of those that it hears.
+  /// Its list of OSPF neighbors.
   std::string neighbors() const {
     return run_program({control_, "-s", files_.path("control"), "show", "ospf", "neighbors"}).output;
   }

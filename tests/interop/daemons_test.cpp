@@ -1,4 +1,4 @@
-// The examples beside the daemons and tools that people have: Avahi, bird and tcpdump.
+// The examples beside common daemons and tools: Avahi, bird and tcpdump.
 #include <catch2/catch_test_macros.hpp>
 #include <csignal>
 #include <string>
@@ -10,7 +10,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// What avahi-resolve says of a name that it finds.
+/// The output of avahi-resolve for a name that it finds.
 std::string found(const std::string& name, const std::string& address) {
   return name + "\t" + address + "\n";
 }
@@ -32,7 +32,7 @@ TEST_CASE("Avahi finds the name of the multicast DNS responder, and forgets it w
   CHECK(eventually([&] { return far.resolve("host.local").output.empty(); }, std::chrono::seconds(30)));
 }
 
-TEST_CASE("the multicast DNS responder leaves Avahi the name that it has") {
+TEST_CASE("the multicast DNS responder leaves a name to the Avahi that has it") {
   const veth_pair cable;
   const avahi far(cable.far);
   const auto inside = cable.near.space.enter();
@@ -41,7 +41,7 @@ TEST_CASE("the multicast DNS responder leaves Avahi the name that it has") {
   CHECK(how.errors == "mdns_responder: another host has the name\n");
 }
 
-TEST_CASE("bird sees the OSPF advertiser as a neighbor that has not heard of bird yet") {
+TEST_CASE("bird sees the OSPF advertiser as a neighbor that has not received a hello of bird yet") {
   const veth_pair cable;
   const bird far(cable.far);
   const auto inside = cable.near.space.enter();
@@ -70,7 +70,7 @@ TEST_CASE("tcpdump reads no list of neighbors in the hello of the OSPF advertise
   CHECK(how.exit_status == 0);
   CHECK(how.output.find("OSPFv3, Hello, length 36") != std::string::npos);
   CHECK(how.output.find("Hello Timer 1s, Dead Timer 4s") != std::string::npos);
-  CHECK(how.output.ends_with("Neighbor List:\n"));  // it prints the heading of an empty list, too
+  CHECK(how.output.ends_with("Neighbor List:\n"));  // tcpdump prints the heading of an empty list, too
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The programs of examples/ beside their counterparts made of Go's packages.
+// The programs of examples/ beside their counterparts in Go.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <regex>
@@ -13,7 +13,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-TEST_CASE("Go is greeted by the TCP server, over IPv6 and IPv4") {
+TEST_CASE("the TCP server greets Go, over IPv6 and IPv4") {
   need_go();
   neighbours net;
   net.cable.far.space.run([&] { add_address(net.cable.far.link.index, ip_address::v4_mapped({192, 0, 2, 2}), 24); });
@@ -22,7 +22,7 @@ TEST_CASE("Go is greeted by the TCP server, over IPv6 and IPv4") {
   const program server({EXAMPLE_MARK_TCP});
   for (const char* address : {"[2001:db8::1]:1024", "192.0.2.1:1024"}) {
     INFO(address);
-    // The first visitor waits until the server is there.
+    // The first visit waits until the server listens.
     const bool there = eventually([&] {
       return net.cable.far.space.run([&] { return run_program({GO_PEER, "visit", address}).exit_status == 0; });
     });
@@ -31,7 +31,7 @@ TEST_CASE("Go is greeted by the TCP server, over IPv6 and IPv4") {
   }
 }
 
-TEST_CASE("Go is answered by the multicast DNS responder, by the interface that it asked on") {
+TEST_CASE("the multicast DNS responder answers Go, by the interface of the question") {
   need_go();
   neighbours net;
   const std::string there = net.cable.far.link.name;
@@ -45,7 +45,7 @@ TEST_CASE("Go is answered by the multicast DNS responder, by the interface that 
                                  there + "]:5353"});
 }
 
-TEST_CASE("Go hears the hello of the OSPF advertiser, with its control message") {
+TEST_CASE("Go receives the hello of the OSPF advertiser, with its control message") {
   need_go();
   neighbours net;
   auto go = net.start({"receive", "ip6:89", "::", "join,ff02::5," + net.cable.far.link.name, "read,1"});
@@ -61,7 +61,7 @@ TEST_CASE("Go hears the hello of the OSPF advertiser, with its control message")
                            "%" + net.cable.far.link.name));
 }
 
-/// What both traceroutes say of a hop: number, address, hop limit, source, destination and interface of the answer.
+/// Each program's report about a hop: number, address, hop limit, source, destination and interface of the answer.
 std::vector<std::string> hops_of(const std::string& output, const std::regex& line) {
   std::vector<std::string> hops;
   for (std::sregex_iterator at(output.begin(), output.end(), line), end; at != end; ++at) {
@@ -72,7 +72,7 @@ std::vector<std::string> hops_of(const std::string& output, const std::regex& li
   return hops;
 }
 
-TEST_CASE("traceroute sees the way that Go sees, and the same control messages") {
+TEST_CASE("traceroute reports the same hops as Go, and the same control messages") {
   need_go();
   neighbours net;
   const network_namespace beyond;
@@ -91,7 +91,7 @@ TEST_CASE("traceroute sees the way that Go sees, and the same control messages")
   });
   const auto inside = net.cable.near.space.enter();
   add_route(net.cable.near.link.index, parse("2001:db8:2::"), 64, net.cable.far.address);
-  // An interface that is just up may lose the first packets.
+  // The first packets of a new interface may be lost.
   program_end ours;
   REQUIRE(eventually(
       [&] {

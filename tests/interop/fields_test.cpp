@@ -1,5 +1,5 @@
-// Against Go's net and golang.org/x/net/ipv6: each control field that one sends the other receives, by UDP and by raw
-// ICMPv6, to one address, to a group and to a group of one source, one by one and in batches.
+// Against Go's net and golang.org/x/net/ipv6: each control field that one sends arrives at the other, by UDP and by raw
+// ICMPv6, to one address, to a group and to a group of one source, singly and in batches.
 #include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -16,7 +16,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-constexpr int own_traffic_class = 0x77;  // what goes without one has this, on both sides
+constexpr int own_traffic_class = 0x77;  // the traffic class of datagrams that are sent without one, on both sides
 
 struct way {
   bool raw = false;
@@ -26,7 +26,7 @@ struct way {
 
   [[nodiscard]] const char* network() const { return raw ? "ip6:ipv6-icmp" : "udp6"; }
   [[nodiscard]] const char* any() const { return raw ? "::" : "[::]:0"; }
-  /// Where who hears is bound. The kernel asks a raw socket for its sources only if it is bound to an address.
+  /// The bind address of the receiver. The kernel checks a raw socket's sources only if it is bound to an address.
   [[nodiscard]] std::string ear(const veth_end& end) const {
     return raw && source_specific ? end.address.to_string() : any();
   }
@@ -43,10 +43,10 @@ struct sample {
   std::optional<int> hop_limit;
   bool from_second = false;
   bool by_interface = false;
-  bool stranger = false;  // from an address that a group of one source does not hear
+  bool stranger = false;  // from an address that the source-specific membership excludes
 };
 
-// Every field alone, all together, and the limits; Go cannot send 0.
+// Each field alone, all together, and the limits; Go cannot send 0.
 std::vector<sample> samples_for(const way& by) {
   std::vector<sample> all{
       {1, {}},  {0x28, {}},           {255, {}}, {{}, 1}, {{}, 128}, {{}, 255}, {{}, {}, true}, {{}, {}, false, true},
@@ -68,7 +68,7 @@ void go_hears(const way& by) {
     auto from = net.open(by.network(), by.any());
     REQUIRE(from.set_traffic_class(own_traffic_class));
     std::vector<sample> all = samples_for(by);
-    all.push_back({0, 0, false, false});  // which uring6 can
+    all.push_back({0, 0, false, false});  // uring6 can
     const auto strangers = static_cast<std::size_t>(std::ranges::count(all, true, &sample::stranger));
     std::vector<std::string> words{"receive", by.network(), by.ear(there)};
     const std::string join = "join," + std::string(by.group) + "," + there.link.name;
@@ -163,7 +163,7 @@ void go_sends(const way& by) {
       }
       for (const incoming& message : std::span(messages).first(count)) {
         const datagram& got = message.received;
-        // Raw ICMPv6 hears of the neighbourhood, too.
+        // Raw ICMPv6 receives neighbor discovery, too.
         if (by.raw && (got.payload.size() < 4 || got.payload[0] != std::byte{200})) continue;
         while (next < all.size() && all[next].stranger) ++next;
         REQUIRE(next < all.size());
@@ -184,20 +184,20 @@ void go_sends(const way& by) {
   });
 }
 
-TEST_CASE("Go hears each control field that uring6 sends by UDP") {
+TEST_CASE("Go receives each control field that uring6 sends by UDP") {
   go_hears({});
 }
-TEST_CASE("uring6 hears each control field that Go sends by UDP") {
+TEST_CASE("uring6 receives each control field that Go sends by UDP") {
   go_sends({});
 }
-TEST_CASE("Go hears each control field that uring6 sends by raw ICMPv6") {
+TEST_CASE("Go receives each control field that uring6 sends by raw ICMPv6") {
   go_hears({.raw = true});
 }
-TEST_CASE("uring6 hears each control field that Go sends by raw ICMPv6") {
+TEST_CASE("uring6 receives each control field that Go sends by raw ICMPv6") {
   go_sends({.raw = true});
 }
 
-TEST_CASE("Go hears uring6 in a group, and uring6 hears Go") {
+TEST_CASE("Go receives uring6 in a group, and uring6 receives Go") {
   for (const bool raw : {false, true}) {
     INFO((raw ? "raw ICMPv6" : "UDP"));
     go_hears({.raw = raw, .group = asm_group});
@@ -205,7 +205,7 @@ TEST_CASE("Go hears uring6 in a group, and uring6 hears Go") {
   }
 }
 
-TEST_CASE("source-specific members hear their source and no other, Go and uring6 alike") {
+TEST_CASE("source-specific members receive their source and no other, Go and uring6 alike") {
   for (const bool raw : {false, true}) {
     INFO((raw ? "raw ICMPv6" : "UDP"));
     go_hears({.raw = raw, .group = ssm_group, .source_specific = true});

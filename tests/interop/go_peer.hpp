@@ -1,4 +1,4 @@
-// The peer that is made of Go's packages (go/main.go), and the two hosts that the tests of it need.
+// The peer in Go (go/main.go), and the two hosts of its tests.
 #pragma once
 
 #include <unistd.h>
@@ -27,7 +27,7 @@ inline void need_go() {
   if (std::string_view(GO_PEER).empty()) SKIP("no Go (Debian, Ubuntu: golang-go golang-golang-x-net-dev)");
 }
 
-/// The peer at work. It is in the network namespace of the thread that starts it.
+/// A running peer, in the network namespace of the thread that started it.
 class go_peer {
  public:
   explicit go_peer(std::vector<std::string> words) {
@@ -35,7 +35,7 @@ class go_peer {
     program_.emplace(words, program_settings{.output_file = file_.name});
   }
 
-  /// Waits until it has said for the `nth` time that it can be spoken to, and gives its port.
+  /// Waits until the peer has said "ready" for the `nth` time, and returns its port.
   std::uint16_t port(int nth = 1) {
     unsigned number = 0;
     const bool ready = eventually(
@@ -55,7 +55,7 @@ class go_peer {
     return static_cast<std::uint16_t>(number);
   }
 
-  /// Waits for its end, and gives what it said after that it was ready.
+  /// Waits for its end, and returns its output after the last "ready".
   std::vector<std::string> lines() {
     const program_end end = program_->wait();
     CHECK(end.errors == "");
@@ -68,7 +68,7 @@ class go_peer {
     return all;
   }
 
-  /// Waits for its end, which must be a failure, and gives its reason.
+  /// Waits for its end, which must be a failure, and returns its reason.
   std::string failure() {
     const program_end end = program_->wait();
     CHECK(end.exit_status == 1);
@@ -88,7 +88,7 @@ class go_peer {
 /// uring6 at the near end of a cable, Go at the far one. Both have two addresses.
 struct neighbours {
   neighbours() {
-    // Deprecated: the kernel does not choose it itself.
+    // Deprecated: the kernel does not choose this address by itself.
     const address_options asked_for_only{.preferred = 0};
     cable.near.space.run([&] { add_address(cable.near.link.index, near_second, 64, asked_for_only); });
     cable.far.space.run([&] { add_address(cable.far.link.index, far_second, 64, asked_for_only); });

@@ -1,4 +1,4 @@
-// Against Go's net and golang.org/x/net: filters of sources, IPv4 on dual-stack sockets, TCP.
+// Against Go's net and golang.org/x/net: source filters, IPv4 on dual-stack sockets, TCP.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <string>
@@ -13,7 +13,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-TEST_CASE("a source that is excluded is not heard until it is included again, by Go and uring6 alike") {
+TEST_CASE("an excluded source does not arrive until it is included again, in Go and uring6 alike") {
   need_go();
   neighbours net;
   run(net.loop, [&]() -> task<> {
@@ -63,7 +63,8 @@ TEST_CASE("a source that is excluded is not heard until it is included again, by
   });
 }
 
-TEST_CASE("an IPv4 peer in Go has its control fields from and for a dual-stack conn, where Go's own has not") {
+TEST_CASE(
+    "an IPv4 peer in Go exchanges control fields with a dual-stack conn, which Go's own dual-stack socket does not") {
   need_go();
   const network_namespace space;
   event_loop loop;
@@ -84,7 +85,7 @@ TEST_CASE("an IPv4 peer in Go has its control fields from and for a dual-stack c
             std::vector<std::string>{"four ttl=9 src=127.0.0.7 dst=127.0.0.1 ifindex=1 from 127.0.0.7:" + port});
     }
     {
-      // Go on a dual-stack socket of its own hears the destination only, ...
+      // On a dual-stack socket Go receives the destination only, ...
       go_peer go({"receive", "udp", "[::]:0", "read,1"});
       const endpoint to{v4(1), go.port()};
       const auto sent = co_await here.write_to(as_payload("four"), control, to);

@@ -2,8 +2,8 @@
 """Checks by a model that no post to a sleeping loop is lost (tests/model/wakeup.pml, Spin).
 
 The memory orders are read out of the sources, so weakening one there fails here. Each order, weakened in the model alone,
-and each swap of two steps must be found: otherwise the model would not show what it is there for. Exit status: 0 all as
-it should be, 1 not, 77 skipped: spin or a C compiler is missing. Takes some seconds.
+and each swap of two steps must be found: otherwise the model would prove nothing. Exit status: 0 all is right, 1 it is
+not, 77 skipped: spin or a C compiler is missing. Takes some seconds.
 """
 
 import os
@@ -19,7 +19,7 @@ MODEL = Path(__file__).resolve().parent / "wakeup.pml"
 SOURCE = MODEL.parents[2]
 ORDERS = {"relaxed": 0, "acquire": 1, "release": 2, "acq_rel": 3, "seq_cst": 7}
 
-# Macro: the file, and the call whose (first) memory order it is. Every match must name the same order.
+# Macro: the file, and the call with that memory order as its first one. Every match must name the same order.
 CALLS = {
     "PUSH": ("lib/runtime/loop/inbox.hpp", r"head_\.compare_exchange_weak\([^;]*?memory_order_(\w+)"),
     "TAKE": ("lib/runtime/loop/inbox.hpp", r"head_\.exchange\(leave, std::memory_order_(\w+)"),
@@ -27,14 +27,14 @@ CALLS = {
     "DECLARE": ("lib/runtime/loop/loop_core.cpp", r"asleep_\.store\(sleeping::in_\w+, std::memory_order_(\w+)"),
     "WAKE": ("lib/runtime/loop/loop_core.cpp", r"asleep_\.exchange\(sleeping::no, std::memory_order_(\w+)"),
 }
-# Steps of the sources whose order the model takes for granted: (file, the first, the second).
+# Steps of the sources that the model assumes in this order: (file, the first, the second).
 SEQUENCES = [
     ("lib/runtime/loop/loop_core.cpp", "asleep_.store(sleeping::in_ring", "if (!inbox_.empty()) wait = false"),
     ("lib/runtime/loop/loop_core.cpp", "ring_->heard(", "asleep_.store(sleeping::in_host"),
     ("lib/runtime/loop/loop_core.cpp", "asleep_.store(sleeping::in_host", "if (at_rest())"),
     ("lib/runtime/loop/loop_core.cpp", "inbox_.push(", "asleep_.exchange(sleeping::no"),
 ]
-# What must be found: a name, and what is changed in the model.
+# Errors that Spin must find: a name, and the change of the model.
 CONTROLS = [
     ("a push that does not release", {"PUSH": 1}),
     ("a push outside of the one order of all threads", {"PUSH": 3}),

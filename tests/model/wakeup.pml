@@ -3,7 +3,7 @@
  * message in its inbox, and a violated assertion where a message runs before its contents are visible, twice, or not at
  * all.
  *
- * Spin's memory is sequentially consistent, so what C++ permits beyond that is written down: a step waits only for those
+ * Spin's memory is sequentially consistent, so the weaker orders of C++ are written down: a step waits only for those
  * earlier steps of its thread that the memory orders put before it, and a value that nothing orders may be read stale.
  * Each order is a macro (bits: 1 acquire, 2 release, 4 sequentially consistent); check.py reads them out of the sources.
  */
@@ -18,7 +18,7 @@
 #define ALL ((1 << POSTERS) - 1)
 #define CLOSED 128
 
-/* What two steps are swapped, for the negative controls. */
+/* The two steps that are swapped, for the negative controls. */
 #ifndef SWAP_LOOK_AND_DECLARE
 #define SWAP_LOOK_AND_DECLARE 0
 #endif
@@ -120,23 +120,23 @@ proctype loop() {
          asleep = (HOST -> IN_HOST : IN_RING); declared = true
        }
 
-       /* ring::heard, in the host's loop only: takes back what the descriptor has told. A system call. */
+       /* ring::heard, in the host's loop only: resets the descriptor's readiness. A system call. */
      :: atomic {
          HOST && !drained && (looked || !SWAP_DRAIN_AND_LOOK) && (declared || !SWAP_DRAIN_AND_DECLARE) ->
          event = false; drained = true
        }
 
-       /* inbox_.empty(): after the store, for all threads, only if both and what the poster does are in one order. */
+       /* inbox_.empty(): after the store, for all threads, only if both and the poster's operations are in one order. */
      :: atomic {
          !looked && (declared || !ORDERED_WITH_LOOK) && (drained || !HOST || SWAP_DRAIN_AND_LOOK) ->
          looked = true;
          if
          :: seen = head
-         :: !(SC(PUSH) && SC(LOOK)) -> seen = 0 /* what the loop left there itself */
+         :: !(SC(PUSH) && SC(LOOK)) -> seen = 0 /* the value that the loop itself left there */
          fi
        }
 
-       /* No sleep: there is something in the inbox. */
+       /* No sleep: the inbox has a message. */
      :: looked && seen != 0 && (drained || !HOST) -> break
 
        /* The sleep, and its end. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""docs/parity.md cannot rot: each uring6 name that it gives is declared in include/, in the type that it names; each
+"""docs/parity.md agrees with the code: each uring6 name that it gives is declared in include/, in the type that it names; each
 test that it names is a test; it answers each request of tests/parity/requests and no other; and, where Go's packages
 are installed, each identifier and each field of a structure that they export has a row."""
 

@@ -1,4 +1,4 @@
-"""Which names a C++ header declares, and in which types: enough of C++ for the headers of include/uring6."""
+"""The names that a C++ header declares, and their types: enough of C++ for the headers of include/uring6."""
 
 import re
 
@@ -10,7 +10,7 @@ TYPE = re.compile(r"\b(?:class|struct|union|enum(?: class)?|concept|using)\s+(?:
 NO_TYPES = {"return", "co_return", "co_await", "co_yield", "throw", "new", "delete", "else", "case", "goto", "using",
             "namespace", "template", "operator", "requires", "explicit", "friend", "typename"}
 # A function or an object: a type before it, and what may follow a name that is being declared. `explicit f(` and `f(`
-# alone are constructors, whose names are those of types.
+# alone are constructors: their names are those of types.
 DECLARED = re.compile(r"([\w>&*\]]+)\s+[&*]*(\w+)\s*(?=\(|;|=[^=]|\{|\[|,|:[^:]|$)")
 
 

@@ -34,7 +34,7 @@ def main():
     if len(found) != len(files):
         sys.exit(f"{source} holds {len(found)} programs, and {len(files)} were expected")
     for (line, text), file in zip(found, files):
-        # What the compiler says is then said of the Markdown file.
+        # The compiler's messages then name the Markdown file.
         Path(file).write_text(f'#line {line} "{source.name}"\n{text}', encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-// The README's own code: compiled as it stands there (meson.build beside this file), and its first program at work.
+// The README's own code: compiled as it is there (meson.build beside this file); its first program also runs.
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -37,7 +37,8 @@ std::vector<std::string> programs() {
   return paths;
 }
 
-/// The lines of the first block that is fenced like this, their white space made one, without the empty ones.
+/// The lines of the first fenced block that begins like this, with runs of white space made one blank, without empty
+/// lines.
 std::vector<std::string> first_block(const char* path, std::string_view fence) {
   std::ifstream file(path);
   REQUIRE(file);
@@ -57,12 +58,12 @@ std::vector<std::string> first_block(const char* path, std::string_view fence) {
   return lines;
 }
 
-/// A client with a socket of its own, connected to nobody: anybody's answer would be heard.
+/// A client with an unconnected socket, which shows answers from any address.
 class client {
  public:
   client() : fd_(or_throw(open_socket(AF_INET6, SOCK_DGRAM))) {}
 
-  /// Who answers.
+  /// Returns the address that answers.
   endpoint ask(const endpoint& whom, std::string_view question) {
     const sockaddr_in6 to = whom.to_sockaddr();
     const auto* name = reinterpret_cast<const sockaddr*>(&to);
@@ -88,7 +89,7 @@ bool can_be_bound(const endpoint& name) {
   return bind_socket(fd.get(), name).has_value();
 }
 
-TEST_CASE("the README holds programs, and they have been built") {
+TEST_CASE("the README has programs, and they were built") {
   REQUIRE_FALSE(programs().empty());
   for (const std::string& each : programs()) {
     CAPTURE(each);
@@ -96,18 +97,18 @@ TEST_CASE("the README holds programs, and they have been built") {
   }
 }
 
-TEST_CASE("the README's service is the one of the design, with its includes") {
+TEST_CASE("the README's service is that of the design page, with its includes") {
   std::vector<std::string> in_readme = first_block(README_TEXT, "```cpp program");
   const std::vector<std::string> in_design = first_block(DESIGN_TEXT, "```cpp");
   REQUIRE(in_design.size() > 10);
-  // The design leaves out the standard library's.
+  // The design page leaves out the standard library's includes.
   std::erase_if(in_readme, [](const std::string& line) {
     return line.starts_with("#include <") && !line.starts_with("#include <uring6/");
   });
   CHECK(in_readme == in_design);
 }
 
-TEST_CASE("the README's service says which call failed, and of what, and ends") {
+TEST_CASE("the README's service names the call that failed and its object, and ends") {
   const network_namespace without_eth0;
   const auto inside = without_eth0.enter();
   REQUIRE_FALSE(programs().empty());
@@ -130,7 +131,7 @@ TEST_CASE("the README's service answers: on ::1, on each of its addresses, to it
 
   REQUIRE_FALSE(programs().empty());
   program service({programs().front()});
-  // It is there when it has the port and the group; what comes from now on is answered.
+  // The service has its port and its group now; it answers every later datagram.
   const auto serves = [&] {
     const auto groups = or_throw(cable.near.link.groups());
     return std::ranges::any_of(
@@ -147,11 +148,11 @@ TEST_CASE("the README's service answers: on ::1, on each of its addresses, to it
 
   cable.far.space.run([&] {
     client there;
-    // From the address that was asked, whichever the kernel would choose itself.
+    // The answer comes from the address that was asked, whichever the kernel would choose.
     for (const ip_address& each : {cable.near.address, second, cable.near.address}) {
       CHECK(there.ask({each, 1024}, "to one of two") == endpoint{each, 1024});
     }
-    // A group does not answer; its member does, by the interface that was asked.
+    // A group is no source address: the answer comes from the member, by the interface of the question.
     const ip_address group = ip_address::parse("ff02::114").value().with_zone(cable.far.link.index);
     const endpoint member = there.ask({group, 1024}, "to the group");
     CHECK(member == endpoint{cable.near.link_local.with_zone(cable.far.link.index), 1024});

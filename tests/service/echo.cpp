@@ -17,7 +17,7 @@ struct counters {
   std::atomic<std::uint64_t> open{0}, clients{0}, late{0}, bytes{0};
 };
 
-// A client that is silent, or takes nothing, for longer than this is shown the door.
+// A client that sends nothing, or reads nothing, for longer than this is disconnected.
 constexpr auto patience = 300ms;
 
 u6::task<> echo(u6::tcp_conn client, counters& count) {

@@ -1,5 +1,4 @@
-// The sample service among clients that come, stall, vanish and are killed; 60 seconds of them with
-// `tools/test --long`.
+// The sample service with clients that come, stall, vanish and are killed; for 60 seconds with `tools/test --long`.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -71,7 +70,7 @@ class running_service {
   }
   void request_end() const { REQUIRE(::kill(process_, SIGTERM) == 0); }
 
-  /// The exit status, or -1 if it was killed by a signal.
+  /// The exit status, or -1 if a signal killed it.
   int wait() {
     int status = 0;
     REQUIRE(::waitpid(std::exchange(process_, 0), &status, 0) > 0);
@@ -101,7 +100,7 @@ class client {
   bool send(const std::string& text) const {
     return ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL) == std::ssize(text);
   }
-  /// What comes until the end, or until `most` have come.
+  /// The octets up to the end, or the first `most` of them.
   std::string receive(std::size_t most) const {
     std::string text(most, '\0');
     std::size_t got = 0;
@@ -125,7 +124,7 @@ class client {
   file_descriptor fd_;
 };
 
-/// A process that talks and is killed in the middle of it.
+/// A process that talks to the service and is killed in the middle of it.
 void be_killed(const client& with) {
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
@@ -147,7 +146,7 @@ endpoint free_port() {
   return or_throw(local_endpoint(fd.get()));
 }
 
-/// Sockets that listen at a port, in /proc/net/tcp6: "sl: address:PORT address:port STATE …".
+/// The number of sockets that listen at a port, from /proc/net/tcp6: "sl: address:PORT address:port STATE …".
 int listeners_at(std::uint16_t port) {
   std::ifstream table("/proc/net/tcp6");
   const std::string wanted = fmt::format(":{:04X}", port);
@@ -164,7 +163,7 @@ TEST_CASE("service: survives clients that come, stall, vanish and are killed, an
   const endpoint where = free_port();
   running_service service(where);
   REQUIRE(eventually([&] { return client::connect(where).has_value(); }));
-  // Both of its listeners, which share the port; the first client has gone.
+  // Both of its listeners share the port; the first client has ended.
   REQUIRE(eventually([&] { return listeners_at(where.port) == 2; }));
   std::size_t before = 0;
   REQUIRE(eventually([&] { return std::exchange(before, service.descriptors()) == service.descriptors(); }));
@@ -198,7 +197,7 @@ TEST_CASE("service: survives clients that come, stall, vanish and are killed, an
     }
     if (stalled.size() == 100) {
       for (const client& each : stalled) {
-        REQUIRE(each.receive(1).empty());  // the server's end, not ours
+        REQUIRE(each.receive(1).empty());  // the server has closed it, not the test
         ++shown_the_door;
       }
       stalled.clear();
@@ -208,7 +207,7 @@ TEST_CASE("service: survives clients that come, stall, vanish and are killed, an
   CHECK(echoed > 0);
   CHECK(eventually([&] { return service.descriptors() <= before; }));
 
-  const auto last = client::connect(where);  // silent at the end: its deadline ends it, within the limit of the drain
+  const auto last = client::connect(where);  // silent to the end: its deadline ends it, within the limit of the drain
   service.request_end();
   CHECK(service.wait() == 0);
   const std::string said = service.output();
@@ -218,7 +217,7 @@ TEST_CASE("service: survives clients that come, stall, vanish and are killed, an
   CHECK_FALSE(client::connect(where).has_value());
 }
 
-TEST_CASE("service: runs, or says what the kernel forbids and fails", "[environment]") {
+TEST_CASE("service: runs, or reports what the kernel forbids and fails", "[environment]") {
   const endpoint where = has_ipv6() ? free_port() : endpoint{ip_address::loopback(), 9};
   program service({URING6_SERVICE, where.to_string()});
   const auto ended = [&] {
@@ -227,7 +226,7 @@ TEST_CASE("service: runs, or says what the kernel forbids and fails", "[environm
     return info.si_pid != 0;
   };
   bool served = false;
-  // Where it cannot listen its loops run, with nothing to do, until the signal, and it fails then.
+  // If it cannot listen its loops run without work until the signal, and then it fails.
   const auto loops_run = [&] {
     const auto threads = std::filesystem::directory_iterator("/proc/" + std::to_string(service.id()) + "/task");
     return std::distance(threads, {}) > 2;
@@ -242,7 +241,7 @@ TEST_CASE("service: runs, or says what the kernel forbids and fails", "[environm
 
   std::string reason = reason_against_loops().value_or("");
   if (reason.empty() && !has_ipv6()) reason = "no IPv6 socket can be opened";
-  // Its three loops lock more than one does, so a single loop of the test would not tell.
+  // Its three loops lock more memory than one, so a single loop of the test would not show it.
   if (reason.empty() && !served && !memory_may_be_locked()) reason = "RLIMIT_MEMLOCK";
   CHECK(served == reason.empty());
   CHECK((end.exit_status == 0) == reason.empty());

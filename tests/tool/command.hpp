@@ -1,4 +1,4 @@
-// The command uring6 with arguments, as a shell starts it.
+// Runs the command uring6 with arguments, as a shell does.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -15,10 +15,10 @@ program_end uring6_command(std::vector<std::string> arguments, const program_set
 /// The whole text as one JSON value; throws if it is none.
 nlohmann::json as_json(const std::string& text);
 
-/// Of an object's fields, sorted.
+/// The names of an object's fields, sorted.
 std::vector<std::string> names_of(const nlohmann::json& object);
 
-/// One line that tells the user what is wrong.
+/// Whether the text is one line with an error message.
 inline bool is_one_line(std::string_view text) {
   return !text.empty() && text.find('\n') == text.size() - 1;
 }

@@ -58,7 +58,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-/// A line that the whole expression matches.
+/// Whether a whole line matches the expression.
 bool has_line(const std::string& text, const std::string& expression) {
   const std::regex form(expression);
   return std::ranges::any_of(lines_of(text), [&](const std::string& line) { return std::regex_match(line, form); });
@@ -195,7 +195,7 @@ TEST_CASE("uring6 demo --json: all fields, nothing lost, fewer than 1 system cal
   CHECK(counted.at("server").at("kernel_drops") == 0);
 }
 
-TEST_CASE("uring6 demo: where no interface can do multicast it says so, and the rest is shown") {
+TEST_CASE("uring6 demo: without an interface for multicast it says so, and shows the rest") {
   const network_namespace space;
   const auto inside = space.enter();
   const program_end text = uring6_command({"demo", "--count", "1000"});
@@ -214,7 +214,7 @@ TEST_CASE("uring6 demo: where no interface can do multicast it says so, and the 
   CHECK(said.at("burst").at("wanted") == 0);
 }
 
-TEST_CASE("uring6 demo: --interface by name and by index, and what an unfit one lacks") {
+TEST_CASE("uring6 demo: --interface by name and by index, and the reasons that exclude an interface") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   for (const std::string& chosen : {std::string("near0"), std::to_string(cable.near.link.index)}) {
@@ -253,7 +253,7 @@ TEST_CASE("uring6 demo: bursts of the shortest and the longest datagrams, and of
 TEST_CASE("uring6 demo: ends with 1 and counts what was lost when datagrams do not arrive") {
   const network_namespace space;
   const auto inside = space.enter();
-  // The longest datagram is longer than the MTU of lo: it goes in fragments, and nobody may put them together.
+  // The longest datagram is longer than the MTU of lo: it is sent in fragments, and the host may not reassemble them.
   write_sysctl("net/ipv6/ip6frag_low_thresh", "0");
   write_sysctl("net/ipv6/ip6frag_high_thresh", "1");
   const program_end end = uring6_command({"demo", "--json", "--count", "1", "--length", "65527"});
@@ -268,14 +268,14 @@ TEST_CASE("uring6 demo: ends with 1 and counts what was lost when datagrams do n
   CHECK(said.at("burst").at("lost") == 1);
 }
 
-TEST_CASE("uring6 demo: says of a receiver that is no longer reached what was lost, and why") {
+TEST_CASE("uring6 demo: if the receiver is no longer reached it reports the losses, and the reason") {
   const network_namespace space;
   const auto inside = space.enter();
-  // Longer than the test: it ends when the burst's questions stay without an answer.
+  // More than the test's time allows: the demo ends because the burst's questions stay without an answer.
   program demo({URING6_COMMAND, "demo", "--count", "100000000", "--length", "1000"});
   file_descriptor server;
   REQUIRE(eventually([&] { return (server = server_of(demo.id())).get() >= 0; }));
-  // From now on the kernel drops what is longer than a sample.
+  // From now on the kernel drops datagrams that are longer than a sample.
   std::array<sock_filter, 4> program_text{{
       BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
       BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 500, 0, 1),

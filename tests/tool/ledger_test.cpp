@@ -1,4 +1,4 @@
-// The books of the demo: what makes them say that not everything arrived as sent.
+// The ledger of the demo: the entries that make it report that not everything arrived as sent.
 #include "demo/ledger.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -29,7 +29,7 @@ ledger good() {
   return book;
 }
 
-TEST_CASE("ledger: all is well when each datagram arrived once, as sent") {
+TEST_CASE("ledger: a run is good if each datagram arrived once, as sent") {
   const ledger book = good();
   CHECK(book.all_as_sent());
   CHECK(book.sent() == 4);
@@ -37,7 +37,7 @@ TEST_CASE("ledger: all is well when each datagram arrived once, as sent") {
   CHECK(book.lost() == 0);
 }
 
-TEST_CASE("ledger: each control field that differs is named and spoils the result") {
+TEST_CASE("ledger: each control field that differs is named and makes the run fail") {
   struct difference {
     void (*make)(sighting&);
     const char* name;
@@ -67,7 +67,7 @@ TEST_CASE("ledger: each control field that differs is named and spoils the resul
   }
 }
 
-TEST_CASE("ledger: what is missing, came twice, was not sent or failed spoils the result") {
+TEST_CASE("ledger: a datagram that is missing, came twice, was not sent or failed makes the run fail") {
   ledger missing = good();
   missing.samples[0].seen.reset();
   CHECK_FALSE(missing.all_as_sent());
@@ -80,7 +80,7 @@ TEST_CASE("ledger: what is missing, came twice, was not sent or failed spoils th
   short_burst.server_counters.kernel_drops = 1;
   CHECK(short_burst.lost_by_kernel() == 1);
   CHECK(short_burst.lost_unexplained() == 1);
-  short_burst.server_counters.kernel_drops = 9;  // others' datagrams, too
+  short_burst.server_counters.kernel_drops = 9;  // datagrams of other senders, too
   CHECK(short_burst.lost_by_kernel() == 2);
 
   ledger short_train = good();
@@ -116,7 +116,7 @@ TEST_CASE("ledger: what is missing, came twice, was not sent or failed spoils th
   CHECK_FALSE(failed.all_as_sent());
 }
 
-TEST_CASE("ledger: what arrives out of order is counted, and is no loss") {
+TEST_CASE("ledger: datagrams that arrive out of order are counted, and are no loss") {
   ledger book = good();
   book.burst = {.wanted = 3, .expected = some(), .sent = 3};
   for (const std::uint32_t sequence : {1U, 0U, 2U}) book.burst.enter(sequence, some());

@@ -1,4 +1,4 @@
-// uring6 probe, and what the command says on a machine that lacks something.
+// uring6 probe, and the command's errors on a machine that lacks something.
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -20,7 +20,7 @@ namespace {
 using namespace uring6::test;
 using Catch::Matchers::ContainsSubstring;
 
-TEST_CASE("uring6 probe: tells what the machine gives, as lines and as JSON") {
+TEST_CASE("uring6 probe: reports the machine's features, as lines and as JSON") {
   utsname system{};
   REQUIRE(::uname(&system) == 0);
 
@@ -55,7 +55,7 @@ TEST_CASE("uring6 probe: tells what the machine gives, as lines and as JSON") {
   CHECK(names_of(said.at("privileges")) == std::vector<std::string>{"net_admin", "net_raw"});
 }
 
-TEST_CASE("uring6: without io_uring it ends with 3 and says why and what to do") {
+TEST_CASE("uring6: without io_uring it ends with 3, the reason and the remedy") {
   struct refusal {
     int error_number;
     const char* said;
@@ -93,7 +93,7 @@ TEST_CASE("uring6: without io_uring it ends with 3 and says why and what to do")
   }
 }
 
-TEST_CASE("uring6: with too few descriptors it says so, wherever they end") {
+TEST_CASE("uring6: with too few descriptors it says so, wherever they run out") {
   std::map<int, int> ends;
   for (rlim_t descriptors = 4; descriptors <= 24; ++descriptors) {
     CAPTURE(descriptors);
@@ -109,13 +109,13 @@ TEST_CASE("uring6: with too few descriptors it says so, wherever they end") {
     CHECK(is_one_line(end.errors));
   }
   CAPTURE(ends);
-  CHECK(ends[3] > 0);  // there is not even a ring
-  CHECK(ends[4] > 0);  // the demo's sockets are too many
+  CHECK(ends[3] > 0);  // there is no descriptor for a ring
+  CHECK(ends[4] > 0);  // there are none for the demo's sockets
   CHECK(ends[0] > 0);
   CHECK(ends.size() == 3);
 }
 
-TEST_CASE("uring6: with lo down it ends with 3 and says how to set it up") {
+TEST_CASE("uring6: with lo down it ends with 3 and the command that sets it up") {
   const network_namespace space;
   const auto inside = space.enter();
   set_link(loopback_index, link_state::down);

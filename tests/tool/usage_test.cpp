@@ -1,4 +1,4 @@
-// What every subcommand has in common: usage, help, exit status, and a standard output that takes nothing.
+// Common to all subcommands: usage, help, exit status, and a standard output that refuses writes.
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <string>
@@ -24,7 +24,7 @@ struct mistake {
   const char* said;
 };
 
-TEST_CASE("uring6: wrong usage ends with 2 and one line that says what is wrong") {
+TEST_CASE("uring6: wrong usage ends with 2 and one line with the mistake") {
   for (const auto& [arguments, said] : {
            mistake{{}, "which subcommand"},
            mistake{{"nonesuch"}, "nonesuch"},
@@ -54,7 +54,7 @@ TEST_CASE("uring6: wrong usage ends with 2 and one line that says what is wrong"
   }
 }
 
-TEST_CASE("uring6: with --json a mistake is told as JSON") {
+TEST_CASE("uring6: with --json a mistake is reported as JSON") {
   for (const words& arguments : {words{"demo", "--json", "--nonesuch"}, words{"demo", "--count", "x", "--json"},
                                  words{"demo", "--json", "--interface", "none"}, words{"nonesuch", "--json"}}) {
     CAPTURE(joined(arguments));
@@ -75,7 +75,7 @@ TEST_CASE("uring6: with --json a mistake is told as JSON") {
   }
 }
 
-TEST_CASE("uring6: help tells the subcommands, their options, and the exit status") {
+TEST_CASE("uring6: help lists the subcommands, their options, and the exit status") {
   struct topic {
     words arguments;
     words told;
@@ -95,7 +95,7 @@ TEST_CASE("uring6: help tells the subcommands, their options, and the exit statu
   }
 }
 
-TEST_CASE("uring6: --version is the project's; with --verbose that of the parts, too") {
+TEST_CASE("uring6: --version is the project's version; with --verbose those of its parts, too") {
   const program_end end = uring6_command({"--version"});
   CHECK(end.exit_status == 0);
   CHECK(end.output == "uring6 " URING6_COMMAND_VERSION "\n");
@@ -107,7 +107,7 @@ TEST_CASE("uring6: --version is the project's; with --verbose that of the parts,
   }
 }
 
-TEST_CASE("uring6: what cannot be written is an error, never success and never a crash") {
+TEST_CASE("uring6: output that cannot be written is an error, never success and never a crash") {
   const program_settings full{.output_file = "/dev/full"};
   const program_settings closed{.output_closed = true};
   for (const words& arguments :
@@ -123,7 +123,7 @@ TEST_CASE("uring6: what cannot be written is an error, never success and never a
       CHECK(is_one_line(end.errors));
     }
   }
-  // The complaint of a mistake that was asked for as JSON goes where it can be read.
+  // With JSON on a closed standard output the error is reported on standard error.
   const program_end end = uring6_command({"demo", "--json", "--nonesuch"}, closed);
   CHECK(end.exit_status == 2);
   CHECK_THAT(end.errors, ContainsSubstring("--nonesuch"));

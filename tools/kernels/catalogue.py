@@ -1,4 +1,4 @@
-"""Which kernels Debian offers, and how one of them comes onto this machine.
+"""The kernels that Debian offers, and the download of one of them.
 
 The mirror is the one that this machine's own package sources name. Lists and packages are kept in a directory of their
 own, so nothing about the machine's packages changes, and root's rights are not needed.
@@ -39,7 +39,7 @@ class Kernel:
 
     @property
     def modules(self):
-        """The directory whose name is the release: "6.1.0-57-cloud-amd64"."""
+        """The directory that is named like the release: "6.1.0-57-cloud-amd64"."""
         return next(path for path in self.directory.glob("**/lib/modules/*") if path.is_dir())
 
 
@@ -78,7 +78,7 @@ class Catalogue:
         found = self._run("apt-cache", "search", "--names-only", pattern).split("\n")
         names = [line.split(" ")[0] for line in found if line]
         versions = [name.removeprefix("linux-image-").removesuffix(f"-{FLAVOUR}") for name in names]
-        # Without a third number it is a package that always depends on the newest, not a kernel.
+        # A package name without a third number is a metapackage that depends on the newest kernel.
         return [version for version in versions if re.match(r"\d+\.\d+\.\d+", version)]
 
     def _unpack(self, version, target):

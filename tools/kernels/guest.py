@@ -1,7 +1,7 @@
-"""The guest's first process: mounts what a system has, runs the plan's programs case by case, tells each result on the
-second serial line as a line of JSON, and switches the machine off.
+"""The guest's first process: mounts the usual file systems, runs the plan's programs case by case, writes each result to
+the second serial line as a line of JSON, and switches the machine off.
 
-Only what is imported here is in the guest's Python (image.py).
+The guest's Python has only the modules that this file imports (image.py).
 """
 
 import contextlib
@@ -17,7 +17,7 @@ RESULTS = "/dev/ttyS1"
 MODULES = ["veth", "tun", "dummy", "ifb", "sch_tbf", "tcp_diag", "udp_diag", "ip6table_filter"]
 MOUNTS = [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("devpts", "/dev/pts"), ("tmpfs", "/dev/shm"),
           ("tmpfs", "/run"), ("tmpfs", "/tmp")]
-# What systemd gives to a process: soft and hard limit of open files.
+# systemd's defaults for a process: soft and hard limit of open files.
 OPEN_FILES = (1024, 524288)
 KEPT_OF_STDERR = 4000  # octets
 SCRATCH = "/run"
@@ -56,7 +56,7 @@ class Program:
         while self.left:
             before = len(self.left)
             self.run_what_is_left()
-            if len(self.left) == before:  # it did not even come to a case: so will it the next time
+            if len(self.left) == before:  # it ended before its first case, and would again
                 self.blame("failed", "the program ended before its first case: " + self.said_at_the_end())
 
     def command(self):
@@ -83,13 +83,13 @@ class Program:
             process.stdout.close()
 
     def limit(self):
-        """Called as the user that the program runs as, who may lower a limit."""
+        """Called as the user of the program, which may lower a limit."""
         memory = self.plan["memlock"]
         if memory is not None:
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (memory, memory))
 
     def read(self, process):
-        """Judges what the program prints until it ends, or until one case takes too long."""
+        """Judges the program's output until it ends, or until one case takes too long."""
         text = b""
         comments = []
         started = time.monotonic()
@@ -105,7 +105,7 @@ class Program:
             for each in lines:
                 each = each.decode(errors="replace")
                 if each.startswith("1.."):
-                    return  # a signal that ends the program behind its plan has been told of as a case's failure
+                    return  # a signal that ends the program after its plan was already counted as a case's failure
                 if each.startswith(("ok ", "not ok ")):
                     self.judge(each, comments, time.monotonic() - started)
                     comments = []
@@ -129,7 +129,7 @@ class Program:
         self.end(name, result, text, seconds)
 
     def blame(self, result, text):
-        """The case that had begun, as none is told of before it has ended, is the first of those left."""
+        """The case that had begun is the first one without a result, because a case is reported at its end."""
         self.end(self.left[0], result, text, 0)
 
     def end(self, name, result, text, seconds):

@@ -1,4 +1,4 @@
-"""What a guest has: the test programs, the libraries and few tools they need, a Python for its first process, and the
+"""The files of a guest: the test programs, the libraries and few tools they need, a Python for its first process, and the
 kernel's modules. All but the modules is taken from this machine, so the programs find the libraries they were linked
 with.
 """
@@ -15,10 +15,10 @@ from kernels.archive import Archive
 
 GUEST = Path(__file__).with_name("guest.py")
 TOOLS = ["ip", "modprobe", "mount"]
-# The directories below kernel/ of whose modules the guest may load any: kinds of devices, filters, schedulers, and what
-# these need. Of kernel/drivers/net only the files are taken: the directories below it drive network cards.
+# Directories below kernel/ with modules that the guest may load: kinds of devices, filters, schedulers, and the modules
+# that these need. Of kernel/drivers/net only the files are taken: the directories below it drive network cards.
 MODULES = ["net", "lib", "crypto", "arch", "fs/fuse"]
-# What depmod reads beside the modules.
+# Files that depmod reads beside the modules.
 TABLES = ["modules.order", "modules.builtin", "modules.builtin.modinfo"]
 ETC = {
     "/etc/passwd": "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",

@@ -20,7 +20,7 @@ SECONDS_OF_SILENCE = 120  # longer than a boot or a case
 # Boots that end without a result more than the one before: the kernel itself does not work then.
 BOOTS_WITHOUT_PROGRESS = 2
 # No KVM: a continuous-integration machine is itself a guest. Without it, five-level page tables and mitigations cost
-# time and show nothing, and the watchdogs take a processor that QEMU got late for a dead one.
+# time and show nothing, and the watchdogs report a processor that QEMU scheduled late as stuck.
 ACCELERATOR = ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off,pku=off"]
 ARGUMENTS = ("console=ttyS0,115200 loglevel=5 panic=-1 oops=panic mitigations=off nowatchdog random.trust_cpu=on "
              "rcupdate.rcu_cpu_stall_suppress=1 tsc=reliable no_timer_check")
@@ -37,10 +37,10 @@ class Result:
 
 @dataclass
 class Run:
-    """What came of one kernel with one setting."""
+    """The result of one kernel with one setting."""
     kernel: str
     setting: Setting
-    release: str = ""  # what the booted kernel says of itself
+    release: str = ""  # the booted kernel's own version text
     results: list[Result] = field(default_factory=list)
     seconds: float = 0
     boots: int = 0
@@ -49,7 +49,7 @@ class Run:
 
 class Guest:
     def __init__(self, kernel, setting, suites, files, patience=1.0):
-        """`suites`: {name: {"program": path, "cases": [name]}}; `files`: what is packed beside the programs."""
+        """`suites`: {name: {"program": path, "cases": [name]}}; `files`: files to pack beside the programs."""
         self.kernel = kernel
         self.setting = setting
         self.suites = suites
@@ -101,7 +101,7 @@ class Guest:
         return rest
 
     def boot(self, run, suites):
-        """Runs what is left; returns the last lines of the kernel's log."""
+        """Runs the remaining cases; returns the last lines of the kernel's log."""
         run.boots += 1
         plan = {"suites": suites, "sysctls": self.setting.sysctls, "user": self.setting.user,
                 "memlock": self.setting.memlock, "seconds_per_case": self.patience * SECONDS_PER_CASE}
@@ -133,7 +133,7 @@ class Guest:
             process.wait()
 
     def watch(self, process, results):
-        """Waits for the end of a guest that goes on; one that tells nothing for longer than a case may take is ended."""
+        """Waits for the guest's end; ends a guest that reports nothing for longer than a case may take."""
         size = 0
         limit = SECONDS_OF_SILENCE * self.patience
         until = time.monotonic() + limit

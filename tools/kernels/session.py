@@ -1,4 +1,4 @@
-"""A run of test programs on several kernels: which ones, how many at a time, and what they came to as a matrix."""
+"""A run of test programs on several kernels: the choice, how many at a time, and a matrix of the results."""
 
 import os
 import subprocess
@@ -12,11 +12,11 @@ from kernels.settings import FLOORS, SETTINGS, settings_for
 from outcome import Outcome, failure, skip
 
 DEFAULT = ["6.1", "6.12", "newest"]
-# What tools/test --all has the time for.
+# The kernels that tools/test --all has time for.
 QUICK = ["6.1:root", "6.12:root"]
 PROGRAMS = {"unit": "tests/test-unit", "net": "tests/test-net", "fault": "tests/test-fault",
             "service": "tests/service/test-service"}
-# What the test programs start and read, in the build directory and in the source.
+# Files that the test programs start and read, in the build directory and in the source.
 STARTED = ["tests/service/echo-service"]
 READ = ["tests/service/echo.cpp"]
 SOURCE = Path(__file__).resolve().parents[2]

@@ -1,9 +1,9 @@
-"""How each kernel is started, and as whom the tests run in it."""
+"""The settings of each kernel: its command line, and the user of the tests."""
 
 from dataclasses import dataclass, field
 
 FLOORS = ("unit", "net", "fault", "service")
-# The cases that hold wherever uring6 may or may not run: it works, or its refusal names the reason.
+# The cases for machines that may forbid uring6: it works, or its error names the reason.
 ENVIRONMENT = "[environment]"
 ORDINARY_USER = 1000
 
@@ -32,7 +32,7 @@ SETTINGS = [
     Setting("root", "root, two processors"),
     Setting("user", "an ordinary user", user=ORDINARY_USER),
     Setting("one-processor", "one processor", processors=1),
-    # There is nothing in test-net but IPv6.
+    # All cases of test-net need IPv6.
     Setting("no-ipv6", "ipv6.disable=1", arguments="ipv6.disable=1", suites=("unit", "fault", "service")),
     Setting("disabled-1", "kernel.io_uring_disabled=1, an ordinary user", **forbidden("1", user=ORDINARY_USER)),
     Setting("disabled-1-root", "kernel.io_uring_disabled=1, root", **forbidden("1")),
@@ -42,10 +42,10 @@ SETTINGS = [
     Setting("memlock-64k", "an ordinary user, RLIMIT_MEMLOCK 64 KiB", user=ORDINARY_USER, memlock=65536,
             suites=("net", "fault", "service"), cases=f"{ENVIRONMENT},[zero_copy]"),
 ]
-# Of kernels that are too old, only the refusal is asked for.
+# Kernels that are too old run the cases of the refusal only.
 TOO_OLD = Setting("too-old", "refused", suites=("fault", "service"), cases=ENVIRONMENT, since=(0,))
 
 
 def settings_for(version):
-    """Those that a kernel of that version (a tuple of numbers) can have."""
+    """The settings for a kernel of that version (a tuple of numbers)."""
     return [setting for setting in SETTINGS if version >= setting.since] or [TOO_OLD]

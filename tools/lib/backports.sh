@@ -1,7 +1,7 @@
-# Sourced by setup.sh: the one package Debian 12 has too old, Catch2, comes from bookworm-backports.
+# Sourced by setup.sh: Catch2, the one package that is too old in Debian 12, comes from bookworm-backports.
 # shellcheck shell=bash
 #
-# No mirror is named here. The machine already has a source for the release itself, and the backports lie beside it.
+# No mirror is named here. The machine already has a source for the release itself, and the backports are at the same place.
 
 # backports_source RELEASE SUITE URI FILE...: finds the first entry that serves SUITE from URI (from anywhere when
 # empty) and rewrites it for RELEASE-backports with all its options kept (signing key, architecture, …).
@@ -67,7 +67,7 @@ enable_backports() {
       $DRY_RUN || stop_for_environment "$release-backports is configured but does not offer $* (is it pinned away?)"
       return 0
     fi
-    # Whatever else is configured, the source that base-files comes from is the distribution itself.
+    # The package base-files always comes from the distribution's own source, whatever other sources there are.
     base_uri=$(LC_ALL=C apt-cache policy base-files |
       awk -v release="$release" '$3 == release "/main" || $3 ~ /^(old)?stable\/main$/ { print $2; exit }')
     for suite in "$release" oldstable stable; do

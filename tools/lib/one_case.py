@@ -1,5 +1,5 @@
-"""Builds and runs the cases of the library's tests whose names hold a text: one program of the few files that they are
-in, instead of the programs of all cases."""
+"""Builds and runs the cases of the library's tests with a text in their names: one program of the few files with these
+cases, instead of the programs of all cases."""
 
 import json
 import re
@@ -17,7 +17,7 @@ def names_in(source):
 
 
 def files_with(text, tests):
-    """(suite, file) of each test file that has a case whose name holds the text."""
+    """(suite, file) of each test file that has a case with the text in its name."""
     found = []
     for suite in SUITES:
         for file in sorted((tests / suite).rglob("*_test.cpp")):
@@ -35,7 +35,7 @@ def objects_of(files, build):
 
 
 def link_command(link_of_all, objects, output):
-    """The command that links a whole suite's program, with these objects in the place of its own."""
+    """The command that links a whole suite's program, with these objects instead of its own."""
     words = shlex.split(link_of_all)
     place = words.index("-o")
     rest = [word for word in words[place + 2:] if not word.endswith(".o")]
@@ -50,7 +50,7 @@ def build(text, build_directory, tests):
     objects = objects_of(files, build_directory)
     subprocess.run(["ninja", "-C", build_directory, "lib/liburing6-objects.a", "tests/libtest-support.a", *objects],
                    check=True)
-    # The suites are linked in the same way, so any one's command will do.
+    # All suites are linked in the same way, so the command of any suite fits.
     commands = subprocess.run(["ninja", "-C", build_directory, "-t", "commands", "tests/test-unit"], check=True,
                               capture_output=True, text=True).stdout.splitlines()
     program = Path("tests/one-case")

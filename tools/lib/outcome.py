@@ -1,8 +1,8 @@
-"""What a run of tests came to: counted in test cases, never in programs.
+"""The result of a run of tests: counted in test cases, never in programs.
 
 A program that speaks TAP (tests/support/case/case_reporter.cpp) counts once for each case, any other program once.
-What stops a program without a case to blame (a signal, a time-out, an exit before the plan) counts as one more failure:
-nothing that went wrong may leave the failures at 0.
+An end of a program outside of its cases (a signal, a time-out, an exit before the plan) counts as one more failure: every
+error of a run counts.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 CASE = re.compile(r"(?P<bad>not )?ok\b[ \t]*\d*[ \t]*-?[ \t]*(?P<name>[^#]*)(#[ \t]*SKIP\S*[ \t]*(?P<reason>.*))?", re.I)
 PLAN = re.compile(r"1\.\.(\d+)\s*$")
 EXIT_SKIPPED = 77  # the convention of automake and Meson
-CATCH2_ALL_SKIPPED = 4  # Catch2's exit status when no case was left to judge
+CATCH2_ALL_SKIPPED = 4  # Catch2's exit status when it skipped all cases
 
 
 @dataclass

@@ -1,7 +1,7 @@
-# Sourced by setup.sh: with --no-install the machine is taken as it is, and what it lacks is named before a build fails.
+# Sourced by setup.sh: with --no-install nothing is installed, and missing programs are named before a build fails.
 # shellcheck shell=bash
 
-# One thing a line: group, what it is, how it is looked for (program NAME... or library PKG-CONFIG-NAME HEADER).
+# One thing a line: group, name, the way to find it (program NAME... or library PKG-CONFIG-NAME HEADER).
 needed_things() {
   cat <<'TABLE'
 build|Meson >= 1.0|program meson

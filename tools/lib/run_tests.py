@@ -38,12 +38,12 @@ class Configuration:
     cases: list[str] = field(default_factory=list)  # Catch2 arguments that choose cases; all when empty
     suites: list[str] = field(default_factory=list)  # the only ones that are built and run; all when empty
     everything: bool = False  # builds what no test runs, too
-    scripts: list[str] = field(default_factory=list)  # run at the end; they tell by their exit status
+    scripts: list[str] = field(default_factory=list)  # run at the end; their exit status is the result
     settings: dict[str, str] = field(default_factory=dict)  # of the tests' environment
 
 
 # A full run has half an hour on two processors, and building is nearly all of it. So no build has debug information
-# (what a sanitizer prints names its functions without it), and none builds again what another has shown: the tests of
+# (what a sanitizer prints names its functions without it), and no build repeats the tests of another one: the tests of
 # the library's floors, which are most of the code, run at -O2 (tests/meson.build) and sanitized; the programs around it
 # (the command, the examples, the README's) run at -O2 and -O0; tests/consumer/subproject.sh has clang build the library
 # at -O0, sanitized.
@@ -54,12 +54,12 @@ OPTIMIZED = ["--buildtype=debugoptimized", "-Ddebug=false"]
 UNOPTIMIZED = ["--buildtype=debug", "-Ddebug=false", "-Dbench=disabled"]
 # The harness of the benchmarks, and its tests, come with --all.
 GCC = Configuration("gcc", "g++", "-O2", [*OPTIMIZED, "-Dbench=disabled"])
-SCRIPTS = ["commands/counting.py", "commands/floors.py", "commands/kernels.py", "commands/maps.py",
-           "commands/one_case.py", "commands/old_compiler.sh", "commands/set_up.sh", "commands/usage.sh",
-           "commands/width.py", "parity/check.py", "consumer/symbols.sh", "consumer/pkg_config.sh",
+SCRIPTS = ["commands/counting.py", "commands/floors.py", "commands/kernels.py", "commands/language.py",
+           "commands/maps.py", "commands/one_case.py", "commands/old_compiler.sh", "commands/set_up.sh",
+           "commands/usage.sh", "commands/width.py", "parity/check.py", "consumer/symbols.sh", "consumer/pkg_config.sh",
            "consumer/dlopen.sh", "consumer/dropped.sh"]
-SLOW_SCRIPTS = ["consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh", "consumer/unity.sh",
-                "model/check.py"]
+SLOW_SCRIPTS = ["commands/includes.py", "consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh",
+                "consumer/unity.sh", "model/check.py"]
 MORE = [
     Configuration("clang", "clang++", "-O2, with the benchmarks", OPTIMIZED, everything=True),
     Configuration("release", "g++", "-O3 without assertions, with the benchmarks",
@@ -71,13 +71,13 @@ MORE = [
     Configuration("threads", "clang++", "thread sanitizer, the cases tagged [threads]",
                   [*UNOPTIMIZED, "-Doptimization=1", "-Dtools=disabled", "-Db_sanitize=thread"], patience=8,
                   cases=["--allow-running-no-tests", "[threads]"], suites=FLOORS),
-    # The targets fuzz for some seconds each when they are linked against libFuzzer (tests/fuzz/meson.build).
+    # Each target fuzzes for some seconds if it is linked against libFuzzer (tests/fuzz/meson.build).
     Configuration("fuzzers", "clang++", "libFuzzer, address, undefined",
                   [*UNOPTIMIZED, "-Doptimization=1", "-Dtools=disabled", "-Dfuzzing=true",
                    "-Db_sanitize=address,undefined"], suites=["fuzz"]),
 ]
 
-# What can be made to run as long as a release asks for, built as the first configuration is.
+# The cases that a release runs longer, built like the first configuration.
 LONG = replace(GCC, about="the cases tagged [long], at full length", patience=15, cases=["[long]"],
                suites=["net", "service"], settings={"URING6_LONG": "1"})
 
@@ -102,7 +102,7 @@ class Runner:
         self.step(configuration, run)
 
     def test_by_scripts(self, name, scripts):
-        """The scripts look at what the first configuration built."""
+        """The scripts check the build of the first configuration."""
         self.step(GCC, lambda build: self.run_scripts(scripts, build), name,
                   "the library installed and used, the commands themselves")
 
@@ -113,7 +113,7 @@ class Runner:
         self.step(replace(GCC, suites=FLOORS), run, "kernels", f"under QEMU: {' '.join(words or session.DEFAULT)}")
 
     def test_case(self, text):
-        """The cases whose names hold the text, in a program of the files that they are in."""
+        """The cases with the text in their names, in a program of the files with these cases."""
         print(f"==> case {text!r} (g++, {GCC.about})", flush=True)
         started = time.monotonic()
         try:
@@ -246,8 +246,8 @@ def newest_clang():
 
 @functools.cache
 def optional_parts():
-    """What tests and benchmarks take if it is there. It is looked for when a build is configured, and by
-    __has_include when it is compiled: neither notices when it comes later."""
+    """The installed optional parts of tests and benchmarks. Meson looks for them when a build is configured, and
+    __has_include when a file is compiled: neither notices a later installation."""
     def succeeds(*words, source="", **settings):
         try:
             return subprocess.run(words, input=source, text=True, env=os.environ | settings,
@@ -265,7 +265,7 @@ def optional_parts():
 
 
 def of_log_entry(entry, tests):
-    """The outcome of one line of Meson's testlog.json; tests is what Meson's introspection says of them."""
+    """The outcome of one line of Meson's testlog.json; `tests` is Meson's introspection of the tests."""
     protocol = next((test["protocol"] for test in tests if entry["command"][:len(test["cmd"])] == test["cmd"]), "")
     judge = of_tap if protocol == "tap" else of_program
     return judge(entry["name"], entry["returncode"], entry["result"] == "TIMEOUT",
@@ -279,7 +279,7 @@ def introspected(build, what):
 
 
 def needed_targets(configuration, build):
-    """Ninja's names of what the chosen tests need, or none at all where everything is built."""
+    """Ninja's targets for the chosen tests; none if everything is built."""
     if configuration.everything:
         return []
     wanted = {target for test in chosen_tests(configuration, build) for target in test["depends"]}
@@ -288,7 +288,7 @@ def needed_targets(configuration, build):
 
 
 def chosen_tests(configuration, build):
-    """What Meson's introspection says of them."""
+    """The chosen tests in Meson's introspection."""
     tests = introspected(build, "tests")
     if configuration.suites:
         wanted = {f"uring6:{suite}" for suite in configuration.suites}

@@ -1,9 +1,8 @@
-# Sourced by tools/quickstart and tools/test: what the two commands share before anything is built.
+# Sourced by tools/quickstart and tools/test: the common steps of the two commands before a build.
 # shellcheck shell=bash
 #
-# Sets the machine up by its own package manager and from its own package sources, and only with what is missing.
-# Reads DRY_RUN (true: print each command that changes something, run none) and INSTALL (false: take the machine as it
-# is).
+# Sets the machine up by its own package manager and from its own package sources, and only with missing packages.
+# Reads DRY_RUN (true: print each command that changes something, run none) and INSTALL (false: install nothing).
 
 library_dir=$(dirname "${BASH_SOURCE[0]}")
 . "$library_dir/backports.sh"
@@ -52,7 +51,7 @@ run_as_root() {
 require_root() {
   local command="apt-get update && apt-get install -y --no-install-recommends ${chosen[*]}"
   if $DRY_RUN || ((EUID == 0)) || { command -v sudo >/dev/null && sudo true 2>/dev/null; }; then return 0; fi
-  # A package source has to be added, too, which the set-up itself knows best.
+  # A package source has to be added, too: the set-up itself has the command for that.
   if ((${#from_backports[@]} > 0)); then command="cd $PWD && bash -c '. tools/lib/setup.sh && set_up $*'"; fi
   stop_for_environment "packages are missing, which only root can install. An administrator has to run, once:
   $command"
@@ -203,7 +202,7 @@ set_up() {
 
 # ---- io_uring --------------------------------------------------------------------------------------------------------
 
-# Says what a shell can see of why io_uring may be missing. The command itself (uring6 demo) then tries the real thing.
+# Warns of the reasons for a missing io_uring that a shell can see. The command itself (uring6 demo) then tries io_uring.
 check_io_uring() {
   local kernel=${PROC:-/proc}/sys/kernel release major minor disabled=0 group=-1
   release=$(<"$kernel/osrelease")
@@ -215,7 +214,7 @@ check_io_uring() {
   if [[ -r $kernel/io_uring_disabled ]]; then disabled=$(<"$kernel/io_uring_disabled"); fi
   if [[ -r $kernel/io_uring_group ]]; then group=$(<"$kernel/io_uring_group"); fi
   if ((disabled == 2)); then
-    warn "kernel.io_uring_disabled is 2, so nobody may use io_uring. To allow it:" \
+    warn "kernel.io_uring_disabled is 2, so no process may use io_uring. To allow it:" \
       "sudo sysctl kernel.io_uring_disabled=0"
   elif ((disabled == 1 && EUID != 0)) && [[ " $(id -G) " != *" $group "* ]]; then
     warn "kernel.io_uring_disabled is 1, so only root and the group kernel.io_uring_group ($group) may use io_uring." \

@@ -19,10 +19,10 @@ class command {
   command& operator=(const command&) = delete;
   virtual ~command() = default;
 
-  /// Its own options; --help and --json are everybody's.
+  /// Adds the subcommand's own options; --help and --json belong to all subcommands.
   virtual void add_options(CLI::App& app) = 0;
 
-  /// Throws failure for what keeps it from running.
+  /// Throws `failure` if it cannot run.
   virtual exit_status run(output& out) = 0;
 };
 

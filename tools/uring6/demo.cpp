@@ -1,4 +1,4 @@
-// uring6 demo: a server and its clients in one loop, and the books that say whether all arrived as sent.
+// uring6 demo: a server and its clients in one loop, and a ledger that shows whether all datagrams arrived as sent.
 #include <fmt/format.h>
 #include <sys/socket.h>
 

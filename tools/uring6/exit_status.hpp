@@ -1,4 +1,4 @@
-// How the command ends: the same numbers for every subcommand.
+// The exit statuses of the command: the same for every subcommand.
 #pragma once
 
 #include <stdexcept>
@@ -9,13 +9,13 @@ namespace uring6::tool {
 
 enum class exit_status : int {
   ok = 0,
-  goal_failed = 1,  // it ran, and what it was to show is not so
+  goal_failed = 1,  // it ran, and did not reach its goal
   usage = 2,        // the command line is wrong
   environment = 3,  // the machine lacks something: io_uring, IPv6, a privilege
-  system = 4,       // a system call failed that should not have
+  system = 4,       // a system call failed unexpectedly
 };
 
-/// The word for it in JSON.
+/// Its word in JSON.
 constexpr std::string_view to_string(exit_status status) noexcept {
   switch (status) {
     case exit_status::ok:

@@ -1,4 +1,4 @@
-// uring6: one command with a subcommand for each thing it does.
+// uring6: one command with several subcommands.
 #include <fmt/format.h>
 #include <sys/utsname.h>
 
@@ -36,7 +36,7 @@ constexpr const char* statuses =
     "Exit status: 0 all is well; 1 it ran, and something did not arrive as sent; 2 wrong usage; 3 the\n"
     "machine lacks something (uring6 probe says what); 4 a system error.";
 
-/// What the command line asks for.
+/// The options of the command line.
 struct wishes {
   bool version = false;
   bool verbose = false;
@@ -54,7 +54,7 @@ void print_version(output& out, bool verbose) {
   out.line("compiler {}", build_info::compiler);
 }
 
-/// Where errors go: standard error, or in JSON mode the object that stands in place of the result.
+/// Reports errors: on standard error, or in JSON mode as the object in place of the result.
 class complaint {
  public:
   complaint(bool json, std::string command) : json_(json), command_(std::move(command)) {}
@@ -67,7 +67,7 @@ class complaint {
         out.flush();
         return status;
       } catch (const failure&) {
-        // It cannot be told there.
+        // The error cannot be reported there.
       }
     }
     fmt::print(stderr, "uring6{}{}: {}\n", command_.empty() ? "" : " ", command_, message);
@@ -100,7 +100,7 @@ exit_status run_tool(int argc, char** argv) {
     return std::ranges::find_if(commands, [](const auto& each) { return each.first->parsed(); });
   };
   const auto complain = [&](exit_status status, const std::string& message) {
-    // A command line that could not be read may still have asked for JSON.
+    // A command line that could not be parsed may still have asked for JSON.
     const bool json = wanted.json || std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
     const auto which = chosen();
     return complaint(json, which == commands.end() ? "" : which->first->get_name()).make(status, message);

@@ -45,8 +45,8 @@ void output::flush() {
 void occupy_standard_descriptors() {
   for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(standard, F_GETFD) >= 0) continue;
-    // The lowest free one is this one. Opened the wrong way round, so that its use is an error and not a
-    // silence.
+    // open returns the lowest free descriptor, which is this one. The mode is the wrong one, so that using it is an
+    // error and not silent.
     const int mode = standard == STDIN_FILENO ? O_WRONLY : O_RDONLY;
     if (::open("/dev/null", mode) != standard) std::abort();
   }

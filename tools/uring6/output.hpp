@@ -1,4 +1,4 @@
-// Standard output in one of two forms: lines for people, or one JSON object. Nothing is ever in both.
+// Standard output in one of two forms: lines for people, or one JSON object. Nothing is printed in both.
 #pragma once
 
 #include <fmt/format.h>
@@ -16,20 +16,20 @@ class output {
  public:
   explicit output(bool json) noexcept : json_(json) {}
 
-  /// A line of the text form; in JSON mode nothing.
+  /// Prints a line of the text form; in JSON mode nothing.
   template <class... Arguments>
   void line(fmt::format_string<Arguments...> form, Arguments&&... arguments) {
     if (!json_) write(fmt::format(form, std::forward<Arguments>(arguments)...));
   }
 
-  /// The object of the JSON form, with "schema" and the version; in text mode nothing.
+  /// Prints the object of the JSON form, with "schema" and the version; in text mode nothing.
   void object(const nlohmann::ordered_json& fields);
 
-  /// The object that tells an error, in place of the result; `command` is empty where none was chosen.
+  /// Prints the object of an error, in place of the result; `command` is empty if none was chosen.
   void error(const std::string& command, exit_status status, const std::string& message);
 
-  /// What was written so far is to be seen now. Throws failure (system) if any of it could not be written: a
-  /// full disk, a closed descriptor.
+  /// Writes everything out. Throws failure (system) if any of it could not be written: a full disk, a closed
+  /// descriptor.
   void flush();
 
  private:
@@ -39,8 +39,8 @@ class output {
   int error_ = 0;
 };
 
-/// A descriptor 0, 1 or 2 that the caller closed would be given to the first socket or ring, and be written
-/// on by those who mean standard output. Fills the gap with one that refuses.
+/// A descriptor 0, 1 or 2 that the caller closed would become the first socket or ring, and printed output would be
+/// written into it. Fills the gap with a descriptor that refuses.
 void occupy_standard_descriptors();
 
 }  // namespace uring6::tool

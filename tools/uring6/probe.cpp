@@ -1,4 +1,4 @@
-// uring6 probe: is this machine ready, and if not, why not.
+// uring6 probe: whether this machine is ready, and if not, why not.
 #include "uring6/probe.hpp"
 
 #include <nlohmann/json.hpp>

@@ -8,8 +8,8 @@
 namespace bench::raw {
 namespace {
 
-/// A datagram on its way in and out again. The control area holds PKTINFO alone, and goes back as it came:
-/// the address and the interface that the datagram was sent to are those that the answer leaves from.
+/// A received datagram and its answer. The control area holds PKTINFO alone, and is sent unchanged: the answer leaves
+/// from the address and the interface that the datagram was sent to.
 struct slot {
   alignas(64) std::array<std::byte, largest_payload> payload;
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(in6_pktinfo))> control;

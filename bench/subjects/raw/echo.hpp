@@ -1,5 +1,5 @@
-// Echo servers in plain C. Like the README's server, they answer from the address and the
-// interface that a datagram came to.
+// Echo servers in plain C. Like the README's server they answer from the address and the interface that a datagram
+// arrived at.
 #pragma once
 
 #include <memory>

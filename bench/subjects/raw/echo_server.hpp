@@ -1,4 +1,4 @@
-// A server that is told which of its addresses a datagram was sent to, and by which interface it came.
+// A server socket that receives the destination address and the interface of each datagram.
 #pragma once
 
 #include "subjects/raw/socket_subject.hpp"

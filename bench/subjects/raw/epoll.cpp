@@ -1,4 +1,4 @@
-// Many connected sockets under one edge-triggered epoll; each is read by recvmsg until it says EAGAIN.
+// Many connected sockets under one edge-triggered epoll; each is read by recvmsg until EAGAIN.
 #include <sys/epoll.h>
 
 #include <array>

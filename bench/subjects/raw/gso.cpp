@@ -1,5 +1,5 @@
-// Trains: one sendmsg with UDP_SEGMENT for as many datagrams as the kernel takes, all to the first destination; of one
-// piece of memory, or put together from a message for each datagram.
+// Trains: one sendmsg with UDP_SEGMENT for as many datagrams as the kernel takes, all to the first destination; out of
+// one piece of memory, or composed of one message for each datagram.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -65,8 +65,8 @@ class payload_sender : public gso_sender {
   std::size_t most_;
 };
 
-/// Each datagram says where it goes, what the kernel is to be told with it, and what became of it: what a batch of any
-/// library has to hold. Only what goes to the same place is a train.
+/// Each message has its destination, its control message and its result, as in a batch of any library. Only messages
+/// with equal destinations form a train.
 class message_sender : public gso_sender {
  public:
   explicit message_sender(const settings& s) : gso_sender(s), messages_(s.vector) {}

@@ -1,4 +1,4 @@
-// An echo server on io_uring: what a multishot read has brought goes back from where it lies.
+// An echo server on io_uring: it sends each payload from the buffer of the multishot read.
 #include <array>
 
 #include "subjects/raw/echo.hpp"

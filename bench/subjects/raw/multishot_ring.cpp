@@ -77,7 +77,7 @@ void multishot_ring::arm(int fd, std::uint64_t socket) {
 void multishot_ring::enter(bool block) {
   if (!block && ::io_uring_sq_ready(&ring_) == 0) {
     io_uring_cqe* first = nullptr;
-    ::io_uring_peek_cqe(&ring_, &first);  // enters if the kernel has put work off
+    ::io_uring_peek_cqe(&ring_, &first);  // enters if the kernel has deferred task work
     return;
   }
   const int submitted = block ? ::io_uring_submit_and_wait(&ring_, 1) : ::io_uring_submit(&ring_);

@@ -1,4 +1,4 @@
-// io_uring as plain C uses it: multishot recvmsg into a ring of provided buffers.
+// io_uring in plain C: multishot recvmsg into a ring of provided buffers.
 #pragma once
 
 #include <liburing.h>
@@ -16,13 +16,13 @@ class multishot_ring {
  public:
   struct shape {
     unsigned buffers = 64;    // a power of two
-    unsigned sockets = 1;     // that are armed at the same time
+    unsigned sockets = 1;     // armed at the same time
     std::size_t control = 0;  // octets of control messages
     std::size_t payload = largest_payload;
-    bool spins = false;  // looks for work put off without entering the kernel
+    bool spins = false;  // looks for deferred task work without entering the kernel
   };
 
-  /// What came. It lies in a buffer, and is there until that is given back.
+  /// A received datagram or train. It stays in its buffer until that is released.
   struct arrival {
     std::uint64_t socket;
     std::uint16_t buffer;
@@ -38,16 +38,17 @@ class multishot_ring {
   multishot_ring(const multishot_ring&) = delete;
   multishot_ring& operator=(const multishot_ring&) = delete;
 
-  /// The next one to fill in; what waits is handed over if there is none.
+  /// The next free entry; submits the queued ones if there is none.
   io_uring_sqe& entry();
 
-  /// With the next enter. `socket` names it in what arrives.
+  /// Arms a read with the next enter. `socket` identifies it in each `arrival`.
   void arm(int fd, std::uint64_t socket);
 
-  /// Hands over what waits, and waits for a completion, or only looks for one.
+  /// Submits the queued entries, and waits for a completion, or only looks for one.
   void enter(bool block);
 
-  /// Every completion that is there: `take(const arrival&)` for what came, `again(socket)` where a multishot has ended.
+  /// Handles every waiting completion: `take(const arrival&)` for data, `again(socket)` for a multishot read that has
+  /// ended.
   template <class Take, class Again>
   void reap(Take take, Again again) {
     unsigned head = 0;
@@ -63,7 +64,7 @@ class multishot_ring {
     give_back();
   }
 
-  /// What lies there has been used: the kernel gets it with the next `give_back`, which ends every `reap`.
+  /// Marks a buffer as used: the kernel gets it with the next `give_back`, which ends every `reap`.
   void release(std::uint16_t id) noexcept {
     ::io_uring_buf_ring_add(buffers_, buffer(id), static_cast<unsigned>(stride_), id,
                             ::io_uring_buf_ring_mask(shape_.buffers), freed_++);
@@ -79,7 +80,7 @@ class multishot_ring {
   std::byte* buffer(std::uint16_t id) noexcept { return memory_.data() + stride_ * id; }
   void provide_buffers();
 
-  /// Header, name, control and payload lie one after the other, the areas as large as they were asked for.
+  /// Header, name, control and payload follow each other, the areas as large as they were requested.
   arrival read(const io_uring_cqe& cqe) {
     const auto id = static_cast<std::uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
     const auto filled = static_cast<std::size_t>(cqe.res);

@@ -31,7 +31,7 @@ class recvmmsg_receiver : public socket_subject {
 
   void run_until(std::uint64_t total) override {
     while (seen_.datagrams < total) {
-      for (mmsghdr& m : messages_) {  // the kernel has written what it used over what there is
+      for (mmsghdr& m : messages_) {  // the kernel has overwritten the lengths with the used ones
         m.msg_hdr.msg_namelen = sizeof(sockaddr_in6);
         m.msg_hdr.msg_controllen = parses_ ? control_room : 0;
       }
@@ -56,7 +56,7 @@ class recvmmsg_receiver : public socket_subject {
     iovec vector;
   };
 
-  /// Of a train; a multiple of the cache line, like largest_payload.
+  /// Octets of a train; a multiple of the cache line, like largest_payload.
   static constexpr std::size_t longest_buffer = 65'536;
 
   bool parses_;

@@ -8,7 +8,7 @@
 namespace bench::raw {
 namespace {
 
-/// With UDP_GRO: more buffers of 64 KiB than these leave the cache before they are read.
+/// With UDP_GRO: of more buffers of 64 KiB the first would leave the cache before it is read.
 constexpr unsigned most_trains = 16;
 
 class recvmsg_receiver : public socket_subject {

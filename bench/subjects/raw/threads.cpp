@@ -18,7 +18,7 @@ class threaded_receiver : public subject {
     return ports;
   }
 
-  /// Every socket gets as many as the others.
+  /// Every socket gets an equal share.
   void run_until(std::uint64_t total) override {
     threads_.run([&](std::size_t thread) {
       for (std::size_t i = thread; i < parts_.size(); i += count_) parts_[i]->run_until(total / parts_.size());

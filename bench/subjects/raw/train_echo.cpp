@@ -1,4 +1,4 @@
-// recvmsg and sendmsg of whole trains: what came as one goes as one.
+// recvmsg and sendmsg of whole trains: each train is answered by one train.
 #include <array>
 
 #include "subjects/raw/echo.hpp"

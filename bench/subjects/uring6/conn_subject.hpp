@@ -1,4 +1,4 @@
-// A subject with one loop and one conn, both as the library opens them unless the case says otherwise.
+// A subject with one loop and one conn, both with the library's defaults unless the case says otherwise.
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@
 
 namespace bench::u6 {
 
-/// How long the loop looks for completions before it sleeps.
+/// Options of the loop: how long it spins for completions before it sleeps.
 inline uring6::loop_options loop_for(const settings& s) {
   using namespace std::chrono_literals;
   switch (s.wait) {

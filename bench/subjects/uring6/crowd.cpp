@@ -8,7 +8,7 @@
 namespace bench::u6 {
 namespace {
 
-/// The one that waits until the others have got far enough.
+/// Suspends one coroutine until the readers have counted far enough.
 class milestone {
  public:
   auto reached() noexcept {
@@ -44,7 +44,7 @@ class crowd : public subject {
 
   void start_readers() override {
     for (uring6::packet_conn& conn : conns_) readers_.spawn(read(std::move(conn)));
-    loop_.run(one_turn());  // all of them wait now, as they will between two datagrams
+    loop_.run(one_turn());  // all readers wait now, as they do between two datagrams
   }
 
   std::vector<std::uint16_t> ports() const override { return ports_; }
@@ -75,7 +75,7 @@ class crowd : public subject {
   uring6::event_loop loop_;
   std::uint64_t total_ = 0;
   milestone enough_;
-  std::vector<uring6::packet_conn> conns_;  // until their readers take them
+  std::vector<uring6::packet_conn> conns_;  // until the readers take them
   std::vector<std::uint16_t> ports_;
   uring6::scope readers_{loop_};
 };

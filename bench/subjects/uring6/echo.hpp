@@ -7,7 +7,7 @@
 
 namespace bench::u6 {
 
-/// Reads lent batches and answers them where they lie.
+/// Reads lent batches and answers each datagram out of its buffer.
 std::unique_ptr<subject> echo(const settings&);
 
 /// The loop of the README: read one, write one.

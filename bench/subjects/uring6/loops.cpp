@@ -6,7 +6,7 @@
 namespace bench::u6 {
 namespace {
 
-/// A loop and its conns; made and used on one thread.
+/// A loop and its conns; created and used on one thread.
 class loop_with_conns {
  public:
   loop_with_conns(const settings& s, std::size_t conns) {
@@ -16,7 +16,7 @@ class loop_with_conns {
     }
   }
 
-  /// Until every conn has given `share` datagrams.
+  /// Runs until every conn has read `share` datagrams.
   void run_until(std::uint64_t share) { loop_.run(drain(share)); }
 
   void add_to(std::vector<std::uint16_t>& ports) const {
@@ -67,7 +67,7 @@ class looped_receiver : public subject {
     return ports;
   }
 
-  /// Every conn gets as many as the others.
+  /// Every conn gets an equal share.
   void run_until(std::uint64_t total) override {
     threads_.run([&](std::size_t i) { loops_[i]->run_until(total / conns_); });
     seen_ = {};

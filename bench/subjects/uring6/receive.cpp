@@ -21,7 +21,7 @@ class receiver : public conn_subject {
   bool parses_;
 };
 
-/// One datagram at a time, copied: the simplest call there is.
+/// One datagram at a time, copied: the simplest call.
 class read_from : public receiver {
  public:
   using receiver::receiver;
@@ -38,7 +38,7 @@ class read_from : public receiver {
   }
 };
 
-/// As many as are there, copied.
+/// All waiting datagrams, copied.
 class read_batch : public receiver {
  public:
   explicit read_batch(const settings& s) : receiver(s), buffers_(s.vector), messages_(s.vector) {
@@ -58,7 +58,7 @@ class read_batch : public receiver {
   std::vector<uring6::incoming> messages_;
 };
 
-/// As many as are there, lent.
+/// All waiting datagrams, lent.
 class receive : public receiver {
  public:
   using receiver::receiver;

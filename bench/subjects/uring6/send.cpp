@@ -7,7 +7,7 @@
 namespace bench::u6 {
 namespace {
 
-/// A conn, and payloads that only want their stamps.
+/// A conn, and payloads that are complete but for their stamps.
 class sender : public conn_subject {
  public:
   sender(const settings& s, std::size_t payloads) : conn_subject(s), size_(s.size), payloads_(s.size * payloads) {
@@ -16,7 +16,7 @@ class sender : public conn_subject {
   }
 
  protected:
-  /// Payload `i`, stamped with the sequence number that it is to carry.
+  /// Payload `i`, stamped with its sequence number.
   std::span<const std::byte> stamped(std::size_t i, std::uint64_t sequence) noexcept {
     write_stamp(payloads_.data() + i * size_, size_, sequence);
     return {payloads_.data() + i * size_, size_};
@@ -45,7 +45,7 @@ class write_batch : public sender {
     }
   }
 
-  // No coroutine: its variables are in registers.
+  // A function and no coroutine, so that its variables are in registers.
   void fill(std::span<uring6::outgoing> batch) noexcept {
     const std::uint64_t first = seen_.datagrams;
     for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -57,7 +57,7 @@ class write_batch : public sender {
   std::vector<uring6::outgoing> messages_;
 };
 
-/// Many coroutines, each with a datagram on its way.
+/// Many coroutines, each with one datagram in flight.
 class write_to : public sender {
  public:
   explicit write_to(const settings& s) : sender(s, s.vector), writers_(s.vector) {}

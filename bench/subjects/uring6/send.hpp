@@ -9,7 +9,7 @@ namespace bench::u6 {
 
 std::unique_ptr<subject> send_by_write_batch(const settings&);
 
-/// From as many coroutines at the same time as the vector has elements.
+/// As many coroutines send at the same time as the vector has elements.
 std::unique_ptr<subject> send_by_write_to(const settings&);
 
 }  // namespace bench::u6

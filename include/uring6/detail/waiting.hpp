@@ -5,7 +5,6 @@
 #include <chrono>
 #include <coroutine>
 #include <cstddef>
-#include <cstdint>
 
 #include "uring6/detail/intrusive_list.hpp"
 #include "uring6/export.hpp"

@@ -1,6 +1,5 @@
 // The rules by which the kernel takes or refuses a classic BPF program (bpf_check_classic in
 // net/core/filter.c).
-#include <array>
 #include <cstddef>
 #include <vector>
 

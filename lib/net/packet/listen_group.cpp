@@ -5,7 +5,6 @@
 #include <mutex>
 #include <new>
 #include <optional>
-#include <string>
 #include <utility>
 
 #include "net/packet/network_word.hpp"

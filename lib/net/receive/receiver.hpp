@@ -5,8 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,7 +12,6 @@
 #include "net/receive/receive_source.hpp"
 #include "net/socket/reservation_queue.hpp"
 #include "runtime/loop/loop_core.hpp"
-#include "uring/cache.hpp"
 #include "uring6/datagram.hpp"
 #include "uring6/detail/open_train.hpp"
 #include "uring6/detail/packet_operations.hpp"

@@ -1,6 +1,5 @@
 #include "net/receive/spun_read.hpp"
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 

@@ -2,7 +2,6 @@
 // list of those that leave together, which is empty between two turns.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <vector>
 

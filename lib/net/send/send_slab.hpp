@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <span>
 
 #include "uring6/detail/intrusive_list.hpp"
 

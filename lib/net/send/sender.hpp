@@ -4,7 +4,6 @@
 #pragma once
 
 #include <memory>
-#include <span>
 
 #include "net/kernel/segment_limit.hpp"
 #include "net/send/refusing_routes.hpp"

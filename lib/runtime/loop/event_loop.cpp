@@ -1,6 +1,5 @@
 #include "uring6/event_loop.hpp"
 
-#include <exception>
 #include <new>
 #include <string>
 

@@ -1,5 +1,4 @@
 #include <linux/rtnetlink.h>
-#include <netinet/in.h>
 
 #include "sys/interface/netlink.hpp"
 #include "uring6/interface.hpp"

@@ -2,7 +2,6 @@
 
 #include <netinet/in.h>
 
-#include <limits>
 #include <span>
 
 #include "sys/socket/socket_options.hpp"

@@ -4,7 +4,6 @@
 #include <compare>
 #include <optional>
 #include <string>
-#include <string_view>
 
 namespace uring6 {
 

@@ -1,5 +1,5 @@
-// A peer made of Go's net and golang.org/x/net, for the interoperation tests. It says "ready PORT" when it can be
-// spoken to, then a line for each datagram.
+// A peer that uses Go's net and golang.org/x/net, for the interoperation tests. It says "ready PORT" when it can
+// receive, then a line for each datagram.
 //
 //	peer receive   NETWORK ADDRESS STEP...           steps are taken in turn:
 //	    join,GROUP,INTERFACE[,SOURCE] exclude,GROUP,INTERFACE,SOURCE include,GROUP,INTERFACE,SOURCE
@@ -31,7 +31,7 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// What is sent without a traffic class has this one, so that none is not 0.
+// The traffic class of datagrams that are sent without one, so that "none" is not 0.
 const ownTrafficClass = 0x77
 
 func check(err error) {
@@ -56,7 +56,7 @@ func isUDP(network string) bool { return strings.HasPrefix(network, "udp") }
 
 func isICMP(network string) bool { return network == "ip6:ipv6-icmp" }
 
-// resolve gives the address as the network wants it: with a port for UDP, without for raw IP.
+// resolve returns the address in the form of the network: with a port for UDP, without for raw IP.
 func resolve(network, address string) net.Addr {
 	if isUDP(network) {
 		found, err := net.ResolveUDPAddr(network, address)
@@ -92,7 +92,7 @@ func ready(conn net.PacketConn) {
 	fmt.Println("ready", port)
 }
 
-// say skips what raw ICMPv6 hears of the neighbourhood.
+// say leaves out the neighbor discovery messages that raw ICMPv6 receives.
 func say(network string, payload []byte, cm *ipv6.ControlMessage, from net.Addr) bool {
 	text := string(payload)
 	if isICMP(network) {
@@ -265,7 +265,7 @@ func dial(address, word string) {
 	fmt.Printf("%s\n", all)
 }
 
-// ask goes on asking until somebody answers (RFC 6762, 5.1).
+// ask repeats its question until an answer comes (RFC 6762, 5.1).
 func ask(where, name string) {
 	conn, p := listen("udp6", "[::]:0")
 	defer conn.Close()
@@ -297,7 +297,7 @@ func ask(where, name string) {
 	}
 }
 
-// trace says which control messages came with the answers, and the names of who gave them.
+// trace prints each answer's control message, and the name of its source.
 func trace(host string) {
 	to, err := net.ResolveIPAddr("ip6", host)
 	check(err)

@@ -30,11 +30,11 @@
 
 namespace {
 
-std::atomic<int> questions = 0;  // to the kernel, over netlink
+std::atomic<int> questions = 0;  // sent to the kernel over netlink
 
 }  // namespace
 
-// In place of libmnl's: it counts.
+// Replaces libmnl's function, and counts the requests.
 extern "C" ssize_t mnl_socket_sendto(const mnl_socket* socket, const void* request, std::size_t size) {
   static const auto original = reinterpret_cast<decltype(&mnl_socket_sendto)>(::dlsym(RTLD_NEXT, "mnl_socket_sendto"));
   ++questions;
@@ -50,7 +50,7 @@ ip_address address(const char* text) {
   return or_throw(ip_address::parse(text));
 }
 
-// Another way to ask the kernel the same: the ioctls, one by one.
+// Asks the kernel for the same by another way: the ioctls, one by one.
 interface by_ioctl(const char* name, unsigned index) {
   const file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
   const auto ask = [&](unsigned long what) {
@@ -92,7 +92,7 @@ const interface_address* find(const std::vector<interface_address>& in, const ip
   return at == in.end() ? nullptr : &*at;
 }
 
-TEST_CASE("the list of interfaces is the one the ioctls give") {
+TEST_CASE("the list of interfaces is equal to the list of the ioctls") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   const std::vector<interface> all = or_throw(interface::all());
@@ -108,7 +108,7 @@ TEST_CASE("the list of interfaces is the one the ioctls give") {
   CHECK(near.hardware_address.size() == 6);
 }
 
-TEST_CASE("an interface is seen as it is now, never as it was") {
+TEST_CASE("an interface is shown as it is now, never as it was") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   const std::uint32_t index = cable.near.link.index;
@@ -142,7 +142,7 @@ TEST_CASE("the running flag follows the other end of the cable") {
   }));
 }
 
-TEST_CASE("the addresses are those in if_inet6") {
+TEST_CASE("the addresses are equal to those in if_inet6") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   add_address(cable.near.link.index, address("2001:db8:1::77"), 48);
@@ -195,7 +195,7 @@ TEST_CASE("an address has its prefix, scope, state and lifetimes") {
   CHECK(mortal->prefix_length == 48);
   CHECK_FALSE(mortal->is(address_flags::permanent));
   CHECK_FALSE(mortal->is(address_flags::deprecated));
-  // The seconds count down: only that they started from there, and which is which.
+  // The seconds count down; the test checks only their upper limit, and that valid and preferred are not confused.
   REQUIRE(mortal->valid);
   REQUIRE(mortal->preferred);
   CHECK(*mortal->valid <= std::chrono::seconds(1000));
@@ -212,12 +212,12 @@ TEST_CASE("an address has its prefix, scope, state and lifetimes") {
   REQUIRE(link_local != all.end());
   CHECK(link_local->address.zone() == index);
   CHECK(link_local->scope == address_scope::link);
-  // Good as it is for bind: the zone is in it.
+  // The address can be bound as it is: it has its zone.
   const file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
   CHECK(bind_socket(fd.get(), {link_local->address, 0}));
 }
 
-TEST_CASE("an address is tentative until its uniqueness is proved, and duplicate if it is not unique") {
+TEST_CASE("an address is tentative until duplicate address detection has ended, and duplicate if it is not unique") {
   const veth_pair cable;
   cable.far.space.run([&] { add_address(cable.far.link.index, address("2001:db8::77"), 64); });
   const auto inside = cable.near.space.enter();
@@ -237,7 +237,7 @@ TEST_CASE("an address is tentative until its uniqueness is proved, and duplicate
   CHECK(eventually([&] { return has_all(state("2001:db8::77"), address_flags::duplicate); }));
 }
 
-TEST_CASE("the addresses of many interfaces are one question, and each is there once") {
+TEST_CASE("the addresses of many interfaces take one request, and each is listed once") {
   const network_namespace space;
   const auto inside = space.enter();
   constexpr std::uint8_t pairs = 50;
@@ -267,7 +267,7 @@ TEST_CASE("the addresses of many interfaces are one question, and each is there 
   CHECK(distinct.size() == all.size());
 }
 
-TEST_CASE("an address that the kernel made for privacy is temporary, the one it was made from is not") {
+TEST_CASE("an address that the kernel made for privacy is temporary, the address that it was made from is not") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   write_sysctl("net/ipv6/conf/near0/use_tempaddr", "2");
@@ -305,7 +305,7 @@ TEST_CASE("the link address of a tunnel is its IP address, and hidden") {
   CHECK(or_throw(interface::by_name("tunnel0")).hardware_address.size() == 6);
 }
 
-TEST_CASE("an alternative name finds its interface, as a name and as a zone, however long it is") {
+TEST_CASE("an alternative name finds its interface, as a name and as a zone, whatever its length") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   const std::uint32_t index = cable.near.link.index;
@@ -372,7 +372,7 @@ TEST_CASE("the groups of an interface have their users and sources") {
   CHECK(std::ranges::count(sources, group_source{cable.far.link_local.with_zone(index), 1, 0}) == 1);
   CHECK(membership(local.with_zone(index)).users == 1);
 
-  // The kernel's own are among them, and those of other interfaces only in the list of all.
+  // The kernel's own groups are listed, too; groups of other interfaces are in the list of all interfaces only.
   CHECK(membership(ip_address::all_nodes().with_zone(index)).users == 1);
   const std::vector<group_membership> everywhere = or_throw(interface::all_groups());
   CHECK(std::ranges::count(everywhere, ip_address::all_nodes().with_zone(loopback_index), &group_membership::group) ==
@@ -383,7 +383,7 @@ TEST_CASE("the groups of an interface have their users and sources") {
 TEST_CASE("a list is complete although the table changes while it is read") {
   const network_namespace space;
   const auto inside = space.enter();
-  // Enough for many messages, so that a dump takes several rounds in which the table can change.
+  // So many addresses that a dump takes several messages, between which the table can change.
   constexpr std::size_t standing = 1000;
   const auto numbered = [](std::uint8_t kind, std::size_t n) {
     return ip_address({0x20, 1, 0x0d, 0xb8, kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(n >> 8),
@@ -391,8 +391,8 @@ TEST_CASE("a list is complete although the table changes while it is read") {
   };
   for (std::size_t n = 0; n < standing; ++n) add_address(loopback_index, numbered(1, n), 128);
 
-  // One change in each round, at any moment of the dump: an address at the front of the list goes, and what
-  // comes behind it moves up by one. A dump that went on from its old place would miss the next.
+  // One change in each round, at any moment of the dump: the first address of the list is removed, and all others move
+  // up by one. A dump that went on at its old place would miss one of them.
   constexpr int rounds = 50;
   using clock = std::chrono::steady_clock;
   const auto before = clock::now();
@@ -428,7 +428,7 @@ TEST_CASE("a list is complete although the table changes while it is read") {
   CHECK(complete == rounds);
 }
 
-TEST_CASE("asking leaves no descriptor open") {
+TEST_CASE("listing interfaces leaves no descriptor open") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   const std::size_t before = open_descriptors();

@@ -80,7 +80,7 @@ TEST_CASE("closing the socket leaves its groups") {
   CHECK(near.users(group) == 0);
 }
 
-TEST_CASE("what is no group is not multicast, in every call") {
+TEST_CASE("in every call an address that is no group is not multicast") {
   const near_end near;
   for (const char* text : {"::", "::1", "2001:db8::1", "fe80::1", "192.0.2.1"}) {
     INFO(text);
@@ -95,7 +95,7 @@ TEST_CASE("what is no group is not multicast, in every call") {
   CHECK(join_group(near.fd, near.index, source).error() == std::errc::invalid_argument);
 }
 
-TEST_CASE("an IPv4 group or source is of the wrong family for a socket that does not speak IPv4") {
+TEST_CASE("an IPv4 group or source is of the wrong family for an IPv6-only socket") {
   const near_end near;
   or_throw(set_option(near.fd, option::only_v6, 1));
   const ip_address v4_group = address("224.0.0.251");
@@ -108,7 +108,7 @@ TEST_CASE("an IPv4 group or source is of the wrong family for a socket that does
         std::errc::address_family_not_supported);
 }
 
-TEST_CASE("a source that no host can have is an error") {
+TEST_CASE("an impossible source address is an error") {
   const near_end near;
   for (const char* text : {"::", "ff02::1"}) {
     INFO(text);
@@ -123,10 +123,10 @@ TEST_CASE("a group is joined once on an interface") {
   REQUIRE(join_group(near.fd, near.index, group));
   CHECK(join_group(near.fd, near.index, group).error() == errc::already_joined);
   CHECK(join_group(near.fd, near.index, group).error() == std::errc::address_in_use);
-  // Without an interface the kernel finds the membership there is.
+  // Without an interface the kernel finds the existing membership.
   CHECK(join_group(near.fd, 0, group).error() == errc::already_joined);
   CHECK(near.users(group) == 1);
-  // Another interface, another group, another socket: none of them is the same membership.
+  // Another interface, another group and another socket each make another membership.
   CHECK(join_group(near.fd, loopback_index, group));
   CHECK(join_group(near.fd, near.index, other_group));
   const file_descriptor second = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
@@ -152,7 +152,7 @@ TEST_CASE("an interface without addresses can be joined on, one whose MTU is too
   write_sysctl("net/ipv6/conf/near0/disable_ipv6", "1");
   REQUIRE(join_group(near.fd, near.index, group));
   REQUIRE(leave_group(near.fd, near.index, group));
-  set_mtu(near.index, 1279);  // Then the kernel takes its IPv6 part away.
+  set_mtu(near.index, 1279);  // The kernel removes IPv6 from the interface then.
   CHECK(join_group(near.fd, near.index, group).error() == std::errc::invalid_argument);
   CHECK(join_source_specific_group(near.fd, near.index, specific, source).error() == std::errc::invalid_argument);
   CHECK(leave_group(near.fd, near.index, group).error() == errc::not_joined);
@@ -171,14 +171,14 @@ TEST_CASE("a membership is made while its interface is down") {
   CHECK(near.sources(specific) == std::vector{group_source{source, 1, 0}});
 }
 
-TEST_CASE("without an interface and without a route there is nowhere to join") {
+TEST_CASE("without an interface and without a route a join has no interface") {
   const network_namespace space;
   const auto inside = space.enter();
   const file_descriptor socket = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
   CHECK(join_group(socket.get(), 0, group).error() == errc::unknown_zone);
 }
 
-TEST_CASE("a join without an interface follows the route, and its leave finds it") {
+TEST_CASE("a join without an interface follows the route, and the leave without one finds it") {
   const near_end near;
   REQUIRE(join_group(near.fd, 0, group));
   CHECK(near.users(group) == 1);
@@ -186,7 +186,7 @@ TEST_CASE("a join without an interface follows the route, and its leave finds it
   CHECK(near.users(group) == 0);
 }
 
-TEST_CASE("a leave without an interface takes one membership after the other") {
+TEST_CASE("leaves without an interface take one membership after the other") {
   const near_end near;
   REQUIRE(join_group(near.fd, near.index, group));
   REQUIRE(join_group(near.fd, loopback_index, group));
@@ -195,7 +195,7 @@ TEST_CASE("a leave without an interface takes one membership after the other") {
   CHECK(leave_group(near.fd, 0, group).error() == errc::not_joined);
 }
 
-TEST_CASE("what was not joined cannot be left") {
+TEST_CASE("a group that was not joined cannot be left") {
   const near_end near;
   CHECK(leave_group(near.fd, near.index, group).error() == errc::not_joined);
   CHECK(leave_group(near.fd, near.index, group).error() == std::errc::address_not_available);
@@ -271,7 +271,7 @@ TEST_CASE("a source is excluded once, and only an excluded one is included again
   CHECK(near.users(group) == 1);
 }
 
-TEST_CASE("sources of a group that is not joined cannot be chosen") {
+TEST_CASE("sources need a joined group") {
   const near_end near;
   CHECK(exclude_source_specific_group(near.fd, near.index, group, source).error() == std::errc::invalid_argument);
   CHECK(include_source_specific_group(near.fd, near.index, group, source).error() == std::errc::invalid_argument);
@@ -302,7 +302,7 @@ TEST_CASE("a membership without sources can still become a source-specific one")
 
 TEST_CASE("more sources than the host allows are refused, and the others stay") {
   const near_end near;
-  // net.ipv6.mld_max_msf, 64 where nobody changed it; it is shown in the first namespace only.
+  // net.ipv6.mld_max_msf, 64 by default; only the first network namespace shows it.
   const auto sources_until_refused = [&](auto add, const ip_address& to) {
     for (std::size_t n = 0; n < 100'000; ++n) {
       const result<void> added = add(near.fd, near.index, to, numbered(source, n));
@@ -321,10 +321,10 @@ TEST_CASE("more sources than the host allows are refused, and the others stay") 
   CHECK(near.sources(group).size() == included);
 }
 
-TEST_CASE("memberships end with the option memory, and the socket stays usable") {
+TEST_CASE("memberships end with the socket's option memory, and the socket stays usable") {
   const near_end near;
-  // net.core.optmem_max gives room for some hundreds (20 KiB) or thousands (128 KiB, since Linux 6.8). It is not read
-  // here: before 6.8 it is not shown in this namespace.
+  // net.core.optmem_max is memory for some hundreds (20 KiB) or thousands (128 KiB, since Linux 6.8) of memberships.
+  // The test does not read it: before 6.8 this namespace does not show it.
   constexpr std::size_t enough = 100'000;
   std::error_code refused;
   std::size_t joined = 0;
@@ -341,7 +341,7 @@ TEST_CASE("memberships end with the option memory, and the socket stays usable")
   CHECK(join_group(near.fd, loopback_index, other_group));
 }
 
-TEST_CASE("a stream socket may join, though nothing will come of it") {
+TEST_CASE("a stream socket may join, without any effect") {
   const near_end near;
   const file_descriptor stream = or_throw(open_socket(AF_INET6, SOCK_STREAM));
   CHECK(join_group(stream.get(), near.index, group));

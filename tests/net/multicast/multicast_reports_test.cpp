@@ -1,5 +1,5 @@
-// MLDv2 as it stands on the wire (RFC 3810, section 5.2): what this host tells the routers of the link about
-// its memberships, captured at the other end of the cable.
+// MLDv2 on the wire (RFC 3810, section 5.2): this host's reports of its memberships, captured at the other end of the
+// cable.
 
 #include <netinet/in.h>
 
@@ -85,10 +85,10 @@ const ip_address group = or_throw(ip_address::parse("ff05::1234"));
 const ip_address first = or_throw(ip_address::parse("2001:db8::77"));
 const ip_address second = or_throw(ip_address::parse("2001:db8::78"));
 
-// A conn at the near end, and an ear at the far end.
+// A conn at the near end, and a capture at the far end.
 struct reporter {
   // A device that comes up, or finds its carrier, reports all its groups and repeats that within a second (RFC 3810,
-  // 6.1). This device does it once more, soon; then it is quiet.
+  // 6.1). The constructor waits for the repetition: after that the device sends no more reports by itself.
   reporter() {
     set_link(link.index, link_state::down);
     write_sysctl("net/ipv6/conf/near0/mldv2_unsolicited_report_interval", "1");
@@ -101,13 +101,13 @@ struct reporter {
 
   packet_conn open() { return or_throw(listen_packet(loop, "udp6", "[::]:0")); }
 
-  // The records on `of` since the last call, in order, those that are repeated once. A change is reported as often as
-  // the robustness variable says (RFC 3810, 9.1: twice), along with those of other groups: when the one that is made
-  // here has been, all before it have been.
+  // Returns the records on `of` since the last call, in order, a repeated one once. The kernel sends each change as
+  // often as the robustness variable says (RFC 3810, 9.1: twice), together with earlier changes of other groups: once
+  // it has sent the change of `mark` that is made here, it has sent all earlier ones.
   std::vector<record> told(const ip_address& of = group) {
     std::vector<record> found;
     for (const std::vector<record>& report : reports_of_a_change()) {
-      // All groups of the device: no change.
+      // A report of all groups of the device: no change.
       if (std::ranges::count(report, mark(0), &record::group) > 0) continue;
       std::ranges::copy_if(report, std::back_inserter(found), [&](const record& each) { return each.group == of; });
     }
@@ -116,14 +116,14 @@ struct reporter {
     return found;
   }
 
-  // Whether nothing but a change that is made here is reported until it has been.
+  // Whether the kernel reports nothing else until it has reported a change that is made here.
   bool quiet_for_a_change() {
     return std::ranges::none_of(reports_of_a_change(), [](const std::vector<record>& report) {
       return std::ranges::count(report, mark(0), &record::group) > 0;
     });
   }
 
-  // Joins one more group, and gives all reports up to that which says so for the second time.
+  // Joins one more group, and returns all reports until the second one about that group.
   std::vector<std::vector<record>> reports_of_a_change() {
     const ip_address last = mark(++marks);
     REQUIRE(marker.join_group(link, last));
@@ -159,13 +159,13 @@ std::vector<record> only(record_type type, std::vector<ip_address> sources = {})
   return {record{type, group, std::move(sources)}};
 }
 
-TEST_CASE("a join is reported as a change to excluding nobody") {
+TEST_CASE("a join is reported as a change to EXCLUDE mode without sources") {
   reporter near;
   REQUIRE(near.conn.join_group(near.link, group));
   CHECK(near.told() == only(record_type::to_exclude));
 }
 
-TEST_CASE("a leave is reported as a change to including nobody") {
+TEST_CASE("a leave is reported as a change to INCLUDE mode without sources") {
   reporter near;
   REQUIRE(near.conn.join_group(near.link, group));
   REQUIRE(near.told() == only(record_type::to_exclude));
@@ -181,7 +181,7 @@ TEST_CASE("closing the socket is reported as a leave") {
   CHECK(near.told() == only(record_type::to_include));
 }
 
-TEST_CASE("a source-specific join allows its source and never asks for others") {
+TEST_CASE("a source-specific join reports its source as allowed, and never changes to EXCLUDE mode") {
   reporter near;
   REQUIRE(near.conn.join_source_specific_group(near.link, group, first));
   CHECK(near.told() == only(record_type::allow_new, {first}));
@@ -189,7 +189,7 @@ TEST_CASE("a source-specific join allows its source and never asks for others") 
   CHECK(near.told() == only(record_type::allow_new, {second}));
 }
 
-TEST_CASE("leaving a source blocks it") {
+TEST_CASE("leaving a source reports it as blocked") {
   reporter near;
   REQUIRE(near.conn.join_source_specific_group(near.link, group, first));
   REQUIRE(near.conn.join_source_specific_group(near.link, group, second));
@@ -200,7 +200,7 @@ TEST_CASE("leaving a source blocks it") {
   CHECK(near.told() == only(record_type::block_old, {second}));
 }
 
-TEST_CASE("excluding a source blocks it, and including it again allows it") {
+TEST_CASE("excluding a source reports it as blocked, and including it again as allowed") {
   reporter near;
   REQUIRE(near.conn.join_group(near.link, group));
   REQUIRE(near.told() == only(record_type::to_exclude));
@@ -210,7 +210,7 @@ TEST_CASE("excluding a source blocks it, and including it again allows it") {
   CHECK(near.told() == only(record_type::allow_new, {first}));
 }
 
-TEST_CASE("a conn that hears everybody and then one source only changes its own filter") {
+TEST_CASE("a conn that hears all sources and then one source only changes its own filter") {
   reporter near;
   REQUIRE(near.conn.join_group(near.link, group));
   REQUIRE(near.told() == only(record_type::to_exclude));
@@ -220,7 +220,7 @@ TEST_CASE("a conn that hears everybody and then one source only changes its own 
   CHECK(near.told() == only(record_type::block_old, {first}));
 }
 
-TEST_CASE("a second socket that hears everybody changes the filter of the host, and back") {
+TEST_CASE("a second socket that hears all sources changes the filter of the host, and back") {
   reporter near;
   REQUIRE(near.conn.join_source_specific_group(near.link, group, first));
   REQUIRE(near.told() == only(record_type::allow_new, {first}));
@@ -231,7 +231,7 @@ TEST_CASE("a second socket that hears everybody changes the filter of the host, 
   CHECK(near.told() == only(record_type::to_include, {first}));
 }
 
-TEST_CASE("a report goes to all routers of the link, one hop, with a router alert") {
+TEST_CASE("a report is sent to all routers of the link, with hop limit 1 and a router alert") {
   reporter near;
   REQUIRE(near.conn.join_group(near.link, group));
   const std::optional<packet> report = near.wire.find([](const packet& p) { return is_report(p); });
@@ -243,7 +243,7 @@ TEST_CASE("a report goes to all routers of the link, one hop, with a router aler
   CHECK(options == std::vector<std::uint8_t>{IPPROTO_ICMPV6, 0, 5, 2, 0, 0, 1, 0});  // RFC 2711, value 0, PadN.
 }
 
-TEST_CASE("a group of interface-local scope is reported to nobody") {
+TEST_CASE("a group of interface-local scope is not reported") {
   reporter near;
   const ip_address local = or_throw(ip_address::parse("ff01::1234"));
   REQUIRE(near.conn.join_group(near.link, local));

@@ -1,4 +1,4 @@
-// Groups on the wire: who is a member hears, who is not does not. M01, M03, M04, M17.
+// Groups on the wire: members read a group's datagrams, other conns do not.
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -25,7 +25,7 @@ ip_address group(const char* text) {
   return or_throw(ip_address::parse(text));
 }
 
-/// Two hosts on a cable: a sender near, and listeners on one port far.
+/// Two hosts on a cable: a sender at the near end, and listeners on one port at the far end.
 struct two_hosts {
   veth_pair cable;
   event_loop loop;
@@ -35,8 +35,8 @@ struct two_hosts {
     return cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", address, options)); });
   }
 
-  /// Sends a datagram to the group and a unicast one behind it: what is not there when the second one is read has
-  /// not been delivered.
+  /// Sends a datagram to the group and a unicast one behind it: if the reader of the second has not read the first, it
+  /// was not delivered.
   task<> send(ip_address to, std::string_view text, std::uint16_t port = 7777) {
     control_message control;
     control.interface_index = cable.near.link.index;
@@ -53,7 +53,7 @@ struct two_hosts {
   std::array<std::byte, 64> buffer;
 };
 
-TEST_CASE("multicast crosses the cable to a member, and to nobody else") {
+TEST_CASE("multicast crosses the cable to members only") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const interface& link = hosts.cable.far.link;
@@ -74,7 +74,7 @@ TEST_CASE("multicast crosses the cable to a member, and to nobody else") {
     CHECK(got->control.interface_index == link.index);
     CHECK(got->control.hop_limit == 1);
     CHECK(got->source.address.is_link_local());
-    // An answer cannot come from the group: it leaves the source to the kernel.
+    // A group cannot be a source address: reply() leaves the source to the kernel.
     CHECK_FALSE(got->control.reply().source);
     CHECK(got->control.reply().interface_index == link.index);
 
@@ -87,7 +87,7 @@ TEST_CASE("multicast crosses the cable to a member, and to nobody else") {
   });
 }
 
-TEST_CASE("a conn hears the groups that it joined itself, not those of its neighbours, unless it wants to") {
+TEST_CASE("a conn reads the groups that it joined itself, and with multicast_all those of other sockets of the host") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const interface& link = hosts.cable.far.link;
@@ -102,18 +102,18 @@ TEST_CASE("a conn hears the groups that it joined itself, not those of its neigh
     co_await hosts.expect(second, "two");
     co_await hosts.expect(curious, "one");
     co_await hosts.expect(curious, "two");
-    // Had the first one heard the second group, it would be waiting now, before this.
+    // If the first conn had read the second group, that datagram would come before this one.
     co_await hosts.send(group("ff02::1:1"), "three");
     co_await hosts.expect(first, "three");
   });
 }
 
-TEST_CASE("a dual-stack conn hears no IPv4 group that only others have joined, unless it wants to") {
+TEST_CASE("a dual-stack conn reads no IPv4 group that only other sockets joined, unless multicast_all is on") {
   const network_namespace space;
   event_loop loop;
   run(loop, [&]() -> task<> {
     const auto inside = space.enter();
-    write_sysctl("net/ipv4/conf/lo/route_localnet", "1");  // multicast from 127.0.0.1, too
+    write_sysctl("net/ipv4/conf/lo/route_localnet", "1");  // allows multicast from 127.0.0.1
     const std::array<std::uint8_t, 4> all{239, 1, 1, 4};
     const ip_mreqn membership{std::bit_cast<in_addr>(all), {}, static_cast<int>(loopback_index)};
     const auto join = [&](int fd) {
@@ -143,7 +143,7 @@ TEST_CASE("a dual-stack conn hears no IPv4 group that only others have joined, u
     got = co_await plain.read_from(buffer);
     REQUIRE(got);
     CHECK(as_text(got->payload) == "host");
-    // It is no other group than one that it has joined itself.
+    // It reads the group once it has joined the group itself.
     REQUIRE(join(plain.native_handle()));
     co_await send_both(plain);
     got = co_await plain.read_from(buffer);
@@ -152,7 +152,7 @@ TEST_CASE("a dual-stack conn hears no IPv4 group that only others have joined, u
   });
 }
 
-TEST_CASE("a group joined for one source is not heard from another") {
+TEST_CASE("a group joined for one source is not read from another source") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const interface& link = hosts.cable.far.link;
@@ -189,7 +189,7 @@ TEST_CASE("a group joined for one source is not heard from another") {
   });
 }
 
-TEST_CASE("several listen at one multicast address, and each member gets its copy") {
+TEST_CASE("several conns listen at one multicast address, and each member gets its copy") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const interface& link = hosts.cable.far.link;
@@ -203,7 +203,7 @@ TEST_CASE("several listen at one multicast address, and each member gets its cop
   });
 }
 
-TEST_CASE("a group is joined while its link is down, and heard as soon as it is up") {
+TEST_CASE("a group is joined while its link is down, and its datagrams arrive once the link is up") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const interface& link = hosts.cable.far.link;
@@ -222,11 +222,11 @@ TEST_CASE("a group is joined while its link is down, and heard as soon as it is 
   });
 }
 
-TEST_CASE("another host's solicited-node group is joined, and its solicitations are heard") {
+TEST_CASE("another host's solicited-node group is joined, and its solicitations arrive") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
-    const ip_address silent = group("2001:db8::abcd:4711");  // nobody's
+    const ip_address silent = group("2001:db8::abcd:4711");  // no host has it
     auto at = cable.far.space.run([&] { return or_throw(listen_packet(loop, "ip6:ipv6-icmp", "::")); });
     REQUIRE(at.set_control_message(control_flags::destination, true));
     icmp_filter solicitations;
@@ -234,7 +234,7 @@ TEST_CASE("another host's solicited-node group is joined, and its solicitations 
     solicitations.accept(icmp_type::neighbor_solicitation);
     REQUIRE(at.set_icmp_filter(solicitations));
     auto asker = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
-    // Asked for before the join: not heard, else it would come first.
+    // The solicitation of before the join is not read: it would come first.
     const auto before = co_await asker.write_to(as_payload("x"), {group("2001:db8::beef:4711"), 9});
     REQUIRE(before);
     REQUIRE(at.join_group(cable.far.link, silent.solicited_node()));
@@ -269,7 +269,7 @@ TEST_CASE("closing leaves the groups") {
   });
 }
 
-TEST_CASE("a group of one host's scope is heard on that host, and its options choose the way") {
+TEST_CASE("a group of interface-local scope arrives on its host, and the multicast options choose the interface") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const interface& link = hosts.cable.near.link;
@@ -290,12 +290,12 @@ TEST_CASE("a group of one host's scope is heard on that host, and its options ch
   });
 }
 
-TEST_CASE("multicast options read back what was set, and do what they say") {
+TEST_CASE("multicast options read back as they were set, and act") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     auto& from = hosts.sender;
     const interface& link = hosts.cable.near.link;
-    const auto inside = hosts.cable.near.space.enter();  // where the interface has its name
+    const auto inside = hosts.cable.near.space.enter();  // the interface has its name in this namespace
     CHECK_FALSE(or_throw(from.multicast_interface()));
     REQUIRE(from.set_multicast_interface(link));
     CHECK(or_throw(from.multicast_interface()) == link);
@@ -338,9 +338,9 @@ TEST_CASE("multicast options read back what was set, and do what they say") {
     co_await hosts.expect(member, "not looped");
     REQUIRE(from.set_multicast_loopback(true));
     co_await send("looped again");
-    co_await hosts.expect(local, "looped again");  // and nothing before it
+    co_await hosts.expect(local, "looped again");  // no datagram came before it
 
-    // 0 stays on the host.
+    // With a hop limit of 0 the datagram does not leave the host.
     REQUIRE(from.set_multicast_hop_limit(0));
     co_await hosts.expect(member, "looped again");
     co_await send("stays");

@@ -1,4 +1,5 @@
-// Whom netlink_ask believes: the kernel alone. A process with CAP_NET_ADMIN may send to any other's netlink socket.
+// netlink_ask accepts answers of the kernel only. A process with CAP_NET_ADMIN may send to the netlink socket of any
+// other.
 #include "sys/interface/netlink.hpp"
 
 #include <linux/if_addr.h>
@@ -36,8 +37,8 @@ std::vector<std::uint32_t> netlink_ports(int own) {
   return ports;
 }
 
-// Sends what looks like the kernel's answer to the first request of each of them. Returns the errno of the last send, 0
-// if it went.
+// Sends a forged answer of the kernel to the first request of each netlink socket of the process. Returns the errno of
+// the last send, 0 if it succeeded.
 int forge_answers(int from) {
   int outcome = 0;
   const std::vector<std::uint32_t> ports = netlink_ports(from);
@@ -61,11 +62,11 @@ int forge_answers(int from) {
   return outcome;
 }
 
-TEST_CASE("answers that another process sends to a netlink socket are not taken for the kernel's") {
+TEST_CASE("answers that another process sends to a netlink socket are not taken as the kernel's") {
   const network_namespace space;
   const auto inside = space.enter();
-  // So many that the kernel's answer is several messages: a forged one that is sent while the first of them is read
-  // lies between the others.
+  // So many that the kernel's answer is several messages: a forged one that is sent while the first of them is read is
+  // queued between the others.
   constexpr std::uint16_t addresses = 1'000;
   for (std::uint16_t i = 0; i < addresses; ++i) {
     ip_address::bytes_type bytes{0x20, 0x01, 0x0d, 0xb8};
@@ -89,7 +90,7 @@ TEST_CASE("answers that another process sends to a netlink socket are not taken 
   REQUIRE(asked);
   CHECK(of_the_kernel > addresses);  // ::1 and 127.0.0.1 are among them
   CHECK(of_the_forger == 0);
-  // The kernel refuses such a send already: a flood of them cannot fill the socket's buffer.
+  // The kernel refuses such a send itself: forged messages cannot fill the socket's buffer.
   CHECK(outcome == ECONNREFUSED);
 }
 

@@ -1,4 +1,4 @@
-// What a membership is for: which datagrams arrive.
+// Source filters of memberships: the datagrams that arrive, and those that do not.
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -45,7 +45,7 @@ struct conversation {
     REQUIRE(::send(sender.get(), "x", 1, 0) == 1);
   }
 
-  // The source of the next datagram.
+  // Returns the source of the next datagram.
   [[nodiscard]] std::optional<ip_address> receive() const {
     pollfd readable{fd, POLLIN, 0};
     if (::poll(&readable, 1, 10'000) != 1) return std::nullopt;
@@ -56,7 +56,7 @@ struct conversation {
     return endpoint::from_sockaddr(name).address;
   }
 
-  // Whether a datagram to the group arrives. The one after it always does, and nothing overtakes on a cable.
+  // Whether a datagram to the group arrives. A second one behind it always arrives, and nothing overtakes on a cable.
   [[nodiscard]] bool hears(const ip_address& from, const ip_address& to = group) const {
     const ip_address end_mark = cable.far.link_local;
     send(from, to);
@@ -80,7 +80,7 @@ TEST_CASE("only members hear a group") {
   CHECK_FALSE(talk.hears(talk.first));
 }
 
-TEST_CASE("an excluded source is not heard until it is included again") {
+TEST_CASE("an excluded source does not arrive until it is included again") {
   const conversation talk;
   REQUIRE(join_group(talk.fd, talk.index, group));
   REQUIRE(exclude_source_specific_group(talk.fd, talk.index, group, talk.first));
@@ -90,7 +90,7 @@ TEST_CASE("an excluded source is not heard until it is included again") {
   CHECK(talk.hears(talk.first));
 }
 
-TEST_CASE("a source-specific member hears its sources and no others") {
+TEST_CASE("a source-specific member reads its sources and no others") {
   const conversation talk;
   REQUIRE(join_source_specific_group(talk.fd, talk.index, group, talk.first));
   CHECK(talk.hears(talk.first));
@@ -101,7 +101,7 @@ TEST_CASE("a source-specific member hears its sources and no others") {
   CHECK_FALSE(talk.hears(talk.first));
 }
 
-TEST_CASE("without multicast_all a group that only others joined is not heard") {
+TEST_CASE("without multicast_all a group that only other sockets joined does not arrive") {
   const conversation talk;
   const file_descriptor member = talk.cable.near.space.run([] { return or_throw(open_socket(AF_INET6, SOCK_DGRAM)); });
   REQUIRE(join_group(member.get(), talk.index, group));

@@ -1,4 +1,4 @@
-// Groups that an interface has forgotten while the kernel keeps them in the socket: joining again makes them heard.
+// Groups that an interface has lost while the socket keeps its membership: joining again brings their datagrams back.
 #include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -24,7 +24,7 @@ ip_address address(const char* text) {
 const ip_address site = address("ff05::114");
 const ip_address specific = address("ff35::8000:1");
 
-/// A sender near and a listener far, whose interface loses IPv6 and gets it back.
+/// A sender at the near end, and a listener at the far end on an interface that loses IPv6 and gets it back.
 struct forgetful {
   veth_pair cable;
   event_loop loop;
@@ -42,7 +42,7 @@ struct forgetful {
     });
   }
 
-  /// The join is called in the namespace of the conn, as its program does.
+  /// Calls the join in the namespace of the conn, as a program does.
   template <class Join>
   result<void> in_far(Join join) {
     return cable.far.space.run(join);
@@ -77,7 +77,7 @@ struct forgetful {
     wait_until_both_run();
   }
 
-  /// The near end goes with the far one: it gets its addresses again.
+  /// Deleting the far end deletes the near one: that one gets its addresses again.
   void delete_and_create() {
     cable.far.space.run([&] {
       delete_link(link.index);
@@ -103,7 +103,7 @@ struct forgetful {
   }
 };
 
-TEST_CASE("a group that its interface has forgotten is heard again once it is joined again") {
+TEST_CASE("the datagrams of a group that its interface has lost arrive after a second join") {
   forgetful hosts;
   run(hosts.loop, [&]() -> task<> {
     REQUIRE(hosts.in_far([&] { return hosts.at.join_group(hosts.link, site); }));
@@ -132,7 +132,7 @@ TEST_CASE("a group that its interface has forgotten is heard again once it is jo
   });
 }
 
-TEST_CASE("a forgotten group is found without an interface's name, too, and another conn's membership stays") {
+TEST_CASE("a lost group is found without an interface's name, too, and another conn's membership stays") {
   forgetful hosts;
   run(hosts.loop, [&]() -> task<> {
     const auto join = [&](packet_conn& by) { return hosts.in_far([&] { return by.join_group(site); }); };
@@ -140,12 +140,12 @@ TEST_CASE("a forgotten group is found without an interface's name, too, and anot
     hosts.shrink_and_grow();
     REQUIRE_FALSE(hosts.has(site));
     REQUIRE(hosts.cable.far.space.run([&] {
-      // Lets the routing table choose: of this host's interfaces only this one has a route for groups.
+      // The routing table chooses the interface: only this one of the host has a route for groups.
       return hosts.at.join_group(site);
     }));
     CHECK(hosts.has(site));
 
-    // A membership that the interface knows is left alone.
+    // A membership that the interface still has is left alone.
     auto second = hosts.cable.far.space.run([&] { return or_throw(listen_packet(hosts.loop, "udp6", "[::]:0")); });
     REQUIRE(join(second));
     CHECK(join(second).error() == errc::already_joined);
@@ -157,7 +157,7 @@ TEST_CASE("a forgotten group is found without an interface's name, too, and anot
   });
 }
 
-TEST_CASE("the sources of a forgotten group are joined or excluded again with it") {
+TEST_CASE("the sources of a lost group are joined or excluded again with it") {
   forgetful hosts;
   run(hosts.loop, [&]() -> task<> {
     const ip_address near = hosts.cable.near.address;
@@ -190,7 +190,7 @@ TEST_CASE("the sources of a forgotten group are joined or excluded again with it
   });
 }
 
-TEST_CASE("a forgotten group cannot be joined while its interface has no IPv6, and can when it has") {
+TEST_CASE("a lost group cannot be joined while its interface has no IPv6, and can once it has") {
   forgetful hosts;
   const auto join = [&] { return hosts.in_far([&] { return hosts.at.join_group(hosts.link, site); }); };
   REQUIRE(join());
@@ -201,7 +201,7 @@ TEST_CASE("a forgotten group cannot be joined while its interface has no IPv6, a
   CHECK(hosts.has(site));
 }
 
-TEST_CASE("a forgotten group keeps its sources when it is joined again without an interface's name") {
+TEST_CASE("a lost group keeps its sources when it is joined again without an interface's name") {
   forgetful hosts;
   run(hosts.loop, [&]() -> task<> {
     const ip_address near = hosts.cable.near.address;

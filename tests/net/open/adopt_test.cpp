@@ -1,4 +1,4 @@
-// Sockets that somebody else has opened.
+// Sockets that were opened outside of the library.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -33,7 +33,7 @@ bool is_open(int fd) {
   return ::fcntl(fd, F_GETFD) >= 0;
 }
 
-/// Sends itself a datagram and reads it; with a control message if `control`.
+/// Sends a datagram to itself and reads it; with a control message if `control`.
 task<> echoes(packet_conn& pc) {
   std::array<std::byte, 64> buffer{};
   const endpoint self = name_of(pc);
@@ -80,7 +80,7 @@ TEST_CASE("adopt: a connected socket writes to its peer") {
   });
 }
 
-TEST_CASE("adopt: trains are taken apart, and with receive_offload off there are none") {
+TEST_CASE("adopt: trains are split, and with receive_offload off there are none") {
   for (const bool offload : {true, false}) {
     event_loop loop;
     packet_options options;
@@ -103,7 +103,7 @@ TEST_CASE("adopt: trains are taken apart, and with receive_offload off there are
   }
 }
 
-TEST_CASE("adopt: what is no socket of a conn is refused, and stays the caller's") {
+TEST_CASE("adopt: a descriptor that is no socket of a conn is refused, and stays the caller's") {
   event_loop loop;
   const auto refused = [&](int fd) {
     const auto adopted = adopt_packet(loop, fd);
@@ -138,7 +138,7 @@ TEST_CASE("adopt: what is no socket of a conn is refused, and stays the caller's
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("borrow: closing either leaves the other open") {
+TEST_CASE("borrow: closing the conn or the descriptor leaves the other one open") {
   event_loop loop;
   const std::size_t before = open_descriptors();
   {
@@ -160,7 +160,7 @@ TEST_CASE("borrow: closing either leaves the other open") {
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("adopt: what one conn has released another takes over, also on another loop") {
+TEST_CASE("adopt: a conn takes over the socket that another one has released, also on another loop") {
   event_loop first;
   event_loop second;
   packet_conn pc = open_conn(first);
@@ -173,7 +173,7 @@ TEST_CASE("adopt: what one conn has released another takes over, also on another
   run(second, [&]() -> task<> { co_await echoes(*taken); });
 }
 
-/// Sends a train of four times 100 octets.
+/// Sends a train of four datagrams of 100 octets.
 task<> send_train_to(event_loop& loop, endpoint there) {
   packet_conn out = open_conn(loop);
   std::array<std::byte, 400> text{};
@@ -182,7 +182,7 @@ task<> send_train_to(event_loop& loop, endpoint there) {
   REQUIRE(sent == batch.size());
 }
 
-TEST_CASE("adopt: trains that wait in the socket are taken apart, also with receive_offload off") {
+TEST_CASE("adopt: trains that wait in the socket are split, also with receive_offload off") {
   need_received_trains();
   event_loop loop;
   packet_conn old = open_conn(loop);
@@ -211,7 +211,7 @@ TEST_CASE("borrow: the owner goes on to read datagrams singly") {
   CHECK(::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) == 100);
 }
 
-TEST_CASE("adopt: a socket that came with UDP_SEGMENT sends whole datagrams") {
+TEST_CASE("adopt: a socket that had UDP_SEGMENT set sends whole datagrams") {
   event_loop loop;
   packet_conn in = open_conn(loop);
   file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
@@ -228,7 +228,7 @@ TEST_CASE("adopt: a socket that came with UDP_SEGMENT sends whole datagrams") {
   });
 }
 
-TEST_CASE("adopt: a dialed raw conn keeps its peer, which the kernel does not tell") {
+TEST_CASE("adopt: a dialed raw conn keeps its peer, although the kernel does not give a raw socket's peer") {
   const network_namespace space;
   const network_namespace::visit inside(space);
   event_loop loop;

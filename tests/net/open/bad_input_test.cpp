@@ -1,5 +1,4 @@
-// What a caller can get wrong: each an error code with a readable message, and the socket still works where there is
-// one.
+// A caller's mistakes: each gives an error code with a readable message, and a socket that is open still works.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -26,13 +25,13 @@ void check_refused(const result<T>& got, Expected expected) {
   CHECK(message.find("nknown error") == std::string::npos);
 }
 
-TEST_CASE("a network word that is none") {
+TEST_CASE("an unknown network word") {
   event_loop loop;
   for (const char* word : {"", "udp4", "UDP6", "udp66", "tcp6", "tcp6x", "udp6 ", "icmp", "unix"}) {
     check_refused(listen_packet(loop, word, "[::1]:0"), errc::unknown_network);
     check_refused(dial_packet(loop, word, "[::1]:9"), errc::unknown_network);
   }
-  // Its sentence has every word that is one, and where.
+  // The message lists every network word, and where it can be used.
   const std::string expected = make_error_code(errc::unknown_network).message();
   const auto begins = [&](const char* text) { return expected.find(text); };
   for (const char* word : {"udp", "udp6", "icmp6", "ip6:"}) {
@@ -43,7 +42,7 @@ TEST_CASE("a network word that is none") {
   CHECK(begins("tcp6") != std::string::npos);
 }
 
-TEST_CASE("an address that is none, has no port, or names a zone that is none") {
+TEST_CASE("an address that is malformed, has no port, or names an unknown zone") {
   event_loop loop;
   for (const char* text : {"[::1]", "::1", "[::1]:"}) {
     const auto got = listen_packet(loop, "udp6", text);
@@ -61,7 +60,7 @@ TEST_CASE("an address that is none, has no port, or names a zone that is none") 
   check_refused(listen_packet(loop, "udp6", "127.0.0.1:0"), std::errc::invalid_argument);
 }
 
-TEST_CASE("an address that is not this host's, and a device that is not there") {
+TEST_CASE("an address of another host, and a device that does not exist") {
   event_loop loop;
   check_refused(listen_packet(loop, "udp6", "[2001:db8::1]:0"), std::errc::address_not_available);
   CHECK(listen_packet(loop, "udp6", "[2001:db8::1]:0", {.freebind = true}));
@@ -76,7 +75,7 @@ TEST_CASE("options whose numbers are out of range") {
   check_refused(listen_packet(loop, "udp6", "[::1]:0", {.send_buffer = std::size_t{1} << 63}), errc::out_of_range);
 }
 
-TEST_CASE("a port in use, unless both want to share it") {
+TEST_CASE("a port in use, unless both conns share it") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto first = open_conn(loop);
@@ -96,7 +95,7 @@ TEST_CASE("a port in use, unless both want to share it") {
   });
 }
 
-TEST_CASE("groups: none, joined twice, left without a join, on another interface") {
+TEST_CASE("groups: an address that is none, joined twice, left without a join, on another interface") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -120,7 +119,7 @@ TEST_CASE("groups: none, joined twice, left without a join, on another interface
     check_refused(at.exclude_source_specific_group(link, group, source), std::errc::invalid_argument);
     check_refused(at.leave_source_specific_group(link, group, source), std::errc::invalid_argument);
 
-    // By the group's own zone, and by the routing table.
+    // The interface of the group's own zone, and that of the routing table.
     REQUIRE(at.join_group(group.with_zone(link.index)));
     check_refused(at.join_group(link, group), errc::already_joined);
     REQUIRE(at.leave_group(group));
@@ -133,7 +132,7 @@ TEST_CASE("groups: none, joined twice, left without a join, on another interface
   });
 }
 
-TEST_CASE("numbers of options outside their range never reach the kernel") {
+TEST_CASE("option values outside their range never reach the kernel") {
   event_loop loop;
   auto at = open_conn(loop);
   for (const int bad : {256, -2, 65'536, -2'147'483'647}) {
@@ -211,7 +210,7 @@ TEST_CASE("an option and a write that fail alike give the same error") {
   });
 }
 
-TEST_CASE("a host without a route, and one without IPv6, say so") {
+TEST_CASE("a host without a route, and one without IPv6, give their own errors") {
   const network_namespace empty;
   event_loop loop;
   run(loop, [&]() -> task<> {

@@ -1,4 +1,4 @@
-// The sizes of the kernel's buffers, as they were asked for and as they were granted.
+// The sizes of the kernel's buffers: requested and granted.
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -22,7 +22,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-// More than anybody sets net.core.rmem_max and wmem_max to.
+// Larger than any usual net.core.rmem_max and wmem_max.
 constexpr std::size_t large = 1 << 28;
 
 template <class Conn>
@@ -32,7 +32,7 @@ void check_sizes(Conn& at) {
   CHECK(at.set_send_buffer(50'000) == 50'000U);
   CHECK(at.send_buffer() == 50'000U);
   CHECK(at.receive_buffer() == 100'000U);
-  // The kernel needs some.
+  // The kernel has a minimum.
   const auto least = at.set_receive_buffer(0);
   REQUIRE(least);
   CHECK(*least > 0);
@@ -50,7 +50,7 @@ void check_sizes(Conn& at) {
   CHECK(at.set_send_buffer(1).error() == errc::closed);
 }
 
-TEST_CASE("a conn's buffers have the sizes that were asked for") {
+TEST_CASE("a conn's buffers have the requested sizes") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto packets = open_conn(loop);
@@ -62,7 +62,7 @@ TEST_CASE("a conn's buffers have the sizes that were asked for") {
   });
 }
 
-TEST_CASE("a conn tells the size of the buffers that its options asked for, beyond the limit with privilege") {
+TEST_CASE("a conn reports the buffer sizes that its options requested, beyond the limit with privilege") {
   if (user_namespace_outcome() != "privileged") SKIP("CAP_NET_ADMIN is needed, outside of user namespaces");
   event_loop loop;
   const auto at = open_conn(loop, {.receive_buffer = large, .send_buffer = large});
@@ -70,15 +70,15 @@ TEST_CASE("a conn tells the size of the buffers that its options asked for, beyo
   CHECK(at.send_buffer() == large);
 }
 
-TEST_CASE("without privilege a conn's buffers have the limit's size, and tell it") {
-  // net.core.rmem_max and wmem_max, asked of a socket: in /proc they are shown in the first network namespace only.
+TEST_CASE("without privilege a conn's buffers have the limit's size, and the conn reports it") {
+  // net.core.rmem_max and wmem_max, read by a socket: only the first network namespace shows them in /proc.
   const file_descriptor plain = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
   const auto limit_of = [&](int option) {
     int value = std::numeric_limits<int>::max() / 2;
     socklen_t size = sizeof value;
     REQUIRE(::setsockopt(plain.get(), SOL_SOCKET, option, &value, size) == 0);
     REQUIRE(::getsockopt(plain.get(), SOL_SOCKET, option, &value, &size) == 0);
-    return static_cast<std::size_t>(value / 2);  // the kernel tells twice what it grants, socket(7)
+    return static_cast<std::size_t>(value / 2);  // the kernel reports twice the size that it grants, socket(7)
   };
   const std::size_t to_read = limit_of(SO_RCVBUF);
   const std::size_t to_send = limit_of(SO_SNDBUF);

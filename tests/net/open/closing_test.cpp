@@ -1,4 +1,4 @@
-// Deadlines, close, and everything that goes away while something waits on it.
+// Deadlines, close, and everything that can be destroyed while an operation waits on it.
 
 #include <sys/socket.h>
 
@@ -32,7 +32,7 @@ task<> expect_read_error(packet_conn& at, std::error_code expected) {
 
 // --- deadlines ---
 
-TEST_CASE("a read deadline ends the reads that wait and those that come, until it is set anew") {
+TEST_CASE("a read deadline ends the reads that wait and later ones, until it is set anew") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -40,18 +40,18 @@ TEST_CASE("a read deadline ends the reads that wait and those that come, until i
     beside two(loop, [&]() -> task<> { co_await expect_read_error(at, errc::deadline_exceeded); });
     co_await yield();
     const auto when = steady_clock::now() + 5ms;
-    REQUIRE(at.set_read_deadline(when));  // while they wait
+    REQUIRE(at.set_read_deadline(when));  // while the reads wait
     co_await one.join();
     co_await two.join();
     CHECK(steady_clock::now() >= when);
     co_await expect_read_error(at, errc::deadline_exceeded);
     co_await expect_read_error(at, errc::deadline_exceeded);
 
-    // Writing is not reading.
+    // A read deadline does not concern writes.
     const auto sent = co_await at.write_to(as_payload("x"), name_of(at));
     CHECK(sent);
 
-    // Even what is there is not read before the deadline is set anew; then it is.
+    // A datagram that has arrived is not read either before the deadline is set anew; then it is.
     REQUIRE(at.set_read_deadline({}));
     std::array<std::byte, 16> buffer;
     const auto got = co_await at.read_from(buffer);
@@ -72,7 +72,7 @@ TEST_CASE("a read deadline ends the reads that wait and those that come, until i
   });
 }
 
-TEST_CASE("once a deadline that has passed is lifted, what is at hand is read without a suspension") {
+TEST_CASE("once a deadline that has passed is lifted, a datagram that has arrived is read without a suspension") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -92,7 +92,7 @@ TEST_CASE("once a deadline that has passed is lifted, what is at hand is read wi
   });
 }
 
-TEST_CASE("a deadline that is put off or cleared in time ends nothing") {
+TEST_CASE("a deadline that is moved or cleared in time ends nothing") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -120,7 +120,7 @@ TEST_CASE("a deadline that is put off or cleared in time ends nothing") {
 
 // --- close ---
 
-TEST_CASE("close wakes everyone who waits, and all later operations say closed") {
+TEST_CASE("close wakes all waiting coroutines, and all later operations give closed") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -160,7 +160,7 @@ TEST_CASE("close wakes everyone who waits, and all later operations say closed")
     CHECK(at.set_control_message(all_control, true).error() == errc::closed);
     CHECK(at.join_group(ip_address::all_nodes()).error() == errc::closed);
     CHECK(at.set_hop_limit(1).error() == errc::closed);
-    // Whatever else is wrong.
+    // A closed conn gives `closed` also where the argument is out of range.
     CHECK(at.set_hop_limit(1000).error() == errc::closed);
     CHECK(at.set_checksum(-1).error() == errc::closed);
     const std::array<bpf::instruction, 1> wrong{bpf::load_scratch{.slot = 99}};
@@ -172,7 +172,7 @@ TEST_CASE("close wakes everyone who waits, and all later operations say closed")
   });
 }
 
-TEST_CASE("a conn that was never opened or was moved from answers closed") {
+TEST_CASE("a conn that was never opened or was moved from gives closed") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     packet_conn never;
@@ -192,12 +192,12 @@ TEST_CASE("a conn that was never opened or was moved from answers closed") {
     }
     never = std::move(moved);
     CHECK(never.is_open());
-    never = open_conn(loop);  // closes the one before
+    never = open_conn(loop);  // closes the conn before
     CHECK(never.is_open());
   });
 }
 
-TEST_CASE("a reader closes the conn that others wait on, and itself goes on") {
+TEST_CASE("a reader closes the conn that other readers wait on, and itself continues") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -209,7 +209,7 @@ TEST_CASE("a reader closes the conn that others wait on, and itself goes on") {
       REQUIRE(at.close());
       co_await expect_read_error(at, errc::closed);
     });
-    // This one has been promised a datagram when the other closes.
+    // A datagram is reserved for this reader when the other one closes the conn.
     beside promised(loop, [&]() -> task<> { co_await expect_read_error(at, errc::closed); });
     beside waiting(loop, [&]() -> task<> { co_await expect_read_error(at, errc::closed); });
     co_await yield();
@@ -221,7 +221,7 @@ TEST_CASE("a reader closes the conn that others wait on, and itself goes on") {
   });
 }
 
-TEST_CASE("a conn is destroyed with reads in flight, at every moment of their lives") {
+TEST_CASE("a conn is destroyed with reads in flight, at every stage of a read") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     for (int turns = 0; turns < 6; ++turns) {
@@ -249,7 +249,7 @@ TEST_CASE("a conn is destroyed with reads in flight, at every moment of their li
   });
 }
 
-TEST_CASE("a port can be bound again at once after close, and nothing old arrives") {
+TEST_CASE("a port can be bound again at once after close, and no old datagram arrives") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto first = open_conn(loop);
@@ -259,10 +259,10 @@ TEST_CASE("a port can be bound again at once after close, and nothing old arrive
       auto at = or_throw(listen_packet(loop, "udp6", name.to_string()));
       CHECK(name_of(at) == name);
       beside reader(loop, [&]() -> task<> { co_await expect_read_error(at, errc::closed); });
-      for (int i = 0; i < round % 3; ++i) co_await yield();  // queued, armed
+      for (int i = 0; i < round % 3; ++i) co_await yield();  // the read is queued, or armed
       if (round % 2) {
         REQUIRE(at.close());
-        if (round % 3 == 0) continue;  // the reader's frame goes unrun
+        if (round % 3 == 0) continue;  // the reader's frame is destroyed before it runs
         co_await reader.join();
       } else {
         beside closer(loop, [&]() -> task<> {
@@ -276,7 +276,7 @@ TEST_CASE("a port can be bound again at once after close, and nothing old arrive
   });
 }
 
-TEST_CASE("a descriptor number that is used again at once never gets the old one's operations") {
+TEST_CASE("a descriptor number that is used again at once never gets operations of the old descriptor") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     std::array<std::byte, 16> buffer;
@@ -298,7 +298,7 @@ TEST_CASE("a descriptor number that is used again at once never gets the old one
   });
 }
 
-TEST_CASE("release gives the descriptor away, usable, and ends the operations") {
+TEST_CASE("release gives the descriptor away, usable, and ends the conn's operations") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -316,9 +316,9 @@ TEST_CASE("release gives the descriptor away, usable, and ends the operations") 
   });
 }
 
-// --- loops that end ---
+// --- the end of a loop ---
 
-TEST_CASE("a loop that ends closes its conns, which answer closed from then on") {
+TEST_CASE("a loop that is destroyed closes its conns, which give closed from then on") {
   auto loop = std::make_unique<event_loop>();
   auto at = open_conn(*loop);
   auto idle = open_conn(*loop);
@@ -337,14 +337,14 @@ TEST_CASE("a loop that ends closes its conns, which answer closed from then on")
   CHECK_FALSE(at.is_open());
   CHECK_FALSE(idle.is_open());
   CHECK(at.set_deadline(steady_clock::now()).error() == errc::closed);
-  waiting.reset();  // a frame that waited on it
+  waiting.reset();  // a frame that waited on the conn
 
   event_loop second;
   auto again = or_throw(listen_packet(second, "udp6", name.to_string()));
   CHECK(name_of(again) == name);
 }
 
-TEST_CASE("a loop that was never run ends in order, too") {
+TEST_CASE("a loop that was never run is destroyed in order, too") {
   auto loop = std::make_unique<event_loop>();
   auto at = open_conn(*loop);
   const endpoint name = name_of(at);
@@ -375,7 +375,7 @@ TEST_CASE("a loop that another thread ran and left can be destroyed here, with r
     loop.reset();
     at.reset();
     waiting.reset();
-    // The read died with its thread, not by our cancel: the kernel frees the port in its own time.
+    // The kernel canceled the read when its thread ended: it frees the port some time later.
     event_loop second;
     CHECK(eventually([&] { return listen_packet(second, "udp6", name.to_string()).has_value(); }));
   }
@@ -395,11 +395,11 @@ TEST_CASE("a conn is not awaited in another loop, even of the same thread") {
   });
 }
 
-TEST_CASE("a conn is not awaited in the loop of another thread, and is none the worse for it", "[threads]") {
+TEST_CASE("a conn is not awaited in the loop of another thread, and still works in its own", "[threads]") {
   event_loop loop;
   auto at = open_conn(loop);
   const endpoint name = name_of(at);
-  run(loop, [&]() -> task<> { co_return; });  // the loop is this thread's now
+  run(loop, [&]() -> task<> { co_return; });  // the loop belongs to this thread now
   std::error_code reading, writing, receiving;
   std::thread([&] {
     event_loop other;
@@ -427,7 +427,7 @@ TEST_CASE("a conn is not awaited in the loop of another thread, and is none the 
   });
 }
 
-TEST_CASE("nothing leaves a descriptor behind: conns that were read, written, refused, released") {
+TEST_CASE("conns that were read, written, refused or released leave no descriptor open") {
   const auto work = [] {
     event_loop loop;
     run(loop, [&]() -> task<> {
@@ -443,7 +443,7 @@ TEST_CASE("nothing leaves a descriptor behind: conns that were read, written, re
       CHECK_FALSE(dial_packet(loop, "udp6", "[fe80::1]:9"));
     });
   };
-  work();  // what is opened once and kept
+  work();  // opens descriptors that stay open for the process
   const std::size_t before = open_descriptors();
   for (int i = 0; i < 10; ++i) work();
   CHECK(open_descriptors() == before);

@@ -53,7 +53,7 @@ TEST_CASE("the options of conn read back on TCP, UDP and raw sockets") {
       REQUIRE(each.set_hop_limit(-1));
       CHECK(or_throw(each.hop_limit()) == 64);
     }
-    // A stream sets ECN itself.
+    // TCP sets the ECN bits of a stream itself.
     REQUIRE(conn(*tcp).set_traffic_class(0x2b));
     CHECK(or_throw(conn(*tcp).traffic_class()) == 0x28);
 
@@ -64,7 +64,7 @@ TEST_CASE("the options of conn read back on TCP, UDP and raw sockets") {
   });
 }
 
-TEST_CASE("a change of the traffic class forgets the route, and its MTU, until something is sent") {
+TEST_CASE("a change of the traffic class clears the cached route, and its MTU, until the next send") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -76,13 +76,13 @@ TEST_CASE("a change of the traffic class forgets the route, and its MTU, until s
     const auto sent = co_await dialed.write(as_payload("x"));
     REQUIRE(sent);
     CHECK(or_throw(conn(dialed).path_mtu()) == 65'536);
-    // The same one is no change.
+    // Setting the same traffic class again changes nothing.
     REQUIRE(conn(dialed).set_traffic_class(0x28));
     CHECK(or_throw(conn(dialed).path_mtu()) == 65'536);
   });
 }
 
-TEST_CASE("conn says what it is that is no socket of IPv6") {
+TEST_CASE("conn names the reason why a descriptor is no IPv6 socket") {
   event_loop loop;
   auto udp = open_conn(loop);
   REQUIRE(udp.close());
@@ -101,10 +101,10 @@ TEST_CASE("conn says what it is that is no socket of IPv6") {
   CHECK(conn(reading.get()).set_hop_limit(1).error() == std::errc::not_a_socket);
   const file_descriptor v4 = or_throw(open_socket(AF_INET, SOCK_DGRAM));
   CHECK(conn(v4.get()).set_traffic_class(0).error() == std::errc::no_protocol_option);
-  CHECK(conn(v4.get()).hop_limit().error() == std::errc::operation_not_supported);  // as getsockopt has it
+  CHECK(conn(v4.get()).hop_limit().error() == std::errc::operation_not_supported);  // getsockopt's own error
 }
 
-TEST_CASE("what conn sets stands in the packets of a TCP connection") {
+TEST_CASE("the options that conn sets appear in the packets of a TCP connection") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {

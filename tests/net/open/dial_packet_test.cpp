@@ -1,4 +1,5 @@
-// Whom a dialed conn hears: its peer, from the first datagram on, and where the sources that it shows come from.
+// The sources of a dialed conn: it reads its peer only, from the first datagram on, and where the source addresses that
+// it shows come from.
 #include <dlfcn.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
@@ -18,12 +19,12 @@
 
 namespace {
 
-/// What a test does just before a socket of its thread is connected.
+/// Called just before a socket of this thread is connected.
 thread_local std::function<void(int fd)> before_connect;
 
 }  // namespace
 
-// In place of the C library's: a test can act between a socket's bind and its connect.
+// Replaces the C library's function, so that a test can act between a socket's bind and its connect.
 extern "C" int connect(int fd, const sockaddr* name, socklen_t length) {
   static const auto original = reinterpret_cast<decltype(&connect)>(::dlsym(RTLD_NEXT, "connect"));
   if (before_connect) before_connect(fd);
@@ -41,7 +42,7 @@ void send_plainly(int from, std::string_view text, const endpoint& to) {
           static_cast<ssize_t>(text.size()));
 }
 
-/// Sets `before_connect` for a scope.
+/// Sets `before_connect` until the end of the scope.
 class in_between {
  public:
   explicit in_between(std::function<void(int)> act) { before_connect = std::move(act); }
@@ -50,7 +51,7 @@ class in_between {
   ~in_between() { before_connect = nullptr; }
 };
 
-TEST_CASE("a dialed conn hears nothing that strangers sent between its bind and its connect") {
+TEST_CASE("a dialed conn reads nothing that other senders sent between its bind and its connect") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     for (const bool receive_offload : {false, true}) {
@@ -68,7 +69,7 @@ TEST_CASE("a dialed conn hears nothing that strangers sent between its bind and 
         return dial(loop, name_of(peer), options);
       }();
       REQUIRE(sent_between == 3);
-      CHECK(client.stats().kernel_drops == 0);  // they are not the conn's
+      CHECK(client.stats().kernel_drops == 0);  // they do not count as the conn's
       const auto sent = co_await peer.write_to(as_payload("peer"), name_of(client));
       REQUIRE(sent);
       std::array<std::byte, 64> buffer;
@@ -80,7 +81,7 @@ TEST_CASE("a dialed conn hears nothing that strangers sent between its bind and 
   });
 }
 
-TEST_CASE("a dialed raw conn hears nothing that strangers sent before its connect") {
+TEST_CASE("a dialed raw conn reads nothing that other senders sent before its connect") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   const std::string peer_address = cable.near.address.to_string();
@@ -97,7 +98,7 @@ TEST_CASE("a dialed raw conn hears nothing that strangers sent before its connec
       return or_throw(dial_packet(loop, "ip6:253", peer_address));
     }();
     REQUIRE(sent_between);
-    const endpoint client_address{or_throw(client.local_endpoint()).address, 0};  // connect has chosen it
+    const endpoint client_address{or_throw(client.local_endpoint()).address, 0};  // connect has chosen the address
     const auto sent = co_await peer.write_to(as_payload("peer"), client_address);
     REQUIRE(sent);
     std::array<std::byte, 64> buffer;
@@ -107,7 +108,7 @@ TEST_CASE("a dialed raw conn hears nothing that strangers sent before its connec
   });
 }
 
-/// `client`'s descriptor is connected to `elsewhere` by its user; a datagram from there is read.
+/// The program connects `client`'s descriptor to `elsewhere`; then the conn reads a datagram from there.
 task<endpoint> source_after_reconnect(packet_conn& client, packet_conn& elsewhere) {
   or_throw(connect_socket(client.native_handle(), name_of(elsewhere)));
   const auto sent = co_await elsewhere.write_to(as_payload("elsewhere"), name_of(client));
@@ -119,7 +120,7 @@ task<endpoint> source_after_reconnect(packet_conn& client, packet_conn& elsewher
   co_return got->source;
 }
 
-TEST_CASE("after its descriptor is connected elsewhere a conn that asks for sources shows the kernel's") {
+TEST_CASE("a conn that asks for sources shows the kernel's source after its descriptor was connected elsewhere") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     packet_conn peer = open_conn(loop);
@@ -140,7 +141,7 @@ TEST_CASE("after its descriptor is connected elsewhere a conn that asks for sour
   });
 }
 
-TEST_CASE("an adopted conn counts the datagrams that the kernel drops from its adoption on") {
+TEST_CASE("an adopted conn counts the datagrams that the kernel drops after the adoption") {
   event_loop loop;
   file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
   or_throw(bind_socket(fd.get(), endpoint{ip_address::loopback(), 0}));

@@ -1,4 +1,4 @@
-// The ports that a dial takes: none that it would meet itself on, and none for itself alone.
+// The local ports of dials: no dial connects to itself, and several dials share a port.
 
 #include <sys/socket.h>
 
@@ -20,7 +20,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// A network whose kernel chooses ports between these two.
+/// A namespace where the kernel chooses ports between these two.
 struct few_ports {
   few_ports(int first, int last) {
     const network_namespace::visit here(space);
@@ -31,7 +31,7 @@ struct few_ports {
 };
 
 TEST_CASE("a dial to a port without a listener does not connect to itself") {
-  // By chance in most tries, and always.
+  // In the first range most dials would connect to themselves by chance, in the second all of them would.
   for (const int last : {40'005, 40'002}) {
     const few_ports net(40'002, last);
     event_loop loop;
@@ -43,14 +43,14 @@ TEST_CASE("a dial to a port without a listener does not connect to itself") {
         REQUIRE_FALSE(got);
         REQUIRE(got.error() == std::errc::connection_refused);
       }
-      // The port is free, and not in the state that a connection leaves it in.
+      // The port is free, and not in the state that a closed connection leaves it in.
       auto listener = or_throw(listen_tcp(loop, "tcp6", "[::1]:40002"));
     });
     CHECK(open_descriptors() == before);
   }
 }
 
-TEST_CASE("a dial from a port that was chosen may connect to itself") {
+TEST_CASE("a dial from a port that the caller chose may connect to itself") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     const endpoint free = [&] { return name_of(open_listener(loop)); }();
@@ -62,7 +62,7 @@ TEST_CASE("a dial from a port that was chosen may connect to itself") {
   });
 }
 
-TEST_CASE("dials from an address without a port share the ports, as those to several peers can") {
+TEST_CASE("dials from an address without a port share local ports, if they have several peers") {
   const few_ports net(40'000, 40'003);
   event_loop loop;
   const network_namespace::visit inside(net.space);
@@ -79,7 +79,7 @@ TEST_CASE("dials from an address without a port share the ports, as those to sev
         dialed.push_back(std::move(*got));
       }
     }
-    // Four to one peer are all that there are.
+    // Four connections to one peer take all ports.
     const auto none = co_await dial_tcp(loop, "tcp6", "[::1]:1001", from_here);
     REQUIRE_FALSE(none);
     CHECK(none.error() == std::errc::address_not_available);

@@ -41,7 +41,7 @@ TEST_CASE("the families take turns, beginning with that of the first address") {
   CHECK(detail::interleave_families({}).empty());
 }
 
-TEST_CASE("a dial that is refused, has no route or no sense says so") {
+TEST_CASE("a dial that is refused, has no route or is malformed gives its error") {
   const network_namespace empty;
   event_loop loop;
   const auto inside = empty.enter();
@@ -80,7 +80,7 @@ TEST_CASE("a dial from a chosen address, over a link-local zone") {
     const std::uint16_t port = or_throw(listener.local_endpoint()).port;
     const std::array there{endpoint{cable.far.link_local.with_zone(cable.near.link.index), port}};
     const tcp_options from{.local = endpoint{cable.near.link_local.with_zone(cable.near.link.index), 0}};
-    // The socket is made when the dial begins: in the namespace that the thread is in then.
+    // The socket is made when the dial begins: in the thread's namespace of that moment.
     const auto inside = cable.near.space.enter();
     auto here = co_await dial_tcp(loop, "tcp6", there, from);
     REQUIRE(here);
@@ -91,7 +91,7 @@ TEST_CASE("a dial from a chosen address, over a link-local zone") {
   });
 }
 
-TEST_CASE("a listener bound to a device hears by it only, and a dial bound to one leaves by it") {
+TEST_CASE("a listener bound to a device accepts by that device only, and a dial bound to one leaves by it") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -102,7 +102,7 @@ TEST_CASE("a listener bound to a device hears by it only, and a dial bound to on
     const std::uint16_t port = or_throw(listener.local_endpoint()).port;
     CHECK(or_throw(bound_device(listener.native_handle())) == "near0");
 
-    // By loopback there is nobody.
+    // The loopback interface leads to no listener.
     const std::array own{endpoint{ip_address::loopback(), port}};
     auto here = co_await dial_tcp(loop, "tcp6", own, by_loopback);
     REQUIRE_FALSE(here);
@@ -123,7 +123,7 @@ TEST_CASE("a listener bound to a device hears by it only, and a dial bound to on
   });
 }
 
-/// A host whose first addresses do not answer: neighbour discovery asks for them in vain.
+/// A host with first addresses that do not answer neighbor discovery.
 struct silent_network {
   veth_pair cable;
   event_loop loop;
@@ -135,7 +135,7 @@ struct silent_network {
   endpoint silent{or_throw(ip_address::parse("2001:db8::dead")), port};
 };
 
-TEST_CASE("the next address is tried when one stays silent, and the silent one is given up") {
+TEST_CASE("the next address is tried while one stays silent, and the silent attempt is given up") {
   silent_network net;
   const std::size_t before = open_descriptors();
   run(net.loop, [&]() -> task<> {
@@ -157,7 +157,7 @@ TEST_CASE("the next address is tried when one stays silent, and the silent one i
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("a delay between attempts that is longer than the clock can tell never ends") {
+TEST_CASE("a delay between attempts that the clock cannot represent never ends") {
   silent_network net;
   run(net.loop, [&]() -> task<> {
     const std::array addresses{net.silent, net.answers};
@@ -168,7 +168,7 @@ TEST_CASE("a delay between attempts that is longer than the clock can tell never
   });
 }
 
-TEST_CASE("an address that fails hands over to the next at once, whatever the delay") {
+TEST_CASE("after an address has failed the next one is tried at once, whatever the delay") {
   silent_network net;
   run(net.loop, [&]() -> task<> {
     const std::array addresses{net.refuses, net.refuses, net.answers, net.silent};
@@ -179,7 +179,7 @@ TEST_CASE("an address that fails hands over to the next at once, whatever the de
   });
 }
 
-TEST_CASE("if no address answers, the first one's error is told") {
+TEST_CASE("if no address answers, the dial gives the first one's error") {
   silent_network net;
   run(net.loop, [&]() -> task<> {
     const std::array addresses{net.refuses, at("[2001:db8:9::1]:1"), net.refuses};
@@ -199,14 +199,14 @@ TEST_CASE("IPv4 and IPv6 addresses race on one dual-stack dial") {
     auto here = co_await dial_tcp(loop, "tcp", addresses);
     REQUIRE(here);
     CHECK(or_throw(here->peer_endpoint()) == addresses[1]);
-    // Without IPv4 there is only the one that refuses.
+    // Without IPv4 the dial has only the address that refuses.
     const auto only = co_await dial_tcp(loop, "tcp6", addresses);
     REQUIRE_FALSE(only);
     CHECK(only.error() == std::errc::connection_refused);
   });
 }
 
-TEST_CASE("a host is dialed by its name, by whichever of its addresses answers", "[threads]") {
+TEST_CASE("a host is dialed by its name, and any of its addresses that answers is taken", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto listener = or_throw(listen_tcp(loop, "tcp", "127.0.0.1:0"));
@@ -223,7 +223,7 @@ TEST_CASE("a host is dialed by its name, by whichever of its addresses answers",
   });
 }
 
-TEST_CASE("a dial that waits ends with a stop, a timeout, its destruction or its loop, and leaves nothing open") {
+TEST_CASE("a waiting dial ends with a stop, a timeout, its destruction or its loop, and leaves no descriptor open") {
   const std::size_t before = open_descriptors();
   {
     silent_network net;
@@ -255,7 +255,7 @@ TEST_CASE("a dial that waits ends with a stop, a timeout, its destruction or its
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("packets are dialed from the address and port that were chosen") {
+TEST_CASE("packets are dialed from the address and port that the caller chose") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -271,14 +271,14 @@ TEST_CASE("packets are dialed from the address and port that were chosen") {
     const auto got = co_await to.read_from(buffer);
     REQUIRE(got);
     CHECK(got->source == endpoint{mine, 4711});
-    // The answers come back to it.
+    // The answers arrive at the chosen address and port.
     const auto answered = co_await to.write_to(as_payload("back"), got->source);
     REQUIRE(answered);
     const auto answer = co_await from.read_from(buffer);
     REQUIRE(answer);
     CHECK(answer->source == name_of(to));
 
-    // Any port; any address.
+    // Any local port, then any local address.
     const auto any_port = or_throw(dial_packet(loop, "udp6", there, {.local = endpoint{mine, 0}}));
     CHECK(or_throw(any_port.local_endpoint()).address == mine);
     CHECK(or_throw(any_port.local_endpoint()).port != 0);
@@ -296,7 +296,7 @@ TEST_CASE("packets are dialed from the address and port that were chosen") {
   });
 }
 
-TEST_CASE("packets are dialed to a name once it is resolved") {
+TEST_CASE("packet conns are dialed to a name once it is resolved") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     CHECK(dial_packet(loop, "udp6", "localhost:9").error() == errc::bad_address);

@@ -1,4 +1,4 @@
-// A dual-stack conn towards IPv4: what it sets stands in the packets on the wire, and IPv4 groups are joined.
+// A dual-stack conn towards IPv4: its options appear in the packets on the wire, and it joins IPv4 groups.
 #include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -39,7 +39,7 @@ struct two_hosts {
   packet_capture capture{cable.far, ETH_P_IP};
   std::array<std::byte, 64> buffer{};
 
-  /// Sends a datagram and takes it from the wire, IPv4 header first.
+  /// Sends a datagram and returns the packet on the wire, beginning with its IPv4 header.
   task<packet> wire(const ip_address& to) {
     const auto sent = co_await at.write_to(as_payload("wire"), endpoint{to, port});
     REQUIRE(sent);
@@ -64,7 +64,7 @@ constexpr std::size_t flags = 6;
 constexpr std::size_t ttl = 8;
 constexpr std::uint8_t dont_fragment = 0x40;
 
-TEST_CASE("on a dual-stack conn traffic class and hop limit stand in IPv4 packets, too") {
+TEST_CASE("on a dual-stack conn traffic class and hop limit appear in IPv4 packets, too") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     REQUIRE(hosts.at.set_traffic_class(0xb8));
@@ -75,7 +75,7 @@ TEST_CASE("on a dual-stack conn traffic class and hop limit stand in IPv4 packet
     CHECK(hosts.at.traffic_class() == 0xb8);
     CHECK(hosts.at.hop_limit() == 7);
 
-    // IPv4 knows no hop limit of 0; nothing is changed then.
+    // IPv4 has no hop limit of 0; the call changes nothing.
     CHECK(hosts.at.set_hop_limit(0).error() == errc::out_of_range);
     CHECK(hosts.at.hop_limit() == 7);
     REQUIRE(hosts.at.set_traffic_class(-1));
@@ -84,7 +84,7 @@ TEST_CASE("on a dual-stack conn traffic class and hop limit stand in IPv4 packet
     CHECK(seen[tos] == 0);
     CHECK(seen[ttl] == 64);
 
-    // The same by conn, which is a view of any socket.
+    // The same by conn, a view of any socket.
     REQUIRE(conn(hosts.at).set_traffic_class(0x28));
     REQUIRE(conn(hosts.at).set_hop_limit(9));
     seen = co_await hosts.wire(far_v4);
@@ -115,7 +115,7 @@ TEST_CASE("on a dual-stack conn hop limit, interface and loopback of multicast a
   run(hosts.loop, [&]() -> task<> {
     const interface& link = hosts.cable.near.link;
     CHECK(hosts.at.set_multicast_interface(interface{.index = 4711}).error() == errc::unknown_zone);
-    REQUIRE(hosts.at.set_multicast_interface(link));  // there is no route for groups
+    REQUIRE(hosts.at.set_multicast_interface(link));  // the namespace has no route for groups
     REQUIRE(hosts.at.set_multicast_hop_limit(5));
     packet seen = co_await hosts.wire(group);
     CHECK(seen[ttl] == 5);
@@ -125,7 +125,7 @@ TEST_CASE("on a dual-stack conn hop limit, interface and loopback of multicast a
   });
 }
 
-TEST_CASE("on a dual-stack conn this host's members hear an IPv4 group unless loopback is off") {
+TEST_CASE("on a dual-stack conn this host's members read an IPv4 group unless loopback is off") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const interface& link = hosts.cable.near.link;
@@ -144,7 +144,7 @@ TEST_CASE("on a dual-stack conn this host's members hear an IPv4 group unless lo
   });
 }
 
-TEST_CASE("a dual-stack conn joins IPv4 groups, with sources, and one of IPv6 only names the family") {
+TEST_CASE("a dual-stack conn joins IPv4 groups, with sources, and an IPv6-only conn gives wrong_family") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const interface& link = hosts.cable.far.link;

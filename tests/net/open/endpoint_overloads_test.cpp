@@ -1,4 +1,4 @@
-// Endpoints as they come from `resolve` open conns; characters are written as the octets that they are.
+// Conns are opened at the endpoints that `resolve` gives; text is written as the octets that it consists of.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <span>
@@ -23,7 +23,7 @@ std::string text_of(std::span<const std::byte> octets) {
 
 constexpr endpoint loopback_any{ip_address::loopback(), 0};
 
-TEST_CASE("packet conns are opened at endpoints, with what text would say") {
+TEST_CASE("packet conns are opened at endpoints, as at their text") {
   event_loop loop;
   const auto listening = or_throw(listen_packet(loop, "udp6", loopback_any));
   const endpoint here = or_throw(listening.local_endpoint());
@@ -32,7 +32,7 @@ TEST_CASE("packet conns are opened at endpoints, with what text would say") {
   CHECK(or_throw(dialed.local_endpoint()).address == ip_address::loopback());
   CHECK(listen_packet(loop, "udp7", loopback_any).error() == errc::unknown_network);
   CHECK(dial_packet(loop, "udp7", loopback_any).error() == errc::unknown_network);
-  // Raw conns and echoes have no ports, and no IPv4.
+  // Raw and ICMP conns have no ports and no IPv4.
   CHECK(listen_packet(loop, "ip6:89", endpoint{ip_address::loopback(), 53}).error() == errc::out_of_range);
   CHECK(dial_packet(loop, "ip6:89", endpoint{ip_address::loopback(), 53}).error() == errc::out_of_range);
   const endpoint v4{ip_address::v4_mapped({127, 0, 0, 1}), 0};
@@ -45,7 +45,7 @@ concept written = requires(packet_conn& pc, Text&& text, const endpoint& to) {
   pc.write_to(std::forward<Text>(text), to);
 };
 
-TEST_CASE("characters are written as octets: literals without their end, strings, views, spans") {
+TEST_CASE("text is written as octets: literals without their terminating zero, strings, views, spans") {
   event_loop loop;
   auto receiver = or_throw(listen_packet(loop, "udp6", loopback_any));
   auto sender = or_throw(dial_packet(loop, "udp6", or_throw(receiver.local_endpoint())));
@@ -71,12 +71,12 @@ TEST_CASE("characters are written as octets: literals without their end, strings
   CHECK(loop.run(converse(sender, anywhere, receiver)) ==
         std::vector<std::string>{"a literal", "a string", std::string("a\0view", 6), "span"});
   CHECK(written<const char(&)[3]>);
-  CHECK_FALSE(written<char(&)[1500]>);  // a buffer or a string: the caller says which
+  CHECK_FALSE(written<char(&)[1500]>);  // a buffer or a string: the caller has to say which
   CHECK(written<std::span<char>>);
   CHECK_FALSE(written<std::vector<int>&>);
 }
 
-TEST_CASE("TCP listens and dials at endpoints, and writes characters") {
+TEST_CASE("TCP listens and dials at endpoints, and writes text") {
   event_loop loop;
   auto listener = or_throw(listen_tcp(loop, "tcp6", loopback_any));
   CHECK(listen_tcp(loop, "udp6", loopback_any).error() == errc::unknown_network);

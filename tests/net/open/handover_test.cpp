@@ -1,4 +1,4 @@
-// What a conn received and no reader took is handed over with its socket, or counted.
+// Datagrams that a conn received and no reader took are handed over with its socket, or counted.
 #include <unistd.h>
 #include <array>
 #include <atomic>
@@ -18,7 +18,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// A reader takes `count` datagrams, the first of which has `next` as its number; returns the number after the last.
+/// Reads `count` datagrams that are numbered from `next` on; returns the number after the last.
 task<std::uint64_t> read_numbers(packet_conn& pc, std::uint64_t next, std::uint64_t count) {
   std::array<std::byte, 16> buffer;
   for (const std::uint64_t end = next + count; next < end; ++next) {
@@ -29,7 +29,7 @@ task<std::uint64_t> read_numbers(packet_conn& pc, std::uint64_t next, std::uint6
   co_return next;
 }
 
-TEST_CASE("release: what was read ahead goes on to the next conn, in order, with its control data") {
+TEST_CASE("release: datagrams that were read ahead go to the next conn, in order, with their control messages") {
   constexpr std::uint64_t count = 100;
   const bool train = GENERATE(false, true);
   event_loop first;
@@ -75,7 +75,7 @@ TEST_CASE("release: what was read ahead goes on to the next conn, in order, with
   CHECK(taken->stats().received_datagrams == count - 1);
 }
 
-TEST_CASE("release: a datagram that was cut says so to the next conn's reader as well") {
+TEST_CASE("release: a datagram that was cut is marked as cut for the next conn's reader, too") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     packet_conn old = open_conn(loop, {.receive_offload = false, .longest_datagram = 1000});
@@ -104,7 +104,7 @@ TEST_CASE("release: a datagram that was cut says so to the next conn's reader as
   });
 }
 
-TEST_CASE("release: the readers that wait hear that the conn is closed") {
+TEST_CASE("release: waiting readers end with closed") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     packet_conn old = open_conn(loop);
@@ -123,7 +123,7 @@ TEST_CASE("release: the readers that wait hear that the conn is closed") {
   });
 }
 
-TEST_CASE("a socket that is handed over again and again under a flood loses nothing uncounted") {
+TEST_CASE("a socket that is handed over again and again under a flood loses no datagram uncounted") {
   constexpr int handovers = 100;
   std::optional<event_loop> loop(std::in_place);
   std::optional<packet_conn> at(open_conn(*loop, {.receive_offload = false}));
@@ -167,7 +167,7 @@ TEST_CASE("a socket that is handed over again and again under a flood loses noth
   CHECK(received + drops + at->stats().kernel_drops == sent);
 }
 
-TEST_CASE("borrow: what its reader did not take is counted at the end, or handed over") {
+TEST_CASE("borrow: datagrams that its reader did not take are counted at the end, or handed over") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     constexpr std::uint64_t count = 10;
@@ -190,7 +190,7 @@ TEST_CASE("borrow: what its reader did not take is counted at the end, or handed
   });
 }
 
-TEST_CASE("adopt: drops of the kernel from before are not the conn's") {
+TEST_CASE("adopt: earlier drops of the kernel do not count as the conn's") {
   event_loop loop;
   packet_conn old = open_conn(loop, {.receive_buffer = 4096});
   plain_sender sender(name_of(old));
@@ -204,7 +204,7 @@ TEST_CASE("adopt: drops of the kernel from before are not the conn's") {
   CHECK(taken.stats().kernel_drops == 200);
 }
 
-TEST_CASE("close: datagrams that nobody read are counted, those of a train one by one") {
+TEST_CASE("close: unread datagrams are counted, those of a train one by one") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     packet_conn pc = open_conn(loop);

@@ -1,4 +1,4 @@
-// What listen_packet makes of its words: the socket as it was asked for, before it was bound.
+// The sockets that listen_packet opens: address, port, and the options that must be set before the bind.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -23,7 +23,7 @@ int value_of(const packet_conn& pc, option which) {
   return or_throw(get_option(pc.native_handle(), which));
 }
 
-TEST_CASE("a conn listens where it was told to, on a port that it is told") {
+TEST_CASE("a conn listens at the given address, and reports its port") {
   event_loop loop;
   struct place {
     const char* network;
@@ -43,7 +43,7 @@ TEST_CASE("a conn listens where it was told to, on a port that it is told") {
   }
 }
 
-TEST_CASE("each option that must be set before the bind is on when it was asked for, and only then") {
+TEST_CASE("each option that must be set before the bind is on when it was requested, and only then") {
   event_loop loop;
   const auto plain = open_conn(loop);
   CHECK(value_of(plain, option::reuse_port) == 0);
@@ -88,7 +88,7 @@ TEST_CASE("an unprivileged ICMP conn takes the options that must be set before t
     const auto got = co_await at.read_from(buffer);
     REQUIRE(got);
     CHECK(std::get<icmp::echo_reply>(or_throw(icmp::parse(got->payload)).body).identifier == 77);
-    // By its device only.
+    // The kernel sends by the bound device only.
     const control_message by_loopback{.interface_index = loopback_index};
     const auto refused = co_await at.write_to(request, by_loopback, there);
     REQUIRE_FALSE(refused);
@@ -96,7 +96,7 @@ TEST_CASE("an unprivileged ICMP conn takes the options that must be set before t
   });
 }
 
-TEST_CASE("what a host supports is what can be opened on it") {
+TEST_CASE("supported networks of a host are those that can be opened on it") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();

@@ -1,4 +1,4 @@
-// What a loop_group takes in runs, and what it does not take in it refuses.
+// A loop_group runs all work that it takes in, and refuses all other work.
 
 #include <array>
 #include <atomic>
@@ -42,10 +42,10 @@ TEST_CASE("loop group: work for a loop that has ended is refused, and its callab
   CHECK_FALSE(group.spawn_on(0, holds));
   CHECK_FALSE(group.listen_on(1, holds));
   CHECK(ran == 2);
-  CHECK(held.use_count() == 2);  // this one, and the lambda's here
+  CHECK(held.use_count() == 2);  // the pointer here, and the copy in the lambda here
 }
 
-TEST_CASE("loop group: one that drains takes work where work still runs, and nowhere else", "[threads]") {
+TEST_CASE("loop group: while it drains it takes work for loops with running tasks, and for no others", "[threads]") {
   loop_group group(unpinned(2));
   std::atomic<bool> begun{false};
   std::atomic<int> ran{0};
@@ -56,7 +56,7 @@ TEST_CASE("loop group: one that drains takes work where work still runs, and now
   };
   group.spawn_on(0, [&]() -> task<> {
     begun = true;
-    co_await until([&] { return group.ended(1); });  // it drains
+    co_await until([&] { return group.ended(1); });  // the group drains
     taken[0] = group.spawn_on(0, counts);
     taken[1] = group.spawn_on(1, counts);
     taken[2] = group.listen_on(0, counts);

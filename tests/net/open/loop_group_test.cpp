@@ -30,7 +30,7 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-/// Loops without a CPU of their own: as many as the test wants, on any machine.
+/// Loops without a CPU of their own, so that any machine can have as many as the test wants.
 loop_group_options unpinned(std::size_t loops) {
   return {.loops = loops, .pin = false};
 }
@@ -64,15 +64,15 @@ TEST_CASE("loop group: a loop for each CPU, pinned, without signals", "[threads]
   CHECK(right == static_cast<int>(cpus.size()));
 }
 
-TEST_CASE("loop group: CPU sets that cannot be are refused, and no thread stays", "[threads]") {
+TEST_CASE("loop group: impossible CPU sets are refused, and no thread stays", "[threads]") {
   CHECK_THROWS_AS(loop_group({.cpus = {{}}}), std::system_error);
   CHECK_THROWS_AS(loop_group({.cpus = {{-1}}}), std::system_error);
   CHECK_THROWS_AS(loop_group({.cpus = {{my_cpus().front()}, {CPU_SETSIZE - 1}}}), std::system_error);
   CHECK_THROWS_AS(loop_group({.loops = 1, .loop = {.budget = 0}}), std::system_error);
 }
 
-// The kernel pins to what is left of a set and says nothing.
-TEST_CASE("loop group: a set of which only a part is there is refused by the name of what is not", "[threads]") {
+// The kernel pins to the existing CPUs of a set, and reports nothing about the others.
+TEST_CASE("loop group: a set with an absent CPU is refused, and the error names that CPU", "[threads]") {
   constexpr int absent = CPU_SETSIZE - 1;
   const int mine = my_cpus().front();
   for (const std::vector<int>& set : {std::vector{mine, absent}, std::vector{absent, mine}, std::vector{absent}}) {
@@ -87,11 +87,11 @@ TEST_CASE("loop group: a set of which only a part is there is refused by the nam
     CHECK(how == std::errc::invalid_argument);
     CHECK(text.find("CPU 1023 ") != text.npos);
   }
-  // What nobody is pinned to need not be there.
+  // Without pinning a CPU of the set may be absent.
   CHECK_NOTHROW(loop_group({.cpus = {{mine, absent}}, .pin = false}));
 }
 
-TEST_CASE("loop group: tasks run on the loop that they were meant for, and are waited for", "[threads]") {
+TEST_CASE("loop group: tasks run on the loop that they were spawned for, and are waited for", "[threads]") {
   constexpr std::size_t loops = 3;
   const std::size_t before = open_descriptors();
   {
@@ -134,7 +134,7 @@ TEST_CASE("loop group: a drain ends listeners at once and others at the limit", 
   }
   group.spawn_on(0, [&]() -> task<> {
     ++begun;
-    co_await until([&] { return listeners == 2; });  // still at work when they have gone
+    co_await until([&] { return listeners == 2; });  // the tasks still work when the listeners have ended
     const auto slept = co_await sleep_for(1h);
     worker_was_stopped = !slept;
   });
@@ -169,7 +169,7 @@ TEST_CASE("loop group: an exception stops all and comes out of the drain", "[thr
   CHECK_FALSE(group.drain(0s));
 }
 
-TEST_CASE("loop group: a drain from inside is an error, from another loop it can be awaited", "[threads]") {
+TEST_CASE("loop group: a drain from inside of it is an error, from another loop it can be awaited", "[threads]") {
   loop_group group(unpinned(1));
   std::atomic<bool> refused{false};
   group.spawn_on(0, [&]() -> task<> {
@@ -189,7 +189,7 @@ TEST_CASE("loop group: a drain from inside is an error, from another loop it can
   CHECK(refused);
 }
 
-TEST_CASE("loop group: dropped with its tasks and with what comes too late", "[threads]") {
+TEST_CASE("loop group: it can be destroyed with its tasks and with work that comes too late", "[threads]") {
   auto watched = std::make_shared<int>(0);
   {
     loop_group group(unpinned(2));
@@ -225,7 +225,7 @@ TEST_CASE("loop group: loops hand work to each other through a channel", "[threa
   CHECK(sum == long{count} * (count + 1) / 2);
 }
 
-/// Counts what each loop is sent.
+/// Counts the datagrams that each loop gets.
 struct counting_group {
   explicit counting_group(const loop_group_options& options, const listen_group_options& how = {})
       : group(options), counts(group.size()) {
@@ -252,7 +252,7 @@ struct counting_group {
   endpoint where;
 };
 
-TEST_CASE("listen group: flows are spread over the loops, and each stays with its own", "[threads]") {
+TEST_CASE("listen group: flows are spread over the loops, and each flow stays with its loop", "[threads]") {
   constexpr int flows = 64;
   counting_group all(unpinned(2));
   for (int i = 0; i < flows; ++i) {
@@ -261,7 +261,7 @@ TEST_CASE("listen group: flows are spread over the loops, and each stays with it
   }
   REQUIRE(eventually([&] { return all.total() == flows * 3; }));
   for (const auto& each : all.counts) {
-    CHECK(each > 0);  // missed by chance once in 2^63
+    CHECK(each > 0);  // a loop gets none by chance once in 2^63
     CHECK(each % 3 == 0);
   }
   CHECK(all.group.drain(10s));
@@ -276,7 +276,7 @@ TEST_CASE("listen group: a caller's program chooses the loop", "[threads]") {
   CHECK(all.counts[1] == 32);
 }
 
-TEST_CASE("listen group: by CPU, the loop of the CPU that handles the datagram gets it", "[threads]") {
+TEST_CASE("listen group: by CPU, a datagram goes to the loop of the CPU that handles it", "[threads]") {
   const std::vector<int> cpus = my_cpus();
   if (cpus.size() < 2) SKIP("needs two CPUs");
   listen_group_options how;
@@ -284,7 +284,7 @@ TEST_CASE("listen group: by CPU, the loop of the CPU that handles the datagram g
   counting_group all({.cpus = {{cpus[0]}, {cpus[1]}}}, how);
   long expected = 0;
   for (std::size_t i = 0; i < 2; ++i) {
-    // What is sent on loopback is received on the sender's CPU.
+    // The kernel receives on loopback on the sender's CPU.
     std::jthread([&] {
       cpu_set_t set;
       CPU_ZERO(&set);
@@ -300,7 +300,7 @@ TEST_CASE("listen group: by CPU, the loop of the CPU that handles the datagram g
   }
 }
 
-TEST_CASE("listen group: what cannot be opened leaves nothing open", "[threads]") {
+TEST_CASE("listen group: if one conn cannot be opened none stays open", "[threads]") {
   loop_group group(unpinned(2));
   const auto serve = [](packet_conn) -> task<> { co_return; };
   const std::size_t before = open_descriptors();
@@ -314,7 +314,7 @@ TEST_CASE("listen group: what cannot be opened leaves nothing open", "[threads]"
   CHECK(listen_group(group, "udp6", "[::1]:0", serve).error() == errc::closed);
 }
 
-TEST_CASE("a group of loops listens at a multicast address beside another listener; of raw IP there is none") {
+TEST_CASE("a group of loops listens at a multicast address beside another listener, and refuses raw IP") {
   const network_namespace space;
   const network_namespace::visit inside(space);
   event_loop loop;

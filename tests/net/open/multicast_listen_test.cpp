@@ -1,5 +1,4 @@
-// What it means to listen at a multicast address: at the wildcard, with a shared port, as Go does; or at the group
-// alone.
+// Listening at a multicast address: at the wildcard with a shared port, as Go does, or at the group alone.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <string_view>
@@ -20,7 +19,7 @@ ip_address group(const char* text) {
 
 const packet_options alone{.bind_to_group = true};
 
-/// A sender near, and listeners far.
+/// A sender at the near end, and listeners at the far end.
 struct two_hosts {
   veth_pair cable;
   event_loop loop;
@@ -48,7 +47,7 @@ struct two_hosts {
   }
 };
 
-TEST_CASE("a multicast address of any scope is listened at as the wildcard, with the port shared") {
+TEST_CASE("listening at a multicast address of any scope binds the wildcard, with the port shared") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const interface& link = hosts.cable.far.link;
@@ -57,7 +56,7 @@ TEST_CASE("a multicast address of any scope is listened at as the wildcard, with
       auto first = hosts.listener(address);
       auto second = hosts.listener(address);
       CHECK(name_of(first) == endpoint{{}, 7777});
-      // The prefix is no membership; the groups that are joined are heard, those of others are not.
+      // The address joins no group; the conn reads the groups that it joins, and no group of other conns.
       REQUIRE(first.join_group(link, group("ff05::114")));
       REQUIRE(second.join_group(link, group("ff02::115")));
       co_await hosts.send(group("ff05::114"), "first's");
@@ -70,7 +69,7 @@ TEST_CASE("a multicast address of any scope is listened at as the wildcard, with
   });
 }
 
-TEST_CASE("a multicast address of IPv4 is listened at as the wildcard of IPv4") {
+TEST_CASE("listening at a multicast address of IPv4 binds the wildcard of IPv4") {
   const network_namespace space;
   const auto inside = space.enter();
   event_loop loop;
@@ -81,14 +80,14 @@ TEST_CASE("a multicast address of IPv4 is listened at as the wildcard of IPv4") 
   CHECK(listen_packet(loop, "udp6", "224.0.0.251:7778").error() == std::errc::invalid_argument);
 }
 
-TEST_CASE("a zone of a multicast address that is listened at has to make sense") {
+TEST_CASE("the zone of a multicast address to listen at must exist") {
   two_hosts hosts;
   CHECK(hosts.try_listen("[ff02::114%4711]:7777").error() == errc::unknown_zone);
   CHECK(hosts.try_listen("[ff05::114%far0]:7777").error() == errc::needless_zone);
   CHECK(hosts.try_listen("[ff05::114%far0]:7777", alone).error() == errc::needless_zone);
 }
 
-TEST_CASE("a conn that is bound to a group hears that group alone, and refuses to join another one") {
+TEST_CASE("a conn that is bound to a group reads that group alone, and refuses to join another one") {
   two_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const interface& link = hosts.cable.far.link;
@@ -100,13 +99,14 @@ TEST_CASE("a conn that is bound to a group hears that group alone, and refuses t
     auto anywhere = hosts.listener("[ff05::1]:7777");
     CHECK(name_of(at_link) == endpoint{near_all.with_zone(link.index), 7777});
     CHECK(name_of(at_site) == endpoint{site, 7777});
-    CHECK(hosts.try_listen("[ff02::114]:7777", alone).error() == std::errc::invalid_argument);  // of which link?
+    // the address has no link
+    CHECK(hosts.try_listen("[ff02::114]:7777", alone).error() == std::errc::invalid_argument);
 
     CHECK(at_link.join_group(link, other).error() == errc::bound_to_group);
     CHECK(at_site.join_group(near_all.with_zone(link.index)).error() == errc::bound_to_group);
     CHECK(at_site.join_source_specific_group(link, group("ff35::1"), hosts.cable.near.address).error() ==
           errc::bound_to_group);
-    CHECK(at_link.leave_group(link, near_all).error() == errc::not_joined);  // the address alone joins nothing
+    CHECK(at_link.leave_group(link, near_all).error() == errc::not_joined);  // binding the address joins no group
     co_await hosts.send(near_all, "too early");
     co_await hosts.send(site, "too early");
 
@@ -124,7 +124,7 @@ TEST_CASE("a conn that is bound to a group hears that group alone, and refuses t
       co_await hosts.expect(at_site, "site");
       for (const char* text : {"other group", "site", "link", "unicast"}) co_await hosts.expect(anywhere, text);
     }
-    // What each has heard is all that there was for it: the next thing is this.
+    // Each conn has read all its datagrams: the next one is this.
     for (const ip_address& one : {near_all, site}) co_await hosts.send(one, "end");
     co_await hosts.expect(at_link, "end");
     co_await hosts.expect(at_site, "end");

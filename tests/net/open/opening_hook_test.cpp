@@ -1,4 +1,4 @@
-// opening_hook: what a caller sets on a socket before it is bound or connected.
+// opening_hook: a caller sets options of a socket before it is bound or connected.
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -40,7 +40,7 @@ int get(int fd, int level, int name) {
   return value;
 }
 
-/// Notes what it was called with, and whether the socket was neither bound nor connected then.
+/// Records its arguments, and whether the socket was neither bound nor connected then.
 struct witness {
   std::error_code operator()(int fd, const endpoint& address) {
     addresses.push_back(address);
@@ -83,20 +83,20 @@ TEST_CASE("a hook sees a raw socket before it is bound or connected") {
   CHECK(get(dialed.native_handle(), SOL_SOCKET, SO_PRIORITY) == 5);
   CHECK(seen.fresh);
   CHECK(seen.addresses == std::vector<endpoint>(2, to_loopback));
-  // The mark of a socket takes a privilege, which this namespace gives.
+  // SO_MARK needs a privilege, which this namespace gives.
   const auto mark = [](int fd, const endpoint&) { return set(fd, SOL_SOCKET, SO_MARK, 42); };
   const auto marked = or_throw(listen_packet(loop, "udp6", "[::1]:0", {.control = mark}));
   CHECK(get(marked.native_handle(), SOL_SOCKET, SO_MARK) == 42);
 }
 
-TEST_CASE("a hook sets an option of a TCP socket that counts for its connections") {
+TEST_CASE("an option of a TCP socket that a hook sets holds for its connections") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     witness seen;
     auto listener = or_throw(listen_tcp(loop, "tcp6", "[::1]:0", {.control = seen}));
     const endpoint name = name_of(listener);
     const std::string text = name.to_string();
-    // The peer is told of it when the connection begins, and not later.
+    // The peer learns the segment size in the SYN only.
     const auto short_segments = [&](int fd, const endpoint& address) {
       if (const auto error = seen(fd, address)) return error;
       return set(fd, IPPROTO_TCP, TCP_MAXSEG, 600);
@@ -109,7 +109,7 @@ TEST_CASE("a hook sets an option of a TCP socket that counts for its connections
     CHECK(get(accepted->native_handle(), IPPROTO_TCP, TCP_MAXSEG) <= 600);
     CHECK(seen.fresh);
     CHECK(seen.addresses == std::vector{endpoint{ip_address::loopback(), 0}, name});
-    // By name, too: the attempt is made after the names have been found.
+    // Also by name: the attempt is made after the name was resolved.
     auto named = co_await dial_tcp(loop, "tcp6", "::1", std::to_string(name.port), options);
     REQUIRE(named);
     CHECK(seen.addresses.size() == 3);
@@ -117,7 +117,7 @@ TEST_CASE("a hook sets an option of a TCP socket that counts for its connections
   });
 }
 
-TEST_CASE("an error of a hook ends the opening, and leaves nothing open") {
+TEST_CASE("an error of a hook ends the opening, and leaves no descriptor open") {
   event_loop loop;
   const std::size_t before = open_descriptors();
   run(loop, [&]() -> task<> {
@@ -131,7 +131,7 @@ TEST_CASE("an error of a hook ends the opening, and leaves nothing open") {
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("an error of a hook for one address hands over to the next, as in Go") {
+TEST_CASE("after an error of a hook for one address the next address is tried, as in Go") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto listener = open_listener(loop);

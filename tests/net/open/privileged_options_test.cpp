@@ -1,4 +1,4 @@
-// Options that need a privilege or a device, in a namespace where both are to be had.
+// Options that need a privilege or a device, in a namespace that has both.
 
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
@@ -40,7 +40,7 @@ TEST_CASE("the checksum of a raw socket is off, on at an even offset, and off ag
   CHECK(get_option(fd.get(), option::checksum) == -1);
 }
 
-TEST_CASE("the checksum of ICMPv6 stands at offset 2") {
+TEST_CASE("the checksum of ICMPv6 is at offset 2") {
   const network_namespace space;
   const auto inside = space.enter();
   const file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6));
@@ -80,7 +80,7 @@ TEST_CASE("a socket bound to one device takes no other for its multicast") {
   CHECK(get_option(fd.get(), option::bind_to_interface) == static_cast<int>(cable.near.link.index));
 }
 
-TEST_CASE("an interface that is gone is no unicast interface") {
+TEST_CASE("an interface that was deleted is no unicast interface") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   const file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
@@ -91,7 +91,7 @@ TEST_CASE("an interface that is gone is no unicast interface") {
         std::errc::address_not_available);
 }
 
-TEST_CASE("the path MTU is that of the device") {
+TEST_CASE("the path MTU is the device's MTU") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   const file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
@@ -99,17 +99,17 @@ TEST_CASE("the path MTU is that of the device") {
   CHECK(path_mtu(fd.get()) == cable.near.link.mtu);
 }
 
-// More than anybody sets net.core.rmem_max and wmem_max to.
+// Larger than any usual net.core.rmem_max and wmem_max.
 constexpr int large = 1 << 28;
 
-TEST_CASE("a buffer may be larger than the limit where that is permitted") {
+TEST_CASE("with privilege a buffer may be larger than the limit") {
   if (user_namespace_outcome() != "privileged") SKIP("CAP_NET_ADMIN is needed, outside of user namespaces");
   const file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
   CHECK(set_receive_buffer(fd.get(), large) == large);
   CHECK(set_send_buffer(fd.get(), large) == large);
 }
 
-TEST_CASE("where it is not permitted, a buffer has the limit's size, and that is told") {
+TEST_CASE("without privilege a buffer has the limit's size, and the caller gets that size") {
   const file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
   result<int> receive = 0;
   result<int> send = 0;

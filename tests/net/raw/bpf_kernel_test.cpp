@@ -48,7 +48,7 @@ class udp_socket {
     require(::bind(fd_, reinterpret_cast<const sockaddr*>(&any_port), sizeof any_port) == 0, "bind");
     socklen_t length = sizeof address_;
     require(::getsockname(fd_, reinterpret_cast<sockaddr*>(&address_), &length) == 0, "getsockname");
-    // Without UDP checksums the header that the filter sees is known to the byte.
+    // Without UDP checksums every byte of the header that the filter sees is known.
     const int on = 1;
     require(::setsockopt(fd_, IPPROTO_UDP, 101 /* UDP_NO_CHECK6_TX */, &on, sizeof on) == 0, "UDP_NO_CHECK6_TX");
     require(::setsockopt(fd_, IPPROTO_UDP, 102 /* UDP_NO_CHECK6_RX */, &on, sizeof on) == 0, "UDP_NO_CHECK6_RX");
@@ -73,7 +73,7 @@ class udp_socket {
     require(sent == static_cast<ssize_t>(payload.size()), "sendto");
   }
 
-  // The size of the datagram that was let through, nothing if the kernel has counted it as dropped.
+  // Returns the size of the datagram that the filter let through, or nothing if the kernel has counted it as dropped.
   std::optional<std::size_t> receive_or_drop(std::uint32_t drops_before) const {
     for (int rounds = 0; rounds < 1000; ++rounds) {
       std::array<std::byte, 2048> buffer;
@@ -125,7 +125,7 @@ class kernel {
   udp_socket receiver_;
 };
 
-// What the kernel keeps of the payload when the program returns `kept`: never less than the UDP header.
+// Returns how much of the payload the kernel delivers when the program returns `kept`: never less than the UDP header.
 std::optional<std::size_t> delivered_size(std::uint32_t kept, std::size_t payload_size) {
   if (kept == 0) return std::nullopt;
   const std::size_t all = udp_header_size + payload_size;
@@ -143,7 +143,8 @@ bpf::program returning_a(bpf::program body) {
   return body;
 }
 
-// A random instruction that the kernel may take: small offsets, so that some loads hit and some miss.
+// A random instruction that the kernel may accept: small offsets, so that some loads are inside of the packet and some
+// outside.
 bpf::instruction random_instruction(std::mt19937& random, std::size_t behind) {
   const auto below = [&](std::uint32_t limit) { return static_cast<std::uint32_t>(random() % limit); };
   const auto any_width = [&] { return std::array{width::byte, width::half, width::word}[below(3)]; };
@@ -199,7 +200,7 @@ bpf::program random_program(std::mt19937& random) {
   const std::size_t length = 2 + random() % 14;
   while (program.size() + 1 < length) {
     const auto one = random_instruction(random, length - program.size() - 1);
-    // An index that wraps into the network header reads what the VM does not have.
+    // An index that wraps into the network header reads octets that the VM does not have.
     if (std::holds_alternative<bpf::load_indirect>(one)) {
       if (program.size() + 2 >= length) continue;
       program.push_back(bpf::load_constant{reg::x, static_cast<std::uint32_t>(random() % 32)});
@@ -269,12 +270,12 @@ TEST_CASE("bpf kernel: random programs end in the VM as in the kernel") {
     REQUIRE(k.deliver(payload) == expected);
     ++(expected ? delivered : dropped);
   }
-  // The comparison is worth something only if both happened.
+  // The comparison is worth something only if datagrams were delivered and datagrams were dropped.
   CHECK(delivered > 100);
   CHECK(dropped > 100);
 }
 
-TEST_CASE("bpf kernel: the checker refuses what the kernel refuses and nothing else") {
+TEST_CASE("bpf kernel: the checker refuses each program that the kernel refuses, and no other") {
   std::mt19937 random(4096);
   const kernel k;
   int accepted = 0;

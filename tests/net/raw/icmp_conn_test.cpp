@@ -28,7 +28,7 @@ void permit_everybody() {
   write_sysctl("net/ipv4/ping_group_range", "0 0");
 }
 
-TEST_CASE("an echo without a privilege: the kernel writes the identifier and brings the reply") {
+TEST_CASE("an unprivileged echo: the kernel writes the identifier and delivers the reply") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
@@ -77,7 +77,7 @@ TEST_CASE("the identifier of an ICMP conn can be chosen") {
   });
 }
 
-TEST_CASE("what is no echo request is refused by an unprivileged ICMP conn") {
+TEST_CASE("an unprivileged ICMP conn refuses to write anything but an echo request") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
@@ -97,7 +97,7 @@ TEST_CASE("what is no echo request is refused by an unprivileged ICMP conn") {
     co_await expect_refusal({}, there);
     co_await expect_refusal(request, {ip_address::v4_mapped({127, 0, 0, 1}), 0});
 
-    // The options of raw sockets are none of its own.
+    // A ping socket has none of the options of raw sockets.
     CHECK(at.checksum().error() == std::errc::no_protocol_option);
     CHECK(at.set_checksum(2).error() == std::errc::no_protocol_option);
     CHECK(at.icmp_filter().error() == std::errc::no_protocol_option);
@@ -111,11 +111,11 @@ TEST_CASE("what is no echo request is refused by an unprivileged ICMP conn") {
   });
 }
 
-TEST_CASE("who is in no group of ping_group_range gets no ICMP conn") {
+TEST_CASE("a process outside of the groups of ping_group_range gets no ICMP conn") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
-  // As it is in a fresh namespace. Nobody could write that in a user namespace, where group 1 is not mapped.
+  // The default of a fresh namespace. In a user namespace it cannot be written, because group 1 is not mapped there.
   CHECK(listen_packet(loop, "icmp6", "::").error() == std::errc::permission_denied);
 }
 
@@ -132,7 +132,7 @@ TEST_CASE("bad addresses of an ICMP conn") {
   CHECK(listen_packet(loop, "icmp6", "fe80::1%nosuch0").error() == errc::unknown_zone);
 }
 
-TEST_CASE("an ICMP conn asks all nodes of its link, and hears those that answer") {
+TEST_CASE("an ICMP conn sends an echo request to all nodes of its link, and reads their replies") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -146,7 +146,7 @@ TEST_CASE("an ICMP conn asks all nodes of its link, and hears those that answer"
     const bytes request = message(icmp::echo_request{.sequence = 1, .data = as_payload("HELLO-R-U-THERE")});
     const auto sent = co_await at.write_to(request, {ip_address::all_nodes().with_zone(cable.near.link.index), 0});
     REQUIRE(sent);
-    // This host is one of the nodes, too; neither answer is surely the first.
+    // This host is one of the nodes, too, and the order of the two replies is not fixed.
     std::vector<ip_address> answered;
     std::array<std::byte, 64> buffer;
     for (int i = 0; i < 2; ++i) {
@@ -167,7 +167,7 @@ TEST_CASE("a dialed ICMP conn echoes link-local peers by their zone") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
-    // The zone by number: its name is known in the namespace only.
+    // The zone by its index: the interface's name is known in the namespace only.
     auto at = cable.near.space.run([&] {
       permit_everybody();
       std::string text = cable.far.link_local.with_zone(0).to_string() + "%" + std::to_string(cable.near.link.index);

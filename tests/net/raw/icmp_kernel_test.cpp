@@ -1,4 +1,4 @@
-// The ICMPv6 codec against the kernel: what it sends is read, what is written it takes for its own.
+// The ICMPv6 codec against the kernel: the codec decodes the kernel's messages, and the kernel accepts the codec's.
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -59,7 +59,7 @@ class raw_socket {
     require(sent == static_cast<ssize_t>(packet.size()), "sendto");
   }
 
-  // The next message; a test that waits in vain fails.
+  // Returns the next message; the test fails if none comes.
   bytes receive() const {
     pollfd readable{fd_.get(), POLLIN, 0};
     require(::poll(&readable, 1, 10000) == 1, "no message");
@@ -114,7 +114,7 @@ TEST_CASE("the kernel fills in the checksum that encode computes") {
     const bytes data = counting(size, 3);
     const icmp::echo_request request{.identifier = 0x1234, .sequence = 1, .data = data};
     socket.send(encoded(request), loopback);
-    // Its own request comes by first, then the kernel's reply.
+    // The raw socket reads its own request first, then the kernel's reply.
     CHECK(socket.receive() == encoded(request, loopback, loopback));
     const icmp::echo_reply reply{.identifier = 0x1234, .sequence = 1, .data = data};
     CHECK(socket.receive() == encoded(reply, loopback, loopback));
@@ -144,7 +144,7 @@ TEST_CASE("the kernel answers a packet written by header and encode, and drops o
   CHECK(reply->sequence == 2);
 }
 
-TEST_CASE("the kernel takes icmp_filter for its own") {
+TEST_CASE("the kernel takes icmp_filter as its own") {
   const network_namespace space;
   const auto inside = space.enter();
   const raw_socket socket(IPPROTO_ICMPV6);
@@ -192,7 +192,7 @@ TEST_CASE("a parameter problem from the kernel points where header_walk ends") {
   const auto inside = space.enter();
   const raw_socket sender(IPPROTO_RAW);
   const raw_socket receiver(IPPROTO_ICMPV6);
-  // Destination options, then a protocol that nobody speaks.
+  // Destination options, then an unassigned protocol.
   const bytes odd = packet(ip_protocol::destination_options, test::from_hex("c800 0104 0000 0000 cafe"));
   sender.send(odd, loopback);
 
@@ -204,13 +204,13 @@ TEST_CASE("a parameter problem from the kernel points where header_walk ends") {
   CHECK(std::ranges::equal(problem->data, odd));
   const auto upper = or_throw(find_upper_layer(problem->data));
   CHECK(upper.protocol == static_cast<ip_protocol>(200));
-  // The pointer names the field that holds the number: the first of the header before.
+  // The pointer names the field that holds the protocol's number: the next-header field of the header before.
   CHECK(problem->pointer == upper.offset - 8);
 }
 
 // --- between two hosts
 
-// A captured packet's ICMPv6 message and addresses, if it has one and its checksum is right.
+// The ICMPv6 message and addresses of a captured packet, if it is ICMPv6 with a right checksum.
 struct captured {
   header fixed;
   icmp::message message;
@@ -297,14 +297,14 @@ TEST_CASE("the kernel answers an MLDv2 query from encode with a report that is r
   packet_capture to_near(cable.near);
   const auto inside = cable.near.space.enter();
   const raw_socket socket(IPPROTO_ICMPV6);
-  // RFC 3810, 5: hop limit 1 and a router alert, or the query is not listened to.
+  // RFC 3810, 5: without hop limit 1 and a router alert a host ignores the query.
   socket.set(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1);
   socket.set(IPPROTO_IPV6, IPV6_HOPOPTS, std::array<std::uint8_t, 8>{0, 0, 5, 2, 0, 0, 1, 0});
   const icmp::version2_multicast_listener_query query{.max_response_code = or_throw(icmp::max_response_code(1ms)),
                                                       .robustness = 2};
   socket.send(encoded(query), ip_address::all_nodes().with_zone(cable.near.link.index));
 
-  // The current state, which only a query brings about: the join itself was reported as a change.
+  // A report of the current state, which only a query brings about: the join itself was reported as a change.
   const auto report = to_near.find([&](const test::packet& p) {
     const auto got = read(p);
     if (!got) return false;

@@ -26,7 +26,7 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-TEST_CASE("raw conns are opened by the name or number of their protocol, with Go's words") {
+TEST_CASE("raw conns are opened by the name or number of their protocol, with Go's network words") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
@@ -48,7 +48,7 @@ TEST_CASE("raw conns are opened by the name or number of their protocol, with Go
   CHECK(listen_packet(loop, "ip6:89", "2001:db8::1").error() == std::errc::address_not_available);
 }
 
-TEST_CASE("a raw conn needs CAP_NET_RAW, and says so") {
+TEST_CASE("a raw conn needs CAP_NET_RAW, and its error says so") {
   event_loop loop;
   std::error_code refused;
   std::thread([&] {
@@ -83,14 +83,14 @@ TEST_CASE("a raw conn sends and receives payloads, each with its control message
       CHECK(got->control.destination == ip_address::loopback());
       CHECK(got->control.interface_index == loopback_index);
     }
-    // Nothing of another protocol: what comes first there is its own.
+    // A conn reads packets of its own protocol only: the first one that it reads is one of these.
     auto sent = co_await other.write_to(as_payload("254"), to_loopback);
     REQUIRE(sent);
     const auto got = co_await other.read_from(buffer);
     REQUIRE(got);
     CHECK(as_text(got->payload) == "254");
 
-    // What cannot be sent: to a port, to IPv4, from an address that is not ours.
+    // A raw conn cannot send to a port, to IPv4, or from an address of another host.
     sent = co_await from.write_to(as_payload("x"), {ip_address::loopback(), 9});
     REQUIRE_FALSE(sent);
     CHECK(sent.error() == std::errc::invalid_argument);
@@ -104,7 +104,7 @@ TEST_CASE("a raw conn sends and receives payloads, each with its control message
   });
 }
 
-TEST_CASE("a raw payload is anything from nothing to all that a packet carries") {
+TEST_CASE("a raw payload has any length from 0 to all that a packet carries") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
@@ -130,7 +130,7 @@ TEST_CASE("a raw payload is anything from nothing to all that a packet carries")
   });
 }
 
-TEST_CASE("a raw batch goes out whole, one packet each") {
+TEST_CASE("a raw batch leaves whole, one packet for each message") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
@@ -179,7 +179,7 @@ TEST_CASE("a dialed raw conn hears and speaks to its peer only") {
   });
 }
 
-TEST_CASE("a raw read ends with its stop, its deadline and its conn, and loses nothing") {
+TEST_CASE("a raw read ends with its stop, its deadline and its conn, and loses no packet") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
@@ -212,8 +212,9 @@ TEST_CASE("a raw read ends with its stop, its deadline and its conn, and loses n
   });
 }
 
-// The kernel looks at the memberships of a raw socket only where the address that it is bound to does not decide.
-TEST_CASE("a raw conn bound to an address hears its groups and sources only, one bound to any hears the host's") {
+// The kernel checks the memberships of a raw socket only if it is bound to an address, and the packet has another
+// destination.
+TEST_CASE("a raw conn bound to an address hears its groups and sources only, an unbound one hears those of the host") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -248,9 +249,9 @@ TEST_CASE("a raw conn bound to an address hears its groups and sources only, one
   });
 }
 
-// --- what goes over the wire ---
+// --- on the wire ---
 
-TEST_CASE("a conn of protocol 255 sends packets whose header the caller wrote") {
+TEST_CASE("a conn of protocol 255 sends packets with the header that the caller wrote") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
@@ -281,7 +282,7 @@ TEST_CASE("a conn of protocol 255 sends packets whose header the caller wrote") 
   });
 }
 
-TEST_CASE("an OSPF hello leaves for its group as it was made, with the checksum of the kernel") {
+TEST_CASE("an OSPF hello reaches its group as it was written, with the kernel's checksum") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {

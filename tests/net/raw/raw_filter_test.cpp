@@ -1,4 +1,4 @@
-// What the kernel does for a raw conn: it writes and verifies a checksum, and filters what comes.
+// The kernel's services for a raw conn: it writes and verifies a checksum, and filters packets.
 
 #include <sys/socket.h>
 
@@ -22,7 +22,7 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-TEST_CASE("the checksum offset of a conn is nothing, an even number, and nothing again") {
+TEST_CASE("the checksum offset of a conn is turned off, set to an even number, and turned off again") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
@@ -51,7 +51,7 @@ TEST_CASE("the checksum offset of a conn is nothing, an even number, and nothing
   CHECK(udp.set_checksum({}).error() == errc::closed);
 }
 
-TEST_CASE("the kernel writes the checksum where it was told, and drops what arrives with a wrong one") {
+TEST_CASE("the kernel writes the checksum at the given offset, and drops a packet with a wrong one") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
@@ -73,7 +73,7 @@ TEST_CASE("the kernel writes the checksum where it was told, and drops what arri
     REQUIRE(got->payload.size() == payload.size());
     CHECK(upper_layer_checksum(got->payload, ip_address::loopback(), ip_address::loopback(), ip_protocol{253}) == 0);
     CHECK((got->payload[4] != std::byte{0} || got->payload[5] != std::byte{0}));
-    // There must be room for it.
+    // A payload without room for the checksum is refused.
     for (const std::size_t length : {0UL, 4UL, 5UL}) {
       sent = co_await from.write_to(std::span(payload).first(length), to_loopback);
       REQUIRE_FALSE(sent);
@@ -84,7 +84,7 @@ TEST_CASE("the kernel writes the checksum where it was told, and drops what arri
   });
 }
 
-TEST_CASE("the checksum of a raw ICMPv6 conn can be left to the caller, or stand elsewhere") {
+TEST_CASE("the checksum of a raw ICMPv6 conn can be left to the caller, or be at another offset") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
@@ -108,7 +108,7 @@ TEST_CASE("the checksum of a raw ICMPv6 conn can be left to the caller, or stand
       return upper_layer_checksum(all, ip_address::loopback(), ip_address::loopback(), ip_protocol::icmpv6) == 0;
     };
 
-    // Off: it goes as it is, wrong. Only who does not look hears it.
+    // Without a checksum the message leaves as it is, with a wrong one. Only a conn that verifies none reads it.
     REQUIRE(from.set_checksum({}));
     CHECK(or_throw(from.checksum()) == std::nullopt);
     co_await send();
@@ -130,7 +130,7 @@ TEST_CASE("the checksum of a raw ICMPv6 conn can be left to the caller, or stand
     CHECK(checked(heard));
     CHECK(to_hex(std::span(heard).subspan(2, 2)) != "0000");
 
-    // What the careful one has not heard is the first, whose checksum is wrong wherever one looks.
+    // The careful conn has dropped the first message: its checksum is wrong at both offsets.
     heard = co_await expect(careful);
     CHECK(to_hex(std::span(heard).first(2)) == "c800");
     CHECK(checked(heard));
@@ -154,7 +154,7 @@ TEST_CASE("the ICMPv6 filter of a conn reads back, works, and is refused where t
     REQUIRE(at.set_icmp_filter(filter));
     CHECK(or_throw(at.icmp_filter()) == filter);
 
-    // The request, too, arrives on ::1; only the reply passes.
+    // The request arrives on ::1, too; only the reply passes the filter.
     const bytes request = [&] {
       bytes area(64);
       area.resize(or_throw(icmp::encode(icmp::echo_request{.identifier = 7, .sequence = 9}, area)));
@@ -181,14 +181,14 @@ TEST_CASE("the ICMPv6 filter of a conn reads back, works, and is refused where t
   });
 }
 
-/// Keeps what begins with this octet, which of UDP stands behind the header.
+/// A program that keeps packets with this first octet of payload, which for UDP is behind the header.
 bpf::program begins_with(char first, std::uint32_t offset, std::uint32_t keep) {
   return {bpf::load_absolute{offset, bpf::width::byte},
           bpf::jump_if{bpf::jump_test::equal, static_cast<std::uint32_t>(first), 0, 1}, bpf::ret_constant{keep},
           bpf::ret_constant{0}};
 }
 
-TEST_CASE("a BPF program chooses what a conn hears, until it is detached") {
+TEST_CASE("a BPF program chooses the packets of a conn, until it is detached") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
@@ -215,7 +215,7 @@ TEST_CASE("a BPF program chooses what a conn hears, until it is detached") {
       co_await send("no");
       co_await send("yes");
       co_await expect("yes");
-      // Another one takes its place, this time one that cuts.
+      // A second program replaces the first, and cuts the packets.
       REQUIRE(each.conn.attach_bpf(begins_with('n', each.header, each.header + 1)));
       co_await send("yes");
       co_await send("no");

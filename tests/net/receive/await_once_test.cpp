@@ -1,4 +1,4 @@
-// An operation of a conn is awaited once: what it has sent is not said to be sent again, and nothing hangs.
+// An operation of a conn is awaited once: a second await neither reports a second send nor hangs.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>

@@ -1,5 +1,6 @@
-// A dialed conn without receive_offload, of which nobody asks for control messages: the kernel writes the payload
-// alone. It shows by the room that a buffer has for it: in a small one 2048 octets, otherwise less than 1800.
+// Payload-only reads: on a dialed conn without receive_offload and without control messages the kernel writes the
+// payload alone. A buffer's room shows which read was armed: a 2 KiB buffer holds 2048 octets of payload then,
+// otherwise less than 1800.
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -21,7 +22,7 @@ using namespace std::chrono_literals;
 
 const packet_options small_and_single{.receive_offload = false, .longest_datagram = 1000};
 
-/// A conn on [::1], and one that was dialed to it.
+/// A conn on [::1], and a conn that is dialed to it.
 struct pair_of_conns {
   explicit pair_of_conns(event_loop& loop)
       : server(open_conn(loop)), client(dial(loop, name_of(server), small_and_single)) {}
@@ -31,7 +32,7 @@ struct pair_of_conns {
   endpoint to_client() const { return name_of(client); }
 };
 
-TEST_CASE("payloads alone: whole, in order, from the peer, the empty ones as well") {
+TEST_CASE("payload-only reads: whole, in order, from the peer, empty datagrams among them") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     pair_of_conns conns(loop);
@@ -64,7 +65,7 @@ TEST_CASE("payloads alone: whole, in order, from the peer, the empty ones as wel
   });
 }
 
-TEST_CASE("payloads alone have a whole buffer, and what is longer is cut and says so") {
+TEST_CASE("payload-only reads have a whole buffer, and mark a longer datagram as cut") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     pair_of_conns conns(loop);
@@ -82,7 +83,7 @@ TEST_CASE("payloads alone have a whole buffer, and what is longer is cut and say
   });
 }
 
-TEST_CASE("a read of payloads alone that is called back amid a flood gives what it has, with its source") {
+TEST_CASE("a payload-only read that is canceled amid a flood gives what it has, with its source") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     std::array<std::byte, 2048> buffer;
@@ -90,7 +91,7 @@ TEST_CASE("a read of payloads alone that is called back amid a flood gives what 
     for (int round = 0; round < 10; ++round) {
       pair_of_conns conns(loop);
       const auto send = [&](std::uint64_t i) {
-        // Not by the loop: the datagrams wait in the socket.
+        // A plain sendto, not a write of the loop: the datagrams wait in the socket.
         const sockaddr_in6 there = conns.to_client().to_sockaddr();
         const numbered payload(i);
         REQUIRE(::sendto(conns.server.native_handle(), payload.bytes.data(), payload.bytes.size(), 0,
@@ -107,8 +108,8 @@ TEST_CASE("a read of payloads alone that is called back amid a flood gives what 
         REQUIRE(number_in(got->payload) == i);
         REQUIRE(got->source == name_of(conns.server));
         REQUIRE(got->control.source == ip_address::loopback());
-        // What it had given by then has no more than that; what is read after it has the control message. A read gives
-        // 32 at a time, before Linux 6.8 all that wait.
+        // Datagrams that the canceled read had taken have no control message; those that a later read takes have it.
+        // One read takes 32 datagrams, before Linux 6.8 all that wait.
         if (i == 1) REQUIRE_FALSE(got->control.hop_limit);
         if (i == 1) REQUIRE(::ioctl(conns.client.native_handle(), FIONREAD, &next_in_socket) == 0);
         if (i == count - 1 && next_in_socket > 0) REQUIRE(got->control.hop_limit == 64);
@@ -123,7 +124,7 @@ TEST_CASE("a read of payloads alone that is called back amid a flood gives what 
   });
 }
 
-TEST_CASE("who asks for control messages gets them with the next datagram, also where a read waits already") {
+TEST_CASE("control messages that are asked for come with the next datagram, also where a read waits already") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     pair_of_conns conns(loop);
@@ -145,7 +146,7 @@ TEST_CASE("who asks for control messages gets them with the next datagram, also 
         or_throw(conns.client.set_control_message(control_flags::hop_limit, true));
         const datagram told = co_await exchange();
         CHECK(told.control.hop_limit == 64);
-        CHECK(told.truncated);  // the control messages take their room
+        CHECK(told.truncated);  // the control messages take payload room
       }
       SECTION("while a read waits") {
         beside reader(loop, [&]() -> task<> {
@@ -155,7 +156,7 @@ TEST_CASE("who asks for control messages gets them with the next datagram, also 
           CHECK(got->source == name_of(conns.server));
         });
         co_await yield();
-        co_await sleep_for(1ms);  // it is in the kernel now
+        co_await sleep_for(1ms);  // the read is in the kernel now
         or_throw(conns.client.set_control_message(control_flags::hop_limit, true));
         const auto sent = co_await conns.server.write_to(text, conns.to_client());
         REQUIRE(sent);
@@ -164,7 +165,7 @@ TEST_CASE("who asks for control messages gets them with the next datagram, also 
       or_throw(conns.client.set_control_message(control_flags::hop_limit, false));
       const datagram last = co_await exchange();  // by the read that was armed before
       CHECK_FALSE(last.control.hop_limit);
-      // An empty datagram ends the armed read.
+      // An empty datagram ends the armed read; the next read has the new settings.
       const auto empty = co_await conns.server.write_to({}, conns.to_client());
       REQUIRE(empty);
       const auto got = co_await conns.client.read_from(buffer);
@@ -174,7 +175,7 @@ TEST_CASE("who asks for control messages gets them with the next datagram, also 
   });
 }
 
-TEST_CASE("payloads alone are read without an allocation, the empty ones among them") {
+TEST_CASE("payload-only reads allocate nothing, also of empty datagrams") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     pair_of_conns conns(loop);
@@ -194,7 +195,7 @@ TEST_CASE("payloads alone are read without an allocation, the empty ones among t
   });
 }
 
-TEST_CASE("a refusal by the peer's host is told once to who reads payloads alone, and reading goes on") {
+TEST_CASE("a refusal by the peer's host is reported once to a payload-only read, and reading goes on") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     pair_of_conns conns(loop);

@@ -1,5 +1,5 @@
-// Batches as Go's ReadBatch and WriteBatch have them, without their limits: 1 to all messages, each with its own
-// result, no cap, nothing allocated.
+// Batches like Go's ReadBatch and WriteBatch, without their limits: a call takes from 1 to all messages, any number of
+// them, each message has its own result, and nothing is allocated.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -48,7 +48,7 @@ TEST_CASE("a batch may be far longer than 1024, both ways, and allocates nothing
         }
         seen += *count;
       }
-      // Without trains a read has a buffer of the pool, of which there are 256, for each datagram.
+      // Without trains each datagram of a read takes a buffer of the pool, which has 256.
       CHECK(largest > (trains_are_received() ? 1024 : 128));
     };
     co_await round();
@@ -58,7 +58,7 @@ TEST_CASE("a batch may be far longer than 1024, both ways, and allocates nothing
   });
 }
 
-TEST_CASE("each message of a batch says what became of it") {
+TEST_CASE("each message of a batch has its own result") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -92,7 +92,7 @@ TEST_CASE("each message of a batch says what became of it") {
   });
 }
 
-TEST_CASE("a batch that may not wait says that there is nothing, and takes what is there") {
+TEST_CASE("a batch that may not wait reports an empty socket, and takes the datagrams that are there") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -115,7 +115,7 @@ TEST_CASE("a batch that may not wait says that there is nothing, and takes what 
     while (seen < 5) seen += co_await look();
     CHECK(seen == 5);
 
-    // It does not overtake one that waits, and others run while it looks.
+    // The batch does not overtake a reader that waits, and other coroutines run while the batch looks.
     std::size_t got = 0;
     beside reader(loop, [&]() -> task<> {
       const auto count = co_await at.read_batch(std::span(in).first(1));

@@ -1,4 +1,5 @@
-// A read that found no buffer is armed when buffers are back, also by a host's poll, and also from a spin's hands.
+// A starved read is armed as soon as the pool has buffers again, also by a host's poll, and also when a spin gives them
+// back.
 
 #include <poll.h>
 
@@ -26,7 +27,7 @@ task<> read_one(packet_conn& pc, int& count) {
   if (got) ++count;
 }
 
-TEST_CASE("a host's poll leaves no read without buffers that are there") {
+TEST_CASE("after a host's poll no read is starved while the pool has buffers") {
   constexpr int window = 64;  // buffers that the kernel has at first
   event_loop loop;
   std::deque<packet_conn> away;
@@ -43,7 +44,7 @@ TEST_CASE("a host's poll leaves no read without buffers that are there") {
   for (auto& each : away) tasks.spawn(read_one(each, of_away));
   tasks.spawn(read_one(waits, of_waits));
   const int descriptor = or_throw(loop.descriptor());
-  // Until there is nothing left that would make the descriptor readable.
+  // Polls until no work is left that makes the descriptor readable.
   const auto host = [&] {
     for (;;) {
       const auto next = or_throw(loop.poll());
@@ -55,7 +56,8 @@ TEST_CASE("a host's poll leaves no read without buffers that are there") {
   for (auto& each : to_away) each.send(numbered(0));
   host();
   REQUIRE(of_away == 3);
-  // The kernel's buffers go to those that are away, whose reads stay armed, in portions that one enter takes in.
+  // The kernel fills its buffers for the three conns without a reader; their reads stay armed. One enter takes in one
+  // portion.
   const std::array<int, 3> portions{31, 31, window - 31 - 31};
   for (std::size_t i = 0; i < portions.size(); ++i) {
     for (int k = 0; k < portions[i]; ++k) to_away[i].send(numbered(1));
@@ -67,7 +69,7 @@ TEST_CASE("a host's poll leaves no read without buffers that are there") {
   host();
 }
 
-/// The reader of `of` begins to wait in a turn of its own, when something has come to `starter`: then a spin reads
+/// The reader of `of` begins to wait in a turn of its own, once a datagram has come to `starter`: then a spin reads
 /// `of`.
 task<> read_after(packet_conn& starter, packet_conn& of) {
   datagram_batch batch;
@@ -79,7 +81,7 @@ task<> read_after(packet_conn& starter, packet_conn& of) {
   (void)got;
 }
 
-TEST_CASE("spins keep no buffer from a read of the ring") {
+TEST_CASE("a spin keeps no buffer that a starved read of the ring needs") {
   event_loop loop(loop_options{.receive_buffers = 2, .spin = 20ms});
   run(loop, [&]() -> task<> {
     auto first = open_conn(loop);
@@ -99,13 +101,13 @@ TEST_CASE("spins keep no buffer from a read of the ring") {
     int count = 0;
     beside waiting(loop, read_one(waits, count));
     sender.send(numbered(1));
-    // Timers more frequent than a spin is long: no spin ends in vain.
+    // The timers come more often than a spin lasts, so that no spin ends without news.
     for (int i = 0; i < 1000 && count == 0; ++i) co_await sleep_for(1ms);
     CHECK(count == 1);
   });
 }
 
-TEST_CASE("a buffer that a spin gives back before the loop sleeps goes to the read that waits for it") {
+TEST_CASE("a buffer that a spin gives back before the loop sleeps goes to the starved read") {
   event_loop loop(loop_options{.receive_buffers = 2, .spin = 20ms});
   run(loop, [&]() -> task<> {
     auto spun = open_conn(loop);

@@ -1,4 +1,4 @@
-// What is sent beside a datagram is what arrives beside it.
+// The control message of a datagram that is written is the control message that the peer reads.
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -21,7 +21,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// Sends one datagram and gives what arrived; the test fails if it does not.
+/// Sends one datagram and returns the one that arrived; the test fails if none arrives.
 task<datagram> exchange(packet_conn& from, packet_conn& to, control_message control, endpoint destination,
                         std::span<std::byte> buffer) {
   const auto sent = co_await from.write_to(as_payload("control"), control, destination);
@@ -42,7 +42,7 @@ TEST_CASE("every traffic class sent over ::1 is the one received, 0 among them")
     auto from = open_conn(loop);
     auto to = open_conn(loop);
     REQUIRE(to.set_control_message(all_control, true));
-    // One that has nothing in its control message takes the socket's: a 0 must not be taken for "nothing".
+    // An empty control message takes the socket's traffic class: a written 0 must not be taken for "not set".
     REQUIRE(from.set_traffic_class(0x77));
     std::array<std::byte, 64> buffer;
     for (int value = 0; value <= 255; ++value) {
@@ -79,7 +79,7 @@ TEST_CASE("every hop limit sent over ::1 is the one received, 0 among them") {
   });
 }
 
-TEST_CASE("only what was asked for comes, and until it is no longer wanted") {
+TEST_CASE("a conn receives the control messages that it asked for, until it turns them off") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);
@@ -99,7 +99,7 @@ TEST_CASE("only what was asked for comes, and until it is no longer wanted") {
     CHECK(got.destination == ip_address::loopback());
     CHECK((!got.traffic_class && !got.hop_limit));
 
-    // The kernel gives destination and interface together: taking away one keeps the other.
+    // The kernel has one option for destination and interface: turning one off keeps the other on.
     got = co_await show(control_flags::interface, true);
     CHECK(got.interface_index == loopback_index);
     got = co_await show(control_flags::destination, false);
@@ -116,7 +116,7 @@ TEST_CASE("only what was asked for comes, and until it is no longer wanted") {
   });
 }
 
-TEST_CASE("the answer to a datagram leaves from where it came to, and by the same interface") {
+TEST_CASE("the answer to a datagram leaves from the address and the interface where it arrived") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -177,8 +177,8 @@ TEST_CASE("control fields cross a cable, global and link-local, and are on the w
   });
 }
 
-// Room is made for all that a conn can ask for; an option that was set behind its back can bring more.
-TEST_CASE("control information that does not fit is told, and the fields before it are there") {
+// The conn makes room for all control messages that it can ask for; a socket option set by hand can bring more.
+TEST_CASE("control messages that do not fit are reported as truncated, and the fields before the cut are there") {
   const network_namespace space;
   event_loop loop;
   const auto inside = space.enter();
@@ -212,7 +212,7 @@ TEST_CASE("control information that does not fit is told, and the fields before 
     CHECK(cut->control.hop_limit == 9);
     CHECK(cut->control.destination == ip_address::loopback());
 
-    // The next one is whole again.
+    // The next datagram is whole again.
     REQUIRE(::setsockopt(from.native_handle(), IPPROTO_IPV6, IPV6_DSTOPTS, nullptr, 0) == 0);
     got = co_await exchange(from, to, {}, name_of(to), buffer);
     CHECK(got.control.destination == ip_address::loopback());
@@ -246,7 +246,7 @@ TEST_CASE("an IPv4 peer's control fields arrive on a dual-stack conn, and are se
       CHECK(got.control.hop_limit == value);
       CHECK(got.source == to_here);
     }
-    // 0 is a value here, too, but of the traffic class only: no IPv4 packet has a TTL of 0.
+    // A traffic class of 0 is a value here, too. No IPv4 packet has a TTL of 0, so that a hop limit of 0 is refused.
     control_message zero;
     zero.traffic_class = 0;
     REQUIRE(there.set_traffic_class(8));
@@ -276,7 +276,7 @@ TEST_CASE("a conn connected to an IPv4 peer sends the control message that it is
     CHECK(got->control.traffic_class == 0xb8);
     CHECK(got->control.hop_limit == 7);
 
-    // The destinations of a batch do not count on a connected conn, whatever they are.
+    // A connected conn ignores the destinations of a batch, whatever they are.
     std::array<outgoing, 3> batch;
     for (auto& each : batch) each = {as_payload("two"), control, {}, {}};
     batch[1].destination = {ip_address::loopback(), 9};
@@ -293,7 +293,7 @@ TEST_CASE("a conn connected to an IPv4 peer sends the control message that it is
   });
 }
 
-TEST_CASE("a datagram too long for the path comes back as news of the path MTU, and reading goes on") {
+TEST_CASE("for a datagram longer than the path's MTU the conn reads a path MTU event, and reading goes on") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -329,7 +329,7 @@ TEST_CASE("a datagram too long for the path comes back as news of the path MTU, 
   });
 }
 
-TEST_CASE("news of the path MTU reaches the reader that waits, and the conn that has read before") {
+TEST_CASE("a path MTU event reaches the reader that waits, and a conn that has read before") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -358,7 +358,7 @@ TEST_CASE("news of the path MTU reaches the reader that waits, and the conn that
     REQUIRE(ended);
     CHECK(heard == 1500U);
 
-    // The read that brought this datagram is still armed, and nobody waits.
+    // The read that brought this datagram is still armed, and no reader waits.
     (void)co_await exchange(to, from, {}, back, buffer);
     refused = co_await from.write_to(longer, there);
     CHECK(refused.error() == std::errc::message_size);
@@ -366,7 +366,7 @@ TEST_CASE("news of the path MTU reaches the reader that waits, and the conn that
     REQUIRE(news);
     CHECK(news->control.path_mtu == 1500U);
 
-    // What arrived before is not lost, and both are told.
+    // A datagram that arrived before the event is not lost: the conn reads both.
     const auto sent = co_await to.write_to(as_payload("before"), back);
     REQUIRE(sent);
     refused = co_await from.write_to(longer, there);
@@ -381,7 +381,7 @@ TEST_CASE("news of the path MTU reaches the reader that waits, and the conn that
     CHECK(events == 1);
     CHECK(datagrams == 1);
 
-    // Whoever has not asked is not told, and reads on.
+    // A conn that has not asked for path_mtu reads no event, and reads on.
     REQUIRE(from.set_control_message(control_flags::path_mtu, false));
     refused = co_await from.write_to(longer, there);
     CHECK(refused.error() == std::errc::message_size);

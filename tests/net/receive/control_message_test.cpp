@@ -1,4 +1,4 @@
-// Control messages against the kernel: what encode writes is what the peer's decode reads.
+// Control messages against the kernel: the peer's decode reads the fields that encode wrote.
 #include <poll.h>
 
 #include <array>
@@ -22,7 +22,7 @@ struct arrival {
   bool control_truncated;
 };
 
-/// A dual-stack UDP socket on a port of its own, which asks for all control messages of both families.
+/// A dual-stack UDP socket on a port that the kernel chose, which asks for all control messages of both families.
 class udp_socket {
  public:
   udp_socket() : fd_(or_throw(open_socket(AF_INET6, SOCK_DGRAM))) {
@@ -182,7 +182,7 @@ TEST_CASE("a_path_mtu_event_fits_its_space_and_says_the_mtu") {
   // More than the 65,536 octets of the loopback interface, with the headers.
   constexpr std::size_t too_long = 65520;
   CHECK(sender.send(receiver.at(ip_address::loopback()), {}, too_long).error() == std::errc::message_size);
-  // The event is there for the next recvmsg, but does not make the socket readable.
+  // The event waits for the next recvmsg, but does not make the socket readable.
   const arrival got = sender.receive_now(control_space(control_flags::path_mtu));
   CHECK_FALSE(got.control_truncated);
   CHECK(got.control.destination == ip_address::loopback());

@@ -1,4 +1,4 @@
-// What an echo costs: system calls, with a peer outside of the loop, and copies.
+// The cost of an echo: system calls, with a peer outside of the loop, and copies.
 
 #include <sys/socket.h>
 
@@ -22,8 +22,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// A client without the library, on a thread of its own: one trip after the other, each with an answer of its
-/// own.
+/// A client without the library, on a thread of its own: each trip begins when the answer to the one before has come.
 class client {
  public:
   client(const endpoint& server, std::uint64_t trips)
@@ -53,7 +52,7 @@ class client {
   std::thread thread_;
 };
 
-/// How many system calls the trips of an echo took, but for the first ones.
+/// Returns how many system calls the trips of an echo took, without those of the first trips.
 task<std::uint64_t> calls_of_trips(event_loop& loop, packet_conn& server, std::uint64_t trips) {
   constexpr std::uint64_t warm_up = 10;
   const client peer(name_of(server), warm_up + trips);
@@ -68,7 +67,7 @@ task<std::uint64_t> calls_of_trips(event_loop& loop, packet_conn& server, std::u
     const auto sent = co_await server.write_to(got->payload, got->source);
     REQUIRE(sent);
   }
-  const auto flushed = co_await server.flush();  // or the peer waits for its last answer
+  const auto flushed = co_await server.flush();  // the peer waits for its last answer
   REQUIRE(flushed);
   co_return before;
 }
@@ -83,8 +82,8 @@ TEST_CASE("an echo of a conn that writes ahead takes exactly one system call a r
   });
 }
 
-// Its writer is told what the kernel says of the datagram before it reads again, and that may be what it does
-// next. A peer that is quick has its next request there by then, and spares the second call.
+// The writer learns the kernel's result of the datagram before it reads again; that may take an enter of its own. A
+// fast peer's next request has arrived by then, which saves the second enter.
 TEST_CASE("an echo of a conn that does not write ahead takes at most two system calls a round trip", "[threads]") {
   constexpr std::uint64_t trips = 1000;
   event_loop loop;
@@ -98,7 +97,7 @@ TEST_CASE("an echo of a conn that does not write ahead takes at most two system 
 
 // --- copies ---
 
-/// The payload of the last send that was handed to the kernel, where it lies: in one piece.
+/// The payload of the last send that was submitted to the kernel, at its address: in one piece.
 std::span<const std::byte> last_payload(event_loop& loop) {
   const ::io_uring& ring = loop.core()->ring().native();
   const unsigned mask = loop.core()->ring().features().submission_entries - 1;
@@ -110,7 +109,7 @@ std::span<const std::byte> last_payload(event_loop& loop) {
   return {static_cast<const std::byte*>(message.msg_iov->iov_base), message.msg_iov->iov_len};
 }
 
-TEST_CASE("what a batch lends is sent from where the kernel has put it, a train as one piece") {
+TEST_CASE("the kernel sends from the buffers that a batch lends, a train as one piece") {
   need_received_trains();
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -131,7 +130,7 @@ TEST_CASE("what a batch lends is sent from where the kernel has put it, a train 
     REQUIRE(answered == 21);
     CHECK(is_all(last_payload(loop)));
 
-    // Written singly by coroutines that run in the same turn.
+    // Coroutines of the same turn write these singly.
     std::vector<std::unique_ptr<beside>> writers;
     for (const datagram& each : lent) {
       writers.push_back(std::make_unique<beside>(loop, [&server, each]() -> task<> {

@@ -1,5 +1,5 @@
-// Empty datagrams end a multishot read. Whatever a kernel does around that end, no buffer of the pool is lost, and the
-// order of the socket is kept.
+// Empty datagrams end a multishot read. Whatever the kernel does around that end, the pool loses no buffer, and the
+// datagrams keep the socket's order.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -45,7 +45,7 @@ TEST_CASE("datagrams keep their order around empty ones that wait in the socket 
   });
 }
 
-// The dialed conn reads payloads alone, where the kernel tells of an empty datagram without a buffer.
+// The dialed conn's reads are payload-only: the kernel reports an empty datagram without a buffer then.
 TEST_CASE("empty datagrams cost the pool no buffer, however many a dialed conn reads") {
   constexpr int more_than_the_pool_has = 600;
   event_loop loop(loop_options{.receive_buffers = 64});
@@ -98,7 +98,7 @@ TEST_CASE("empty datagrams between others are read without an allocation") {
   });
 }
 
-TEST_CASE("the order of completions can be tried, and the answer stays the same") {
+TEST_CASE("the trial of the order of completions gives the same answer each time") {
   const std::uint32_t plain_ring = 0;
   const auto tried = detail::try_completion_order(plain_ring);
   REQUIRE(tried);

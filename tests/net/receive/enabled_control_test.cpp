@@ -1,4 +1,4 @@
-// What a conn answers when it is asked which control messages are on.
+// The control messages that a conn reports as enabled.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 

@@ -1,4 +1,4 @@
-// Reports of errors that the network, or this host, found with what was sent: MSG_ERRQUEUE.
+// Error reports (MSG_ERRQUEUE): of the network and of this host, about datagrams that were sent.
 
 #include <linux/net_tstamp.h>
 #include <netinet/in.h>
@@ -34,7 +34,7 @@ struct reports {
   }
 };
 
-/// An endpoint of this host where nobody listens.
+/// An endpoint of this host without a listener.
 endpoint nobody(event_loop& loop, const char* network = "udp6", const char* address = "[::1]:0") {
   auto gone = or_throw(listen_packet(loop, network, address));
   return name_of(gone);
@@ -47,7 +47,7 @@ task<> await_report(packet_conn& of) {
   CHECK(has_any(*found, poll_events::error));
 }
 
-TEST_CASE("who is not there is reported, of each datagram, on a conn that is not connected") {
+TEST_CASE("an unconnected conn reads a report for each datagram to an endpoint without a listener") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -78,7 +78,7 @@ TEST_CASE("who is not there is reported, of each datagram, on a conn that is not
     CHECK_FALSE(report.truncated);
     CHECK(at.read_errors(room.all) == 0U);
 
-    // With the reports the error has gone: the conn goes on.
+    // Reading the reports has cleared the error: the conn goes on.
     auto to = open_conn(loop);
     sent = co_await at.write_to(as_payload("next"), name_of(to));
     CHECK(sent);
@@ -102,7 +102,7 @@ TEST_CASE("several reports are read at once, in order, as far as there is room")
     CHECK(at.read_errors({}).error() == std::errc::invalid_argument);
     CHECK(at.read_errors(room.all) == 4U);
     for (const auto& each : room.all) seen.emplace_back(as_text(each.payload));
-    // A short buffer cuts, none at all takes nothing, and the rest of the report is there.
+    // A short buffer cuts the quoted payload, no buffer takes none of it, and the rest of the report is there.
     room.all[0].buffer = std::span(room.memory[0]).first(4);
     room.all[1].buffer = {};
     room.all[2].error = std::make_error_code(std::errc::io_error);
@@ -117,7 +117,7 @@ TEST_CASE("several reports are read at once, in order, as far as there is room")
   });
 }
 
-TEST_CASE("an error that is reported also ends the read that waits, once, and nothing else") {
+TEST_CASE("an error that is reported also ends the waiting read, once, and no other operation") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -135,7 +135,7 @@ TEST_CASE("an error that is reported also ends the read that waits, once, and no
     co_await reader.join();
     CHECK(seen == std::errc::connection_refused);
 
-    // Reports that nobody takes hold nothing up, and cost no system calls while nothing comes.
+    // Unread reports hold nothing up, and cost no system calls while no datagram comes.
     auto other = open_conn(loop);
     beside waiting(loop, [&]() -> task<> {
       const auto got = co_await at.read_from(buffer);
@@ -155,7 +155,7 @@ TEST_CASE("an error that is reported also ends the read that waits, once, and no
   });
 }
 
-TEST_CASE("an IPv4 peer that is not there is reported on a dual-stack conn") {
+TEST_CASE("a dual-stack conn reads a report for an IPv4 peer without a listener") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = or_throw(listen_packet(loop, "udp", "127.0.0.1:0"));
@@ -203,7 +203,7 @@ TEST_CASE("a datagram too long for the path is reported with the MTU, by this ho
     CHECK(room.all[0].destination == there);
     CHECK(room.all[0].payload.empty());
 
-    // The far host is a router of a network behind it, whose link is narrow.
+    // The far host is a router to a network with a narrow link behind it.
     const network_namespace behind;
     const ip_address beyond = or_throw(ip_address::parse("2001:db8:1::2"));
     cable.far.space.run([&] {
@@ -240,7 +240,7 @@ TEST_CASE("a datagram too long for the path is reported with the MTU, by this ho
   });
 }
 
-/// A near host, a far one that routes to a network behind it, whose link is narrow (1280).
+/// A near host, and a far host that routes to a network behind it over a narrow link (MTU 1280).
 struct narrow_path {
   veth_pair cable;
   network_namespace behind;
@@ -263,7 +263,7 @@ struct narrow_path {
   }
 };
 
-TEST_CASE("the news of a path's MTU that meets a train ends a read, and the train's datagrams all go") {
+TEST_CASE("a path MTU error that meets a train ends a read, and all datagrams of the train leave") {
   const narrow_path path;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -274,7 +274,7 @@ TEST_CASE("the news of a path's MTU that meets a train ends a read, and the trai
     auto sent = co_await at.write_batch(train);
     REQUIRE(sent);
     co_await await_report(at);
-    SECTION("which waits") {
+    SECTION("a read that waits") {
       std::error_code seen;
       beside reader(loop, [&]() -> task<> {
         std::array<std::byte, 16> buffer;
@@ -286,7 +286,7 @@ TEST_CASE("the news of a path's MTU that meets a train ends a read, and the trai
       co_await reader.join();
       CHECK(seen == std::errc::message_size);
     }
-    SECTION("which comes later") {
+    SECTION("a later read") {
       sent = co_await at.write_batch(train);
       CHECK(sent == train.size());
       std::array<std::byte, 16> buffer;
@@ -302,7 +302,7 @@ TEST_CASE("the news of a path's MTU that meets a train ends a read, and the trai
   });
 }
 
-TEST_CASE("an error that another destination has caused keeps no datagram from being sent, and ends a read") {
+TEST_CASE("an error of another destination keeps no datagram from being sent, and ends a read") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     for (const bool ahead : {false, true}) {
@@ -329,7 +329,7 @@ TEST_CASE("an error that another destination has caused keeps no datagram from b
       CHECK(at.stats().failed_datagrams == 0);
       const auto refused = co_await at.read_from(buffer);
       CHECK(refused.error() == std::errc::connection_refused);
-      // A batch, to both of them by turns.
+      // A batch to the two destinations in turn.
       std::vector<outgoing> batch;
       const numbered last(count);
       for (int i = 0; i < 10; ++i) {
@@ -349,7 +349,7 @@ TEST_CASE("an error that another destination has caused keeps no datagram from b
   });
 }
 
-TEST_CASE("an error of its own ends a write on a conn that keeps reports, and no read") {
+TEST_CASE("the error of its own datagram ends a write on a conn that keeps reports, and no read") {
   const network_namespace space;
   const auto inside = space.enter();
   event_loop loop;
@@ -367,7 +367,7 @@ TEST_CASE("an error of its own ends a write on a conn that keeps reports, and no
   });
 }
 
-TEST_CASE("a report without a destination is a report: the time stamp of something sent") {
+TEST_CASE("a report without a destination is read, too: the time stamp of a sent datagram") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -386,14 +386,14 @@ TEST_CASE("a report without a destination is a report: the time stamp of somethi
   });
 }
 
-TEST_CASE("a raw conn is told of a protocol that nobody speaks, and where the packet says so") {
+TEST_CASE("a raw conn reads a report for an unknown next header, with its place in the packet") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
     const ip_address& there = cable.far.address;
     auto at = cable.near.space.run([&] { return or_throw(listen_packet(loop, "ip6:253", "")); });
     REQUIRE(at.set_error_reports(true));
-    // The kernel looks at no answer to less than eight.
+    // For fewer than eight octets the kernel ignores the ICMPv6 error.
     const auto sent = co_await at.write_to(as_payload("of eight octets"), {there, 0});
     REQUIRE(sent);
     co_await await_report(at);

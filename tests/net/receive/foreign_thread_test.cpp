@@ -1,4 +1,4 @@
-// What another thread than the loop's may not do: each is refused, or ends the program before it can do harm.
+// Operations on the objects of a loop from another thread: each is refused, or ends the program before it does harm.
 #include <fcntl.h>
 #include <sys/eventfd.h>
 
@@ -25,7 +25,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// A packet_conn, a listener and a connection of a loop that runs on another thread; it all goes there.
+/// A packet_conn, a listener and a connection of a loop that runs on another thread. All of them are destroyed there.
 struct foreign_conns {
   foreign_conns() {
     there.call([this] {
@@ -60,7 +60,7 @@ struct foreign_conns {
   file_descriptor client;
 };
 
-TEST_CASE("on another thread options, counters and ends are refused, and the endpoints told", "[threads]") {
+TEST_CASE("on another thread options, counters and closing are refused, and endpoints are given", "[threads]") {
   foreign_conns of;
   packet_conn& packets = of.packets;
   CHECK(packets.set_control_message(all_control, true).error() == errc::wrong_thread);
@@ -88,7 +88,8 @@ TEST_CASE("on another thread options, counters and ends are refused, and the end
   or_throw(of.there.call([&] { return packets.set_hop_limit(3); }));
 }
 
-TEST_CASE("on another thread the counters of a conn are all 0, there they are what they are", "[threads]") {
+TEST_CASE("on another thread the counters of a conn read as 0, on the loop's thread they have their values",
+          "[threads]") {
   remote_loop there;
   auto conn = there.call([&] { return open_conn(there.loop); });
   std::promise<bool> sent;
@@ -108,7 +109,7 @@ TEST_CASE("on another thread the counters of a conn are all 0, there they are wh
   });
 }
 
-TEST_CASE("on another thread nothing is opened for a loop", "[threads]") {
+TEST_CASE("no conn is opened for a loop on another thread", "[threads]") {
   remote_loop there;
   there.call([] {});
   const file_descriptor given = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
@@ -124,14 +125,14 @@ TEST_CASE("on another thread nothing is opened for a loop", "[threads]") {
   });
 }
 
-TEST_CASE("a group's loop is its thread's before the first task runs", "[threads]") {
+TEST_CASE("a group's loop belongs to its thread before the first task runs", "[threads]") {
   for (int round = 0; round < 50; ++round) {
     const loop_group group({.loops = 1, .pin = false});
     CHECK(listen_packet(group[0], "udp6", "[::1]:0").error() == errc::wrong_thread);
   }
 }
 
-TEST_CASE("a conn that is destroyed on another thread ends the program, and says why") {
+TEST_CASE("a conn that is destroyed on another thread ends the program with a message") {
   CHECK(last_words([] {
           foreign_conns of;
           const packet_conn gone(std::move(of.packets));
@@ -150,7 +151,7 @@ TEST_CASE("a conn that is destroyed on another thread ends the program, and says
         }).find("a listener was destroyed on another thread") != std::string::npos);
 }
 
-TEST_CASE("a task's frame that is destroyed on another thread while it waits ends the program, and says why") {
+TEST_CASE("a waiting task's frame that is destroyed on another thread ends the program with a message") {
   const std::string words = last_words([] {
     remote_loop there;
     const file_descriptor never(::eventfd(0, EFD_CLOEXEC));
@@ -165,7 +166,7 @@ TEST_CASE("a task's frame that is destroyed on another thread while it waits end
   CHECK(words.find("a task was destroyed on another thread") != words.npos);
 }
 
-TEST_CASE("a loop that is destroyed on another thread, also between its runs, ends the program, and says why") {
+TEST_CASE("a loop that is destroyed on another thread, also between its runs, ends the program with a message") {
   const std::string words = last_words([] {
     std::optional<event_loop> loop(std::in_place);
     std::promise<void> ran;

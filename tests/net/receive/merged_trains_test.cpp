@@ -1,5 +1,5 @@
-// What the kernel merges into a train on its way in (UDP_GRO): the proof of `kernel_merges_only_equals` on the running
-// kernel, over a device that merges.
+// Datagrams that the kernel merges into a train on its way in (UDP_GRO): proves `kernel_merges_only_equals` for the
+// running kernel, over a device that merges.
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -42,10 +42,10 @@ void set_feature(const veth_end& end, std::uint32_t command, bool on) {
     throw std::system_error(errno, std::system_category(), "SIOCETHTOOL");
 }
 
-/// Makes `to` merge what comes from `from`, and keep it for 20 ms, as a network card to which much comes at once merges
-/// it: a veth device would deliver each datagram as it comes. Returns why that cannot be had, or nothing.
+/// Makes `to` merge the datagrams from `from` for 20 ms, as a network card under load does; by default a veth device
+/// delivers each datagram as it comes. Returns why the device cannot, or an empty text.
 std::string merge(const veth_end& from, const veth_end& to) {
-  set_feature(from, ETHTOOL_STSO, false);  // veth takes the way through NAPI only where its peer does not segment
+  set_feature(from, ETHTOOL_STSO, false);  // veth receives by NAPI, which merges, only while its peer does not segment
   set_feature(to, ETHTOOL_SGRO, true);
   return in_child([&]() -> std::string {
     const auto inside = to.space.enter();
@@ -59,14 +59,14 @@ std::string merge(const veth_end& from, const veth_end& to) {
   });
 }
 
-/// A value of 40 to 43 that a datagram has in its header.
+/// A header field of a datagram, with a value of 40 to 43.
 struct header_value {
   std::optional<int> control_message::*field;
   const char* name;
 };
 
-/// Rounds of 64 datagrams, always two of the same value behind each other, until a train has come; 50 at most. Each
-/// datagram carries its value as payload, too.
+/// Sends rounds of 64 datagrams, always two of the same value behind each other, until a train has arrived; at most 50
+/// rounds. Each datagram has its value as payload, too.
 task<> check_values(packet_conn& to, packet_conn& from, header_value which) {
   constexpr std::size_t round = 64;
   std::array<std::array<std::byte, 100>, round> payloads{};

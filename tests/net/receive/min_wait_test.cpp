@@ -1,4 +1,4 @@
-// Datagrams for a loop that lets completions gather before it wakes.
+// Datagrams for a loop that waits until several completions have gathered.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -16,7 +16,7 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-// The kernel counts a socket once, however many datagrams it has: a wait for several would sleep for good.
+// The kernel counts a socket as one completion, however many datagrams it has: a wait for several would never end.
 TEST_CASE("datagrams of one socket end the sleep of a loop that lets completions gather", "[threads]") {
   constexpr std::uint64_t count = 2'000;
   event_loop loop(loop_options{.min_wait = 2ms});

@@ -1,4 +1,4 @@
-// A train in the midst of being read: all that can come between two of its datagrams.
+// The open train: everything that can happen between the reads of two of its datagrams.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,7 +21,7 @@ using namespace uring6::test;
 
 constexpr std::size_t length = 64;
 
-/// A conn, and what is sent to it: trains of datagrams that begin with their number, from 0 on.
+/// A conn, and the trains that are sent to it. The datagrams begin with their number, from 0 on.
 struct station {
   explicit station(event_loop& loop, std::uint64_t datagrams = 20) : at(open_conn(loop)), sender(name_of(at)) {
     std::vector<std::byte> all(datagrams * length);
@@ -29,14 +29,14 @@ struct station {
     sender.send_train(all, length);
   }
 
-  /// The number of the next one, or why there is none.
+  /// Reads the next datagram; returns its number, or the error.
   task<result<std::uint64_t>> read() {
     const auto got = co_await at.read_from(room);
     if (!got) co_return fail(got.error());
     co_return got->payload.size() == length ? number_in(got->payload) : ~std::uint64_t{0};
   }
 
-  /// Reads the next ones, up to this number.
+  /// Reads up to the datagram with this number.
   task<> read_to(std::uint64_t last) {
     for (; next <= last; ++next) {
       const auto number = co_await read();
@@ -50,7 +50,7 @@ struct station {
   std::uint64_t next = 0;
 };
 
-TEST_CASE("every way of reading goes on where the one before has left the train, and the counters follow") {
+TEST_CASE("every way of reading continues the train where the last one left it, and the counters follow") {
   need_received_trains();
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -86,7 +86,7 @@ TEST_CASE("every way of reading goes on where the one before has left the train,
   });
 }
 
-TEST_CASE("a stop between two datagrams of a train ends the next read, and the rest stays for others") {
+TEST_CASE("a stop between two datagrams of a train ends the next read, and the rest stays for other readers") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     station s(loop);
@@ -118,7 +118,7 @@ TEST_CASE("a deadline that passes between two datagrams of a train ends the next
   });
 }
 
-TEST_CASE("a conn that closes in the midst of a train gives no more of it, and knows what it gave") {
+TEST_CASE("a conn that closes in the midst of a train gives no more of it, and counts what it gave") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     station s(loop);
@@ -131,7 +131,7 @@ TEST_CASE("a conn that closes in the midst of a train gives no more of it, and k
   });
 }
 
-TEST_CASE("a conn in the place of one that went in the midst of a train gives what it gets itself") {
+TEST_CASE("a conn at the address of one that was destroyed in the midst of a train reads its own datagrams") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     for (int i = 0; i < 10; ++i) {
@@ -183,7 +183,7 @@ TEST_CASE("a second reader gets its datagram of a train in its turn") {
   });
 }
 
-TEST_CASE("a train that is open is nobody's on another thread, in another loop, in the child of a fork", "[threads]") {
+TEST_CASE("an open train is not read on another thread, in another loop, or in the child of a fork", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     station s(loop);
@@ -217,7 +217,8 @@ TEST_CASE("a train that is open is nobody's on another thread, in another loop, 
   });
 }
 
-TEST_CASE("a run that ends in the midst of a train leaves it to the next one, or to who ends the conn", "[threads]") {
+TEST_CASE("a run that ends in the midst of a train leaves the rest to the next run, or to the end of the conn",
+          "[threads]") {
   event_loop loop;
   std::optional<station> s(loop);
   run(loop, [&]() -> task<> { co_await s->read_to(3); });
@@ -233,7 +234,7 @@ TEST_CASE("a run that ends in the midst of a train leaves it to the next one, or
   CHECK(s->at.stats().received_datagrams == 4);
 }
 
-TEST_CASE("a train that is moved out of the pool, for the sake of others, goes on where it was") {
+TEST_CASE("a train that is moved out of the pool for other conns continues where it was") {
   need_received_trains();
   event_loop loop({.receive_buffers = 4});
   run(loop, [&]() -> task<> {
@@ -270,7 +271,7 @@ TEST_CASE("a train that is moved out of the pool, for the sake of others, goes o
   });
 }
 
-TEST_CASE("a train is read within its turn's budget, which others share") {
+TEST_CASE("reads of a train count against the turn's budget, which all coroutines share") {
   constexpr unsigned budget = 8;
   event_loop loop({.budget = budget});
   run(loop, [&]() -> task<> {
@@ -288,7 +289,7 @@ TEST_CASE("a train is read within its turn's budget, which others share") {
     CHECK(turns_of_others >= 64 / budget - 1);
     REQUIRE(co_await other.join());
 
-    // What one that was opened has not needed is left for the others.
+    // The budget that one open train has not used is left for the other train.
     station b(loop, 64);
     station c(loop, 64);
     co_await b.read_to(0);
@@ -300,7 +301,7 @@ TEST_CASE("a train is read within its turn's budget, which others share") {
     }
     CHECK(loop.stats().turns - before <= 2 * 64 / budget + 2);
 
-    // Nor does it go beside the next turn's.
+    // A train that stays open into the next turn gets that turn's budget, and no more.
     station d(loop, 64);
     co_await d.read_to(0);
     co_await yield();

@@ -1,4 +1,4 @@
-// The buffers of a loop and its turns are shared by all of its conns: nobody starves.
+// All conns of a loop share its buffers and its turns: no conn starves.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -31,7 +31,7 @@ TEST_CASE("reading goes on while most of the pool is lent") {
       const auto count = co_await at.receive(each);
       REQUIRE(count);
     }
-    // One buffer is left: enough, if slow.
+    // One buffer is left. Reading is slow with it, and goes on.
     for (std::uint64_t i = 0; i < 100; ++i) sender.send(numbered(i));
     std::array<std::byte, 16> buffer;
     for (std::uint64_t i = 0; i < 100; ++i) {
@@ -43,7 +43,7 @@ TEST_CASE("reading goes on while most of the pool is lent") {
 }
 
 // Before Linux 6.8 one read takes every buffer that the kernel has.
-TEST_CASE("a conn with hundreds of datagrams always waiting leaves its neighbour its turn") {
+TEST_CASE("a conn with hundreds of datagrams always waiting leaves its neighbor its turn") {
   constexpr std::uint64_t rounds = 20;
   const std::uint64_t waiting = GENERATE(100U, 300U, 2000U);
   event_loop loop;
@@ -71,8 +71,8 @@ TEST_CASE("a conn with hundreds of datagrams always waiting leaves its neighbour
       const auto got = co_await quiet.read_from(buffer);
       REQUIRE(got);
       REQUIRE(number_in(got->payload) == i);
-      // Three rounds of the pool: the flood's backlog, what its armed read takes, and what it takes until the
-      // neighbour's read, which found no buffer, is armed again.
+      // Three rounds of the pool: the flooded conn's backlog, what its armed read takes, and what that read takes until
+      // the neighbor's starved read is armed again.
       CHECK(of_flood - before <= 3 * loop_options{}.receive_buffers);
     }
     done = true;
@@ -120,7 +120,7 @@ TEST_CASE("conns whose readers are away do not keep the buffers from one that re
     auto busy = open_conn(loop);
     plain_sender to_busy(name_of(busy));
     std::array<std::byte, 16> buffer;
-    // Each reads once, so that its read is armed, and goes away; then the floods come.
+    // Each conn reads once, so that its read is armed, and stops reading; then the floods come.
     for (std::size_t i = 0; i < away.size(); ++i) {
       senders[i].send(numbered(0));
       const auto got = co_await away[i].read_from(buffer);
@@ -130,7 +130,7 @@ TEST_CASE("conns whose readers are away do not keep the buffers from one that re
       for (std::uint64_t i = 1; i <= 200; ++i) each.send(numbered(i));
     }
     to_busy.send(numbered(0));
-    // Nothing else happens in the loop: no timer, no other packet wakes it.
+    // Nothing else happens in the loop: no timer and no other packet wakes it.
     const auto got = co_await busy.read_from(buffer);
     REQUIRE(got);
     for (std::uint64_t i = 1; i <= 1000; ++i) {
@@ -139,7 +139,7 @@ TEST_CASE("conns whose readers are away do not keep the buffers from one that re
       REQUIRE(more);
       REQUIRE(number_in(more->payload) == i);
     }
-    // And those who were away find everything, copied or lent.
+    // The conns without a reader lose nothing: their readers find everything later, copied or lent.
     datagram_batch batch;
     for (auto& each : away) {
       for (std::uint64_t i = 1; i <= 200;) {
@@ -165,7 +165,7 @@ TEST_CASE("conns whose readers are away do not keep the buffers from one that re
   });
 }
 
-TEST_CASE("what is moved out for conns whose readers are away is bounded, and what is beyond is counted") {
+TEST_CASE("the memory of moved-out backlogs is bounded, and datagrams beyond the bound are counted") {
   const std::size_t limit = GENERATE(std::size_t{0}, std::size_t{4096});
   constexpr std::uint64_t of_each = 50;
   event_loop loop(loop_options{.receive_buffers = 8, .moved_out_limit = limit});
@@ -212,7 +212,7 @@ TEST_CASE("what is moved out for conns whose readers are away is bounded, and wh
   });
 }
 
-TEST_CASE("a flooded conn does not starve its neighbour") {
+TEST_CASE("a flooded conn does not starve its neighbor") {
   const auto spin = GENERATE(0us, 500us);
   event_loop loop(loop_options{.spin = spin});
   run(loop, [&]() -> task<> {
@@ -226,7 +226,7 @@ TEST_CASE("a flooded conn does not starve its neighbour") {
       std::array<std::byte, 16> buffer;
       std::uint64_t ahead = 0;
       while (!done) {
-        for (; ahead < read_of_flood + 2000; ++ahead) flood.send("flood");  // it never runs dry
+        for (; ahead < read_of_flood + 2000; ++ahead) flood.send("flood");  // the flooded socket is never empty
         const auto got = co_await flooded.read_from(buffer);
         REQUIRE(got);
         ++read_of_flood;
@@ -257,10 +257,10 @@ TEST_CASE("a reader that always finds data does not starve a coroutine that has 
       const bytes train(16 * 100);
       std::uint64_t i = 0;
       while (!done) {
-        if (i++ % 50 == 0) flood.send_train(train, 16);  // twice as much as it reads
+        if (i++ % 50 == 0) flood.send_train(train, 16);  // twice as much as this coroutine reads
         const auto got = co_await flooded.read_from(buffer);
         REQUIRE(got);
-        if (flooded.stats().kernel_drops > 0) co_return;  // nobody else came to his turn
+        if (flooded.stats().kernel_drops > 0) co_return;  // the sleeper below never got a turn
       }
     });
     const auto slept = co_await sleep_for(1ms);
@@ -271,9 +271,9 @@ TEST_CASE("a reader that always finds data does not starve a coroutine that has 
   });
 }
 
-// The kernel takes buffers in the order in which it got them, so that it has 64 at first; what comes back is the next
-// that it gets.
-TEST_CASE("a light load goes round in the buffers that were used last, not through the pool") {
+// The kernel takes buffers in the order in which it got them. It has 64 at first, and the buffer that a reader gives
+// back is the next one that the kernel gets.
+TEST_CASE("a light load uses the same few buffers again, not all of the pool") {
   event_loop loop(loop_options{.receive_buffers = 256});
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);
@@ -288,13 +288,13 @@ TEST_CASE("a light load goes round in the buffers that were used last, not throu
       REQUIRE(got);
       for (const datagram& each : batch) touched.insert(each.payload.data());
     }
-    CHECK(touched.size() <= 65);  // the one that is lent, and the kernel's
+    CHECK(touched.size() <= 65);  // the lent buffer, and the kernel's 64
   });
 }
 
-TEST_CASE("a pool counts its buffers: those that the kernel has, and those that are lent") {
+TEST_CASE("a pool counts the buffers that the kernel has, and those that are lent") {
   event_loop loop(loop_options{.receive_buffers = 16});
-  for (const pool_stats& each : loop.pools()) CHECK(each.buffers == 0);  // made when a conn needs it
+  for (const pool_stats& each : loop.pools()) CHECK(each.buffers == 0);  // a pool is made when a conn needs it
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop, {.receive_offload = false, .longest_datagram = 100});
     auto large = open_conn(loop);

@@ -1,4 +1,4 @@
-// One datagram after the other, whatever comes.
+// Reading one datagram after the other, with everything that can end or disturb a read.
 
 #include <fcntl.h>
 
@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 
 // --- lengths ---
 
-TEST_CASE("a datagram is cut to the reader's buffer, and says so") {
+TEST_CASE("a datagram is cut to the reader's buffer, and marked as cut") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     const packet_options kinds[] = {
@@ -95,7 +95,7 @@ TEST_CASE("a conn that expects short datagrams cuts long ones and tells their le
   });
 }
 
-// --- what ends the kernel's read ---
+// --- ends of the kernel's read ---
 
 TEST_CASE("an empty datagram is a datagram, and the next one comes as well") {
   event_loop loop;
@@ -105,7 +105,7 @@ TEST_CASE("an empty datagram is a datagram, and the next one comes as well") {
     plain_sender sender(name_of(at));
     std::array<std::byte, 16> buffer;
     for (int i = 0; i < 5; ++i) {
-      // The reader waits when it comes, and finds what came after it.
+      // The reader waits when the empty datagram comes, and then finds the one after it.
       beside reader(loop, [&]() -> task<> {
         const auto got = co_await at.read_from(buffer);
         REQUIRE(got);
@@ -183,11 +183,11 @@ TEST_CASE("empty datagrams that wait in the socket are read many to a system cal
       REQUIRE(got->payload.empty() == (i % 10 != 9));
       if (i % 10 == 9) REQUIRE(number_in(got->payload) == i);
     }
-    // Where the kernel would mix up their order, each empty datagram costs a read of its own.
+    // Where completions can be out of order, each empty datagram costs a read of its own.
     if (loop.core()->ring().features().ordered_completions) CHECK((loop.stats().enters - enters) * 8 <= count);
     CHECK(at.stats().kernel_drops == 0);
 
-    // When it is over, a datagram costs what it did before.
+    // After the empty datagrams a datagram costs what it did before.
     for (int i = 0; i < 100; ++i) {
       if (i == 10) REQUIRE(at.stats().malformed == 0);
       sender.send(numbered(7));
@@ -221,7 +221,7 @@ TEST_CASE("an ICMP error is reported once, and reading goes on") {
         CHECK(got.error() == std::errc::connection_refused);
       });
       co_await yield();
-      co_await sleep_for(1ms);  // it waits in the kernel now
+      co_await sleep_for(1ms);  // the reader waits in the kernel now
       const auto sent = co_await client.write(as_payload("knock"));
       CHECK(sent);
       co_await reader.join();
@@ -268,7 +268,7 @@ TEST_CASE("an unconnected conn hears nothing of ICMP errors") {
   });
 }
 
-TEST_CASE("a burst into a small pool while nobody reads waits in the socket, and costs no system calls") {
+TEST_CASE("a burst into a small pool without a reader waits in the socket, and costs no system calls") {
   constexpr std::uint64_t burst = 1000;
   for (const unsigned buffers : {2U, 4U}) {
     event_loop loop(loop_options{.receive_buffers = buffers});
@@ -278,13 +278,13 @@ TEST_CASE("a burst into a small pool while nobody reads waits in the socket, and
       plain_sender sender(name_of(at));
       std::array<std::byte, 16> buffer;
       sender.send(numbered(0));
-      auto got = co_await at.read_from(buffer);  // armed from now on
+      auto got = co_await at.read_from(buffer);  // the read is armed from now on
       REQUIRE(got);
       for (std::uint64_t i = 1; i <= burst; ++i) sender.send(numbered(i));
       co_await sleep_for(1ms);
       const auto before = loop.stats();
       for (int i = 0; i < 20; ++i) co_await sleep_for(1ms);
-      CHECK(loop.stats().enters - before.enters <= 25);  // one for each sleep, none for the read that is blocked
+      CHECK(loop.stats().enters - before.enters <= 25);  // one for each sleep, none for the starved read
       for (std::uint64_t i = 1; i <= burst; ++i) {
         got = co_await at.read_from(buffer);
         REQUIRE(got);
@@ -301,7 +301,7 @@ TEST_CASE("what a full receive buffer drops is counted: all that was sent was re
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop, {.receive_buffer = 20'000});
     plain_sender sender(name_of(at));
-    for (std::uint64_t i = 0; i < sent; ++i) sender.send(numbered(i));  // nobody reads yet
+    for (std::uint64_t i = 0; i < sent; ++i) sender.send(numbered(i));  // no reader yet
     std::array<incoming, 16> batch;
     std::array<std::array<std::byte, 16>, 16> room;
     for (std::size_t i = 0; i < batch.size(); ++i) batch[i].buffer = room[i];
@@ -380,7 +380,7 @@ TEST_CASE("a socket that was made non-blocking behind the conn's back still wait
 
 // --- several readers ---
 
-TEST_CASE("several readers are served in the order in which they came") {
+TEST_CASE("several readers are served in the order of their arrival") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -402,7 +402,7 @@ TEST_CASE("several readers are served in the order in which they came") {
   });
 }
 
-TEST_CASE("a reader that comes later does not overtake one that waits") {
+TEST_CASE("a later reader does not overtake one that waits") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);

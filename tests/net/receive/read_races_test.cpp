@@ -1,4 +1,4 @@
-// Readers that go away at any moment: a datagram that has arrived is the next reader's.
+// Readers that leave at any moment: a datagram that has arrived goes to the next reader.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -18,7 +18,7 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-/// One conn, a sender of numbered datagrams, and the check that each is read once and in order.
+/// One conn, a sender of numbered datagrams, and a check that each datagram is read once and in order.
 struct sequence {
   event_loop loop;
   packet_conn at = open_conn(loop);
@@ -41,7 +41,7 @@ struct sequence {
       REQUIRE(got.error() == *may_end_with);
     }
   }
-  /// Whatever has been sent can still be read.
+  /// Reads every datagram that was sent and not read yet.
   task<> read_the_rest() {
     while (next < sent) co_await read_one({});
   }
@@ -52,7 +52,7 @@ TEST_CASE("a stopped reader loses no datagram, whenever the stop comes") {
   run(of.loop, [&]() -> task<> {
     for (int round = 0; round < 100'000; ++round) {
       beside reader(of.loop, [&]() -> task<> { co_await of.read_one(errc::canceled); });
-      // Each of the moments: before it runs, while it waits, when it has been promised a datagram.
+      // Three moments: before the reader runs, while it waits, and when a datagram is reserved for it.
       if (round % 4 >= 1) co_await yield();
       if (round % 4 >= 2) of.send();
       if (round % 4 == 3) co_await yield();
@@ -100,7 +100,7 @@ TEST_CASE("a reader that is destroyed loses no datagram") {
   });
 }
 
-TEST_CASE("what was promised to a reader that leaves goes to the one behind it") {
+TEST_CASE("a datagram that was reserved for a reader that leaves goes to the reader behind it") {
   sequence of;
   run(of.loop, [&]() -> task<> {
     for (int round = 0; round < 1000; ++round) {
@@ -108,7 +108,7 @@ TEST_CASE("what was promised to a reader that leaves goes to the one behind it")
       beside second(of.loop, [&]() -> task<> { co_await of.read_one({}); });
       co_await yield();
       of.send();
-      // Until the first one has been told; it has not run yet.
+      // Waits until a datagram is reserved for the first reader, which has not run yet.
       const auto completions = of.loop.stats().completions;
       while (of.loop.stats().completions == completions) co_await yield();
       if (round % 2 == 0) {

@@ -1,4 +1,4 @@
-// read_batch, receive and trains: many datagrams at once, each as it was sent.
+// read_batch, receive and trains: many datagrams in one call, each as it was sent.
 
 #include <algorithm>
 #include <array>
@@ -17,7 +17,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// `count` datagrams of `length` octets, and a shorter one behind them; each begins with its number.
+/// `count` datagrams of `length` octets, then a shorter one; each begins with its number.
 bytes train_of(std::size_t count, std::size_t length, std::size_t last) {
   bytes all = counting(count * length + last);
   for (std::size_t i = 0; i * length < all.size(); ++i) all[i * length] = static_cast<std::byte>(i);
@@ -55,7 +55,7 @@ TEST_CASE("a train is handed out datagram by datagram, the last one shorter") {
   });
 }
 
-TEST_CASE("every datagram of a train is cut to a reader's buffer that is shorter") {
+TEST_CASE("each datagram of a train is cut to a reader's shorter buffer") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -133,7 +133,7 @@ TEST_CASE("read_batch fills as many messages as there are datagrams, across trai
   });
 }
 
-TEST_CASE("receive lends what is there: singles, trains, empty ones") {
+TEST_CASE("receive lends everything that has arrived: single datagrams, trains, empty datagrams") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -162,7 +162,7 @@ TEST_CASE("receive lends what is there: singles, trains, empty ones") {
           CHECK(each.source == sender.name());
           CHECK(each.control.source == ip_address::loopback());
           CHECK(each.control.destination == ip_address::loopback());
-          each.payload.empty() ? void() : void(each.payload[0] = std::byte{1});  // it is ours to write to
+          each.payload.empty() ? void() : void(each.payload[0] = std::byte{1});  // the lent buffer may be written to
         }
       }
       CHECK(said == 11);
@@ -175,7 +175,7 @@ TEST_CASE("receive lends what is there: singles, trains, empty ones") {
   });
 }
 
-TEST_CASE("a batch is walked from its beginning, however far it was walked before") {
+TEST_CASE("iterating over a batch begins at its first datagram each time") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -199,7 +199,7 @@ TEST_CASE("a batch is walked from its beginning, however far it was walked befor
   });
 }
 
-TEST_CASE("of a train that a read has begun receive lends the rest, also where that is a single datagram") {
+TEST_CASE("receive lends the rest of a train that a read has begun, also where that is a single datagram") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
@@ -233,7 +233,7 @@ TEST_CASE("of a train that a read has begun receive lends the rest, also where t
   });
 }
 
-TEST_CASE("a datagram that receive lends is marked when it was cut") {
+TEST_CASE("receive marks a lent datagram that was cut") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop, {.receive_offload = false, .longest_datagram = 100});
@@ -264,7 +264,7 @@ TEST_CASE("batches may be kept, moved and given back in any order") {
     for (int round = 0; round < 200; ++round) {
       std::vector<datagram_batch> kept(5);
       for (auto& each : kept) co_await take(each);
-      // All payloads are still what they were.
+      // All payloads are unchanged.
       std::uint64_t number = next - 5;
       for (auto& each : kept) {
         for (const datagram& one : each) CHECK(number_in(one.payload) == number++);
@@ -303,7 +303,7 @@ TEST_CASE("lent datagrams outlive their conn and their loop") {
   after_loop.begin()->payload[0] = std::byte{0};
 }
 
-TEST_CASE("a datagram that is cut counts as it was sent, read or lent") {
+TEST_CASE("a cut datagram counts with the length that was sent, read or lent") {
   event_loop loop;
   packet_conn out = open_conn(loop);
   packet_conn in = open_conn(loop, {.receive_offload = false, .longest_datagram = 100});

@@ -1,4 +1,4 @@
-// Many of them, for long: ten million rounds with `tools/test --long`.
+// Large numbers and long runs: ten million rounds with `tools/test --long`.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
@@ -40,7 +40,7 @@ TEST_CASE("scale: a scope of 100,000 sleepers starts and stops") {
   CHECK(canceled == count);
 }
 
-// The timer is due at about the time of the datagram: each wins often. What was sent is counted, and
+// The timer is due at about the time of the datagram, so that each of them wins often. The datagrams are counted and
 // numbered.
 TEST_CASE("scale: when_any of a read and a timer loses no datagram", "[long]") {
   const std::uint64_t rounds = long_run() ? 10'000'000 : 30'000;
@@ -74,7 +74,7 @@ TEST_CASE("scale: when_any of a read and a timer loses no datagram", "[long]") {
     CHECK(reads_won > 0);
     CHECK(timers_won > 0);
   };
-  loop.run(main());  // not watched: the long run takes minutes
+  loop.run(main());  // without a watchdog: the long run takes minutes
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Which conns a loop that spins asks itself, and which it leaves to the ring: as it is faster, and nobody is forgotten.
+// The spinner's choice: which conns the loop reads by a spun read, and which by the ring. The ring is faster for
+// streams, and no conn is forgotten.
 
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -24,9 +25,9 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-// The ring takes in many at once.
+// One enter of the ring takes in many datagrams.
 TEST_CASE(
-    "a spinning loop leaves a stream to the ring, and looks itself again when it has become thin: nothing is lost") {
+    "a spinning loop leaves a stream to the ring, and reads the conn itself again once it is thin, without loss") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop, {.receive_offload = false});
@@ -64,7 +65,7 @@ TEST_CASE(
   check_buffers(loop);
 }
 
-TEST_CASE("after a spin in vain the ring tells, and the loop sleeps until then", "[threads]") {
+TEST_CASE("after a spin without news the ring reads, and the loop sleeps until a datagram comes", "[threads]") {
   event_loop loop(loop_options{.spin = 50us});
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);
@@ -88,7 +89,7 @@ TEST_CASE("after a spin in vain the ring tells, and the loop sleeps until then",
   check_buffers(loop);
 }
 
-/// Conns whose readers count what they get.
+/// Conns with readers that count their datagrams.
 class served_conns {
  public:
   served_conns(event_loop& loop, std::size_t count) : seen_(count) {
@@ -129,7 +130,7 @@ class served_conns {
   std::vector<std::unique_ptr<beside>> readers_;
 };
 
-TEST_CASE("a spinning loop looks at four conns, and forgets none of the others") {
+TEST_CASE("a spinning loop reads four conns itself, and the ring reads all others") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     constexpr std::size_t count = 10;
@@ -145,7 +146,7 @@ TEST_CASE("a spinning loop looks at four conns, and forgets none of the others")
   check_buffers(loop);
 }
 
-TEST_CASE("a conn that has nothing while others have is left to the ring") {
+TEST_CASE("a conn without datagrams is left to the ring while other conns have some") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     served_conns conns(loop, 2);
@@ -162,7 +163,7 @@ TEST_CASE("a conn that has nothing while others have is left to the ring") {
   check_buffers(loop);
 }
 
-TEST_CASE("a loop with a spin that never waits, or is driven from outside, reads by the ring") {
+TEST_CASE("a loop that spins but never waits, or is driven from outside, reads by the ring") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);
@@ -175,7 +176,7 @@ TEST_CASE("a loop with a spin that never waits, or is driven from outside, reads
     });
     for (int i = 0; i < 20; ++i) co_await yield();
     const numbers before = counted(loop);
-    CHECK(before.looks > 0);  // it did not know yet
+    CHECK(before.looks > 0);  // before the loop knows that it never waits
     for (int i = 0; i < 20; ++i) co_await yield();
     CHECK(counted(loop).looks == before.looks);
     from.send("at work");
@@ -197,8 +198,8 @@ TEST_CASE("a loop with a spin that never waits, or is driven from outside, reads
   CHECK(got);
 }
 
-// Of which each wait of the loop ends at once.
-TEST_CASE("a coroutine whose operations complete at once does not keep a spinning loop from its conns") {
+// Each wait of the loop ends at once here.
+TEST_CASE("a coroutine whose operations complete at once does not keep a spinning loop from its other conns") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);
@@ -225,7 +226,7 @@ TEST_CASE("a coroutine whose operations complete at once does not keep a spinnin
   });
 }
 
-TEST_CASE("what a filter of system calls refuses, a spinning loop asks of the ring") {
+TEST_CASE("a system call that a seccomp filter refuses to the spin is left to the ring") {
   struct refused {
     long call;
     int error_number;
@@ -260,8 +261,8 @@ TEST_CASE("what a filter of system calls refuses, a spinning loop asks of the ri
   }
 }
 
-// Else a later datagram could be handed out before an earlier one.
-TEST_CASE("a conn is read by a spin or by the ring, never by both") {
+// Two readers of the socket could hand out a later datagram before an earlier one.
+TEST_CASE("a conn is read by a spin or by the ring, never by both at once") {
   for (int turns = 0; turns < 10; ++turns) {
     CAPTURE(turns);
     event_loop loop(spins);
@@ -287,7 +288,7 @@ TEST_CASE("a conn is read by a spin or by the ring, never by both") {
   }
 }
 
-TEST_CASE("a spinning loop whose kernel has all the buffers leaves them to it") {
+TEST_CASE("a spin reads nothing while the kernel has all buffers") {
   event_loop loop(loop_options{.receive_buffers = 16, .spin = 2s});
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);

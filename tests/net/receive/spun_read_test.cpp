@@ -1,4 +1,4 @@
-// Reads of a loop that spins: it asks the socket itself, and nothing of what a read gives, or ends with, is different.
+// Spun reads: a spinning loop calls recvmsg itself, and each read has the result that the ring would have given.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -16,7 +16,7 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-TEST_CASE("a loop that spins reads the socket itself, one that does not never") {
+TEST_CASE("a spinning loop reads the socket itself, a loop without a spin never does") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);
@@ -49,8 +49,8 @@ TEST_CASE("a loop that spins reads the socket itself, one that does not never") 
   });
 }
 
-// The same datagrams, read with a spin and without one.
-TEST_CASE("what a spinning loop reads is what the ring would have given") {
+// Reads the same datagrams with a spin and without one.
+TEST_CASE("a spun read gives what the ring would have given") {
   struct seen {
     std::string text;
     control_message control;
@@ -109,7 +109,7 @@ TEST_CASE("what a spinning loop reads is what the ring would have given") {
   }
 }
 
-TEST_CASE("a spinning loop takes a train apart, and lends it") {
+TEST_CASE("a spun read splits a train, and lends it") {
   need_received_trains();
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
@@ -149,7 +149,7 @@ TEST_CASE("a spinning loop takes a train apart, and lends it") {
   check_buffers(loop);
 }
 
-TEST_CASE("whoever waits while a loop spins is reached by a stop, a deadline and the end of the conn") {
+TEST_CASE("a stop, a deadline and the end of the conn reach a reader that waits while the loop spins") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);
@@ -169,7 +169,7 @@ TEST_CASE("whoever waits while a loop spins is reached by a stop, a deadline and
       CHECK(ended);
       CHECK(outcome == std::errc::operation_canceled);
     }
-    // Nobody waits now: nobody looks, and what comes is the next reader's.
+    // No reader waits now: the spin does not read the socket, and the next datagram goes to the next reader.
     const auto looks = loop.stats().looks;
     from.send("kept");
     const auto slept = co_await sleep_for(200us);
@@ -198,7 +198,7 @@ TEST_CASE("whoever waits while a loop spins is reached by a stop, a deadline and
   check_buffers(loop);
 }
 
-TEST_CASE("an answer of the network reaches whoever waits while a loop spins, and the next one reads on") {
+TEST_CASE("an ICMP error reaches the reader that waits while the loop spins, and the next reader reads on") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     auto gone = open_conn(loop);
@@ -233,7 +233,7 @@ TEST_CASE("an answer of the network reaches whoever waits while a loop spins, an
   check_buffers(loop);
 }
 
-TEST_CASE("several who wait for one conn are served one after the other while a loop spins") {
+TEST_CASE("several readers of one conn are served in order while the loop spins") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);
@@ -281,7 +281,7 @@ TEST_CASE("a conn that is closed while a loop spins has given its buffer back") 
   });
 }
 
-TEST_CASE("answers of a spinning loop allocate nothing, and do without the ring") {
+TEST_CASE("reads of a spinning loop allocate nothing, and need no ring") {
   event_loop loop(spins);
   run(loop, [&]() -> task<> {
     auto server = open_conn(loop, {.coalesce_writes = true});

@@ -1,4 +1,4 @@
-// What a datagram costs once everything is warm: no allocation, and few system calls.
+// The cost of a datagram in the steady state: no allocation, and few system calls.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -89,7 +89,7 @@ TEST_CASE("an echo costs one system call for each round trip, on a conn that wri
           REQUIRE(sent);
         }
       });
-      // The peer is in the same loop: its own write and read are part of the count.
+      // The peer is in the same loop: its own write and read count, too.
       auto client = open_conn(loop, {.coalesce_writes = ahead});
       std::array<std::byte, 64> buffer;
       const auto trip = [&](std::uint64_t number) -> task<> {
@@ -102,7 +102,7 @@ TEST_CASE("an echo costs one system call for each round trip, on a conn that wri
       for (std::uint64_t i = 0; i < 10; ++i) co_await trip(i);
       const auto calls = loop.stats().system_calls();
       for (std::uint64_t i = 0; i < trips; ++i) co_await trip(i);
-      // Two writes and two reads: a call for each direction, and no other.
+      // Two writes and two reads: one call for each direction, and no other.
       CHECK(loop.stats().system_calls() - calls <= 2 * trips + trips / 50);
       REQUIRE(server.close());
       co_await service.join();
@@ -110,7 +110,7 @@ TEST_CASE("an echo costs one system call for each round trip, on a conn that wri
   });
 }
 
-TEST_CASE("in bulk a system call moves many datagrams") {
+TEST_CASE("in bulk one system call moves many datagrams") {
   constexpr std::uint64_t count = 20'000;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -135,7 +135,7 @@ TEST_CASE("in bulk a system call moves many datagrams") {
   });
 }
 
-TEST_CASE("single datagrams that wait in the socket are read many to a system call") {
+TEST_CASE("one system call reads many single datagrams that wait in the socket") {
   constexpr std::uint64_t count = 5'000;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -154,7 +154,7 @@ TEST_CASE("single datagrams that wait in the socket are read many to a system ca
   });
 }
 
-TEST_CASE("many conns that have one datagram each are read many to a system call") {
+TEST_CASE("one system call reads many conns that have one datagram each") {
   constexpr std::size_t count = 512;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -167,7 +167,7 @@ TEST_CASE("many conns that have one datagram each are read many to a system call
       REQUIRE(got);
     };
     for (packet_conn& each : conns) readers.spawn(read(each));
-    co_await sleep_for(std::chrono::milliseconds(5));  // all of them are in the kernel now
+    co_await sleep_for(std::chrono::milliseconds(5));  // all datagrams are in the kernel now
     const auto calls = loop.stats().system_calls();
     for (const packet_conn& each : conns) plain_sender(name_of(each)).send("one");
     co_await readers.join();
@@ -177,13 +177,13 @@ TEST_CASE("many conns that have one datagram each are read many to a system call
 
 TEST_CASE("an idle conn takes at most 1 KiB of memory and no buffer, never read, read, or with an armed read") {
   constexpr std::size_t count = 256;
-  // So few that the kernel has them all, but for those that are held.
+  // The pool is so small that the kernel has all buffers but those that are held.
   event_loop loop(loop_options{.receive_buffers = 64});
   run(loop, [&]() -> task<> {
     std::vector<packet_conn> conns;
     conns.reserve(count + 1);
     std::array<std::byte, 64> buffer;
-    // What the conns share is made by the first one.
+    // The first conn makes what all conns share.
     conns.push_back(open_conn(loop));
     const endpoint first = name_of(conns.front());
     const auto self = co_await conns.front().write_to(as_payload("first"), first);
@@ -198,7 +198,7 @@ TEST_CASE("an idle conn takes at most 1 KiB of memory and no buffer, never read,
     CHECK(each() > 0);
     CHECK(each() <= 1024);
 
-    // A read that was answered leaves an armed one behind.
+    // A read that has ended leaves the multishot read armed.
     for (packet_conn& pc : conns) {
       const endpoint there = name_of(pc);
       const auto sent = co_await conns.front().write_to(as_payload("wake"), there);

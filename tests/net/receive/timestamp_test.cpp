@@ -1,4 +1,4 @@
-// When the kernel got what is read: SO_TIMESTAMPNS.
+// The time at which the kernel got a datagram: SO_TIMESTAMPNS.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -17,7 +17,8 @@ using namespace uring6;
 using namespace uring6::test;
 using std::chrono::system_clock;
 
-/// What is sent now has a time between the two ends of this, which the same clock shows.
+/// The interval from its construction to the call of `contains`. The kernel reads the same clock, so that the time of a
+/// datagram that is sent meanwhile lies in it.
 struct span_of_time {
   system_clock::time_point begin = system_clock::now();
 
@@ -28,7 +29,7 @@ struct span_of_time {
   }
 };
 
-TEST_CASE("a datagram has the time when the kernel got it, once that was asked for") {
+TEST_CASE("a datagram has its time of arrival at the kernel, once the conn has asked for it") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);
@@ -49,7 +50,7 @@ TEST_CASE("a datagram has the time when the kernel got it, once that was asked f
     got = co_await to.read_from(buffer);
     REQUIRE(got);
     first.contains(got->control);
-    // It does not take the place of anything else.
+    // The time stamp takes the place of no other field.
     CHECK(got->control.traffic_class == 0);
     CHECK(got->control.hop_limit == 64);
     CHECK(got->control.destination == ip_address::loopback());
@@ -70,7 +71,7 @@ TEST_CASE("a datagram has the time when the kernel got it, once that was asked f
   });
 }
 
-TEST_CASE("all datagrams of a train have one time, lent ones, too") {
+TEST_CASE("all datagrams of a train have one time, lent datagrams, too") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);
@@ -105,7 +106,7 @@ TEST_CASE("all datagrams of a train have one time, lent ones, too") {
   });
 }
 
-TEST_CASE("an IPv4 peer's datagram has its time, too, and so has a raw packet") {
+TEST_CASE("an IPv4 peer's datagram has its time, too, and a raw packet has one") {
   const network_namespace space;
   event_loop loop;
   run(loop, [&]() -> task<> {

@@ -1,4 +1,4 @@
-// Conns that write ahead: copied at once, sent as trains when the coroutine next waits.
+// Conns that write ahead: a write is copied at once, and leaves in a train when the coroutine next waits.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -25,7 +25,7 @@ packet_conn open_ahead(event_loop& loop) {
   return open_conn(loop, {.coalesce_writes = true});
 }
 
-TEST_CASE("writes ahead arrive in order, whatever their lengths, although their memory is used again") {
+TEST_CASE("writes ahead arrive in order, whatever their lengths, although the caller reuses their memory") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_ahead(loop);
@@ -59,7 +59,7 @@ TEST_CASE("writes ahead arrive in order, whatever their lengths, although their 
   });
 }
 
-TEST_CASE("what was written ahead leaves when the coroutine waits for anything, without a flush") {
+TEST_CASE("writes ahead leave when the coroutine waits for anything, without a flush") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_ahead(loop);
@@ -79,7 +79,7 @@ TEST_CASE("what was written ahead leaves when the coroutine waits for anything, 
   });
 }
 
-TEST_CASE("a run that ends right after a write has sent it") {
+TEST_CASE("a run that ends right after a write sends it") {
   event_loop loop;
   auto from = open_ahead(loop);
   auto to = open_conn(loop);
@@ -91,7 +91,7 @@ TEST_CASE("a run that ends right after a write has sent it") {
   REQUIRE(::recv(to.native_handle(), text.data(), text.size(), MSG_DONTWAIT) == 10);
 }
 
-TEST_CASE("flush waits until everything has gone, and wakes without any other event") {
+TEST_CASE("flush waits until all writes have left, and wakes without any other event") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_ahead(loop);
@@ -110,7 +110,7 @@ TEST_CASE("flush waits until everything has gone, and wakes without any other ev
   });
 }
 
-TEST_CASE("a refusal is told once: by flush") {
+TEST_CASE("flush reports a refusal once") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_ahead(loop);
@@ -135,7 +135,7 @@ TEST_CASE("a refusal is told once: by flush") {
   });
 }
 
-TEST_CASE("a refusal is told once: by the next write, which is not sent") {
+TEST_CASE("the next write reports a refusal once, and is not sent") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_ahead(loop);
@@ -158,7 +158,7 @@ TEST_CASE("a refusal is told once: by the next write, which is not sent") {
   });
 }
 
-TEST_CASE("an ICMP error of a connected conn that writes ahead is told, and writing goes on") {
+TEST_CASE("an ICMP error of a connected conn that writes ahead is reported, and writing goes on") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto gone = std::make_unique<packet_conn>(open_conn(loop));
@@ -168,7 +168,7 @@ TEST_CASE("an ICMP error of a connected conn that writes ahead is told, and writ
     auto sent = co_await from.write(as_payload("knock"));
     CHECK(sent);
     auto flushed = co_await from.flush();
-    CHECK(flushed);  // it was taken; the answer comes after it
+    CHECK(flushed);  // the kernel accepted the datagram; the error comes later
     sent = co_await from.write(as_payload("knock"));
     CHECK(sent);
     flushed = co_await from.flush();
@@ -184,7 +184,7 @@ TEST_CASE("an ICMP error of a connected conn that writes ahead is told, and writ
   });
 }
 
-TEST_CASE("what can be told at once is told at once: too long, bad control, no destination") {
+TEST_CASE("a write ahead reports at once: too long, a bad control message, no destination") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_ahead(loop);
@@ -204,13 +204,13 @@ TEST_CASE("what can be told at once is told at once: too long, bad control, no d
   });
 }
 
-TEST_CASE("a full slab suspends the writer until the kernel has taken what is in it") {
+TEST_CASE("a full slab suspends the writer until the kernel has taken datagrams out of it") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_ahead(loop);
     auto to = open_conn(loop);
     const bytes payload = counting(60'000);
-    // 30 MB in one turn: far more than the slab.
+    // 30 MB in one turn: the slab holds far less.
     for (int i = 0; i < 500; ++i) {
       const auto sent = co_await from.write_to(payload, name_of(to));
       REQUIRE(sent);
@@ -227,7 +227,7 @@ TEST_CASE("a full slab suspends the writer until the kernel has taken what is in
   });
 }
 
-TEST_CASE("conns share the slab: none is forgotten when it is full") {
+TEST_CASE("conns share the slab, and each of them is served when it is full") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);
@@ -253,7 +253,7 @@ TEST_CASE("conns share the slab: none is forgotten when it is full") {
   });
 }
 
-TEST_CASE("a refused write gives its part of the slab back") {
+TEST_CASE("a refused write returns its part of the slab") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);
@@ -270,11 +270,11 @@ TEST_CASE("a refused write gives its part of the slab back") {
   });
 }
 
-TEST_CASE("conns whose writes were all refused keep nothing of the slab") {
+TEST_CASE("conns with refused writes only keep nothing of the slab") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);
-    // More than there are blocks, and all stay open.
+    // More conns than the slab has blocks, and all stay open.
     std::deque<packet_conn> conns;
     for (int i = 0; i < 70; ++i) {
       conns.push_back(open_ahead(loop));
@@ -284,14 +284,14 @@ TEST_CASE("conns whose writes were all refused keep nothing of the slab") {
     auto from = open_ahead(loop);
     const auto sent = co_await from.write_to(as_payload("good"), name_of(to));
     CHECK(sent);
-    CHECK(from.stats().sent_datagrams == 0);  // it was copied
+    CHECK(from.stats().sent_datagrams == 0);  // written ahead: the kernel has not got it yet
     const auto flushed = co_await from.flush();
     CHECK(flushed);
     CHECK(from.stats().sent_datagrams == 1);
   });
 }
 
-TEST_CASE("closing sends what was written ahead") {
+TEST_CASE("closing sends the writes ahead") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);
@@ -314,7 +314,7 @@ TEST_CASE("closing sends what was written ahead") {
   });
 }
 
-TEST_CASE("closing sends what was written ahead, also where the route refuses trains") {
+TEST_CASE("closing sends the writes ahead, also where the route refuses trains") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -333,7 +333,7 @@ TEST_CASE("closing sends what was written ahead, also where the route refuses tr
         }
         if (explicitly) {
           REQUIRE(from.close());
-          CHECK(from.stats().refused_trains > 0);  // or this is no test
+          CHECK(from.stats().refused_trains > 0);  // the route must have refused trains for this case to test anything
           CHECK(from.stats().sent_datagrams == 50);
           CHECK(from.stats().failed_datagrams == 0);
         }
@@ -352,7 +352,7 @@ TEST_CASE("closing sends what was written ahead, also where the route refuses tr
   });
 }
 
-TEST_CASE("a conn that is destroyed while another coroutine's flush is about to return harms nobody") {
+TEST_CASE("a conn may be destroyed while another coroutine's flush is about to return") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto to = open_conn(loop);

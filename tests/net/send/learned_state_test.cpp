@@ -1,4 +1,4 @@
-// What a conn has learnt of a path, and unlearns: trains come back when the path has recovered.
+// State that a conn learns about a path, and its expiry: trains are used again when the path has recovered.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
@@ -40,7 +40,7 @@ struct narrowing {
     cable.near.space.run([&] { set_mtu(cable.near.link.index, mtu); });
   }
 
-  /// Writes a train, and reads what arrives: all of it.
+  /// Writes a train, and reads the datagrams that arrive: all of them.
   task<> exchange(packet_conn& from, packet_conn& to) {
     std::vector<outgoing> batch(datagrams, {text, {}, {cable.far.address, name_of(to).port}, {}});
     const auto sent = co_await from.write_batch(batch);
@@ -56,7 +56,7 @@ struct narrowing {
     }
   }
 
-  /// The same again and again, until trains go. The limit is there to end a test that has failed.
+  /// Repeats the exchange until trains are used. The limit ends a test that has failed.
   task<bool> exchange_until_trains_go(packet_conn& from, packet_conn& to) {
     const std::uint64_t before = from.stats().sent_trains;
     const auto limit = steady_clock::now() + 20s;
@@ -68,7 +68,7 @@ struct narrowing {
   }
 };
 
-TEST_CASE("trains come back to a path whose MTU has recovered, and nothing is lost meanwhile") {
+TEST_CASE("trains are used again on a path whose MTU has recovered, and no datagram is lost meanwhile") {
   narrowing path;
   run(path.loop, [&]() -> task<> {
     for (const bool ahead : {false, true}) {
@@ -84,7 +84,7 @@ TEST_CASE("trains come back to a path whose MTU has recovered, and nothing is lo
       path.set_near_mtu(1500);
       const bool back = co_await path.exchange_until_trains_go(from, to);
       CHECK(back);
-      // Then every train goes.
+      // From then on every train leaves as a train.
       const std::uint64_t before = from.stats().sent_trains;
       for (int i = 0; i < 10; ++i) co_await path.exchange(from, to);
       CHECK(from.stats().sent_trains == before + 10);
@@ -95,7 +95,7 @@ TEST_CASE("trains come back to a path whose MTU has recovered, and nothing is lo
   });
 }
 
-TEST_CASE("a path that stays bad is tried with one train a second, also amid single datagrams") {
+TEST_CASE("a path that stays narrow is tried with one train a second, also amid single datagrams") {
   narrowing path;
   run(path.loop, [&]() -> task<> {
     auto from = path.sender();
@@ -104,7 +104,7 @@ TEST_CASE("a path that stays bad is tried with one train a second, also amid sin
     const auto began = steady_clock::now();
     while (from.stats().refused_trains < 3) {
       co_await path.exchange(from, to);
-      // It is no train, and takes no train's turn.
+      // A single datagram is no train, and does not count as the try.
       const auto single = co_await from.write_to(path.text, {path.cable.far.address, name_of(to).port});
       REQUIRE(single);
       ++path.written;
@@ -112,15 +112,15 @@ TEST_CASE("a path that stays bad is tried with one train a second, also amid sin
       REQUIRE(got);
       REQUIRE(steady_clock::now() - began < 60s);
     }
-    // The first at once, and the next two after a second each.
+    // The first try comes at once, and the next two after a second each.
     CHECK(steady_clock::now() - began >= 2s);
     CHECK(from.stats().sent_trains == 0);
     CHECK(from.stats().sent_datagrams == path.written);
   });
 }
 
-TEST_CASE("a train that is refused because of another destination's news teaches nothing of its own path") {
-  // As a router's news of a path MTU, which a socket that keeps reports meets with the next send to anywhere.
+TEST_CASE("a train that is refused because of another destination's error changes nothing for its own path") {
+  // Like the path MTU report of a router, which a socket that keeps reports gets with the next send to any destination.
   narrowing path;
   run(path.loop, [&]() -> task<> {
     auto from = path.sender();
@@ -137,7 +137,7 @@ TEST_CASE("a train that is refused because of another destination's news teaches
     co_await path.exchange(from, to);
     CHECK(from.stats().sent_trains == 1);
     CHECK(from.stats().failed_datagrams == 0);
-    // The error ends the next read.
+    // The next read ends with the error.
     const auto got = co_await from.read_from(path.buffer);
     CHECK(got.error() == std::errc::connection_refused);
   });
@@ -158,7 +158,7 @@ TEST_CASE("datagrams of refused trains arrive in the order in which they were wr
         std::memcpy(texts[i].data(), &i, sizeof i);
         batch.push_back({texts[i], {}, {path.cable.far.address, name_of(to).port}, {}});
       }
-      // The second time one train is a try, and singles come behind it.
+      // The second time, one train is the try, and single datagrams follow it.
       for (const std::uint64_t refused : {5, 6}) {
         const auto sent = co_await from.write_batch(batch);
         REQUIRE(sent == count);
@@ -170,7 +170,7 @@ TEST_CASE("datagrams of refused trains arrive in the order in which they were wr
           REQUIRE(got);
           REQUIRE(number_in(got->payload) == i);
         }
-        co_await sleep_for(1100ms);  // a refusal is believed for a second
+        co_await sleep_for(1100ms);  // refusing_routes remembers a refusal for a second
       }
     }
   });

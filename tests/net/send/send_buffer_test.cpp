@@ -1,4 +1,4 @@
-// A socket whose send buffer is full: writers wait, and nobody else does.
+// A socket with a full send buffer: its writers wait, and nothing else does.
 
 #include <algorithm>
 #include <array>
@@ -23,7 +23,7 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-/// A sender whose link is slow: what it has written stands in the queue, and counts against its send buffer.
+/// A sender on a slow link: datagrams stay in the link's queue, and count against the send buffer.
 struct slow_link {
   explicit slow_link(std::uint32_t octets_per_second, const packet_options& options_of_conn = {},
                      const loop_options& of_loop = {})
@@ -35,12 +35,12 @@ struct slow_link {
     there = {cable.far.address, name_of(to).port};
   }
 
-  /// Another one like `from`.
+  /// Opens a second conn like `from`.
   packet_conn open() {
     return cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0", options)); });
   }
 
-  /// Writes until a write has to wait; gives the one that waits.
+  /// Writes until a write has to wait, and returns that write in `waiting`.
   task<> fill(std::unique_ptr<beside>& waiting, std::optional<result<std::size_t>>& outcome) {
     const auto parked = from.stats().parked_sends;
     while (from.stats().parked_sends == parked) {
@@ -63,7 +63,7 @@ struct slow_link {
   bytes payload = counting(1000);
 };
 
-TEST_CASE("a writer waits for room in the socket's buffer, the others run, and everything arrives") {
+TEST_CASE("a writer waits for room in the socket's buffer, other coroutines run, and everything arrives") {
   slow_link link(400'000);
   run(link.loop, [&]() -> task<> {
     constexpr std::uint64_t count = 100;
@@ -101,7 +101,7 @@ TEST_CASE("a parked write can be stopped, times out, and is woken by close") {
   run(link.loop, [&]() -> task<> {
     std::unique_ptr<beside> waiting;
     std::optional<result<std::size_t>> outcome;
-    // A slow link, not a dead one: each round fills what has drained meanwhile.
+    // The link is slow, not blocked: each round fills the room that has drained meanwhile.
     co_await link.fill(waiting, outcome);
     waiting->request_stop();
     co_await waiting->join();
@@ -118,7 +118,7 @@ TEST_CASE("a parked write can be stopped, times out, and is woken by close") {
     REQUIRE(link.from.set_write_deadline({}));
 
     co_await link.fill(waiting, outcome);
-    waiting.reset();  // the frame goes while the kernel has its datagram
+    waiting.reset();  // the frame is destroyed while the kernel has its datagram
 
     co_await link.fill(waiting, outcome);
     REQUIRE(link.from.close());
@@ -128,7 +128,7 @@ TEST_CASE("a parked write can be stopped, times out, and is woken by close") {
   });
 }
 
-TEST_CASE("a parked write hears of another thread's stop, whenever it comes", "[threads]") {
+TEST_CASE("a stop of another thread ends a parked write, whenever it comes", "[threads]") {
   slow_link link(1);
   run(link.loop, [&]() -> task<> {
     std::unique_ptr<beside> waiting;
@@ -146,8 +146,8 @@ TEST_CASE("a parked write hears of another thread's stop, whenever it comes", "[
   });
 }
 
-TEST_CASE("a write that is stopped before it is known that there is no room for it does not wait for room") {
-  // So that completions queue up in the kernel, and this one comes late.
+TEST_CASE("a write that is stopped before the kernel reported a full buffer does not wait for room") {
+  // So few entries that completions queue up in the kernel, and this write's completion comes late.
   slow_link link(1, {}, {.submission_entries = 4, .completion_entries = 4});
   run(link.loop, [&]() -> task<> {
     std::unique_ptr<beside> waiting;
@@ -175,7 +175,7 @@ TEST_CASE("a write that is stopped before it is known that there is no room for 
     co_await yield();
     co_await yield();
     CHECK_FALSE(stopped);
-    CHECK(link.from.stats().parked_sends == parked);  // the kernel's answer to it still waits behind the others
+    CHECK(link.from.stats().parked_sends == parked);  // the completion of this write still waits behind the others
     writer.request_stop();
     co_await writer.join();
     REQUIRE(stopped);
@@ -201,7 +201,7 @@ TEST_CASE("while a write waits for room, a long batch waits behind it") {
   });
 }
 
-TEST_CASE("a parked batch that is stopped tells which messages went") {
+TEST_CASE("a parked batch that is stopped reports the messages that were sent") {
   slow_link link(1'000, {.send_offload = false});
   run(link.loop, [&]() -> task<> {
     std::vector<outgoing> batch(100, {link.payload, {}, link.there, {}});
@@ -226,12 +226,13 @@ TEST_CASE("a parked batch that is stopped tells which messages went") {
   });
 }
 
-TEST_CASE("stopping one of several writers whose datagrams wait as one train leaves the others' to go") {
+TEST_CASE("a writer that stops leaves the datagrams of other writers in its waiting train to be sent") {
   slow_link link(50'000);
   run(link.loop, [&]() -> task<> {
     std::unique_ptr<beside> waiting;
     std::optional<result<std::size_t>> first;
-    // These wait behind it, together. On a slow machine the link may have taken them before the stop: then once more.
+    // These wait behind it, together. On a slow machine the link may have taken them before the stop: then the test
+    // repeats.
     std::vector<std::unique_ptr<beside>> writers;
     std::vector<std::optional<result<std::size_t>>> outcomes;
     do {
@@ -254,7 +255,7 @@ TEST_CASE("stopping one of several writers whose datagrams wait as one train lea
     CHECK(outcomes[1]->error() == errc::canceled);
     CHECK_FALSE(outcomes[2]);
     CHECK(*outcomes[3]);
-    // As many arrive as were said to have gone.
+    // The datagrams that arrive are those that were reported as sent.
     bytes buffer(2000);
     const auto sent = link.from.stats().sent_datagrams;
     for (std::uint64_t i = 0; i < sent; ++i) {
@@ -269,7 +270,7 @@ TEST_CASE("stopping one of several writers whose datagrams wait as one train lea
   });
 }
 
-TEST_CASE("a parked conn that writes ahead suspends its writer, and flush waits until all has gone") {
+TEST_CASE("a parked conn that writes ahead suspends its writer, and flush waits until all datagrams have left") {
   slow_link link(400'000, {.coalesce_writes = true});
   run(link.loop, [&]() -> task<> {
     constexpr std::uint64_t count = 100;
@@ -290,7 +291,7 @@ TEST_CASE("a parked conn that writes ahead suspends its writer, and flush waits 
   });
 }
 
-TEST_CASE("closing does not wait for room: what was written ahead and finds none is counted, the rest has gone") {
+TEST_CASE("closing does not wait for room: writes ahead without room are counted, the others have been sent") {
   slow_link link(1, {.send_offload = false, .coalesce_writes = true});
   run(link.loop, [&]() -> task<> {
     constexpr std::size_t count = 60;
@@ -313,7 +314,7 @@ TEST_CASE("closing does not wait for room: what was written ahead and finds none
 TEST_CASE("a conn whose link does not drain keeps no other conn from sending") {
   slow_link link(1'000, {.send_offload = false, .coalesce_writes = true});
   run(link.loop, [&]() -> task<> {
-    // More than the pool of trains holds, all of them stuck.
+    // More trains than the pool has, all of them parked.
     beside stuck(link.loop, [&]() -> task<> {
       for (;;) {
         const auto sent = co_await link.from.write_to(link.payload, link.there);

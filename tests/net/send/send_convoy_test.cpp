@@ -1,4 +1,4 @@
-// Datagrams to many destinations: one system call takes them all, and each has its own result.
+// Datagrams to many destinations: one system call takes all of them, and each has its own result.
 
 #include <sys/syscall.h>
 
@@ -31,7 +31,7 @@ struct many_conns {
     for (std::uint64_t i = 0; i < count; ++i) numbers.emplace_back(i);
   }
 
-  /// One datagram for each, with its number.
+  /// One datagram for each destination, with its number as payload.
   std::vector<outgoing> batch() const {
     std::vector<outgoing> all;
     for (std::size_t i = 0; i < conns.size(); ++i) all.push_back({numbers[i], {}, name_of(conns[i]), {}});
@@ -53,7 +53,7 @@ task<> expect_number(packet_conn& at, std::uint64_t number) {
   CHECK(number_in(got->payload) == number);
 }
 
-TEST_CASE("many destinations: one system call sends to them, the ring to a few") {
+TEST_CASE("many destinations: one sendmmsg takes many datagrams, the ring takes a few") {
   for (const std::size_t count : {enough - 1, enough, detail::send_convoy::most}) {
     CAPTURE(count);
     many_conns to(count);
@@ -71,7 +71,7 @@ TEST_CASE("many destinations: one system call sends to them, the ring to a few")
   }
 }
 
-TEST_CASE("a train of many leaves by a call of its own, one of a few by the ring") {
+TEST_CASE("a train of many leaves by a call of its own, a train of a few by the ring") {
   constexpr std::size_t many = detail::send_convoy::enough_inside;
   for (const std::size_t count : {many - 1, many}) {
     CAPTURE(count);
@@ -92,7 +92,7 @@ TEST_CASE("a train of many leaves by a call of its own, one of a few by the ring
   }
 }
 
-TEST_CASE("many destinations: a batch longer than one call takes goes whole, each one's datagrams in order") {
+TEST_CASE("many destinations: a batch that is longer than one call takes is sent whole, each order kept") {
   constexpr std::size_t rounds = 20;
   many_conns to(enough);
   run(to.loop, [&]() -> task<> {
@@ -113,7 +113,7 @@ TEST_CASE("many destinations: a batch longer than one call takes goes whole, eac
   });
 }
 
-TEST_CASE("many destinations: what is refused has its own error, and nobody else's datagram has it") {
+TEST_CASE("many destinations: a refused datagram has its own error, and no other one has it") {
   constexpr std::size_t count = 2 * enough;
   many_conns to(count);
   run(to.loop, [&]() -> task<> {
@@ -142,7 +142,8 @@ TEST_CASE("many destinations: what is refused has its own error, and nobody else
   CHECK(to.from.stats().failed_datagrams == 5);
 }
 
-TEST_CASE("many destinations: what is too long for the path is refused, and its news comes to the reader") {
+TEST_CASE(
+    "many destinations: a datagram longer than the path's MTU is refused, and the reader gets the path MTU event") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -156,7 +157,7 @@ TEST_CASE("many destinations: what is too long for the path is refused, and its 
       if (got) heard = got->control.path_mtu;
     });
     co_await yield();
-    co_await yield();  // it is armed before there is news
+    co_await yield();  // the read is armed before the event
 
     const std::vector<std::byte> longer(1500);
     std::vector<outgoing> batch;
@@ -193,7 +194,7 @@ TEST_CASE("many destinations: each datagram has its own control message") {
   });
 }
 
-TEST_CASE("many destinations: a filter of system calls that knows the ring only keeps nothing back") {
+TEST_CASE("many destinations: a seccomp filter that allows the ring only keeps no datagram back") {
   for (const int error_number : {EPERM, ENOSYS}) {
     const std::string said = in_child([&] {
       forbid_system_call(SYS_sendmmsg, error_number);
@@ -216,7 +217,7 @@ TEST_CASE("many destinations: a filter of system calls that knows the ring only 
   }
 }
 
-TEST_CASE("many destinations: a message says what became of this write, not of an earlier one") {
+TEST_CASE("many destinations: a message has the result of this write, not of an earlier one") {
   many_conns to(enough);
   run(to.loop, [&]() -> task<> {
     auto batch = to.batch();
@@ -227,7 +228,7 @@ TEST_CASE("many destinations: a message says what became of this write, not of a
   });
 }
 
-TEST_CASE("many destinations: a zone that is not there is refused among the others") {
+TEST_CASE("many destinations: an unknown zone is refused, the other datagrams are sent") {
   constexpr std::size_t which = enough / 2;
   many_conns to(enough);
   run(to.loop, [&]() -> task<> {
@@ -243,7 +244,7 @@ TEST_CASE("many destinations: a zone that is not there is refused among the othe
   });
 }
 
-TEST_CASE("many destinations: of a connected conn all go to its peer") {
+TEST_CASE("many destinations: on a connected conn all datagrams go to its peer") {
   many_conns to(enough);
   run(to.loop, [&]() -> task<> {
     auto peer = open_conn(to.loop);
@@ -255,7 +256,7 @@ TEST_CASE("many destinations: of a connected conn all go to its peer") {
   });
 }
 
-TEST_CASE("one destination: a connected conn hears each answer of the network, also of a long batch") {
+TEST_CASE("one destination: a connected conn reports each ICMP error, also of a long batch") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     const endpoint nobody = name_of(open_conn(loop));
@@ -263,7 +264,7 @@ TEST_CASE("one destination: a connected conn hears each answer of the network, a
     std::vector<outgoing> batch(2 * enough, {as_payload("knock"), {}, {}, {}});
     const auto sent = co_await from.write_batch(batch);
     CHECK(sent == enough);
-    // By which every second one is refused.
+    // The answer refuses every second one.
     for (std::size_t i = 0; i < batch.size(); ++i) {
       CAPTURE(i);
       if (i % 2 == 0) {
@@ -275,7 +276,7 @@ TEST_CASE("one destination: a connected conn hears each answer of the network, a
   });
 }
 
-TEST_CASE("many destinations: single writes of one turn go together as well") {
+TEST_CASE("many destinations: single writes of one turn leave together as well") {
   many_conns to(enough);
   run(to.loop, [&]() -> task<> {
     const auto before = to.handed_to_ring();
@@ -292,7 +293,7 @@ TEST_CASE("many destinations: single writes of one turn go together as well") {
   });
 }
 
-TEST_CASE("many destinations: written ahead, too") {
+TEST_CASE("many destinations: writes ahead leave together, too") {
   many_conns to(enough);
   auto ahead = open_conn(to.loop, {.coalesce_writes = true});
   run(to.loop, [&]() -> task<> {

@@ -1,4 +1,4 @@
-// What the kernel refuses of a control message to be sent, and what makes it take it (RFC 3542, 6).
+// Control messages that the kernel refuses to send, and the settings that make it accept them (RFC 3542, 6).
 
 #include <sys/socket.h>
 
@@ -16,7 +16,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-TEST_CASE("a conn that is bound to a device sends by no other, whatever the control message says") {
+TEST_CASE("a conn that is bound to a device sends by no other device, whatever the control message says") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -33,7 +33,7 @@ TEST_CASE("a conn that is bound to a device sends by no other, whatever the cont
   });
 }
 
-TEST_CASE("a source that is not this host's is refused, unless the conn is free to bind") {
+TEST_CASE("a source of another host is refused, unless the conn is free to bind") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -116,7 +116,7 @@ TEST_CASE("a broadcast to IPv4 hosts is refused until the option is set by hand"
   });
 }
 
-TEST_CASE("a destination in a zone that there is not is refused, whatever its scope, and the others go") {
+TEST_CASE("a destination in an unknown zone is refused, whatever its scope, and the other datagrams are sent") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -138,7 +138,7 @@ TEST_CASE("a destination in a zone that there is not is refused, whatever its sc
         const auto sent = co_await write(or_throw(ip_address::parse(text)).with_zone(nowhere));
         CHECK(sent.error() == errc::unknown_zone);
       }
-      // A zone that there is, and no way to go.
+      // The zone exists, but has no route.
       auto sent = co_await write(or_throw(ip_address::parse("fe80::1")).with_zone(loopback_index));
       CHECK(sent.error() == std::errc::network_unreachable);
       sent = co_await write(there);
@@ -164,7 +164,7 @@ TEST_CASE("a destination in a zone that there is not is refused, whatever its sc
   });
 }
 
-TEST_CASE("a zone on an address that has none is refused, and nothing is sent there") {
+TEST_CASE("a zone on an address that may have none is refused, and no datagram is sent there") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -189,7 +189,7 @@ TEST_CASE("a zone on an address that has none is refused, and nothing is sent th
   });
 }
 
-TEST_CASE("asking for nothing, or of a closed conn, changes no control message") {
+TEST_CASE("an empty request for control messages, or one of a closed conn, changes nothing") {
   event_loop loop;
   auto at = open_conn(loop);
   CHECK(at.set_control_message(control_flags::none, true));

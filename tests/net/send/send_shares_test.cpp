@@ -1,5 +1,5 @@
-// What the conns of a loop share to send with, trains and the slab: none keeps another from sending, whatever
-// becomes of its own datagrams.
+// The trains and the slab that the conns of a loop share: no conn keeps another from sending, whatever happens to its
+// own datagrams.
 
 #include <algorithm>
 #include <array>
@@ -21,7 +21,7 @@ using namespace uring6;
 using namespace uring6::test;
 
 constexpr std::size_t trains_of_a_conn = 64;
-constexpr std::size_t conns_of_the_pool = 8;  // so many have all of it
+constexpr std::size_t conns_of_the_pool = 8;  // so many conns can hold all trains of the pool
 
 struct crossing {
   packet_conn open(const packet_options& options = {}) {
@@ -33,7 +33,7 @@ struct crossing {
   event_loop loop;
 };
 
-/// What has left waits in the link's queue, and counts against the small send buffers.
+/// Datagrams that were sent stay in the link's queue, and count against the small send buffers.
 struct blocked_link : crossing {
   blocked_link() {
     cable.near.space.run([&] { limit_rate(cable.near.link.index, 1); });
@@ -71,7 +71,7 @@ task<> exchange(event_loop& loop, std::size_t count) {
   }
 }
 
-TEST_CASE("a route may refuse all the trains that the pool has: each datagram goes, once") {
+TEST_CASE("a route may refuse all trains of the pool: each datagram is sent, once") {
   crossing link;
   run(link.loop, [&]() -> task<> {
     const bytes payload = counting(2000);  // longer than the cable's MTU
@@ -93,11 +93,12 @@ TEST_CASE("a route may refuse all the trains that the pool has: each datagram go
       CHECK(from[i].stats().failed_datagrams == 0);
       refused += from[i].stats().refused_trains;
     }
-    CHECK(refused >= conns_of_the_pool * trains_of_a_conn);  // or this is no test
+    // all trains of the pool must have been refused for this case to test anything
+    CHECK(refused >= conns_of_the_pool * trains_of_a_conn);
   });
 }
 
-TEST_CASE("half of the writers of every train may stop while it waits for room: the others' datagrams go") {
+TEST_CASE("half of the writers of every train may stop while it waits for room: the datagrams of the others are sent") {
   blocked_link link;
   run(link.loop, [&]() -> task<> {
     const bytes payload = counting(1000);
@@ -107,7 +108,7 @@ TEST_CASE("half of the writers of every train may stop while it waits for room: 
       std::optional<result<std::size_t>> outcome;
       std::unique_ptr<beside> whole;
     };
-    // The first ones of each conn still find room.
+    // The first pairs of each conn still find room.
     constexpr std::size_t pairs_of_a_conn = trains_of_a_conn + 40;
     std::deque<writer> writers;
     for (packet_conn& conn : from) {
@@ -141,7 +142,7 @@ TEST_CASE("half of the writers of every train may stop while it waits for room: 
   });
 }
 
-TEST_CASE("conns that hold all trains of the pool for want of room keep no other conn from sending") {
+TEST_CASE("conns with parked sends in all trains of the pool keep no other conn from sending") {
   blocked_link link;
   run(link.loop, [&]() -> task<> {
     const bytes payload = counting(1000);
@@ -158,7 +159,7 @@ TEST_CASE("conns that hold all trains of the pool for want of room keep no other
     });
     co_await exchange(link.loop, 10);
 
-    // More than one train at a time, ahead and not.
+    // The other conn sends more than one train at a time, written ahead and not.
     auto to = open_conn(link.loop);
     for (const bool ahead : {false, true}) {
       auto from = open_conn(link.loop, {.send_offload = false, .coalesce_writes = ahead});
@@ -174,8 +175,8 @@ TEST_CASE("conns that hold all trains of the pool for want of room keep no other
   });
 }
 
-TEST_CASE("conns that want more trains than there are come to about the same") {
-  event_loop loop(loop_options{.submission_entries = 1024});  // all of a turn leaves with one enter
+TEST_CASE("conns that want more trains than the pool has get about equal shares") {
+  event_loop loop(loop_options{.submission_entries = 1024});  // all datagrams of a turn leave with one enter
   run(loop, [&]() -> task<> {
     constexpr std::size_t count = 40 * trains_of_a_conn;
     constexpr std::size_t writers = conns_of_the_pool + 2;
@@ -184,7 +185,7 @@ TEST_CASE("conns that want more trains than there are come to about the same") {
     for (std::size_t i = 0; i < writers; ++i) from.push_back(open_conn(loop, {.send_offload = false}));
     std::deque<std::vector<outgoing>> batches(writers,
                                               std::vector<outgoing>(count, {as_payload("x"), {}, name_of(to), {}}));
-    std::optional<std::uint64_t> slowest;  // what the slowest had sent when the fastest was through
+    std::optional<std::uint64_t> slowest;  // how many the slowest conn had sent when the fastest one was through
     std::deque<beside> all;
     for (std::size_t i = 0; i < writers; ++i) {
       all.emplace_back(loop, [&, i]() -> task<> {
@@ -201,7 +202,7 @@ TEST_CASE("conns that want more trains than there are come to about the same") {
   });
 }
 
-TEST_CASE("conns that write ahead and are stuck leave the slab to others, and without it writes go, too") {
+TEST_CASE("parked conns that write ahead leave the slab to others, and writes without it are sent, too") {
   constexpr std::size_t written_ahead = 32;  // datagrams of 60,000 octets in eight blocks of 256 KiB
   blocked_link link;
   run(link.loop, [&]() -> task<> {
@@ -233,7 +234,7 @@ TEST_CASE("conns that write ahead and are stuck leave the slab to others, and wi
     for (int i = 0; i < 7; ++i) add();
     co_await until(are_stuck);
     co_await write_one();
-    CHECK(from.stats().sent_datagrams == 0);  // it was copied
+    CHECK(from.stats().sent_datagrams == 0);  // the slab had room, so that the datagram was copied
     auto flushed = co_await from.flush();
     CHECK(flushed);
     CHECK(from.stats().sent_datagrams == 1);
@@ -241,7 +242,7 @@ TEST_CASE("conns that write ahead and are stuck leave the slab to others, and wi
     add();
     co_await until(are_stuck);
     co_await write_one();
-    CHECK(from.stats().sent_datagrams == 2);  // out of the writer's own memory
+    CHECK(from.stats().sent_datagrams == 2);  // the datagram was sent from the writer's own memory
     std::vector<outgoing> batch(300, {as_payload("some"), {}, name_of(to), {}});
     const auto sent = co_await from.write_batch(batch);
     REQUIRE(sent);

@@ -1,4 +1,4 @@
-// Which control messages let datagrams leave as one train: those that tell the kernel the same.
+// The control messages that let datagrams leave as one train: those that say the same to the kernel.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -15,7 +15,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-TEST_CASE("two control messages tell the same if every field that is sent is the same") {
+TEST_CASE("two control messages are the same if every field that is sent is the same") {
   const control_message nothing;
   CHECK(detail::tells_nothing(nothing));
   CHECK(detail::tells_the_same(nothing, nothing));
@@ -39,7 +39,7 @@ TEST_CASE("two control messages tell the same if every field that is sent is the
   }
 }
 
-TEST_CASE("one that names a source or an interface does not ride along with those that do not, nor they with it") {
+TEST_CASE("a control message with a source or an interface does not share a train with those that have none") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);
@@ -53,7 +53,7 @@ TEST_CASE("one that names a source or an interface does not ride along with thos
   });
 }
 
-TEST_CASE("what a control message says of a received datagram keeps no other from its train") {
+TEST_CASE("control message fields that describe a received datagram keep no other one from its train") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);

@@ -20,7 +20,7 @@ using namespace uring6::test;
 
 constexpr auto would_wait = std::errc::resource_unavailable_try_again;
 
-/// A sender whose link lets next to nothing go: what it has written counts against its send buffer.
+/// A sender on a link that lets next to nothing pass: datagrams count against the send buffer.
 struct blocked_link {
   explicit blocked_link(packet_options options = {}) {
     cable.near.space.run([&] { limit_rate(cable.near.link.index, 1'000); });
@@ -44,7 +44,7 @@ struct blocked_link {
   bytes payload = counting(1000);
 };
 
-TEST_CASE("a batch that may not wait sends what there is room for, and says so of each message") {
+TEST_CASE("a batch that may not wait sends as many messages as have room, and each message has its result") {
   for (const bool offload : {true, false}) {
     blocked_link link({.send_offload = offload});
     run(link.loop, [&]() -> task<> {
@@ -66,7 +66,7 @@ TEST_CASE("a batch that may not wait sends what there is room for, and says so o
       CHECK(link.from.stats().sent_datagrams == went);
       CHECK(link.from.stats().parked_sends == 0);
 
-      // With room again it goes again.
+      // Once there is room, the batch is sent.
       link.let_go();
       auto batch = link.batch(5);
       sent = co_await link.from.write_batch(batch, write_flags::dont_wait);
@@ -78,7 +78,7 @@ TEST_CASE("a batch that may not wait sends what there is room for, and says so o
   }
 }
 
-TEST_CASE("who waits for room is not given up with those that do not, although they share a train") {
+TEST_CASE("writers that wait for room do not fail with those that may not wait, although they share a train") {
   blocked_link link;
   run(link.loop, [&]() -> task<> {
     result<std::size_t> sent = 1;
@@ -104,7 +104,7 @@ TEST_CASE("who waits for room is not given up with those that do not, although t
   });
 }
 
-TEST_CASE("a conn that writes ahead takes no more than it can hold from a batch that may not wait") {
+TEST_CASE("a conn that writes ahead takes no more from a batch that may not wait than it can hold") {
   blocked_link link({.send_offload = false, .coalesce_writes = true});
   run(link.loop, [&]() -> task<> {
     result<std::size_t> sent = 1;
@@ -124,7 +124,7 @@ TEST_CASE("a conn that writes ahead takes no more than it can hold from a batch 
   });
 }
 
-TEST_CASE("a long batch that may not wait goes whole while there is room") {
+TEST_CASE("a long batch that may not wait is sent whole while there is room") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop, {.send_offload = false});

@@ -1,4 +1,4 @@
-// Writing: each datagram its own result, runs as trains.
+// Writing: each datagram has its own result, and equal ones leave as trains.
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -22,7 +22,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// Reads `count` datagrams and gives their payloads.
+/// Reads `count` datagrams and returns their payloads.
 task<std::vector<bytes>> read_all(packet_conn& at, std::size_t count) {
   std::vector<bytes> all;
   bytes buffer(66'000);
@@ -34,7 +34,7 @@ task<std::vector<bytes>> read_all(packet_conn& at, std::size_t count) {
   co_return all;
 }
 
-TEST_CASE("a batch goes out whole and in order, equal ones as trains") {
+TEST_CASE("a batch is sent whole and in order, equal datagrams as trains") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);
@@ -65,7 +65,7 @@ TEST_CASE("a batch goes out whole and in order, equal ones as trains") {
   });
 }
 
-TEST_CASE("a train is as long as the kernel takes, and no longer") {
+TEST_CASE("a train is as long as the kernel accepts, and no longer") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);
@@ -78,7 +78,7 @@ TEST_CASE("a train is as long as the kernel takes, and no longer") {
     CHECK((limit == 64 || limit == 128));
     for (const auto& [count, length, trains] :
          {shape{limit, 8, 1}, shape{limit + 2, 8, 2}, shape{1, 8, 0}, shape{2, 8, 1},
-          // 65,527 octets are the most: 43 times 1,500, and two times half of that.
+          // At most 65,527 octets: 43 times 1,500, and two times half of that.
           shape{43, 1500, 1}, shape{44, 1500, 1}, shape{45, 1500, 2}, shape{2, 32'763, 1}, shape{2, 32'764, 0}}) {
       const bytes payload = counting(length);
       std::vector<outgoing> batch(count, {payload, {}, there, {}});
@@ -121,7 +121,7 @@ TEST_CASE("a train may be as long as the longest datagram, to the octet, its las
   });
 }
 
-TEST_CASE("where the loopback interface is down it is not known how long a train may be, and later it is") {
+TEST_CASE("while the loopback interface is down the longest train is unknown, and known later") {
   const network_namespace space;
   const auto inside = space.enter();
   const auto limit = detail::ask_segment_limit();
@@ -158,7 +158,7 @@ TEST_CASE("trains to an IPv4 peer are no longer than IPv4 allows") {
   });
 }
 
-TEST_CASE("what may not ride along goes alone: another destination, another control message") {
+TEST_CASE("datagrams to another destination, or with another control message, do not join a train") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);
@@ -185,7 +185,7 @@ TEST_CASE("what may not ride along goes alone: another destination, another cont
   });
 }
 
-TEST_CASE("messages that are equal go together, whatever their memory has held before") {
+TEST_CASE("equal messages leave together, whatever was in their memory before") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);
@@ -231,7 +231,7 @@ TEST_CASE("writes of several coroutines in one turn leave in one system call, as
   });
 }
 
-TEST_CASE("a bad message in the middle of a batch does not harm the others") {
+TEST_CASE("a bad message in the middle of a batch leaves the others alone") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);
@@ -259,7 +259,7 @@ TEST_CASE("a bad message in the middle of a batch does not harm the others") {
     co_await read_all(to, 15);
     CHECK(from.stats().failed_datagrams == 5);
 
-    // When none goes, the batch fails with the first error.
+    // If no message is sent, the batch fails with the first error.
     std::array<outgoing, 2> bad;
     bad[0] = {too_long, {}, there, {}};
     bad[1] = {as_payload("x"), {.hop_limit = 300}, there, {}};
@@ -270,8 +270,9 @@ TEST_CASE("a bad message in the middle of a batch does not harm the others") {
   });
 }
 
-// Since 6.14 the kernel refuses a train of datagrams longer than the MTU; each alone it fragments.
-TEST_CASE("a train that its route refuses is sent again one by one, once, and the route is remembered") {
+// Since 6.14 the kernel refuses a train of datagrams that are longer than the MTU; it fragments single ones.
+TEST_CASE(
+    "the datagrams of a train that its route refuses are sent again one by one, once, and the route is remembered") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -294,9 +295,9 @@ TEST_CASE("a train that its route refuses is sent again one by one, once, and th
     CHECK(from.stats().sent_trains == 0);
     CHECK(from.stats().sent_datagrams == 10);
     co_await send();
-    CHECK(from.stats().refused_trains == 1);  // it was not tried again
+    CHECK(from.stats().refused_trains == 1);  // no train was tried again
 
-    // Shorter ones still go as trains, to the same destination.
+    // Shorter datagrams still leave as trains, to the same destination.
     const bytes shorter = counting(1000);
     for (outgoing& each : batch) each.payload = shorter;
     const auto sent = co_await from.write_batch(batch);
@@ -305,7 +306,7 @@ TEST_CASE("a train that its route refuses is sent again one by one, once, and th
     CHECK(from.stats().refused_trains == 1);
     const auto got = co_await read_all(to, 10);
     for (const bytes& each : got) CHECK(each == shorter);
-    // Exactly once each: nothing is left.
+    // Each was sent exactly once: none is left to read.
     const auto last = co_await from.write_to(as_payload("last"), there);
     REQUIRE(last);
     const auto end = co_await read_all(to, 1);
@@ -313,14 +314,14 @@ TEST_CASE("a train that its route refuses is sent again one by one, once, and th
   });
 }
 
-TEST_CASE("the datagrams of a train that its route refuses go each as what it is, the shorter last one, too") {
+TEST_CASE("each datagram of a train that its route refuses is sent with its own length, the shorter last one, too") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
     auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
     const endpoint there{cable.far.address, name_of(to).port};
-    // Of three writers, so that the train has as many parts.
+    // Three writers, so that the train has three parts.
     std::vector<bytes> payloads;
     for (unsigned i = 0; i < 9; ++i) payloads.push_back(counting(i < 8 ? 2000 : 1900, i));
     std::vector<outgoing> batch;
@@ -342,7 +343,7 @@ TEST_CASE("the datagrams of a train that its route refuses go each as what it is
   });
 }
 
-TEST_CASE("the answer to an earlier datagram fails the first of a train, as it would a single one, and no other") {
+TEST_CASE("an ICMP error of an earlier datagram fails the first of a train, as it would a single one, and no other") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto gone = std::make_unique<packet_conn>(open_conn(loop));
@@ -354,7 +355,7 @@ TEST_CASE("the answer to an earlier datagram fails the first of a train, as it w
       const auto knocked = co_await each->write(as_payload("knock"));
       REQUIRE(knocked);
       const auto flushed = co_await each->flush();
-      REQUIRE(flushed);  // the answer comes after it
+      REQUIRE(flushed);  // the ICMP error comes after the flush
     }
     auto back = or_throw(listen_packet(loop, "udp6", there.to_string()));
 
@@ -380,13 +381,13 @@ TEST_CASE("the answer to an earlier datagram fails the first of a train, as it w
     REQUIRE_FALSE(late);
     CHECK(late.error() == std::errc::connection_refused);
     CHECK(ahead.stats().failed_after_write == 1);
-    CHECK(ahead.stats().sent_datagrams == 10);  // the knock, too
+    CHECK(ahead.stats().sent_datagrams == 10);  // the first datagram counts, too
     got = co_await read_all(back, 9);
     for (std::uint64_t i = 0; i < 9; ++i) CHECK(number_in(got[i]) == i + 1);
   });
 }
 
-TEST_CASE("with dont_fragment each datagram that is too long is refused, the others go") {
+TEST_CASE("with dont_fragment each datagram that is longer than the MTU is refused, the others are sent") {
   const veth_pair cable;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -426,7 +427,7 @@ TEST_CASE("a conn without send_offload sends one by one") {
   });
 }
 
-TEST_CASE("more datagrams than the submission queue and the train pool hold all go, in order") {
+TEST_CASE("more datagrams than the submission queue and the train pool hold are all sent, in order") {
   constexpr std::size_t count = 3000;
   event_loop loop(loop_options{.submission_entries = 4});
   run(loop, [&]() -> task<> {
@@ -438,7 +439,7 @@ TEST_CASE("more datagrams than the submission queue and the train pool hold all 
     for (std::uint64_t i = 0; i < count; ++i) payloads.emplace_back(i);
     std::vector<outgoing> batch;
     for (const numbered& each : payloads) batch.push_back({each, {}, name_of(to), {}});
-    // Two conns want all of the pool at the same time, and neither starves.
+    // Two conns want the whole pool at the same time, and neither starves.
     beside other(loop, [&]() -> task<> {
       std::vector<outgoing> same(batch);
       const auto sent = co_await second.write_batch(same);
@@ -460,7 +461,7 @@ TEST_CASE("more datagrams than the submission queue and the train pool hold all 
   });
 }
 
-TEST_CASE("a control message that cannot be sent is refused with its reason, and nothing goes out") {
+TEST_CASE("an invalid control message is refused with its reason, and nothing is sent") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);

@@ -1,4 +1,4 @@
-// A write without a copy ends when the kernel has let go of what it reads, whatever else happens meanwhile.
+// A zero-copy write ends when the kernel has released the payload, whatever else happens meanwhile.
 
 #include <algorithm>
 #include <array>
@@ -24,11 +24,11 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-/// Two hosts; what leaves the near one stands in a queue, and what is sent without a copy is not copied before it
-/// leaves that.
+/// Two hosts. Datagrams of the near one stay in a queue; the kernel copies no payload of a zero-copy send before it
+/// leaves that queue.
 struct queued_link {
   explicit queued_link(std::uint32_t octets_per_second) {
-    // First the neighbours get to know each other.
+    // First both ends resolve each other's link addresses.
     send_plainly(as_payload("hello"));
     CHECK(read() == bytes(as_payload("hello").begin(), as_payload("hello").end()));
     hold(octets_per_second);
@@ -36,7 +36,7 @@ struct queued_link {
 
   void hold(std::uint32_t octets_per_second) {
     cable.near.space.run([&] { limit_rate(cable.near.link.index, octets_per_second); });
-    // Two leave at once.
+    // Two datagrams leave at once.
     for (int i = 0; i < 4; ++i) send_plainly(filling);
   }
 
@@ -58,7 +58,7 @@ struct queued_link {
     return all;
   }
 
-  /// The first that is no filling.
+  /// Returns the first datagram that is no filling.
   bytes read_signal() {
     for (;;) {
       bytes got = read();
@@ -71,7 +71,7 @@ struct queued_link {
     return cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0", options)); });
   }
 
-  /// Throws away what is in the queue. The kernel does not copy it for that.
+  /// Drops all datagrams of the queue. The kernel does not copy the payload for that.
   void let_go() {
     cable.near.space.run([&] { drop_queue(cable.near.link.index); });
   }
@@ -91,7 +91,7 @@ task<> some_turns() {
   for (int i = 0; i < 50; ++i) co_await yield();
 }
 
-TEST_CASE("a write without a copy ends when the kernel has let go of the payload, not before") {
+TEST_CASE("a zero-copy write ends when the kernel has released the payload, not before") {
   queued_link link(stands_still);
   event_loop loop;
   auto from = link.open(loop);
@@ -110,7 +110,7 @@ TEST_CASE("a write without a copy ends when the kernel has let go of the payload
     CHECK(from.stats().copied_sends == 0);
     CHECK(from.stats().sent_datagrams == 1);
   });
-  // Nothing was copied, so the next one goes like this, too.
+  // The kernel copied nothing, so the next write uses zero-copy, too.
   link.hold(stands_still);
   run(loop, [&]() -> task<> {
     const bytes payload = counting(1400);
@@ -124,7 +124,7 @@ TEST_CASE("a write without a copy ends when the kernel has let go of the payload
   });
 }
 
-TEST_CASE("writers whose datagrams go as one train without a copy all end when the kernel has let go, stopped or not") {
+TEST_CASE("writers with datagrams in one zero-copy train all end when the kernel has released it, stopped or not") {
   queued_link link(stands_still);
   event_loop loop;
   auto from = link.open(loop);
@@ -152,7 +152,7 @@ TEST_CASE("writers whose datagrams go as one train without a copy all end when t
   });
 }
 
-TEST_CASE("the child of a fork does not wait for what the parent sends without a copy") {
+TEST_CASE("the child of a fork does not wait for the zero-copy sends of its parent") {
   queued_link link(stands_still);
   event_loop loop;
   auto from = link.open(loop);
@@ -175,7 +175,7 @@ TEST_CASE("the child of a fork does not wait for what the parent sends without a
   });
 }
 
-TEST_CASE("stops and deadlines do not end a write without a copy before the kernel has let go") {
+TEST_CASE("stops and deadlines do not end a zero-copy write before the kernel has released its payload") {
   queued_link link(stands_still);
   event_loop loop;
   auto from = link.open(loop);
@@ -198,7 +198,7 @@ TEST_CASE("stops and deadlines do not end a write without a copy before the kern
     link.let_go();
     co_await stopped.join();
     co_await late.join();
-    // Both have gone to the device, and that is what they say.
+    // Both datagrams have gone to the device, and the writes report that.
     for (const auto& each : outcomes) REQUIRE(each);
     for (const auto& each : outcomes) CHECK(*each);
     CHECK(from.stats().zero_copy_sends == 2);
@@ -207,7 +207,7 @@ TEST_CASE("stops and deadlines do not end a write without a copy before the kern
   });
 }
 
-TEST_CASE("close waits until the kernel has let go of what is sent without a copy") {
+TEST_CASE("close waits until the kernel has released the payloads of zero-copy sends") {
   queued_link link(flows);
   event_loop loop;
   auto from = link.open(loop);
@@ -228,7 +228,7 @@ TEST_CASE("close waits until the kernel has let go of what is sent without a cop
   CHECK(link.read_signal() == sent);
 }
 
-TEST_CASE("a frame that goes while it writes without a copy waits until the kernel has let go") {
+TEST_CASE("a frame that is destroyed during a zero-copy write waits until the kernel has released the payload") {
   queued_link link(flows);
   event_loop loop;
   auto from = link.open(loop);
@@ -248,7 +248,7 @@ TEST_CASE("a frame that goes while it writes without a copy waits until the kern
   CHECK(link.read_signal() == sent);
 }
 
-TEST_CASE("a train that a queue takes apart is held until its last datagram has left") {
+TEST_CASE("a train that a queue segments is held until its last datagram has left") {
   queued_link link(5 * flows);
   event_loop loop;
   auto from = link.open(loop);
@@ -267,7 +267,7 @@ TEST_CASE("a train that a queue takes apart is held until its last datagram has 
   CHECK(arrived == sent);
 }
 
-TEST_CASE("a loop that goes while it writes without a copy waits until the kernel has let go") {
+TEST_CASE("a loop that is destroyed during a zero-copy write waits until the kernel has released the payload") {
   queued_link link(flows);
   auto loop = std::make_unique<event_loop>();
   auto from = link.open(*loop);
@@ -285,7 +285,7 @@ TEST_CASE("a loop that goes while it writes without a copy waits until the kerne
   CHECK(link.read_signal() == sent);
 }
 
-TEST_CASE("a lent batch that is written without a copy stays lent until the kernel has let go") {
+TEST_CASE("a lent batch of a zero-copy write stays lent until the kernel has released it") {
   queued_link link(stands_still);
   event_loop loop;
   auto from = link.open(loop);
@@ -314,7 +314,7 @@ TEST_CASE("a lent batch that is written without a copy stays lent until the kern
     co_await until([&] { return from.stats().received_datagrams == 2; });
     co_await some_turns();
     CHECK_FALSE(echo.ended());
-    CHECK(in_use() == (trains_are_received() ? 1 : 2));  // buffers: one of a train, or one of each datagram
+    CHECK(in_use() == (trains_are_received() ? 1 : 2));  // one buffer of a train, or one of each datagram
     link.let_go();
     co_await echo.join();
     CHECK(in_use() == 0);
@@ -324,18 +324,18 @@ TEST_CASE("a lent batch that is written without a copy stays lent until the kern
   });
 }
 
-TEST_CASE("a loop sleeps while sends without a copy wait for their device") {
+TEST_CASE("a loop sleeps while zero-copy sends wait for their device") {
   queued_link link(stands_still);
   event_loop loop;
   auto from = link.open(loop);
   run(loop, [&]() -> task<> {
     constexpr std::size_t count = 100;
-    constexpr std::size_t most = 64;  // sends of one conn on their way; the others wait
+    constexpr std::size_t most = 64;  // sends of one conn in flight; the others wait
     const bytes payload = counting(1400);
     std::vector<std::unique_ptr<beside>> writers;
     for (std::size_t i = 0; i < count; ++i) {
       writers.push_back(std::make_unique<beside>(loop, [&, i]() -> task<> {
-        // Each longer than the one before: no trains.
+        // Each is longer than the one before, so that no trains form.
         const auto sent = co_await from.write_to(std::span(payload).first(1200 + i), link.there);
         CHECK(sent);
       }));

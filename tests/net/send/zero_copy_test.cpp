@@ -1,4 +1,5 @@
-// Sends without a copy: the kernel reads the payload where it lies, and says when it has let go of it.
+// Zero-copy sends: the kernel reads the payload in the caller's memory, and posts a notification when it has released
+// it.
 
 #include <liburing.h>
 #include <netinet/in.h>
@@ -31,9 +32,9 @@ packet_options without_copy() {
   return {.zero_copy_from = long_enough};
 }
 
-// --- where the kernel copies after all ---
+// --- the kernel copies all the same ---
 
-/// Writes a datagram to `there` and reads it at `to`, whole.
+/// Writes a datagram to `there` and reads all of it at `to`.
 task<> send_one(packet_conn& from, packet_conn& to, const endpoint& there, std::span<const std::byte> payload) {
   bytes buffer(payload.size() + 1);
   const auto sent = co_await from.write_to(payload, there);
@@ -44,7 +45,7 @@ task<> send_one(packet_conn& from, packet_conn& to, const endpoint& there, std::
   REQUIRE(std::ranges::equal(got->payload, payload));
 }
 
-TEST_CASE("what is sent without a copy arrives whole, and a destination where the kernel copies is sent copies") {
+TEST_CASE("a zero-copy send arrives whole, and a destination where the kernel copies gets plain sends") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop, without_copy());
@@ -64,7 +65,7 @@ TEST_CASE("what is sent without a copy arrives whole, and a destination where th
   });
 }
 
-TEST_CASE("of a destination where the kernel copies it is asked again after 1024 sends") {
+TEST_CASE("for a destination where the kernel copies zero-copy is tried again after 1024 sends") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop, without_copy());
@@ -75,7 +76,7 @@ TEST_CASE("of a destination where the kernel copies it is asked again after 1024
     co_await send_one(from, to, there, payload);
     for (int i = 0; i < 1024; ++i) {
       co_await send_one(from, to, there, payload);
-      if (i < 10) co_await send_one(from, to, there, small);  // these do not count
+      if (i < 10) co_await send_one(from, to, there, small);  // small sends do not count
     }
     CHECK(from.stats().zero_copy_sends == 1);
     co_await send_one(from, to, there, payload);
@@ -86,9 +87,9 @@ TEST_CASE("of a destination where the kernel copies it is asked again after 1024
   });
 }
 
-TEST_CASE("64 destinations where the kernel copies are remembered, the oldest goes first") {
+TEST_CASE("64 destinations where the kernel copies are remembered, the oldest is dropped first") {
   constexpr std::uint8_t count = 70;
-  // All of 127.0.0.0/8 is this host.
+  // All of 127.0.0.0/8 belongs to this host.
   std::vector<ip_address> addresses;
   for (std::uint8_t i = 1; i <= count; ++i) {
     addresses.push_back(ip_address({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, i}));
@@ -119,7 +120,7 @@ TEST_CASE("64 destinations where the kernel copies are remembered, the oldest go
 
 // --- trains ---
 
-TEST_CASE("the size that counts is that of the train") {
+TEST_CASE("the size of the whole train decides on zero-copy") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     packet_options options;
@@ -149,7 +150,7 @@ TEST_CASE("the size that counts is that of the train") {
   });
 }
 
-TEST_CASE("many destinations, without a copy") {
+TEST_CASE("zero-copy sends to many destinations") {
   constexpr std::size_t count = 10;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -173,7 +174,7 @@ TEST_CASE("many destinations, without a copy") {
   });
 }
 
-TEST_CASE("a train whose payload lies in more pages than the kernel takes is copied, and stays a train") {
+TEST_CASE("a train with a payload in more pages than the kernel takes is copied, and stays a train") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop, without_copy());
@@ -183,11 +184,11 @@ TEST_CASE("a train whose payload lies in more pages than the kernel takes is cop
     for (std::size_t i = 0; i < 40; ++i) {
       batch.push_back({std::span(all).subspan(i * 4096 + i, 500), {}, name_of(to), {}});
     }
-    co_await send_one(from, to, name_of(to), counting(10));  // which arms the read
+    co_await send_one(from, to, name_of(to), counting(10));  // the exchange arms the read
     const auto before = loop.stats().submissions;
     const auto sent = co_await from.write_batch(batch);
     REQUIRE(sent == 40);
-    CHECK(loop.stats().submissions - before == 1);  // it was not tried
+    CHECK(loop.stats().submissions - before == 1);  // no zero-copy send was tried
     CHECK(from.stats().zero_copy_sends == 0);
     CHECK(from.stats().sent_trains == 1);
     CHECK(from.stats().refused_trains == 0);
@@ -200,7 +201,7 @@ TEST_CASE("a train whose payload lies in more pages than the kernel takes is cop
   });
 }
 
-TEST_CASE("an echo out of a lent batch sends the buffers of the pool themselves") {
+TEST_CASE("an echo of a lent batch sends the buffers of the pool themselves") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto client = open_conn(loop);
@@ -228,7 +229,7 @@ TEST_CASE("an echo out of a lent batch sends the buffers of the pool themselves"
   });
 }
 
-TEST_CASE("what was written ahead goes without a copy, too, out of the slab") {
+TEST_CASE("writes ahead use zero-copy, too, from the slab") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     packet_options options = without_copy();
@@ -256,9 +257,9 @@ TEST_CASE("what was written ahead goes without a copy, too, out of the slab") {
   });
 }
 
-// --- kernels and limits that forbid it ---
+// --- kernels and limits that forbid zero-copy ---
 
-/// From its first turn on the loop's ring takes every operation but SENDMSG_ZC.
+/// From its first turn on the loop's ring accepts every operation but SENDMSG_ZC.
 void forbid_zero_copy(event_loop& loop) {
   std::vector<io_uring_restriction> allowed;
   const auto allow = [&](std::uint16_t kind, unsigned what) {
@@ -277,13 +278,13 @@ void forbid_zero_copy(event_loop& loop) {
                               static_cast<unsigned>(allowed.size())) == 0);
 }
 
-TEST_CASE("a ring that does not take the operation sends copies, and is asked once") {
+TEST_CASE("a ring that refuses the operation sends copies, and is asked once") {
   event_loop loop;
   forbid_zero_copy(loop);
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop, without_copy());
     auto to = open_conn(loop);
-    co_await send_one(from, to, name_of(to), counting(10));  // which arms the read
+    co_await send_one(from, to, name_of(to), counting(10));  // the exchange arms the read
     const auto before = loop.stats().submissions;
     co_await send_one(from, to, name_of(to), counting(5000));
     const auto first = loop.stats().submissions;
@@ -297,8 +298,8 @@ TEST_CASE("a ring that does not take the operation sends copies, and is asked on
   });
 }
 
-/// The kernel takes a send without a copy although RLIMIT_MEMLOCK is 0. Linux 6.1 does: it does not count the memory of
-/// a SENDMSG_ZC.
+/// Whether the kernel accepts a zero-copy send although RLIMIT_MEMLOCK is 0. Linux 6.1 does: it does not account the
+/// memory of a SENDMSG_ZC.
 bool kernel_takes_unlocked_send(::io_uring& ring, const endpoint& there, std::span<const std::byte> payload) {
   const file_descriptor from = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
   sockaddr_in6 name = there.to_sockaddr();
@@ -311,9 +312,9 @@ bool kernel_takes_unlocked_send(::io_uring& ring, const endpoint& there, std::sp
   return first->res >= 0;
 }
 
-TEST_CASE("memory that may not be locked is sent as a copy") {
+TEST_CASE("memory beyond the limit of locked memory is sent as a copy") {
   const std::string said = in_child([] {
-    drop_capabilities();  // CAP_IPC_LOCK: such a user's memory is not counted
+    drop_capabilities();  // with CAP_IPC_LOCK the kernel does not account locked memory
     event_loop loop;
     ::io_uring plain;
     REQUIRE(::io_uring_queue_init(4, &plain, 0) == 0);
@@ -339,7 +340,7 @@ TEST_CASE("memory that may not be locked is sent as a copy") {
   CHECK((said == refused || said == taken));
 }
 
-TEST_CASE("what the network reports is told once, also by a send without a copy") {
+TEST_CASE("an ICMP error is reported once, also by a zero-copy send") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     endpoint nobody;

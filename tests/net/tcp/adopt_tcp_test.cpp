@@ -1,4 +1,4 @@
-// TCP sockets that somebody else has opened, or that go from one loop to another.
+// TCP sockets that were opened outside of the library, or that move from one loop to another.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -29,7 +29,7 @@ file_descriptor listening_socket(int flags = 0) {
   return fd;
 }
 
-/// A client that is none of the library's, connected before this returns.
+/// A client without the library, connected before this returns.
 file_descriptor client_of(int listener) {
   file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_STREAM));
   or_throw(connect_socket(fd.get(), or_throw(local_endpoint(listener))));
@@ -40,7 +40,7 @@ bool is_open(int fd) {
   return ::fcntl(fd, F_GETFD) >= 0;
 }
 
-/// Octets go both ways between the conn and the plain socket that is its peer.
+/// Sends octets both ways between the conn and the plain socket of its peer.
 task<> converse(tcp_conn& at, int peer) {
   const auto sent = co_await at.write(as_payload("to you"));
   CHECK(sent == 6U);
@@ -69,7 +69,7 @@ TEST_CASE("adopt: a listening socket becomes a listener, blocking or not, which 
         auto accepted = co_await listener->accept();
         if (accepted) served = std::move(*accepted);
       });
-      co_await yield();  // it waits before there is anybody
+      co_await yield();  // the accept waits before a client connects
       const file_descriptor client = client_of(number);
       co_await accepting.join();
       REQUIRE(served);
@@ -80,7 +80,7 @@ TEST_CASE("adopt: a listening socket becomes a listener, blocking or not, which 
   }
 }
 
-TEST_CASE("adopt: a connection that somebody else accepted becomes a conn, which owns it") {
+TEST_CASE("adopt: a connection that another program accepted becomes a conn, which owns it") {
   for (const int flags : {0, static_cast<int>(SOCK_NONBLOCK)}) {
     event_loop loop;
     const file_descriptor listener = listening_socket();
@@ -98,7 +98,7 @@ TEST_CASE("adopt: a connection that somebody else accepted becomes a conn, which
   }
 }
 
-TEST_CASE("an accepted conn goes on in another loop") {
+TEST_CASE("an accepted conn is used on in another loop") {
   event_loop first;
   event_loop second;
   auto listener = or_throw(listen_tcp(first, "tcp6", "[::1]:0"));
@@ -115,7 +115,8 @@ TEST_CASE("an accepted conn goes on in another loop") {
   run(second, [&]() -> task<> { co_await converse(*moved, client.get()); });
 }
 
-TEST_CASE("a released listener goes on in another loop, and what it had accepted ahead is not lost") {
+TEST_CASE(
+    "a released listener is used on in another loop, and the connections that it had accepted ahead are not lost") {
   event_loop first;
   event_loop second;
   const std::size_t before = open_descriptors();
@@ -131,7 +132,8 @@ TEST_CASE("a released listener goes on in another loop, and what it had accepted
       co_await converse(*accepted, clients[served++].get());
     };
     run(first, [&]() -> task<> {
-      // The first accept asks the kernel for one, the second one for two, and the fourth, as there are more, for four.
+      // The first accept asks the kernel for one connection, the second for two, and the fourth, because more wait, for
+      // four.
       for (int i = 0; i < 4; ++i) co_await serve(old);
       CHECK(or_throw(old.release()) == number);
       CHECK(is_open(number));
@@ -139,7 +141,7 @@ TEST_CASE("a released listener goes on in another loop, and what it had accepted
       CHECK(old.native_handle() == -1);
       CHECK(old.release().error() == errc::closed);
       CHECK(old.close().error() == errc::closed);
-      // Three were accepted ahead; the third one goes with the listener.
+      // Three were accepted ahead; the third one is handed over with the listener.
       for (int i = 0; i < 2; ++i) co_await serve(old);
     });
     old = tcp_listener();
@@ -155,7 +157,8 @@ TEST_CASE("a released listener goes on in another loop, and what it had accepted
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("releasing a listener ends who waits, and what nobody had accepted is its next owner's") {
+TEST_CASE(
+    "releasing a listener ends its waiting accepts, and its next owner gets the connections that were not accepted") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto old = or_throw(listen_tcp(loop, "tcp6", "[::1]:0"));
@@ -179,7 +182,7 @@ TEST_CASE("releasing a listener ends who waits, and what nobody had accepted is 
   });
 }
 
-TEST_CASE("adopt: a socket stays its caller's when there is no memory for its conn") {
+TEST_CASE("adopt: a socket stays the caller's if there is no memory for its conn") {
   event_loop loop;
   const file_descriptor listener = listening_socket();
   const file_descriptor client = client_of(listener.get());
@@ -223,7 +226,7 @@ TEST_CASE("adopt: a socket stays its caller's when there is no memory for its co
   });
 }
 
-TEST_CASE("adopt: what is no TCP socket of that kind is refused, and stays the caller's") {
+TEST_CASE("adopt: a descriptor that is no TCP socket of the right kind is refused, and stays the caller's") {
   event_loop loop;
   const std::size_t before = open_descriptors();
   {

@@ -1,4 +1,4 @@
-// TCP listeners: who connects is accepted, in order, once.
+// TCP listeners: each connection is accepted once, in order.
 
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -27,7 +27,7 @@ using namespace uring6::test;
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-TEST_CASE("more connections than are accepted ahead all come, in order") {
+TEST_CASE("all connections are accepted in order, also more than are accepted ahead") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto listener = open_listener(loop);
@@ -41,7 +41,7 @@ TEST_CASE("more connections than are accepted ahead all come, in order") {
   });
 }
 
-TEST_CASE("an accept that loses to a timer, a stop or its destruction takes no connection along") {
+TEST_CASE("an accept that loses to a timer, a stop or its destruction loses no connection") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto listener = open_listener(loop);
@@ -84,7 +84,7 @@ TEST_CASE("an accept that loses to a timer, a stop or its destruction takes no c
   });
 }
 
-TEST_CASE("several acceptors are served in the order in which they came, and closing ends them") {
+TEST_CASE("several acceptors are served in the order of their arrival, and closing ends them") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto listener = open_listener(loop);
@@ -113,10 +113,10 @@ TEST_CASE("several acceptors are served in the order in which they came, and clo
     co_await c.join();
     co_await d.join();
     CHECK(errors == std::vector<std::error_code>(2, errc::closed));
-    // The port is free.
+    // The port can be bound again.
     auto again = listen_tcp(loop, "tcp6", name.to_string());
     CHECK(again);
-    // What nobody took is closed with the listener.
+    // Closing the listener closes the connections that were not accepted.
     auto third = plain_client(name);
     beside e(loop, [&]() -> task<> {
       const auto got = co_await again->accept();
@@ -131,7 +131,7 @@ TEST_CASE("several acceptors are served in the order in which they came, and clo
   });
 }
 
-TEST_CASE("an accept without a descriptor to spare says so, and can be tried again") {
+TEST_CASE("an accept without a free descriptor gives its error, and can be tried again") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto listener = open_listener(loop);
@@ -175,7 +175,7 @@ TEST_CASE("one accept takes no more connections ahead than the option says") {
   }
 }
 
-TEST_CASE("several acceptors and none ahead: each has one connection") {
+TEST_CASE("several acceptors and none ahead: each gets one connection") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto listener = open_listener(loop, {.accept_ahead = 0});
@@ -203,7 +203,7 @@ TEST_CASE("several acceptors and none ahead: each has one connection") {
     co_await b.join();
     co_await c.join();
     CHECK(order == "abc");
-    // The two that nobody asked for wait in the kernel, for the descriptor's next owner.
+    // The two connections that no accept took wait in the kernel, for the descriptor's next owner.
     const int number = or_throw(listener.release());
     auto next = or_throw(adopt_listener(loop, number));
     for (std::size_t i = 3; i < 5; ++i) {
@@ -214,7 +214,7 @@ TEST_CASE("several acceptors and none ahead: each has one connection") {
   });
 }
 
-TEST_CASE("listeners that share a socket and accept nothing ahead share its connections, too") {
+TEST_CASE("listeners that share a socket and accept none ahead share its connections, too") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto one = open_listener(loop, {.accept_ahead = 0});
@@ -236,7 +236,7 @@ TEST_CASE("a listener that may accept too many ahead is not opened") {
   CHECK(adopt_listener(loop, listener.native_handle(), {.accept_ahead = 65'536}).error() == errc::out_of_range);
 }
 
-TEST_CASE("an acceptor that tries again at once without a descriptor to spare does not spin") {
+TEST_CASE("an acceptor that tries again at once without a free descriptor does not spin") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto listener = open_listener(loop);
@@ -254,9 +254,9 @@ TEST_CASE("an acceptor that tries again at once without a descriptor to spare do
       const auto got = co_await listener.accept();
       CHECK(got.error() == std::errc::too_many_files_open);
     }
-    // The kernel was asked again after 5 ms, 10 ms and 20 ms.
+    // The listener asked the kernel again after 5 ms, 10 ms and 20 ms.
     CHECK(steady_clock::now() - start >= 35ms);
-    // A wait for the next time can be stopped like any other.
+    // The wait for the next try can be stopped like any other.
     const auto late = co_await with_timeout(1ms, listener.accept());
     CHECK(late.error() == errc::deadline_exceeded);
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
@@ -265,7 +265,7 @@ TEST_CASE("an acceptor that tries again at once without a descriptor to spare do
   });
 }
 
-TEST_CASE("the name of a peer that has reset the connection before it was accepted is known") {
+TEST_CASE("the address of a peer that has reset the connection before it was accepted is known") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto listener = open_listener(loop);

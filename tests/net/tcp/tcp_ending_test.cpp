@@ -1,4 +1,4 @@
-// What ends an operation on a TCP connection, and that data beats it.
+// The ends of operations on a TCP connection: data that has arrived takes precedence.
 
 #include <sys/socket.h>
 
@@ -24,7 +24,7 @@ using namespace uring6::test;
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-TEST_CASE("a read that is stopped has what had arrived, or leaves it") {
+TEST_CASE("a read that is stopped returns the octets that had arrived, or leaves them") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -40,7 +40,7 @@ TEST_CASE("a read that is stopped has what had arrived, or leaves it") {
       REQUIRE_FALSE(*got);
       CHECK(got->error() == errc::canceled);
     }
-    // The octets are here, and the reader has not been resumed yet when the stop comes.
+    // The octets have arrived, and the reader has not been resumed yet when the stop comes.
     for (int i = 0; i < 50; ++i) {
       got.reset();
       beside reader(loop, read());
@@ -57,7 +57,7 @@ TEST_CASE("a read that is stopped has what had arrived, or leaves it") {
   });
 }
 
-TEST_CASE("octets that a destroyed reader had got are the next one's, in order") {
+TEST_CASE("octets that a destroyed reader had taken go to the next reader, in order") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -87,7 +87,7 @@ TEST_CASE("octets that a destroyed reader had got are the next one's, in order")
   });
 }
 
-TEST_CASE("a write that is stopped or destroyed leaves the connection to the others") {
+TEST_CASE("a write that is stopped or destroyed leaves the connection to the other writers") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -144,7 +144,7 @@ TEST_CASE("TCP deadlines are sticky and end reads, writes and accepts") {
     CHECK(back);
     const auto got = co_await pair.here.read(buffer);
     CHECK(got == 1U);
-    // Of those in line, too.
+    // The deadline ends the reads that wait in line, too.
     beside one(loop, expect_late());
     beside two(loop, expect_late());
     co_await yield();
@@ -165,7 +165,7 @@ TEST_CASE("TCP deadlines are sticky and end reads, writes and accepts") {
   });
 }
 
-TEST_CASE("closing a TCP conn ends what waits on it, also by its destruction") {
+TEST_CASE("closing a TCP conn ends its waiting operations, also closing by destruction") {
   event_loop loop;
   const std::size_t before = open_descriptors();
   run(loop, [&]() -> task<> {
@@ -209,7 +209,7 @@ TEST_CASE("closing a TCP conn ends what waits on it, also by its destruction") {
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("a TCP conn outlives its loop, closed") {
+TEST_CASE("a TCP conn that outlives its loop is closed") {
   tcp_conn here;
   tcp_listener listener;
   {
@@ -231,7 +231,7 @@ TEST_CASE("a TCP conn outlives its loop, closed") {
   CHECK(here.release().error() == errc::closed);
 }
 
-TEST_CASE("a released connection goes on with its new owner") {
+TEST_CASE("a released connection works with its new owner") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);

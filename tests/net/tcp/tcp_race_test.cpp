@@ -1,4 +1,5 @@
-// TCP operations that lose a race (when_any) or are stopped: what they had taken from the connection is not lost.
+// TCP operations that lose a race (when_any) or are stopped: the octets that they had taken from the connection are
+// kept.
 
 #include <sys/socket.h>
 
@@ -34,15 +35,15 @@ void put(const tcp_conn& into, std::span<const std::byte> octets) {
   REQUIRE(::send(into.native_handle(), octets.data(), octets.size(), 0) == std::ssize(octets));
 }
 
-/// Resets the connection: the kernel forgets it, and the peer is told once.
+/// Resets the connection: the kernel drops its state, and the peer gets one ECONNRESET.
 void reset(tcp_conn& which) {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   REQUIRE(::setsockopt(which.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
   REQUIRE(which.close());
 }
 
-/// A read of `from` loses a race in the very turn in which it has been told what `act` brings about: the winner stands
-/// before it in the ready queue. `decide(race)` is called just before the winner ends.
+/// A read of `from` loses a race in the turn in which its completion of `act` arrives: the winner is in front of it in
+/// the ready queue. `decide(race)` is called just before the winner ends.
 template <class Act, class Decide>
 task<> lose_a_read(event_loop& loop, tcp_conn& from, Act act, Decide decide) {
   std::array<std::byte, 16> buffer;
@@ -96,7 +97,7 @@ TEST_CASE("a TCP read that loses to a timer leaves its octets to the next read, 
         const auto first = co_await when_any(sleep_for(pause), pair.there.read(buffer));
         if (first.index == 0) {
           ++lost;
-          // A pause of 0 ends before the kernel is asked; so the next one waits.
+          // A timer of 0 ends before the loop asks the kernel, so that the next read waits.
           const auto got = co_await pair.there.read(buffer);
           REQUIRE(got);
           at_end = *got == 0;
@@ -117,7 +118,7 @@ TEST_CASE("a TCP read that loses to a timer leaves its octets to the next read, 
   CHECK(lost > 0);
 }
 
-TEST_CASE("what a losing TCP read was told in the winner's turn is the next read's") {
+TEST_CASE("the octets or the end that a losing TCP read got in the winner's turn go to the next read") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -133,8 +134,8 @@ TEST_CASE("what a losing TCP read was told in the winner's turn is the next read
   });
 }
 
-// The winner's turn comes before the stop that another thread has requested reaches this loop.
-TEST_CASE("a TCP read loses nothing to a winner that ends while another thread's stop is on its way", "[threads]") {
+// The winner resumes before this loop handles the stop that another thread has requested.
+TEST_CASE("a TCP read loses no octets to a winner that ends while another thread's stop is on its way", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -148,7 +149,7 @@ TEST_CASE("a TCP read loses nothing to a winner that ends while another thread's
   });
 }
 
-TEST_CASE("of two TCP reads that have their octets at the same time, the one that loses leaves them") {
+TEST_CASE("of two TCP reads that get their octets at the same time, the losing one leaves its own") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto one = co_await connect(loop);
@@ -173,7 +174,7 @@ TEST_CASE("of two TCP reads that have their octets at the same time, the one tha
   });
 }
 
-TEST_CASE("a TCP read with a timeout loses no octets to one that has its own in the same turn") {
+TEST_CASE("a TCP read with a timeout loses no octets to a read that gets its own in the same turn") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto one = co_await connect(loop);
@@ -220,7 +221,7 @@ TEST_CASE("a TCP read that is stopped when it has its octets leaves all of them,
   });
 }
 
-TEST_CASE("a connection whose octets a losing read has left is reset when it is closed, as one that was never read") {
+TEST_CASE("a connection with octets that a losing read has left is reset by close, like one that was never read") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     for (const bool loses : {false, true}) {
@@ -240,7 +241,7 @@ TEST_CASE("a connection whose octets a losing read has left is reset when it is 
   });
 }
 
-TEST_CASE("a reset that a losing TCP read was told is the next read's, not the end of the stream") {
+TEST_CASE("a reset that a losing TCP read got is the next read's error, not the end of the stream") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -255,7 +256,7 @@ TEST_CASE("a reset that a losing TCP read was told is the next read's, not the e
   });
 }
 
-TEST_CASE("a reset that a TCP write was told first does not look like the end of the stream to a read") {
+TEST_CASE("after a TCP write has got the reset a read does not give the end of the stream") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -272,7 +273,7 @@ TEST_CASE("a reset that a TCP write was told first does not look like the end of
   });
 }
 
-TEST_CASE("a large read that lost leaves no memory behind once its octets have been read") {
+TEST_CASE("a large read that lost keeps no memory once its octets have been read") {
   detail::kept_octets kept;
   const bytes many(1 << 20);
   bytes into(many.size());

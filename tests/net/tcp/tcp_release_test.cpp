@@ -1,4 +1,4 @@
-// tcp_conn::release: a connection goes to another owner with all that was read from it and not handed out.
+// tcp_conn::release: a connection moves to another owner with all octets that were read from it and not handed out.
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -31,7 +31,7 @@ task<std::string> read_text(tcp_conn& from, std::size_t length) {
   co_return std::string(as_text(all));
 }
 
-/// Starts a read and stops it when the kernel has filled its buffer, whose octets the conn keeps then.
+/// Starts a read and stops it when the kernel has filled its buffer: the conn keeps those octets.
 task<> keep_octets(event_loop& loop, tcp_conn& from, std::size_t length) {
   bytes buffer(length);
   beside reader(loop, [&]() -> task<> {
@@ -44,7 +44,7 @@ task<> keep_octets(event_loop& loop, tcp_conn& from, std::size_t length) {
   co_await reader.join();
 }
 
-TEST_CASE("a released connection gives the octets that it kept, and goes on with them in another loop") {
+TEST_CASE("a released connection hands over the octets that it kept, and works with them in another loop") {
   event_loop first;
   event_loop second;
   std::optional<tcp_conn> peer;
@@ -63,7 +63,7 @@ TEST_CASE("a released connection gives the octets that it kept, and goes on with
     CHECK(pair.there.stats().received_bytes == 3);
     REQUIRE(released->fd >= 0);
     peer = tcp_conn();
-    // Both ends go: the other one has nothing to give along.
+    // Both ends are released; the other one has no octets to hand over.
     const released_tcp other = or_throw(pair.here.release());
     CHECK(other.unread.empty());
     peer = or_throw(adopt_tcp(second, other));
@@ -80,7 +80,7 @@ TEST_CASE("a released connection gives the octets that it kept, and goes on with
   });
 }
 
-TEST_CASE("a connection that is released while its reader has octets gives these along, and the reader none") {
+TEST_CASE("a connection that is released while its reader has octets hands them over, and the reader gets none") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -98,7 +98,7 @@ TEST_CASE("a connection that is released while its reader has octets gives these
       });
       co_await yield();
       put(pair.here, "octets");
-      if (turns > 0) co_await yield();  // the reader has them, and stands behind this one in the ready queue
+      if (turns > 0) co_await yield();  // the reader has them, and is behind this coroutine in the ready queue
       const released_tcp released = or_throw(pair.there.release());
       co_await reader.join();
       co_await next.join();
@@ -110,7 +110,7 @@ TEST_CASE("a connection that is released while its reader has octets gives these
   });
 }
 
-TEST_CASE("a released connection that was reset gives that along, and its next owner takes it for no end") {
+TEST_CASE("a released connection that was reset hands the error over, and its next owner reads no end of the stream") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -130,7 +130,7 @@ TEST_CASE("a released connection that was reset gives that along, and its next o
   });
 }
 
-TEST_CASE("a refused adoption leaves the released connection with its caller") {
+TEST_CASE("after a refused adoption the caller still has the released connection") {
   event_loop loop;
   const std::size_t before = open_descriptors();
   {

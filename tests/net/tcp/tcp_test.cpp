@@ -51,7 +51,7 @@ TEST_CASE("a connection carries octets both ways until its end, and knows both i
     sent = co_await accepted->write_some(as_payload("and back"));
     REQUIRE(sent);
     CHECK(*sent == 8);
-    // In parts.
+    // The octets of one write are read in parts.
     got = co_await dialed->read(std::span(buffer).first(3));
     REQUIRE(got);
     CHECK(as_text(std::span(buffer).first(*got)) == "and");
@@ -66,7 +66,7 @@ TEST_CASE("a connection carries octets both ways until its end, and knows both i
       REQUIRE(got);
       CHECK(*got == 0);
     }
-    // Nothing to do is done at once.
+    // A read or write of no octets ends at once.
     got = co_await dialed->read({});
     CHECK(got == 0U);
     sent = co_await dialed->write({});
@@ -76,7 +76,7 @@ TEST_CASE("a connection carries octets both ways until its end, and knows both i
   });
 }
 
-TEST_CASE("write writes all, however slowly the peer reads, and write_some a part") {
+TEST_CASE("write writes all octets, however slowly the peer reads, and write_some a part") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -142,7 +142,7 @@ TEST_CASE("writes of several coroutines do not mix, and several readers are serv
   });
 }
 
-TEST_CASE("a half that is shut down ends, the other goes on") {
+TEST_CASE("after shutdown one half of a connection ends, the other works on") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -154,7 +154,7 @@ TEST_CASE("a half that is shut down ends, the other goes on") {
     CHECK(answered);
     got = co_await pair.here.read(buffer);
     CHECK(got == 5U);
-    // No SIGPIPE: the test would be gone.
+    // Without MSG_NOSIGNAL the SIGPIPE would end the test.
     const auto refused = co_await pair.here.write(as_payload("x"));
     REQUIRE_FALSE(refused);
     CHECK(refused.error() == std::errc::broken_pipe);
@@ -172,7 +172,7 @@ TEST_CASE("a half that is shut down ends, the other goes on") {
   });
 }
 
-TEST_CASE("a connection that is reset says so") {
+TEST_CASE("operations on a connection that was reset give the error") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -192,11 +192,11 @@ TEST_CASE("a connection that is reset says so") {
     const auto refused = co_await pair.here.write(as_payload("x"));
     REQUIRE_FALSE(refused);
     CHECK(refused.error() == std::errc::broken_pipe);
-    CHECK(or_throw(pair.here.peer_endpoint()) == peer);  // the kernel has forgotten it
+    CHECK(or_throw(pair.here.peer_endpoint()) == peer);  // from the conn: the kernel has dropped the name
   });
 }
 
-TEST_CASE("a TCP socket that was made non-blocking behind the conn's back still waits") {
+TEST_CASE("operations on a TCP socket that was made non-blocking outside of the conn still wait") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pair = co_await connect(loop);
@@ -251,9 +251,9 @@ TEST_CASE("reading and writing a TCP connection allocate nothing") {
   });
 }
 
-// --- what a caller can get wrong ---
+// --- a caller's mistakes ---
 
-TEST_CASE("bad words, addresses and options of TCP are errors") {
+TEST_CASE("bad network words, addresses and options of TCP are errors") {
   event_loop loop;
   for (const char* word : {"", "tcp4", "udp6", "TCP", "tcp6 "}) {
     CHECK(listen_tcp(loop, word, "[::1]:0").error() == errc::unknown_network);
@@ -290,8 +290,9 @@ TEST_CASE("bad words, addresses and options of TCP are errors") {
   });
 }
 
-// The read's place among those who listen for a stop may need memory: after the look at the token, and before it hears.
-TEST_CASE("a stop that comes in the middle of a read's beginning ends it") {
+// Registering the read with the stop root may need memory: after the read has checked the token, and before it is
+// registered.
+TEST_CASE("a stop that comes while a read begins ends it") {
   event_loop loop;
   int met = 0;
   run(loop, [&]() -> task<> {
@@ -304,7 +305,7 @@ TEST_CASE("a stop that comes in the middle of a read's beginning ends it") {
       CHECK_FALSE(got);
     };
     const auto sleeper = []() -> task<> { (void)co_await sleep_for(1h); };
-    scope listeners;  // one more each time: at last there is no place left
+    scope listeners;  // one more each time, until there is no place left
     for (int i = 0; i < 20; ++i) {
       scope all;
       all.spawn(reader(all));
@@ -337,7 +338,7 @@ TEST_CASE("a TCP conn of another loop is not awaited on") {
   });
 }
 
-TEST_CASE("no_delay and the probes of a connection read back, and are inherited from the listener") {
+TEST_CASE("no_delay and keep-alive options of a connection read back, and accepted connections inherit them") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     const keep_alive quick{.idle = 3s, .interval = 2s, .probes = 4};

@@ -7,7 +7,7 @@
 #include <new>
 #include <utility>
 
-// ThreadSanitizer brings operators of its own, which clang links in beside these: there, nothing is counted.
+// ThreadSanitizer has operators of its own, which clang links beside these: there, nothing is counted.
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define URING6_OPERATORS_ARE_TAKEN
@@ -71,7 +71,7 @@ void* or_throw(void* memory) {
 
 }  // namespace
 
-// The array forms come here by default.
+// The default array forms call these.
 void* operator new(std::size_t size) {
   return or_throw(take(size));
 }

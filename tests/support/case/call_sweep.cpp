@@ -54,9 +54,9 @@ constexpr std::array calls{
 std::atomic<std::size_t> until_failure{0};  // 0: none fails
 std::atomic<const watched_call*> failed{nullptr};
 
-/// The call that is to fail, if this is it.
+/// The entry of this call if it is the one that is to fail, else nullptr.
 const watched_call* judge(std::uint32_t number) noexcept {
-  // The address sanitizer makes these two calls itself, and ends the program where they fail.
+  // The address sanitizer makes these two calls itself, and ends the program if they fail.
   if (detail::poisons && (number == SYS_mmap || number == SYS_madvise)) return nullptr;
   const auto which = std::ranges::find(calls, number, &watched_call::number);
   return which != calls.end() && until_failure.load() == 1 ? &*which : nullptr;
@@ -67,18 +67,18 @@ void count(const watched_call* failing) noexcept {
   if (until_failure.load() > 0) until_failure.fetch_sub(1);
 }
 
-/// It has not been answered, and comes again.
+/// Undoes `count` for a call that was not answered: the kernel asks for it again.
 void take_back(const watched_call* failing) noexcept {
   if (failing) failed.store(nullptr);
   if (failing || until_failure.load() > 0) until_failure.fetch_add(1);
 }
 
-// Its thread began before the filter was there: its own calls are not asked for.
+// Runs on a thread that began before the filter was installed: the filter does not stop its own calls.
 void answer_all(int listener) noexcept {
   for (;;) {
     seccomp_notif question{};
     if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &question) != 0) {
-      // ENOENT: the kernel took the call back, for deferred work of a ring say, and asks again.
+      // ENOENT: the kernel took the call back, for example for task work, and asks again.
       if (errno == EINTR || errno == ENOENT) continue;
       return;
     }
@@ -87,7 +87,7 @@ void answer_all(int listener) noexcept {
     answer.id = question.id;
     answer.error = failing ? -failing->error : 0;
     if (!failing) answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-    count(failing);  // before the answer, after which the caller may ask what failed
+    count(failing);  // before the answer, because the caller may ask for the failed call after it
     if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) != 0 && errno == ENOENT) take_back(failing);
   }
 }
@@ -103,7 +103,8 @@ void watch_set_up_calls() {
   program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
   const sock_fprog filter{.len = static_cast<unsigned short>(program.size()), .filter = program.data()};
 
-  // No std::promise: who answers must not wait for the allocator, whose lock a thread that waits for him may hold.
+  // No std::promise: its wake-up could wait for the allocator's lock, which the thread that waits for the answer may
+  // hold.
   static std::atomic<int> listener{-1};
   std::thread([] {
     listener.wait(-1);

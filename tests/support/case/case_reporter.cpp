@@ -1,5 +1,5 @@
-// Catch2's own TAP reporter counts assertions. Here one TAP line is one test case, so that `meson test` and
-// tools/test count what a reader of the tests would count, and a skipped case carries its reason.
+// Catch2's own TAP reporter counts assertions. Here one TAP line is one test case, so that `meson test` and tools/test
+// count cases, and a skipped case has its reason.
 
 #include <algorithm>
 #include <ostream>
@@ -46,7 +46,7 @@ class case_reporter final : public Catch::StreamingReporterBase {
     const Catch::Counts& cases = stats.totals.testCases;
     m_stream << (cases.failed > 0 ? "not ok " : "ok ") << ++number_ << " - " << one_line(stats.testInfo->name);
     if (cases.skipped > 0) m_stream << " # SKIP " << skip_reason_;
-    m_stream << std::endl;  // flushed: after a crash the log says how far the program came
+    m_stream << std::endl;  // flushed, so that after a crash the log shows the last case
     StreamingReporterBase::testCaseEnded(stats);
   }
 
@@ -64,12 +64,12 @@ class case_reporter final : public Catch::StreamingReporterBase {
     if (result.hasExpression()) comment("  " + result.getExpressionInMacro());
     if (result.hasExpandedExpression()) comment("  with " + result.getExpandedExpression());
     for (const Catch::MessageInfo& info : stats.infoMessages) comment("  " + info.message);
-    // An expression's result repeats its last message; a failure or an exception has nothing else to say.
+    // An expression's result repeats its last message; a failure or an exception has no other text.
     if (stats.infoMessages.empty() && result.hasMessage()) comment("  " + std::string{result.getMessage()});
     m_stream.flush();
   }
 
-  // The outermost section is the test case itself.
+  // The sections below the outermost one, which is the test case itself.
   std::vector<Catch::SectionInfo> sections_below_the_case() const {
     if (m_sectionStack.empty()) return {};
     return {m_sectionStack.begin() + 1, m_sectionStack.end()};

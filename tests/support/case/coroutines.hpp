@@ -1,4 +1,4 @@
-// Coroutines in a test: one beside the other, destroyed where they wait, and never for ever.
+// Coroutines in a test: run beside each other, destroyed while they wait, and never waited for without a limit.
 #pragma once
 
 #include <unistd.h>
@@ -17,11 +17,11 @@
 
 namespace uring6::test {
 
-/// There to end a test that hangs, not to measure.
+/// The limit ends a test that hangs; it measures nothing.
 inline constexpr std::chrono::seconds patience{60};
 
-/// A task that runs in `loop` beside the others, from the loop's next round until it ends or this object goes: then
-/// its frame is destroyed wherever it waits. No stop but its own reaches it.
+/// A task that runs in `loop` beside the others, from the loop's next round until it ends or this object is destroyed:
+/// then its frame is destroyed wherever it waits. Only its own stop reaches it.
 class beside {
  public:
   beside(event_loop& loop, task<> body)
@@ -30,7 +30,7 @@ class beside {
     start_.handle = whole_.handle();
     loop_.make_ready(start_);
   }
-  /// `body()` gives the task; it is kept as long as the task.
+  /// `body()` returns the task; the closure is kept as long as the task.
   template <std::invocable F>
   beside(event_loop& loop, F body) : beside(loop, call(std::move(body))) {}
   beside(const beside&) = delete;
@@ -40,7 +40,7 @@ class beside {
   void request_stop() { stop_.request_stop(); }
   std::stop_source& stop_source() noexcept { return stop_; }
 
-  /// Waits for the end, at most so long; true if it has come. Rethrows what the task has thrown.
+  /// Waits for the end, at most this long; true if it has come. Rethrows the task's exception.
   auto ends_within(std::chrono::nanoseconds limit) { return ending(*this, limit); }
   auto join() { return ends_within(patience * 2); }
 
@@ -93,7 +93,7 @@ class beside {
   ending* joiner_ = nullptr;
   std::exception_ptr error_;
   bool ended_ = false;
-  task<> whole_;  // the last one: it goes first
+  task<> whole_;  // the last member: it is destroyed first
 };
 
 namespace coroutine_detail {
@@ -104,7 +104,7 @@ task<> inline watched(event_loop& loop, task<> main) {
   if (!ended) throw std::runtime_error("the test hangs");
 }
 
-/// For a loop that does not even look at its timers: SIGALRM ends the program.
+/// For a loop that does not even handle its timers: SIGALRM ends the program.
 struct last_resort {
   last_resort() { ::alarm(static_cast<unsigned>(2 * patience.count())); }
   last_resort(const last_resort&) = delete;
@@ -114,7 +114,7 @@ struct last_resort {
 
 }  // namespace coroutine_detail
 
-/// Runs `main()`, which gives a task<>, to its end. One that hangs is destroyed, and the test fails.
+/// Runs `main()`, which returns a task<>, to its end. A task that hangs is destroyed, and the test fails.
 template <std::invocable F>
 void run(event_loop& loop, F&& main) {
   const coroutine_detail::last_resort guard;
@@ -134,7 +134,7 @@ inline auto yield() {
   return turn();
 }
 
-/// Whether an operation that was awaited, `operation`, refuses to be awaited again, as a task does.
+/// Whether `operation`, which was awaited, refuses a second await, as a task does.
 template <class Operation>
 task<bool> refuses_a_second_await(Operation& operation) {
   try {
@@ -145,7 +145,8 @@ task<bool> refuses_a_second_await(Operation& operation) {
   co_return false;
 }
 
-/// Gives the others their turns until `condition()`; each turn enters the kernel, so that what has arrived is seen.
+/// Gives other coroutines their turns until `condition()` holds; each turn enters the kernel, so that completions
+/// arrive.
 template <std::predicate Condition>
 task<> until(Condition condition) {
   const auto end = std::chrono::steady_clock::now() + patience;

@@ -1,4 +1,4 @@
-// Counting what lives, to prove that frames and results are destroyed, and only once.
+// Counts living objects, to prove that frames and results are destroyed, and only once.
 #pragma once
 
 namespace uring6::test {

@@ -1,4 +1,4 @@
-// Waits for something that the kernel or another thread brings about in its own time.
+// Waits for an event that the kernel or another thread brings about in its own time.
 #pragma once
 
 #include <chrono>
@@ -6,8 +6,8 @@
 
 namespace uring6::test {
 
-/// Whether `condition()` becomes true. It is asked every millisecond; the limit is there to end a test that
-/// has failed, not to measure.
+/// Whether `condition()` becomes true. It is called every millisecond; the limit ends a test that has failed, and
+/// measures nothing.
 template <class Condition>
 bool eventually(Condition condition, std::chrono::seconds limit = std::chrono::seconds(10)) {
   const auto end = std::chrono::steady_clock::now() + limit;

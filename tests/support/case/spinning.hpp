@@ -1,4 +1,4 @@
-// Loops that spin, and what to ask them: is it the spin that reads a conn, or the ring?
+// Loops that spin, and checks of how a conn is read: by the spin or by the ring.
 #pragma once
 
 #include <array>
@@ -17,14 +17,14 @@ namespace uring6::test {
 
 inline const loop_options spins{.spin = std::chrono::seconds(2)};
 
-/// Sends when the loop has spun for a while.
+/// Sends after the loop has spun for a while.
 inline task<> later(plain_sender& from, std::span<const std::byte> payload) {
   const auto slept = co_await sleep_for(std::chrono::microseconds(100));
   CHECK(slept);
   from.send(payload);
 }
 
-/// One datagram of `to`'s peer, which the loop waits for.
+/// Sends one datagram to `to` while the loop waits for it; true if it arrives.
 inline task<bool> gets_one(event_loop& loop, packet_conn& to, plain_sender& from, std::uint64_t number) {
   std::array<std::byte, 64> buffer;
   const numbered payload(number);
@@ -35,7 +35,7 @@ inline task<bool> gets_one(event_loop& loop, packet_conn& to, plain_sender& from
   co_return right;
 }
 
-/// What a spin, and what the ring was asked so far.
+/// The numbers of spun reads and of the ring's submissions so far.
 struct numbers {
   std::uint64_t looks = 0;
   std::uint64_t submissions = 0;
@@ -45,13 +45,13 @@ inline numbers counted(const event_loop& loop) {
   return {stats.looks, stats.submissions};
 }
 
-/// How many operations are the kernel's: reads that are armed, and from its first wait on one of the loop's `own`.
+/// The number of operations in the kernel: armed reads, and from the loop's first wait on one of the loop's `own`.
 inline std::size_t in_ring(const event_loop& loop) {
   return loop.core()->ring().in_flight();
 }
 inline constexpr std::size_t own = 1;
 
-/// After the conns have gone all are back.
+/// Once the conns are destroyed, all buffers are back.
 inline void check_buffers(const event_loop& loop) {
   for (const auto& pool : loop.core()->pool_statistics()) CHECK(pool.in_use == 0);
 }

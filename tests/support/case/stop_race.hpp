@@ -1,4 +1,4 @@
-// A stop of another thread that comes about when an operation begins.
+// Stops of another thread that come about when an operation begins.
 #pragma once
 
 #include <atomic>
@@ -12,11 +12,11 @@
 
 namespace uring6::test {
 
-/// Runs `operation()`, which gives a task<>, `rounds` times as the child of a scope that another thread stops at that
-/// moment, a little earlier or later each time. An operation that does not hear of it hangs, and `run` ends the test.
+/// Runs `operation()`, which returns a task<>, `rounds` times as the child of a scope that another thread stops at that
+/// moment, a little earlier or later each time. An operation that misses the stop hangs, and `run` ends the test.
 template <std::invocable Operation>
 task<> stop_about_its_beginning(int rounds, Operation operation) {
-  std::atomic<scope*> begun = nullptr;  // until it has been stopped
+  std::atomic<scope*> begun = nullptr;  // set until the scope was stopped
   const std::jthread stopper([&begun](const std::stop_token& end) {
     for (unsigned looks = 1; !end.stop_requested(); ++looks) {
       if (scope* const target = begun) {

@@ -1,4 +1,4 @@
-// Doing without privileges.
+// Runs without privileges.
 #pragma once
 
 #include <linux/capability.h>
@@ -11,7 +11,7 @@
 
 namespace uring6::test {
 
-/// Takes all capabilities from the calling thread, for good: it is to end soon.
+/// Drops all capabilities of the calling thread, for good: for a thread that ends soon.
 inline void drop_capabilities() {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   const std::array<__user_cap_data_struct, 2> none{};

@@ -21,8 +21,8 @@
 namespace uring6::test {
 namespace {
 
-/// The kernel asks for these capabilities in the first user namespace, not in one that a test or a container has made:
-/// the first one maps all identities to themselves.
+/// The kernel checks these capabilities in the first user namespace, not in one that a test or a container has made:
+/// only the first one maps all identities to themselves.
 bool in_first_user_namespace() {
   std::ifstream map("/proc/self/uid_map");
   unsigned long inside = 1;

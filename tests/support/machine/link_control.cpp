@@ -53,7 +53,7 @@ void set_link(std::uint32_t index, link_state state) {
 }
 
 bool is_operational(std::uint32_t index) {
-  constexpr std::uint8_t operational = 6;  // IF_OPER_UP of linux/if.h, which does not go with net/if.h
+  constexpr std::uint8_t operational = 6;  // IF_OPER_UP of linux/if.h, which conflicts with net/if.h
   netlink_request<ifinfomsg> request(RTM_GETLINK, NLM_F_ACK);
   request->ifi_index = static_cast<int>(index);
   bool up = false;

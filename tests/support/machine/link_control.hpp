@@ -1,4 +1,4 @@
-// What `ip link` and `ip addr` do, in the network namespace of the calling thread. Each throws
+// The functions of `ip link` and `ip addr`, in the network namespace of the calling thread. Each throws
 // std::system_error.
 #pragma once
 
@@ -15,11 +15,11 @@ inline constexpr std::uint32_t loopback_index = 1;  // In every network namespac
 enum class link_state { down, up };
 
 void set_link(std::uint32_t index, link_state state);
-/// Whether the kernel has told everybody that the link is up and has its carrier: what it does then is under way.
-/// `ip -d link`, "state UP"
+/// Whether the kernel has announced that the link is up and has its carrier: the kernel's own reactions are under way
+/// then. `ip -d link`, "state UP"
 bool is_operational(std::uint32_t index);
 void delete_link(std::uint32_t index);
-/// `ip link set mtu`. Below 1,280 the kernel takes IPv6 off the device.
+/// `ip link set mtu`. Below 1,280 the kernel removes IPv6 from the device.
 void set_mtu(std::uint32_t index, std::uint32_t mtu);
 /// `ip link set netns`. The link keeps its index if that is free there, and loses its addresses.
 void move_link(std::uint32_t index, const network_namespace& to);
@@ -31,17 +31,17 @@ void add_alternative_name(std::uint32_t index, const std::string& name);
 void create_veth(const std::string& name, const network_namespace& far, const std::string& far_name,
                  std::uint32_t index = 0);
 
-/// Seconds to live as in `ip addr add ... valid_lft ... preferred_lft ...`, by default for ever. An address
-/// is usable at once (`nodad`) unless its uniqueness is to be proved first.
+/// Lifetimes in seconds as in `ip addr add ... valid_lft ... preferred_lft ...`, by default for ever. An address is
+/// usable at once (`nodad`) unless duplicate address detection is requested.
 struct address_options {
   std::uint32_t valid = 0xffffffff;
   std::uint32_t preferred = 0xffffffff;
   bool prove_unique = false;
-  /// The kernel makes a temporary address beside it, where net.ipv6.conf.*.use_tempaddr says so. `mngtmpaddr`
+  /// The kernel makes a temporary address beside it if net.ipv6.conf.*.use_tempaddr is set. `mngtmpaddr`
   bool make_temporary = false;
 };
 
-/// The prefix length of a v4-mapped address is the one that IPv4 has.
+/// For a v4-mapped address the prefix length is that of IPv4.
 void add_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length,
                  address_options options = {});
 /// `ip route add destination/prefix_length via router dev index`
@@ -52,10 +52,11 @@ void add_prohibit_route(const ip_address& destination, std::uint8_t prefix_lengt
 
 void delete_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length);
 
-/// What leaves by this link waits in a queue and goes at this rate, in octets a second. `tc qdisc replace ... tbf`
+/// Datagrams that leave by this link wait in a queue and leave at this rate, in octets a second. `tc qdisc replace ...
+/// tbf`
 void limit_rate(std::uint32_t index, std::uint32_t rate);
 
-/// Throws the queue away, with what waits in it; the link is as fast as it can again. `tc qdisc delete`
+/// Drops the queue and its datagrams; the link has its full rate again. `tc qdisc delete`
 void drop_queue(std::uint32_t index);
 
 /// Writes /proc/sys/`path`, such as "net/ipv6/mld_max_msf".

@@ -1,5 +1,5 @@
-// A sweep of operator new over a piece of work: the first call of it fails, then the second one, and so on, until the
-// work needs no more. Once with a single failure, and once with memory that stays short until the work is over.
+// A sweep of operator new over a piece of work: its first call fails, then the second one, and so on, until the work
+// makes no further call. Once with a single failure, and once with failures until the work is over.
 #pragma once
 
 #include <unistd.h>
@@ -19,7 +19,7 @@
 
 namespace uring6::test {
 
-/// Memory that runs short while the work under test is done, and not while a test prepares it or looks at it.
+/// Memory that runs short while the work under test runs, and not while a test prepares or checks it.
 class memory_shortage {
  public:
   memory_shortage(std::size_t nth, bool lasting) noexcept : nth_(nth), lasting_(lasting) {}
@@ -37,7 +37,7 @@ class memory_shortage {
   std::size_t met_ = 0;
 };
 
-/// The work: it begins and ends the shortage around what is tested. Its error is that of the call. It may throw.
+/// The work: it begins and ends the shortage around the call under test. Its error is that of the call. It may throw.
 using short_work = task<std::error_code> (*)(event_loop& loop, memory_shortage& memory);
 
 namespace shortage_detail {
@@ -45,7 +45,7 @@ namespace shortage_detail {
 struct outcome {
   bool met = false;    // an allocation failed
   bool works = false;  // the loop sends, receives and sleeps afterwards
-  std::string what;    // nothing, "not enough memory", or what else it ended with
+  std::string what;    // empty, "not enough memory", or another text of the error
 };
 
 inline task<bool> still_works(event_loop& loop) {
@@ -81,7 +81,7 @@ inline task<> try_it(event_loop& loop, short_work work, memory_shortage& memory,
   came.works = co_await still_works(loop);
 }
 
-/// On a thread of its own: with recycled frames there would be nothing to allocate.
+/// Runs the attempt on a thread of its own: with recycled frames the work would not allocate.
 inline outcome attempt(short_work work, std::size_t nth, bool lasting) {
   outcome came;
   std::thread([&] {
@@ -99,11 +99,11 @@ inline outcome attempt(short_work work, std::size_t nth, bool lasting) {
 
 }  // namespace shortage_detail
 
-/// Does the work with each of its allocations failing. Right is: an error `not_enough_memory` or std::bad_alloc, or no
-/// error where the work can do without; the loop goes on; nothing is leaked.
+/// Runs the work with each of its allocations failing in turn. Right is: an error `not_enough_memory` or
+/// std::bad_alloc, or no error if the work can do without; the loop works on; nothing is leaked.
 inline void sweep_allocations(const std::string& name, short_work work) {
   if (!fail_allocation(0)) SKIP("the sanitizer has operators of its own");
-  // What the process makes once.
+  // The first runs allocate what the process keeps.
   INFO(name);
   for (int i = 0; i < 3; ++i) REQUIRE(shortage_detail::attempt(work, 0, false).what == "");
   for (const bool lasting : {false, true}) {
@@ -124,7 +124,7 @@ inline void sweep_allocations(const std::string& name, short_work work) {
           FAIL_CHECK("it ended otherwise");
         }
       }
-      // A thread of run_blocking may still be about to let go of what it has done.
+      // A thread of run_blocking may be about to release its finished call.
       left = eventually([&] { return allocated_octets() == octets; }) ? 0 : allocated_octets() - octets;
       CAPTURE(nth, lasting);
       CHECK(works);

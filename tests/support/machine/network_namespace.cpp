@@ -24,7 +24,7 @@ file_descriptor current() {
 
 void switch_to(const file_descriptor& space) {
   if (::setns(space.get(), CLONE_NEWNET) == 0) return;
-  // Every later test would run in the wrong network.
+  // All later tests would run in the wrong network.
   std::perror("setns");
   std::abort();
 }

@@ -1,20 +1,19 @@
-// Network namespaces of a test's own: nothing in them reaches the machine's network, and they go with the
-// object.
+// Network namespaces of a test's own: nothing in them reaches the machine's network, and they end with the object.
 #pragma once
 
 #include "sys/socket/file_descriptor.hpp"
 
 namespace uring6::test {
 
-/// A fresh network namespace in which `lo` is up and duplicate address detection off (an address is usable at
-/// once). Needs CAP_SYS_ADMIN, which an unprivileged test program has in a user namespace that it enters at
-/// its start; where neither is permitted, the constructor skips the test and says why.
+/// A fresh network namespace with `lo` up and duplicate address detection off (an address is usable at once). Needs
+/// CAP_SYS_ADMIN, which an unprivileged test program has in a user namespace that it enters at its start; if neither is
+/// permitted, the constructor skips the test with the reason.
 ///
 ///     const network_namespace space;
 ///     const auto inside = space.enter();
 class network_namespace {
  public:
-  /// The calling thread is in the namespace until this goes, then back where it was before.
+  /// Keeps the calling thread in the namespace until it is destroyed; then the thread is back in the former one.
   class visit {
    public:
     explicit visit(const network_namespace& space);
@@ -30,7 +29,7 @@ class network_namespace {
 
   [[nodiscard]] visit enter() const { return visit(*this); }
 
-  /// What `f` returns when called in the namespace. A socket opened there stays there.
+  /// Calls `f` in the namespace and returns its result. A socket that it opens stays there.
   template <class F>
   auto run(F f) const {
     const visit inside(*this);

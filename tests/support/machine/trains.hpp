@@ -1,4 +1,4 @@
-// Received trains: datagrams of equal size that the kernel hands over in one piece (UDP_GRO).
+// Received trains: datagrams of equal size that the kernel delivers in one piece (UDP_GRO).
 #pragma once
 
 #include <catch2/catch_test_macros.hpp>
@@ -7,14 +7,14 @@
 
 namespace uring6::test {
 
-/// Conns receive trains on this kernel. They do not where the kernel merges datagrams that differ; the tests of `probe`
-/// hold it to what the kernel does.
+/// Whether conns receive trains on this kernel. They do not on kernels that merge datagrams that differ; the tests of
+/// `probe` compare that with the kernel's behavior.
 inline bool trains_are_received() {
   static const bool received = probe().receive_trains;
   return received;
 }
 
-/// Skips a case that is about a received train.
+/// Skips a case that needs a received train.
 inline void need_received_trains() {
   if (!trains_are_received()) SKIP("conns receive no trains here: this kernel merges datagrams that differ (UDP_GRO)");
 }

@@ -40,8 +40,8 @@ void write_file(const char* path, const std::string& text) {
   }
 }
 
-// The network namespace comes along: the first one belongs to the user namespace that is left, and there is
-// no way back into it from this one.
+// Enters a new network namespace, too: the first one belongs to the user namespace that the thread leaves, and cannot
+// be entered again from the new one.
 void enter_user_namespace() {
   const uid_t user = ::geteuid();
   const gid_t group = ::getegid();
@@ -54,7 +54,7 @@ void enter_user_namespace() {
   set_link(loopback_index, link_state::up);
 }
 
-// Before the first test, as long as there is one thread only: unshare asks for that.
+// Runs before the first test, while the process has one thread only: unshare requires that.
 class at_start : public Catch::EventListenerBase {
  public:
   using EventListenerBase::EventListenerBase;
@@ -65,7 +65,7 @@ class at_start : public Catch::EventListenerBase {
       return;
     }
     try {
-      // Where the namespace is given and its privileges are not (AppArmor), there is no way back out of it.
+      // If the kernel grants the namespace but not its privileges (AppArmor), the process could not leave it again.
       in_child([] {
         enter_user_namespace();
         return std::string();

@@ -17,7 +17,7 @@ ip_address documentation_address(std::uint8_t last) {
   return ip_address({0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last});
 }
 
-// The kernel takes its time between both ends being up and the link-local address being there.
+// The link-local address appears some time after both ends are up.
 bool ready(veth_end& end) {
   end.link = or_throw(interface::by_index(end.link.index));
   const std::vector<interface_address> addresses = or_throw(end.link.addresses());

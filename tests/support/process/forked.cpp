@@ -25,7 +25,7 @@ void write_all(int fd, const std::string& text) {
   }
 }
 
-// The child's exit: no destructors and no exit handlers, they are the parent's.
+// Ends the child without destructors and exit handlers: they belong to the parent.
 [[noreturn]] void run_in_child(const std::function<std::string()>& work, int to_parent) {
   int status = 0;
   try {

@@ -1,5 +1,4 @@
-// Runs a piece of a test in a process of its own: what it does to itself (seccomp, limits, namespaces) ends
-// there.
+// Runs a part of a test in a process of its own: its changes to itself (seccomp, limits, namespaces) end with it.
 #pragma once
 
 #include <functional>
@@ -7,12 +6,12 @@
 
 namespace uring6::test {
 
-/// What `work` returns, called in a child of this process. Throws std::runtime_error if the child ended in
-/// any other way than by returning; an exception out of `work` becomes one.
+/// Returns the result of `work`, called in a child of this process. Throws std::runtime_error if the child did not end
+/// by returning; an exception of `work` becomes one.
 std::string in_child(const std::function<std::string()>& work);
 
-/// From now on `system_call` (SYS_*) fails with `error_number` in the calling process. There is no way back:
-/// use it in a child. seccomp(2)
+/// From now on `system_call` (SYS_*) fails with `error_number` in the calling process, for good: use it in a child.
+/// seccomp(2)
 void forbid_system_call(long system_call, int error_number);
 
 }  // namespace uring6::test

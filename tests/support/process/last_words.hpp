@@ -1,4 +1,4 @@
-// For what must end the program: it happens in a child of it.
+// Work that must end the program runs in a child of it.
 #pragma once
 
 #include <functional>
@@ -6,7 +6,7 @@
 
 namespace uring6::test {
 
-/// Calls `work` in a child process and returns what that wrote to standard error before it aborted. Throws
+/// Calls `work` in a child process and returns what the child wrote to standard error before it aborted. Throws
 /// std::runtime_error if it did not abort.
 std::string last_words(const std::function<void()>& work);
 

@@ -1,4 +1,4 @@
-// Tests that can be made to run as long as a release asks for.
+// Tests that a release runs longer.
 #pragma once
 
 #include <cstdlib>

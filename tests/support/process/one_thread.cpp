@@ -1,5 +1,5 @@
-// Catch2's assertions are for one thread: two at the same moment corrupt its state, once in a thousand runs. So each is
-// refused, always, that another thread makes than the one that runs the cases.
+// Catch2's assertions are for one thread: two at the same moment corrupt its state, once in a thousand runs. So every
+// assertion of another thread than that of the cases is refused.
 
 #include <cstdlib>
 #include <iostream>

@@ -1,4 +1,4 @@
-// System calls that are to succeed, and the pipe by which a child process says something.
+// System calls that must succeed, and the pipe that a child process writes to.
 #pragma once
 
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 
 namespace uring6::test {
 
-/// Throws std::system_error of errno unless it `succeeded`.
+/// Throws std::system_error with errno unless `succeeded`.
 inline void require(bool succeeded, const char* what) {
   if (!succeeded) throw std::system_error(errno, std::system_category(), what);
 }
@@ -23,14 +23,14 @@ struct pipe_ends {
   file_descriptor write;
 };
 
-/// Closed when a program is executed.
+/// Close-on-exec.
 inline pipe_ends make_pipe() {
   std::array<int, 2> ends{};
   require(::pipe2(ends.data(), O_CLOEXEC) == 0, "pipe2");
   return {file_descriptor(ends[0]), file_descriptor(ends[1])};
 }
 
-/// Appends what there is, at least one octet; false at the end of the stream.
+/// Appends the available octets, at least one; false at the end of the stream.
 inline bool read_some(const file_descriptor& from, std::string& text) {
   std::array<char, 65536> part;
   const ssize_t length = ::read(from.get(), part.data(), part.size());

@@ -1,4 +1,4 @@
-// Programs that a test starts: what they say, how they end, and that they do not outlive the test.
+// Programs that a test starts: their output, their exit, and their end with the test.
 #pragma once
 
 #include <sys/types.h>
@@ -11,25 +11,24 @@
 
 namespace uring6::test {
 
-/// How a program is started.
+/// How to start a program.
 struct program_settings {
-  /// Called in the child before the program is executed: limits, filters, identity.
+  /// Called in the child before exec: limits, filters, identity.
   std::function<void()> prepare{};
-  /// Where its standard output goes: to the test, to this file, or nowhere, the descriptor being closed.
+  /// The destination of its standard output: the test, this file, or none, with the descriptor closed.
   std::string output_file{};
   bool output_closed = false;
 };
 
-/// How a program ended, and what it said.
+/// The exit of a program, and its output.
 struct program_end {
-  int exit_status = -1;  ///< -1 if it was ended by a signal.
+  int exit_status = -1;  ///< -1 if a signal ended it.
   int signal = 0;        ///< The signal.
   std::string output;
   std::string errors;
 };
 
-/// A program that runs. It is in the network namespace of the thread that starts it. One that is still there when
-/// this goes is killed.
+/// A running program, in the network namespace of the thread that started it. The destructor kills it if it still runs.
 class program {
  public:
   /// `words`: its path and its arguments. Throws std::system_error.
@@ -41,7 +40,7 @@ class program {
   pid_t id() const noexcept { return child_; }
   void send_signal(int signal);
 
-  /// Reads what it says until it ends. One that has not ended after a minute is killed. Once.
+  /// Reads its output until it ends; kills it after a minute. May be called once.
   program_end wait();
 
  private:

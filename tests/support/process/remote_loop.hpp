@@ -11,7 +11,7 @@
 
 namespace uring6::test {
 
-/// Runs until this goes.
+/// Runs until its destruction.
 class remote_loop {
  public:
   remote_loop() : thread_([this] { loop.run(until_finished()); }) {}
@@ -22,7 +22,7 @@ class remote_loop {
     thread_.join();
   }
 
-  /// What `f()` gives on the loop's thread. An exception out of it is rethrown.
+  /// Returns the result of `f()`, called on the loop's thread; rethrows its exception.
   template <std::invocable F>
   auto call(F f) {
     using value = std::invoke_result_t<F&>;

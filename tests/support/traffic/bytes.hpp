@@ -14,7 +14,7 @@ namespace uring6::test {
 
 using bytes = std::vector<std::byte>;
 
-/// "60 00 0000 0008 3aff": hexadecimal digits in pairs; white space counts for nothing.
+/// "60 00 0000 0008 3aff": hexadecimal digits in pairs; white space is ignored.
 inline bytes from_hex(std::string_view text) {
   bytes all;
   int digits = 0;
@@ -30,21 +30,21 @@ inline bytes from_hex(std::string_view text) {
   return all;
 }
 
-/// `parts` one behind the other.
+/// Concatenates the parts.
 inline bytes join(std::initializer_list<std::span<const std::byte>> parts) {
   bytes all;
   for (const auto part : parts) all.insert(all.end(), part.begin(), part.end());
   return all;
 }
 
-/// `count` bytes that differ from their neighbours.
+/// `count` bytes, each different from its neighbors.
 inline bytes counting(std::size_t count, unsigned first = 0) {
   bytes all(count);
   for (std::size_t i = 0; i < count; ++i) all[i] = static_cast<std::byte>((first + i) & 0xff);
   return all;
 }
 
-/// A copy in memory of exactly that size, so that the sanitizer sees one byte too far.
+/// A copy in memory of exactly its size, so that a sanitizer detects a read one byte too far.
 inline bytes exact(std::span<const std::byte> from) {
   bytes copy(from.begin(), from.end());
   copy.shrink_to_fit();

@@ -1,4 +1,4 @@
-// Conns for tests: on ::1, with payloads that tell themselves apart.
+// Conns for tests: on ::1, with payloads that identify themselves.
 #pragma once
 
 #include <algorithm>
@@ -24,12 +24,12 @@ inline packet_conn open_conn(event_loop& loop, const packet_options& options = {
   return or_throw(listen_packet(loop, "udp6", "[::1]:0", options));
 }
 
-/// A raw conn, by default of a protocol number that is for experiments (RFC 3692).
+/// A raw conn, by default of a protocol number for experiments (RFC 3692).
 inline packet_conn open_raw(event_loop& loop, const char* network = "ip6:253", const char* address = "::1") {
   return or_throw(listen_packet(loop, network, address));
 }
 
-/// Where raw conns send to on this host.
+/// The destination of raw conns on this host.
 inline const endpoint to_loopback{ip_address::loopback(), 0};
 
 inline packet_conn dial(event_loop& loop, const endpoint& peer, const packet_options& options = {}) {
@@ -48,7 +48,7 @@ inline std::string_view as_text(std::span<const std::byte> payload) noexcept {
   return {reinterpret_cast<const char*>(payload.data()), payload.size()};
 }
 
-/// A datagram's number, as its payload: eight octets.
+/// A datagram's number as its payload: eight octets.
 struct numbered {
   explicit numbered(std::uint64_t number) noexcept { std::memcpy(bytes.data(), &number, sizeof number); }
   operator std::span<const std::byte>() const noexcept { return bytes; }  // NOLINT(google-explicit-constructor)
@@ -61,7 +61,7 @@ inline std::uint64_t number_in(std::span<const std::byte> payload) noexcept {
   return number;
 }
 
-/// Equal datagrams that lie behind each other.
+/// Datagrams of equal length, cut from contiguous memory.
 inline std::vector<outgoing> pieces_of(std::span<const std::byte> all, std::size_t length, const endpoint& there) {
   std::vector<outgoing> batch;
   for (std::size_t at = 0; at < all.size(); at += length) {

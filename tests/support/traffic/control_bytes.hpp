@@ -1,4 +1,4 @@
-// Control bytes as the kernel writes them, right and wrong.
+// Control bytes in the kernel's format, right and wrong ones.
 #pragma once
 
 #include <netinet/in.h>
@@ -14,7 +14,7 @@
 
 namespace uring6::test {
 
-/// Appends one control message as the kernel writes it, with a `cmsg_len` of the test's choice.
+/// Appends one control message in the kernel's format, with a `cmsg_len` that the test chooses.
 template <class T>
 void append(bytes& to, int level, int type, const T& value, std::size_t length = sizeof(cmsghdr) + sizeof(T)) {
   const std::size_t at = to.size();

@@ -1,4 +1,4 @@
-// Steps that every test of an ICMPv6 message takes.
+// Steps of every test of an ICMPv6 message.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ inline bytes encoded(const icmp::message_body& body) {
   return exact(area);
 }
 
-/// Why a body cannot be encoded; no error if it can.
+/// The error of encoding a body; none if it can be encoded.
 inline std::error_code encode_error(const icmp::message_body& body) {
   static bytes area(200000);
   const auto size = icmp::encode(body, area);
@@ -33,13 +33,13 @@ Body parsed(std::span<const std::byte> packet) {
   return std::get<Body>(or_throw(icmp::parse(packet)).body);
 }
 
-/// Why `packet` is no message; no error if it is one.
+/// The error of decoding `packet`; none if it is a message.
 inline std::error_code refusal_of(const bytes& packet) {
   const auto read = icmp::parse(packet);
   return read ? std::error_code() : read.error();
 }
 
-/// Encodes to exactly these bytes, and what is read from them encodes to them again.
+/// The body encodes to exactly these bytes, and they decode to a body that encodes to them again.
 inline void check_wire(const icmp::message_body& body, std::string_view hex) {
   const bytes expected = from_hex(hex);
   CHECK(to_hex(encoded(body)) == to_hex(expected));
@@ -50,8 +50,8 @@ inline void check_wire(const icmp::message_body& body, std::string_view hex) {
   CHECK(to_hex(encoded(back->body)) == to_hex(expected));
 }
 
-/// Every packet cut short of `whole` is malformed, and none is read beyond its end; so is every area too
-/// short.
+/// Every packet that is shorter than `whole` is malformed, and none is read beyond its end; every area that is too
+/// short is refused.
 inline void check_truncations(const icmp::message_body& body, std::size_t whole) {
   const bytes packet = encoded(body);
   for (std::size_t size = 0; size < packet.size(); ++size) {

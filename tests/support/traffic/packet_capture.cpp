@@ -16,7 +16,8 @@ namespace uring6::test {
 
 packet_capture::packet_capture(const veth_end& end, std::uint16_t protocol) {
   const auto inside = end.space.enter();
-  // Protocol 0 hears nothing; bind then chooses protocol and device together, so that nothing else slips in.
+  // Protocol 0 receives nothing; bind then sets protocol and device together, so that no other packet is captured
+  // before.
   fd_ = or_throw(open_socket(AF_PACKET, SOCK_DGRAM));
   sockaddr_ll where{};
   where.sll_family = AF_PACKET;

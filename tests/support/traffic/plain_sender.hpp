@@ -1,4 +1,4 @@
-// Sending without the library: at once, also while the loop is not looking.
+// Sends without the library: at once, also while the loop does not run.
 #pragma once
 
 #include <netinet/in.h>
@@ -28,12 +28,12 @@ class plain_sender {
     REQUIRE(::send(fd_.get(), payload.data(), payload.size(), 0) == std::ssize(payload));
   }
   void send(std::string_view text) { send(as_payload(text)); }
-  /// For other threads than the test's own.
+  /// For threads other than the test's own.
   [[nodiscard]] bool try_send(std::span<const std::byte> payload) noexcept {
     return ::send(fd_.get(), payload.data(), payload.size(), 0) == std::ssize(payload);
   }
 
-  /// As one train: datagrams of `segment` octets, the last one shorter. UDP_SEGMENT
+  /// Sends one train: datagrams of `segment` octets, the last one shorter. UDP_SEGMENT
   void send_train(std::span<const std::byte> payload, std::uint16_t segment) {
     const int value = segment;
     REQUIRE(::setsockopt(fd_.get(), IPPROTO_UDP, UDP_SEGMENT, &value, sizeof value) == 0);

@@ -22,15 +22,14 @@ namespace uring6::test {
 namespace {
 
 using arguments = decltype(seccomp_data::args);
-/// Nothing: the kernel decides. Otherwise what the call returns, negative for an errno.
+/// Nothing: the kernel decides. Otherwise the result of the call, negative for an errno.
 using call_judge = std::function<std::optional<int>(const arguments&)>;
 
 void answer_all(int listener, const call_judge& judge) {
   for (;;) {
     seccomp_notif question{};
     if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &question) != 0) {
-      // ENOENT: a signal (or work that a ring queued) interrupted the call, which the kernel makes again, and asks
-      // again.
+      // ENOENT: a signal (or task work of a ring) interrupted the call; the kernel repeats it, and asks again.
       if (errno == EINTR || errno == ENOENT) continue;
       return;
     }
@@ -59,7 +58,7 @@ void judge_calls(long system_call, call_judge judge) {
   require(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
   const long listener = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
   require(listener >= 0, "SECCOMP_FILTER_FLAG_NEW_LISTENER");
-  // As long as the process: it is a child that ends with _exit.
+  // Runs as long as the process: a child that ends with _exit.
   std::thread(answer_all, static_cast<int>(listener), std::move(judge)).detach();
 }
 
@@ -70,7 +69,7 @@ std::optional<int> refuse_with(int error) {
 
 }  // namespace
 
-// The filter sees no memory, so it is read here; the caller is a thread of the same process, and waits.
+// The filter cannot read the caller's memory, so the judge's thread does; the caller is in the same process, and waits.
 void judge_ring_setup(setup_judge judge) {
   judge_calls(SYS_io_uring_setup, [judge = std::move(judge)](const arguments& given) {
     const auto* const parameters = reinterpret_cast<const io_uring_params*>(given[1]);

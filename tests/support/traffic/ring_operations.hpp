@@ -1,4 +1,5 @@
-// A ring by itself, without a loop: operations that note what they are told, and driving it until something is done.
+// A ring without a loop: operations that record their completions, and a driver that runs the ring until a condition
+// holds.
 #pragma once
 
 #include <liburing.h>
@@ -33,7 +34,7 @@ struct nothing final : noting_operation {
   void prepare(io_uring_sqe& entry) noexcept override { ::io_uring_prep_nop(&entry); }
 };
 
-/// Waits until the descriptor is readable: for ever, if nobody writes.
+/// Waits until the descriptor is readable.
 struct wait_readable final : noting_operation {
   explicit wait_readable(int fd_) : fd(fd_) {}
   void prepare(io_uring_sqe& entry) noexcept override { ::io_uring_prep_poll_add(&entry, fd, POLLIN); }

@@ -40,7 +40,7 @@ inline task<ends> connect(event_loop& loop) {
   co_return ends{or_throw(std::move(here)), or_throw(std::move(there))};
 }
 
-/// A client that is none of the library's, connected before this returns.
+/// A client without the library, connected before this returns.
 inline file_descriptor plain_client(const endpoint& to) {
   file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_STREAM));
   or_throw(connect_socket(fd.get(), to));

@@ -29,7 +29,7 @@ std::uint32_t run(const bpf::program& program, std::span<const std::byte> bytes 
   return uring6::or_throw(bpf::vm::create(program)).run(bytes, metadata);
 }
 
-// What A holds after `body`.
+// Returns the value of A after `body`.
 std::uint32_t value_after(bpf::program body) {
   body.push_back(bpf::ret_a{});
   return run(body);
@@ -129,7 +129,7 @@ TEST_CASE("bpf: each instruction assembles, disassembles and prints as the kerne
   }
 }
 
-TEST_CASE("bpf: what disassembles differently assembles to the same") {
+TEST_CASE("bpf: instructions that disassemble to another form assemble to the same code") {
   const std::vector<bpf::instruction> unusual{
       bpf::jump_if{jump_test::equal, 7, 0, 3},       bpf::jump_if{jump_test::not_equal, 7, 2, 3},
       bpf::jump_if{jump_test::equal, 7, 0, 0},       bpf::jump_if{jump_test::less_than, 7, 2, 3},
@@ -184,19 +184,19 @@ TEST_CASE("bpf: an operand that does not exist is an error and not a cut") {
   CHECK(fmt::format("{}", bpf::load_absolute{0, static_cast<width>(3)}) == "unknown instruction");
   CHECK(fmt::format("{}", bpf::load_scratch{static_cast<reg>(2), 0}) == "unknown instruction");
   CHECK(fmt::format("{}", bpf::load_extension{static_cast<extension>(2)}) == "unknown instruction");
-  // A load from where the kernel has an extension is one, of any width.
+  // A load from the address of an extension is that extension, whatever its width.
   CHECK(fmt::format("{}", bpf::load_absolute{0xfffff038, bpf::width::word}) == "ld #rand");
   CHECK(fmt::format("{}", bpf::load_absolute{0xfffff038, bpf::width::byte}) == "ldb #rand");
   CHECK(fmt::format("{}", bpf::load_absolute{0xfffff000, bpf::width::half}) == "ldh #proto");
   CHECK(fmt::format("{}", bpf::disassemble(bpf::raw_instruction{0x30, 0, 0, 0xfffff024})) == "ldb #cpu");
-  // No extension is there: `ld #len` is an instruction of its own.
+  // This address has no extension: `ld #len` is an instruction of its own.
   CHECK(fmt::format("{}", bpf::load_absolute{0xfffff001, bpf::width::word}) == "ld [4294963201]");
   CHECK(fmt::format("{}", bpf::load_absolute{0xfffff028, bpf::width::word}) == "ld [4294963240]");
   CHECK(fmt::format("{}", bpf::load_absolute{0xffffffff, bpf::width::byte}) == "ldb [4294967295]");
   CHECK(fmt::format("{}", bpf::jump_if{static_cast<jump_test>(8), 1, 2, 3}) == "unknown instruction");
 }
 
-TEST_CASE("bpf: an empty program is an error everywhere and a crash nowhere") {
+TEST_CASE("bpf: an empty program is an error everywhere") {
   CHECK(bpf::assemble(bpf::program{}).error() == bpf::errc::empty_program);
   CHECK(bpf::check({}).error() == bpf::errc::empty_program);
   CHECK(bpf::vm::create(bpf::program{}).error() == bpf::errc::empty_program);
@@ -217,7 +217,7 @@ TEST_CASE("bpf: each error has a message of its own") {
   CHECK(bpf::error_category().message(99) == bpf::error_category().message(0));
 }
 
-TEST_CASE("bpf: a program the kernel refuses is refused with its reason") {
+TEST_CASE("bpf: each program that the kernel refuses is refused with its reason") {
   const auto refusal = [](bpf::program program) {
     const auto created = bpf::vm::create(program);
     return created ? std::error_code() : created.error();
@@ -259,7 +259,7 @@ TEST_CASE("bpf: scratch must be written on every path that reads it") {
   // Both branches store.
   CHECK(accepted({bpf::jump_if{jump_test::equal, 0, 2, 0}, bpf::store_scratch{reg::a, 1}, bpf::jump{1},
                   bpf::store_scratch{reg::x, 1}, bpf::load_scratch{reg::a, 1}, end}));
-  // What is never reached may read what it likes.
+  // Unreachable instructions may read any scratch.
   CHECK(accepted({bpf::jump{1}, bpf::load_scratch{reg::a, 7}, end}));
 }
 

@@ -65,7 +65,7 @@ TEST_CASE("extended echo request reads back what it asks about") {
   CHECK(std::get<icmp::interface_by_name>(ident.by).name == "enp1s0");
 }
 
-TEST_CASE("extended echo request that is no proper query still arrives, for the answer it gets") {
+TEST_CASE("a malformed extended echo request is still decoded, so that it can be answered") {
   // No extension; a wrong version; a wrong checksum.
   for (const auto* hex : {"a000 0000 1234 07 01", "a000 0000 1234 07 01 1000 0000 0008 0302 00000001",
                           "a000 0000 1234 07 01 2000 1234 0008 0302 00000001"}) {
@@ -75,7 +75,7 @@ TEST_CASE("extended echo request that is no proper query still arrives, for the 
   check_wire(icmp::extended_echo_request{.identifier = 0x1234, .sequence = 7}, "a000 0000 1234 07 01");
 }
 
-TEST_CASE("extended echo request refuses extensions that have no business in it") {
+TEST_CASE("extended echo request refuses extensions of any other class") {
   const icmp::extension ident = icmp::interface_ident{icmp::interface_by_index{1}};
   const icmp::extension raw = icmp::raw_extension{.class_number = 9};
   const auto error_of = [](std::initializer_list<icmp::extension> list) {

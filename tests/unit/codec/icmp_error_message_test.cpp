@@ -28,7 +28,7 @@ namespace {
 const std::array<icmp::mpls_label, 1> one_label{icmp::mpls_label{.label = 16014, .bottom_of_stack = true, .ttl = 1}};
 const std::array<icmp::extension, 1> one_extension{icmp::mpls_label_stack{one_label}};
 
-// An extension structure with a right checksum around these objects.
+// An extension structure with these objects and a right checksum.
 bytes structure(std::string_view objects) {
   bytes all = join({from_hex("2000 0000"), from_hex(objects)});
   const std::uint16_t sum = uring6::internet_checksum(all);
@@ -59,7 +59,7 @@ TEST_CASE("error messages are laid out as in RFC 4443") {
       "0402 0000 0102 0304 6000 0000 0008 1140");
 }
 
-TEST_CASE("error messages refuse what is shorter than their header and nothing longer") {
+TEST_CASE("error messages refuse truncations of their header, and accept any length behind it") {
   const bytes data = counting(40);
   check_truncations(icmp::destination_unreachable{.data = data}, 8);
   check_truncations(icmp::packet_too_big{.data = data}, 8);
@@ -121,7 +121,7 @@ TEST_CASE("extensions of routers that set no length are found behind 128 bytes")
   }
 }
 
-TEST_CASE("what is no extension structure is quotation") {
+TEST_CASE("octets that are no extension structure belong to the quotation") {
   const auto all_is_data = [](const bytes& extensions) {
     const bytes packet = time_exceeded(16, counting(128, 1), extensions);
     const auto message = parsed<icmp::time_exceeded>(packet);
@@ -133,12 +133,12 @@ TEST_CASE("what is no extension structure is quotation") {
   CHECK(all_is_data(from_hex("2000 1234 0008 0101 03e8e101")));  // a wrong checksum
   CHECK(all_is_data(structure("0003 0101 03e8e101")));           // an object shorter than its header
   CHECK(all_is_data(structure("0007 0101 03e8e101")));           // not whole words
-  CHECK(all_is_data(structure("000c 0101 03e8e101")));           // an object that leads out
+  CHECK(all_is_data(structure("000c 0101 03e8e101")));           // an object that is longer than the packet
   CHECK(all_is_data(structure("ffff 0101 03e8e101")));
-  CHECK_FALSE(all_is_data(from_hex("2000 0000 0008 0101 03e8e101")));  // no checksum is no error
+  CHECK_FALSE(all_is_data(from_hex("2000 0000 0008 0101 03e8e101")));  // a checksum of 0 means none
 }
 
-TEST_CASE("the list of extensions ends before an object that cannot be") {
+TEST_CASE("the list of extensions ends before a malformed object") {
   const bytes packet = time_exceeded(16, counting(128, 1), structure("0008 0101 03e8e101 0009 0101 00000000"));
   CHECK(parsed<icmp::time_exceeded>(packet).extensions.size() == 1);
 }

@@ -21,8 +21,8 @@ using uring6::test::to_hex;
 
 namespace {
 
-// The object in the packet that a body with this extension makes: behind 8 bytes of message and 4 of
-// structure, and 128 of quotation where there is one.
+// The object in the packet of a body with this extension: behind 8 bytes of message and 4 of structure, and 128 of
+// quotation if there is one.
 std::string object_hex(const icmp::extension& object) {
   const std::array<icmp::extension, 1> extensions{object};
   const bytes packet = encoded(icmp::time_exceeded{.extensions = extensions});
@@ -126,7 +126,7 @@ TEST_CASE("the longest name of an interface survives") {
   CHECK(std::get<icmp::interface_info>(*back.extensions.begin()).name == name);
 }
 
-TEST_CASE("an object that is not what its class says arrives raw") {
+TEST_CASE("an object that does not have the form of its class is given raw") {
   for (const auto* hex : {
            "0008 0102 03e8e101",           // MPLS of an unknown C-Type
            "0004 0208",                    // index promised, nothing there
@@ -135,12 +135,12 @@ TEST_CASE("an object that is not what its class says arrives raw") {
            "0008 0202 00000000",           // a name of length 0
            "0008 0202 05616161",           // a name of half a word
            "0008 0202 44616161",           // a name longer than 64
-           "0008 0202 08616161",           // a name that leads out
+           "0008 0202 08616161",           // a name that is longer than the object
            "0004 0201",                    // MTU promised, nothing there
            "0004 0301",                    // no name
            "0004 0302",                    // no index
-           "000c 0302 00000001 00000002",  // two of them
-           "0008 0303 40050600",           // an address that leads out
+           "000c 0302 00000001 00000002",  // two indexes
+           "0008 0303 40050600",           // an address that is longer than the object
            "0008 0304 00000001",           // an unknown C-Type
            "0008 0901 01020304",           // an unknown class
        }) {

@@ -17,7 +17,7 @@ icmp_type type(unsigned number) {
 
 }  // namespace
 
-TEST_CASE("icmp_filter accepts everything until told otherwise") {
+TEST_CASE("icmp_filter accepts every type by default") {
   const icmp_filter filter;
   for (unsigned number = 0; number < 256; ++number) CHECK_FALSE(filter.will_block(type(number)));
 }
@@ -38,7 +38,7 @@ TEST_CASE("icmp_filter blocks and accepts exactly the type it is given") {
   }
 }
 
-TEST_CASE("icmp_filter sets all types back") {
+TEST_CASE("icmp_filter resets all types") {
   icmp_filter filter;
   filter.block(icmp_type::echo_reply);
   filter.set_all(false);

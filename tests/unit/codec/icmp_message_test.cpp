@@ -57,7 +57,7 @@ TEST_CASE("a message of another type keeps its bytes") {
   CHECK(fmt::format("{}", icmp::raw_body{.type = static_cast<icmp_type>(99)}) == "icmp type 99 code=0 data=0");
 }
 
-TEST_CASE("every type is read or refused, whatever stands behind it") {
+TEST_CASE("every type is either decoded or refused, with any octets behind it") {
   for (unsigned type = 0; type < 256; ++type) {
     for (std::size_t size = 0; size <= 64; ++size) {
       for (const unsigned fill : {0x00U, 0x01U, 0xffU}) {
@@ -100,7 +100,7 @@ TEST_CASE("the checksum is verified when the addresses are given (golang/go#7034
     changed[at] ^= std::byte{0x10};
     CHECK(icmp::parse(changed, source, destination).error() == errc::malformed);
   }
-  // Without the addresses nobody can tell.
+  // Without the addresses the checksum cannot be verified.
   packet[2] ^= std::byte{1};
   CHECK(icmp::parse(packet));
 }

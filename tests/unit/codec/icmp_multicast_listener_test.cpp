@@ -66,7 +66,7 @@ TEST_CASE("MLDv1 refuses a delay that its field cannot hold") {
   CHECK(encode_error(icmp::multicast_listener_query{.max_response_delay = -1ms}) == errc::out_of_range);
 }
 
-TEST_CASE("MLD speaks of multicast groups only, in both directions") {
+TEST_CASE("MLD messages accept multicast addresses only, in both directions") {
   CHECK(encode_error(icmp::multicast_listener_query{.group = first_source}) == errc::out_of_range);
   CHECK(encode_error(icmp::multicast_listener_report{}) == errc::out_of_range);
   CHECK(encode_error(icmp::multicast_listener_done{.group = first_source}) == errc::out_of_range);
@@ -101,7 +101,7 @@ TEST_CASE("the MLDv2 query reads its sources in place") {
   CHECK(query.robustness == 2);
 }
 
-TEST_CASE("the version of a query is told by its length") {
+TEST_CASE("the length of a query decides its version") {
   const bytes query = encoded(icmp::version2_multicast_listener_query{.group = group, .sources = sources});
   for (std::size_t size = 0; size < query.size(); ++size) {
     const bytes cut = uring6::test::exact(std::span(query).first(size));
@@ -115,12 +115,12 @@ TEST_CASE("the version of a query is told by its length") {
   }
 }
 
-TEST_CASE("a query that promises more sources than it has is malformed") {
+TEST_CASE("a query with fewer sources than its count is malformed") {
   CHECK(refusal_of(from_hex(hex({"8200 0000 0000 0000", group_hex, "02 7d ffff", first_source_hex}))) ==
         errc::malformed);
 }
 
-TEST_CASE("what a query has behind its sources is passed over") {
+TEST_CASE("octets behind the sources of a query are ignored") {
   const bytes packet = from_hex(hex({"8200 0000 0000 0000", group_hex, "02 7d 0001", first_source_hex, "dead"}));
   CHECK(parsed<icmp::version2_multicast_listener_query>(packet).sources.size() == 1);
 }
@@ -204,7 +204,7 @@ TEST_CASE("the MLDv2 report refuses every truncation") {
   check_truncations(report, encoded(report).size());
 }
 
-TEST_CASE("the MLDv2 report refuses counts that lead out of it") {
+TEST_CASE("the MLDv2 report refuses counts that exceed its length") {
   for (const auto* front : {"8f00 0000 0000 ffff 01 00 0000", "8f00 0000 0000 0001 01 00 ffff",
                             "8f00 0000 0000 0001 01 ff 0000", "8f00 0000 0000 0002 01 00 0000"}) {
     CHECK(refusal_of(from_hex(hex({front, group_hex}))) == errc::malformed);
@@ -229,7 +229,7 @@ TEST_CASE("lists longer than a packet are an error, not a cut") {
   CHECK(encode_error(icmp::version2_multicast_listener_report{one}) == errc::too_long);
   const std::vector<icmp::listener_record> records(65536, icmp::listener_record{.group = group});
   CHECK(encode_error(icmp::version2_multicast_listener_report{records}) == errc::too_long);
-  // As many as the count can say, but no packet can hold.
+  // As many as the count can express, but more than a packet can hold.
   const std::vector<ip_address> fewer(4095, first_source);
   CHECK(encode_error(icmp::version2_multicast_listener_query{.sources = fewer}) == errc::too_long);
 }

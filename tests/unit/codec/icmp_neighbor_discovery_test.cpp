@@ -121,7 +121,7 @@ TEST_CASE("neighbor discovery messages refuse every truncation but one between o
   check(icmp::redirect{.target = neighbor, .destination = host, .options = options}, 40);
 }
 
-TEST_CASE("an option of length 0, or one that leads out, makes the message malformed") {
+TEST_CASE("an option of length 0, or one that is longer than the message, makes it malformed") {
   for (const std::string_view bad : {"0100 020000000001", "0102 020000000001", "05ff 0000 000005dc"}) {
     CHECK(is_malformed({"8500 0000 00000000", bad}));
     CHECK(is_malformed({"8500 0000 00000000", options_hex, bad}));
@@ -140,7 +140,7 @@ TEST_CASE("neighbor discovery with a code other than 0 is malformed") {
   CHECK(is_malformed({"8901 0000 00000000", neighbor_hex, host_hex}));
 }
 
-TEST_CASE("neighbor discovery is about unicast addresses, in both directions") {
+TEST_CASE("neighbor discovery accepts unicast addresses only, in both directions") {
   CHECK(is_malformed({"8700 0000 00000000", group_hex}));
   CHECK(is_malformed({"8800 0000 00000000", group_hex}));
   CHECK(is_malformed({"8900 0000 00000000", neighbor_hex, group_hex}));

@@ -48,7 +48,7 @@ icmp::option read(const bytes& area) {
   return *list.begin();
 }
 
-// Encodes to these bytes, is read from them as the same type, and encodes to them again.
+// The option encodes to these bytes, they decode to the same type, and that encodes to them again.
 void check_option(const icmp::option& one, std::string_view hex) {
   const bytes expected = from_hex(hex);
   CHECK(option_hex(one) == to_hex(expected));
@@ -151,7 +151,7 @@ TEST_CASE("the DNS search list reads its names back") {
         std::vector{name("example.org"), name("a.b")});
 }
 
-TEST_CASE("an option that is not what its type says arrives raw") {
+TEST_CASE("an option that does not have the form of its type is given raw") {
   const auto zeros = [](std::size_t count) { return std::string(2 * count, '0'); };
   for (const std::string& hex : {
            "0301400000000000" + zeros(0),                  // prefix too short
@@ -161,8 +161,8 @@ TEST_CASE("an option that is not what its type says arrives raw") {
            "1901000000000000" + zeros(0),                  // no server
            "1902000000000000" + zeros(8),                  // half a server
            "1f01000000000000" + zeros(0),                  // no domain
-           "1f020000000000000561626364650066" + zeros(0),  // something behind the padding's first byte
-           "1f020000000000000761626364656667" + zeros(0),  // a name without its end
+           "1f020000000000000561626364650066" + zeros(0),  // a byte other than 0 behind the first byte of the padding
+           "1f020000000000000761626364656667" + zeros(0),  // a name without its terminating 0
            "1f020000000000004061626364656600" + zeros(0),  // a label of 64
            "1f02000000000000c000000000000000" + zeros(0),  // a compressed name
            "2a01616263646566" + zeros(0),                  // an unknown type
@@ -239,7 +239,7 @@ TEST_CASE("domain_name refuses every truncation of its bytes") {
   CHECK(icmp::domain_name::decode(from_hex("00")).error() == errc::malformed);
 }
 
-TEST_CASE("domain_name prints hostile labels without harm") {
+TEST_CASE("domain_name escapes hostile labels when it prints them") {
   const bytes wire = from_hex("04 2e5c0aff 01 62 00");
   CHECK(to_string(icmp::domain_name::decode(wire).value()) == "\\.\\\\\\010\\255.b");
 }

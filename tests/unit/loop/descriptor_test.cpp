@@ -53,7 +53,7 @@ struct pipe_pair {
   file_descriptor in;
 };
 
-TEST_CASE("descriptor: a read waits for a pipe, blocking or not, and ends at its end") {
+TEST_CASE("descriptor: a read waits for a pipe, blocking or not, and ends at the pipe's end") {
   for (const int flags : {0, O_NONBLOCK}) {
     event_loop loop;
     pipe_pair ends(flags);
@@ -104,7 +104,7 @@ TEST_CASE("descriptor: a write waits for room, blocking or not") {
   }
 }
 
-TEST_CASE("descriptor: a file is read and written where it stands, and at an offset") {
+TEST_CASE("descriptor: a file is read and written at its position, and at an offset") {
   event_loop loop;
   const file_descriptor file(::memfd_create("file", MFD_CLOEXEC));
   REQUIRE(file);
@@ -124,7 +124,7 @@ TEST_CASE("descriptor: a file is read and written where it stands, and at an off
   });
 }
 
-TEST_CASE("descriptor: poll says what it found, and takes nothing") {
+TEST_CASE("descriptor: poll returns the events that it found, and reads nothing") {
   event_loop loop;
   pipe_pair ends;
   run(loop, [&]() -> task<> {
@@ -144,7 +144,7 @@ TEST_CASE("descriptor: poll says what it found, and takes nothing") {
   });
 }
 
-TEST_CASE("descriptor: a netlink socket answers") {
+TEST_CASE("descriptor: a request on a netlink socket gets its answer") {
   event_loop loop;
   const file_descriptor fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   REQUIRE(fd);
@@ -170,7 +170,7 @@ TEST_CASE("descriptor: a netlink socket answers") {
   });
 }
 
-TEST_CASE("descriptor: one that is not open is the kernel's error") {
+TEST_CASE("descriptor: a closed descriptor gives the kernel's error") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     std::array<std::byte, 4> buffer{};
@@ -183,7 +183,7 @@ TEST_CASE("descriptor: one that is not open is the kernel's error") {
   });
 }
 
-TEST_CASE("descriptor: a pipe without a reader is EPIPE") {
+TEST_CASE("descriptor: a pipe without a reader gives EPIPE") {
   struct ignoring {
     ignoring() { before = ::signal(SIGPIPE, SIG_IGN); }
     ~ignoring() { ::signal(SIGPIPE, before); }
@@ -199,7 +199,7 @@ TEST_CASE("descriptor: a pipe without a reader is EPIPE") {
   });
 }
 
-TEST_CASE("descriptor: outside of a loop it is an error") {
+TEST_CASE("descriptor: outside of a loop an operation is an error") {
   std::array<std::byte, 4> buffer{};
   auto reader = [&]() -> task<result<std::size_t>> { co_return co_await read(0, buffer); };
   auto alone = reader();
@@ -208,7 +208,7 @@ TEST_CASE("descriptor: outside of a loop it is an error") {
   CHECK(alone.handle().promise().take().error() == errc::wrong_thread);
 }
 
-TEST_CASE("descriptor: a stop before, during and by a deadline ends it, and leaves the data") {
+TEST_CASE("descriptor: a stop before or during an operation, or a deadline, ends it and leaves the data") {
   for (const int flags : {0, O_NONBLOCK}) {
     event_loop loop;
     pipe_pair ends(flags);
@@ -218,7 +218,7 @@ TEST_CASE("descriptor: a stop before, during and by a deadline ends it, and leav
       beside reader(loop, [&]() -> task<> {
         const auto got = co_await read(ends.out.get(), buffer);
         if (!got) how = got.error();
-        const auto again = co_await read(ends.out.get(), buffer);  // stopped before it begins
+        const auto again = co_await read(ends.out.get(), buffer);  // the stop comes before the operation begins
         CHECK(again.error() == errc::canceled);
       });
       co_await sleep_for(1ms);
@@ -240,8 +240,8 @@ TEST_CASE("descriptor: a stop before, during and by a deadline ends it, and leav
   }
 }
 
-// Each byte is written once and must be counted once, whichever of read and stop was first.
-TEST_CASE("descriptor: what was read is delivered although a stop came, and nothing else is taken", "[threads]") {
+// Each byte is written once and must be counted once, whether the read or the stop was first.
+TEST_CASE("descriptor: octets that were read are returned although a stop came, and no others are taken", "[threads]") {
   for (const int flags : {0, O_NONBLOCK}) {
     event_loop loop;
     pipe_pair ends(flags);
@@ -281,7 +281,7 @@ TEST_CASE("descriptor: what was read is delivered although a stop came, and noth
   }
 }
 
-TEST_CASE("descriptor: a frame that is destroyed waits for the kernel, in the loop and with it") {
+TEST_CASE("descriptor: a frame that is destroyed waits for the kernel, in the loop and together with the loop") {
   for (const int flags : {0, O_NONBLOCK}) {
     const std::size_t before = open_descriptors();
     {
@@ -290,7 +290,7 @@ TEST_CASE("descriptor: a frame that is destroyed waits for the kernel, in the lo
       std::unique_ptr<beside> survivor;
       std::unique_ptr<beside> unsubmitted;
       const auto reads = [&]() -> task<> {
-        std::array<std::byte, 4096> buffer{};  // in the frame, which goes first
+        std::array<std::byte, 4096> buffer{};  // a part of the frame, which is destroyed first
         (void)co_await read(ends.out.get(), buffer);
       };
       run(*loop, [&]() -> task<> {
@@ -319,7 +319,7 @@ TEST_CASE("descriptor: a frame that is destroyed waits for the kernel, in the lo
   }
 }
 
-TEST_CASE("descriptor: in a when_any the poll loses, and the read that follows finds everything") {
+TEST_CASE("descriptor: in a when_any the poll loses, and the next read finds all octets") {
   event_loop loop;
   pipe_pair ends;
   run(loop, [&]() -> task<> {
@@ -355,7 +355,8 @@ using reading = decltype(read(0, std::span<std::byte>()));
 using writing = decltype(write(0, std::span<const std::byte>()));
 using sleeping = decltype(sleep_for(1s));
 
-TEST_CASE("descriptor: what would lose octets by losing a race does not compile in a when_any, unless it is said") {
+TEST_CASE(
+    "descriptor: an operation that loses octets in a lost race does not compile in a when_any without an opt-in") {
   STATIC_CHECK_FALSE(can_race<reading, sleeping>);
   STATIC_CHECK_FALSE(can_race<sleeping, writing>);
   STATIC_CHECK_FALSE(can_race<sleeping, decltype(with_timeout(1s, std::declval<reading>()))>);

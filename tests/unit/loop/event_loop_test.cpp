@@ -23,7 +23,7 @@ task<int> answer() {
   co_return 42;
 }
 
-TEST_CASE("run gives the value of its task") {
+TEST_CASE("run returns the value of its task") {
   event_loop loop;
   CHECK(loop.run(answer()) == 42);
   CHECK(loop.run(answer()) == 42);
@@ -35,7 +35,7 @@ TEST_CASE("run takes a value that can only be moved") {
   CHECK(*loop.run(make()) == 7);
 }
 
-TEST_CASE("run rethrows the exception of its task, and the loop lives on") {
+TEST_CASE("run rethrows the exception of its task, and the loop stays usable") {
   event_loop loop;
   const auto thrower = []() -> task<int> {
     co_await yield();
@@ -46,7 +46,7 @@ TEST_CASE("run rethrows the exception of its task, and the loop lives on") {
   CHECK(loop.run(answer()) == 42);
 }
 
-TEST_CASE("a task that is awaited twice or was moved from throws, it does not crash") {
+TEST_CASE("a task that is awaited twice or was moved from throws") {
   event_loop loop;
   const auto twice = []() -> task<> {
     auto once = answer();
@@ -67,7 +67,7 @@ TEST_CASE("a million tasks that end at once take no stack") {
   CHECK(loop.run(sum()) == 42'000'000);
 }
 
-TEST_CASE("a coroutine that never sleeps starves neither a timer nor another coroutine") {
+TEST_CASE("a coroutine that never waits starves neither a timer nor another coroutine") {
   event_loop loop(loop_options{.budget = 4});
   run(loop, [&]() -> task<> {
     bool stopped = false;
@@ -84,7 +84,7 @@ TEST_CASE("a coroutine that never sleeps starves neither a timer nor another cor
   });
 }
 
-TEST_CASE("more coroutines than the budget resumes in one round all come to their turn, in order") {
+TEST_CASE("if one round has more coroutines than the budget, all of them resume, in order") {
   event_loop loop(loop_options{.budget = 3});
   run(loop, [&]() -> task<> {
     std::vector<int> order;
@@ -143,7 +143,7 @@ TEST_CASE("stop before run ends the first wait") {
   CHECK(slept.error() == errc::canceled);
 }
 
-TEST_CASE("a stop from another thread ends a wait, and all of its callers see it [threads]", "[threads]") {
+TEST_CASE("a stop from another thread ends a wait, and every caller sees it [threads]", "[threads]") {
   for (int round = 0; round < 200; ++round) {
     event_loop loop;
     const auto inner = []() -> task<result<void>> { co_return co_await sleep_for(1h); };
@@ -156,16 +156,16 @@ TEST_CASE("a stop from another thread ends a wait, and all of its callers see it
   }
 }
 
-// --- gathering ---
+// --- min_wait ---
 
-TEST_CASE("a loop that lets completions gather sleeps through an idle time, and is on time") {
+TEST_CASE("a loop that lets completions gather sleeps through an idle time, and its timers are on time") {
   event_loop loop(loop_options{.min_wait = 1ms});
   run(loop, [&]() -> task<> {
     const auto enters = loop.stats().enters;
     const auto end = std::chrono::steady_clock::now() + 200ms;
     const auto slept = co_await sleep_until(end);
     REQUIRE(slept);
-    CHECK(loop.stats().enters - enters < 20);  // not one for each time to gather
+    CHECK(loop.stats().enters - enters < 20);  // an enter for each time to gather would be more
     CHECK(std::chrono::steady_clock::now() >= end);
   });
 }
@@ -191,11 +191,11 @@ TEST_CASE("posts reach a loop that lets completions gather", "[threads]") {
   });
 }
 
-TEST_CASE("a kernel that cannot poll devices runs the loop all the same") {
+TEST_CASE("a loop runs on a kernel that cannot busy-poll devices") {
   event_loop loop(loop_options{.busy_poll = 50us});
   CHECK(loop.run(answer()) == 42);
   const detail::ring_features& features = loop.core()->ring().features();
-  // Either it is on, or there is a reason that probe() can tell.
+  // busy_poll is on, or its refusal has a reason that probe() reports.
   CHECK(features.busy_poll != (features.refused.size() == 1));
   event_loop plain;
   CHECK(plain.run(answer()) == 42);
@@ -222,7 +222,7 @@ TEST_CASE("sleepers wake in the order of their deadlines, never early") {
   });
 }
 
-TEST_CASE("a sleep into the past lets the others run and ends") {
+TEST_CASE("a sleep into the past lets other coroutines run and ends") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     bool ran = false;
@@ -236,7 +236,7 @@ TEST_CASE("a sleep into the past lets the others run and ends") {
   });
 }
 
-TEST_CASE("a sleep of any length can be asked for") {
+TEST_CASE("a sleep may have any length") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     const auto asleep = [&](auto duration) -> task<> {
@@ -261,7 +261,7 @@ TEST_CASE("a sleep of any length can be asked for") {
   });
 }
 
-TEST_CASE("a sleep outside of a loop is an error, not a crash") {
+TEST_CASE("a sleep outside of a loop is an error") {
   auto sleeper = []() -> task<result<void>> { co_return co_await sleep_for(1ms); };
   auto alone = sleeper();
   alone.handle().resume();

@@ -1,4 +1,4 @@
-// A loop and other threads: they post to it and wake it, and may not run it.
+// A loop and other threads: they may post to it and wake it, but not run it.
 
 #include "uring6/event_loop.hpp"
 
@@ -36,7 +36,7 @@ TEST_CASE("posts run on the loop's thread, in order, and wake it", "[threads]") 
           seen.push_back(i);
           where = std::this_thread::get_id();
         });
-        if (i % 1000 == 0) std::this_thread::sleep_for(100us);  // lets the loop fall asleep now and then
+        if (i % 1000 == 0) std::this_thread::sleep_for(100us);  // lets the loop sleep now and then
       }
     });
     while (seen.size() < count) co_await sleep_for(1ms);
@@ -72,7 +72,7 @@ TEST_CASE("posts of many threads all arrive, each thread's in order", "[threads]
 }
 
 TEST_CASE("a sleeping loop is woken by a post each time", "[threads]") {
-  // A lost wake-up would hang here: nothing else ever wakes the loop.
+  // A lost wake-up would hang here: no other event wakes the loop.
   event_loop loop;
   std::thread poster;
   run(loop, [&]() -> task<> {
@@ -104,7 +104,7 @@ TEST_CASE("loops that wake each other lose no post, whatever the size of their q
     const loop_options options{.submission_entries = 2, .completion_entries = entries};
     player one(options);
     player two(options);
-    // Each hit is posted by the other's loop, which then sleeps.
+    // Each post comes from the other loop, which then sleeps.
     struct game {
       static void hit(player& here, player& there) {
         if (++here.hits > rounds) {
@@ -131,7 +131,7 @@ TEST_CASE("loops that wake each other lose no post, whatever the size of their q
   }
 }
 
-TEST_CASE("a loop is woken at once by one that goes on computing", "[threads]") {
+TEST_CASE("a loop is woken at once by a loop that goes on computing", "[threads]") {
   event_loop here;
   event_loop there;
   event called;
@@ -153,7 +153,7 @@ TEST_CASE("a loop is woken at once by one that goes on computing", "[threads]") 
   CHECK(answered);
 }
 
-TEST_CASE("posts that were run are counted, and the turns and enters that they took", "[threads]") {
+TEST_CASE("the statistics count the posts that ran, and the turns and enters for them", "[threads]") {
   event_loop loop;
   CHECK(loop.stats().posts == 0);
   event last;
@@ -169,11 +169,11 @@ TEST_CASE("posts that were run are counted, and the turns and enters that they t
   CHECK(loop.stats().resumptions >= 1);
 }
 
-TEST_CASE("the counters of a loop are read by its thread, and by any when that has ended", "[threads]") {
+TEST_CASE("the counters of a loop are read by its thread, and by any thread after that has ended", "[threads]") {
   event_loop loop;
   event begun;
   event looked;
-  std::uint64_t seen = 0;  // by its thread
+  std::uint64_t seen = 0;  // read on the loop's thread
   const auto wait = [&]() -> task<> {
     begun.set();
     (void)co_await looked.wait();
@@ -188,7 +188,7 @@ TEST_CASE("the counters of a loop are read by its thread, and by any when that h
   CHECK(loop.stats().turns >= seen);
 }
 
-TEST_CASE("a post to a loop that ends unrun is destroyed", "[threads]") {
+TEST_CASE("a post to a loop that is destroyed before it runs is destroyed", "[threads]") {
   auto watched = std::make_shared<int>(1);
   {
     event_loop loop;
@@ -198,7 +198,7 @@ TEST_CASE("a post to a loop that ends unrun is destroyed", "[threads]") {
   CHECK(watched.use_count() == 1);
 }
 
-TEST_CASE("a loop runs on the thread that ran it first, and on no other", "[threads]") {
+TEST_CASE("a loop runs on the thread of its first run, and on no other", "[threads]") {
   event_loop loop;
   int got = 0;
   std::thread([&] { got = loop.run(answer()); }).join();
@@ -251,17 +251,17 @@ TEST_CASE("a spinning loop sees a post without a sleep", "[threads]") {
   CHECK(posted);
 }
 
-TEST_CASE("spinning is off unless asked for, and given up where it is in vain until it helps again") {
+TEST_CASE("spinning is off by default, stops while it finds nothing, and begins again when it does") {
   event_loop plain;
   run(plain, [&]() -> task<> { co_await sleep_for(2ms); });
   CHECK(plain.stats().spins + plain.stats().idle_spins == 0);
 
   event_loop loop(loop_options{.spin = 1ms});
   run(loop, [&]() -> task<> {
-    for (int i = 0; i < 40; ++i) co_await sleep_for(5ms);  // each is longer than a spin
+    for (int i = 0; i < 40; ++i) co_await sleep_for(5ms);  // each sleep is longer than a spin
     CHECK(loop.stats().idle_spins >= 4);
     CHECK(loop.stats().idle_spins < 20);
-    // Timers within the spin: one of the next eight waits tries, and from then on all do.
+    // Timers within the spin: one of the next eight waits spins as a try, and all waits after that spin.
     const auto before = loop.stats();
     for (int i = 0; i < 100; ++i) co_await sleep_for(500us);
     CHECK(loop.stats().spins - before.spins > 50);

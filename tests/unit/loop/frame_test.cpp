@@ -19,7 +19,7 @@ using namespace uring6::test;
 using detail::allocate_frame;
 using detail::free_frame;
 
-TEST_CASE("frames of every size are aligned, apart from each other and fully usable") {
+TEST_CASE("frames of every size are aligned, do not overlap and are fully usable") {
   struct piece {
     void* memory;
     std::size_t size;
@@ -67,7 +67,7 @@ TEST_CASE("the recycler keeps no more than its bound") {
   for (void* each : all) free_frame(each, 200);
 }
 
-TEST_CASE("a frame may be freed on another thread than it was made on", "[threads]") {
+TEST_CASE("a frame may be freed on another thread than that of its creation", "[threads]") {
   std::array<void*, 64> frames{};
   for (void*& each : frames) each = allocate_frame(300);
   std::thread([&] {
@@ -87,12 +87,12 @@ TEST_CASE("a frame that outlives the recycler of its thread is freed, too", "[th
   };
   const auto thread = [] {
     std::thread([] {
-      thread_local last_frame kept;  // made before the recycler, so it goes after it
+      thread_local last_frame kept;  // created before the recycler, so it is destroyed after it
       kept.memory = allocate_frame(400);
       free_frame(allocate_frame(400), 400);
     }).join();
   };
-  thread();  // what the first thread of a program allocates once
+  thread();  // allocates the memory that the first thread of a program needs once
   const std::size_t before = allocated_octets();
   for (int i = 0; i < 10; ++i) thread();
   CHECK(allocated_octets() == before);
@@ -115,7 +115,7 @@ class counting_resource final : public std::pmr::memory_resource {
   bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
 };
 
-// Not inlined: clang would leave the frame's allocation out altogether, as the standard allows.
+// Not inlined: clang would remove the frame's allocation, as the standard allows.
 [[gnu::noinline]] task<int> from_resource(std::allocator_arg_t, std::pmr::memory_resource*, int value) {
   co_return value;
 }
@@ -125,7 +125,7 @@ struct service {
   int value = 5;
 };
 
-TEST_CASE("a coroutine takes its frame from the resource that it is given, and gives it back there") {
+TEST_CASE("a coroutine takes its frame from the given memory resource, and returns it there") {
   counting_resource resource;
   {
     auto one = from_resource(std::allocator_arg, &resource, 4);

@@ -34,8 +34,8 @@ using namespace uring6::test;
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-/// Somebody else's loop. It sleeps until the descriptor or the time that poll gave says so, and for no other
-/// reason.
+/// A host with an event loop of its own (epoll). It sleeps until the loop's descriptor is readable, or until the time
+/// that poll returned, and wakes for no other reason.
 class epoll_host {
  public:
   explicit epoll_host(event_loop& loop, std::uint32_t trigger = 0)
@@ -73,7 +73,7 @@ bool readable(event_loop& loop, std::chrono::milliseconds limit = 0ms) {
   return ::poll(&look, 1, static_cast<int>(limit.count())) == 1;
 }
 
-TEST_CASE("host loop: the descriptor is readable when something has come, and only then") {
+TEST_CASE("host loop: the descriptor is readable when a completion has come, and only then") {
   need_ipv6();
   event_loop loop;
   REQUIRE(loop.descriptor().has_value());
@@ -95,10 +95,11 @@ TEST_CASE("host loop: the descriptor is readable when something has come, and on
   CHECK_FALSE(next->has_value());
   CHECK_FALSE(readable(loop));
 
-  // From outside of the ring: the completion is deferred work of this thread, which nobody has asked for yet.
+  // The datagram comes from outside of the ring: the completion is task work of this thread, and this thread has not
+  // entered the kernel since.
   plain_sender outside(name_of(pc));
   outside.send(as_payload("x"));
-  CHECK(readable(loop, patience));  // another thread of the kernel may deliver it
+  CHECK(readable(loop, patience));  // another thread of the kernel may deliver the datagram
   CHECK(got == 0);
   REQUIRE(loop.poll().has_value());
   CHECK(got == 1);
@@ -108,11 +109,11 @@ TEST_CASE("host loop: the descriptor is readable when something has come, and on
   CHECK(tasks.running() == 0);
 }
 
-TEST_CASE("host loop: under epoll, level and edge triggered, no datagram waits in vain", "[threads]") {
+TEST_CASE("host loop: under epoll, level and edge triggered, no datagram stays unread", "[threads]") {
   need_ipv6();
   struct way {
     std::uint32_t trigger;
-    std::chrono::microseconds spin;  // the host sleeps, whatever the loop would do
+    std::chrono::microseconds spin;  // the host sleeps, with and without a spin of the loop
   };
   for (const auto [trigger, spin] : {way{0, 0us}, way{EPOLLET, 0us}, way{0, 500us}}) {
     constexpr int count = 1'000;
@@ -139,8 +140,8 @@ TEST_CASE("host loop: under epoll, level and edge triggered, no datagram waits i
         got.notify_one();
       });
       for (int i = 0; i < count; ++i) {
-        if (::send(out.get(), "x", 1, 0) != 1) return;  // no assertion: those are the main thread's
-        // Each must wake the host by itself, from a sleep: the next one is sent when it was read.
+        if (::send(out.get(), "x", 1, 0) != 1) return;  // Catch2's assertions belong to the main thread
+        // Each datagram must wake the host out of a sleep: no other one comes before it is read.
         got.wait(i);
       }
     });
@@ -178,7 +179,8 @@ TEST_CASE("host loop: posts and threads wake the host each time", "[threads]") {
   CHECK(answered);
 }
 
-// The completion comes inside of the write to the eventfd, from where the kernel tells nobody directly.
+// The kernel completes the read within the write to the eventfd. There it defers the notification of the ring's
+// descriptor.
 TEST_CASE("host loop: an eventfd that a task reads wakes the host each time", "[threads]") {
   constexpr int count = 500;
   event_loop loop;
@@ -230,7 +232,7 @@ TEST_CASE("host loop: poll says when the next timer is due") {
   CHECK(*last == start + 1h);
 }
 
-TEST_CASE("host loop: a task that never sleeps lets the host run") {
+TEST_CASE("host loop: a task that never waits lets the host run") {
   event_loop loop;
   scope tasks(loop);
   bool stop = false;
@@ -247,7 +249,7 @@ TEST_CASE("host loop: a task that never sleeps lets the host run") {
   CHECK(tasks.running() == 0);
 }
 
-TEST_CASE("host loop: what is done from outside goes with the next poll") {
+TEST_CASE("host loop: operations that are started outside of a poll are submitted by the next poll") {
   need_ipv6();
   event_loop loop;
   packet_conn pc = open_conn(loop);
@@ -269,7 +271,7 @@ TEST_CASE("host loop: what is done from outside goes with the next poll") {
   CHECK(how == errc::deadline_exceeded);
 }
 
-TEST_CASE("host loop: polling from inside, from another thread or in another's turn is an error", "[threads]") {
+TEST_CASE("host loop: polling from inside, from another thread or in another loop's turn is an error", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     const auto inside = loop.poll();
@@ -281,7 +283,7 @@ TEST_CASE("host loop: polling from inside, from another thread or in another's t
   CHECK(other == errc::wrong_thread);
 }
 
-TEST_CASE("host loop: loop and tasks may go at any time") {
+TEST_CASE("host loop: loop and tasks may be destroyed at any time") {
   need_ipv6();
   const std::size_t before = open_descriptors();
   {

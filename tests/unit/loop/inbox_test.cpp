@@ -19,7 +19,7 @@ struct note final : inbox_message {
   int& alive;
 };
 
-TEST_CASE("messages run in the order of arrival and are gone after it") {
+TEST_CASE("messages run in the order of arrival, once") {
   std::vector<int> log;
   int alive = 0;
   inbox box;
@@ -48,7 +48,7 @@ TEST_CASE("messages that never ran are destroyed with the inbox") {
   CHECK(log.empty());
 }
 
-TEST_CASE("a closed inbox destroys what is in it, and what comes") {
+TEST_CASE("a closed inbox destroys its messages, and later ones") {
   std::vector<int> log;
   int alive = 0;
   inbox box;

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 namespace uring6 {
 
-TEST_CASE("interval: a tick is due one period after the one before, however late that was served") {
+TEST_CASE("interval: a tick is due one period after the one before, however late that one was awaited") {
   event_loop loop;
   auto body = []() -> task<> {
     const auto start = std::chrono::steady_clock::now();
@@ -31,11 +31,11 @@ TEST_CASE("interval: a tick is due one period after the one before, however late
   loop.run(body());
 }
 
-TEST_CASE("interval: tells how many ticks were missed, and goes on with the next") {
+TEST_CASE("interval: returns how many ticks were missed, and goes on with the next") {
   event_loop loop;
   auto body = []() -> task<> {
     const auto now = std::chrono::steady_clock::now();
-    interval every(1h, now - 150min);  // due 2.5, 1.5 and 0.5 hours ago
+    interval every(1h, now - 150min);  // ticks were due 2.5, 1.5 and 0.5 hours ago
     const auto missed = co_await every.tick();
     CHECK(missed == 2);
     CHECK(every.next() == now + 30min);
@@ -43,7 +43,7 @@ TEST_CASE("interval: tells how many ticks were missed, and goes on with the next
   loop.run(body());
 }
 
-TEST_CASE("interval: one that began before all time goes on from now") {
+TEST_CASE("interval: a start before the first representable time counts as now") {
   event_loop loop;
   auto body = []() -> task<> {
     interval every(1h, std::chrono::steady_clock::time_point::min());
@@ -56,7 +56,7 @@ TEST_CASE("interval: one that began before all time goes on from now") {
   loop.run(body());
 }
 
-TEST_CASE("interval: a period of nothing is an error, not a busy loop") {
+TEST_CASE("interval: a period of 0 is an error, not a busy loop") {
   event_loop loop;
   auto body = []() -> task<> {
     for (const auto period : {0s, -1s}) {
@@ -83,7 +83,7 @@ TEST_CASE("interval: a stop ends the wait and takes no tick") {
   loop.run(body());
 }
 
-TEST_CASE("interval: a period longer than the clock can tell never ticks twice") {
+TEST_CASE("interval: with a period longer than the clock can represent the second tick never comes") {
   event_loop loop;
   auto body = []() -> task<> {
     const auto now = std::chrono::steady_clock::now();
@@ -95,7 +95,7 @@ TEST_CASE("interval: a period longer than the clock can tell never ticks twice")
   loop.run(body());
 }
 
-TEST_CASE("interval: a period that is longer than the clock can tell, in any unit, is no error and never ticks") {
+TEST_CASE("interval: a period that is longer than the clock can represent, in any unit, is no error and never ticks") {
   event_loop loop;
   auto body = []() -> task<> {
     interval hours(std::chrono::hours::max());

@@ -1,4 +1,4 @@
-// A loop that was moved from, and everything that can be asked of it.
+// A loop that was moved from, and every call to it.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <csignal>
@@ -16,7 +16,7 @@ task<int> answer() {
   co_return 42;
 }
 
-TEST_CASE("a loop that was moved from answers closed, and drops what is posted to it") {
+TEST_CASE("a loop that was moved from gives closed, and destroys posts") {
   event_loop loop;
   event_loop elsewhere(std::move(loop));
   try {

@@ -28,7 +28,7 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-TEST_CASE("run_blocking: gives the value, from another thread without signals", "[threads]") {
+TEST_CASE("run_blocking: returns the value, from another thread without signals", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     const auto where = co_await run_blocking([] { return std::this_thread::get_id(); });
@@ -45,7 +45,7 @@ TEST_CASE("run_blocking: gives the value, from another thread without signals", 
   });
 }
 
-TEST_CASE("run_blocking: moves values that can only be moved, and owns what it was given", "[threads]") {
+TEST_CASE("run_blocking: moves values that can only be moved, and owns its arguments", "[threads]") {
   event_loop loop;
   auto owned = std::make_shared<int>(7);
   const std::weak_ptr<int> watched = owned;
@@ -58,7 +58,7 @@ TEST_CASE("run_blocking: moves values that can only be moved, and owns what it w
   CHECK(eventually([&] { return watched.expired(); }));
 }
 
-TEST_CASE("run_blocking: a result comes as it is, an exception is rethrown", "[threads]") {
+TEST_CASE("run_blocking: a result is returned as it is, an exception is rethrown", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     const result<int> failed = co_await run_blocking([]() -> result<int> { return fail_errno(ENOENT); });
@@ -74,13 +74,13 @@ TEST_CASE("run_blocking: a result comes as it is, an exception is rethrown", "[t
   });
 }
 
-TEST_CASE("run_blocking: the loop goes on meanwhile", "[threads]") {
+TEST_CASE("run_blocking: the loop goes on while the call runs", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto opened = std::make_shared<std::latch>(1);
     beside other(loop, [&]() -> task<> {
       co_await sleep_for(1ms);
-      opened->count_down();  // would never come if the loop waited
+      opened->count_down();  // the call would never end if the loop waited for it
     });
     auto work = [opened] { opened->wait(); };
     const auto done = co_await run_blocking(work);
@@ -116,7 +116,7 @@ TEST_CASE("run_blocking: many calls share few threads", "[threads]") {
   CHECK(*most <= 16);
 }
 
-TEST_CASE("run_blocking: a stop lets the waiter leave and tells the function", "[threads]") {
+TEST_CASE("run_blocking: a stop ends the wait and sets the function's stop token", "[threads]") {
   event_loop loop;
   auto told = std::make_shared<std::atomic<bool>>(false);
   auto begun = std::make_shared<std::atomic<bool>>(false);
@@ -141,7 +141,7 @@ TEST_CASE("run_blocking: a stop lets the waiter leave and tells the function", "
   });
 }
 
-TEST_CASE("run_blocking: a call that no thread has begun is not made for a waiter that left", "[threads]") {
+TEST_CASE("run_blocking: a call that no thread has begun is not made for a waiter that has left", "[threads]") {
   event_loop loop;
   auto open = std::make_shared<std::latch>(1);
   auto calls = std::make_shared<std::atomic<int>>(0);
@@ -149,7 +149,7 @@ TEST_CASE("run_blocking: a call that no thread has begun is not made for a waite
     scope all;
     auto hold = [open] { open->wait(); };
     const auto holder = [&]() -> task<> { (void)co_await run_blocking(hold); };
-    for (int i = 0; i < 16; ++i) all.spawn(holder());  // every thread
+    for (int i = 0; i < 16; ++i) all.spawn(holder());  // occupies every thread
     co_await yield();
     auto count = [calls] { ++*calls; };
     const auto late = co_await with_timeout(1ms, run_blocking(count));
@@ -197,7 +197,7 @@ TEST_CASE("run_blocking: a stop that races with the end has one outcome", "[thre
   CHECK(canceled > 0);
 }
 
-TEST_CASE("run_blocking: frame and loop may go while the function runs", "[threads]") {
+TEST_CASE("run_blocking: frame and loop may be destroyed while the function runs", "[threads]") {
   auto open = std::make_shared<std::latch>(1);
   auto ended = std::make_shared<std::atomic<int>>(0);
   auto loop = std::make_unique<event_loop>();
@@ -217,10 +217,10 @@ TEST_CASE("run_blocking: frame and loop may go while the function runs", "[threa
   open->count_down();
   CHECK_FALSE(survivor->ended());
   survivor.reset();
-  CHECK(eventually([&] { return open.use_count() == 2; }));  // ours and work's
+  CHECK(eventually([&] { return open.use_count() == 2; }));  // the copy here and that of `work`
 }
 
-TEST_CASE("run_blocking: outside of a loop and after a stop it is an error, and nothing is called") {
+TEST_CASE("run_blocking: outside of a loop and after a stop it is an error, and the function is not called") {
   bool called = false;
   auto work = [&] { called = true; };
   auto caller = [&]() -> task<result<void>> { co_return co_await run_blocking(work); };
@@ -234,7 +234,7 @@ TEST_CASE("run_blocking: outside of a loop and after a stop it is an error, and 
   CHECK_FALSE(called);
 }
 
-// Not among the [threads]: ThreadSanitizer starts no thread in the child of a program that has several.
+// Without the tag [threads]: ThreadSanitizer starts no thread in the child of a program that has several threads.
 TEST_CASE("run_blocking: the child of a fork has threads of its own") {
   event_loop loop;
   const auto ask = []() -> task<int> {

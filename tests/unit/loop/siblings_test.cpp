@@ -1,4 +1,4 @@
-// What when_all, when_any and with_timeout have in common: what they cost, whose stop reaches whom, and values and
+// The common ground of when_all, when_any and with_timeout: their allocations, the reach of a stop, and values and
 // operations that throw while they are moved.
 #include "uring6/detail/siblings.hpp"
 
@@ -26,7 +26,7 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-TEST_CASE("when_all, when_any and with_timeout allocate nothing once their frames are there") {
+TEST_CASE("when_all, when_any and with_timeout allocate nothing once their frames are allocated") {
   event_loop loop;
   run(loop, []() -> task<> {
     const auto round = []() -> task<> {
@@ -46,7 +46,7 @@ TEST_CASE("when_all, when_any and with_timeout allocate nothing once their frame
   });
 }
 
-/// Whether the stop token that a child of a child asked for hears of a stop, while the loop does nothing else.
+/// Whether the stop token of a grandchild reports a stop while the loop does nothing else.
 task<bool> hears_while_it_computes(std::stop_source& source) {
   const auto compute = [](std::stop_source& from) -> task<bool> {
     const auto token = co_await this_task::stop_token();
@@ -57,7 +57,7 @@ task<bool> hears_while_it_computes(std::stop_source& source) {
   co_return heard&& slept.error() == errc::canceled;
 }
 
-TEST_CASE("a token that a child asks for hears of another thread's stop at once", "[threads]") {
+TEST_CASE("a child's stop token reports another thread's stop at once", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     bool heard = false;
@@ -71,7 +71,7 @@ TEST_CASE("a token that a child asks for hears of another thread's stop at once"
   });
 }
 
-TEST_CASE("a token that is asked for after the stop, and one of a race that is over, are stopped") {
+TEST_CASE("a token that is requested after the stop, or in a race that is over, is stopped") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     std::stop_token late;
@@ -111,7 +111,7 @@ struct fragile_operation : fragile {
   int await_resume() const noexcept { return 1; }
 };
 
-/// `work(moves_left)` with each of its moves throwing; every time the exception comes out.
+/// Runs `work(moves_left)` with each of its moves throwing in turn; the exception must come out every time.
 template <class Work>
 task<> sweep_moves(Work work) {
   int thrown = 0;
@@ -132,7 +132,7 @@ task<> sweep_moves(Work work) {
   CHECK(thrown > 0);
 }
 
-TEST_CASE("a value or an operation whose move throws makes its exception come out") {
+TEST_CASE("an exception of a value's or an operation's move comes out") {
   event_loop loop;
   run(loop, []() -> task<> {
     co_await sweep_moves([](int& left) -> task<> { (void)co_await when_all(give(left), sleep_for(0s)); });

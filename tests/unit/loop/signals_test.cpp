@@ -40,7 +40,7 @@ void queue_to_self(int number, int value) {
   require(::sigqueue(::getpid(), number, with) == 0, "sigqueue");
 }
 
-/// Sends a signal to the process at 1 kHz while it lives.
+/// Sends a signal to the process 1,000 times a second while this object lives.
 class ticking {
  public:
   explicit ticking(int number) {
@@ -80,7 +80,7 @@ class interrupting {
   struct sigaction before_ {};
 };
 
-/// Sends `count` numbered datagrams to itself, one after the other, and counts what comes back.
+/// Sends `count` numbered datagrams to itself, one after the other, and counts those that arrive.
 task<> exchange(packet_conn& pc, std::uint64_t count, std::uint64_t& lost) {
   const endpoint self = name_of(pc);
   std::array<std::byte, 64> buffer{};
@@ -91,11 +91,11 @@ task<> exchange(packet_conn& pc, std::uint64_t count, std::uint64_t& lost) {
     const auto got = co_await pc.read_from(buffer);
     REQUIRE(got.has_value());
     if (number_in(got->payload) != i) ++lost;
-    if (i % 16 == 0) co_await sleep_for(200us);  // asleep now and then, to be interrupted there
+    if (i % 16 == 0) co_await sleep_for(200us);  // sleeps now and then, so that signals interrupt a sleep, too
   }
 }
 
-TEST_CASE("signals: one that is sent is awaited, with its sender and its value") {
+TEST_CASE("signals: a signal is awaited, with its sender and its value") {
   event_loop loop;
   signals usr(loop, {SIGUSR1, SIGUSR2});
   run(loop, [&]() -> task<> {
@@ -119,7 +119,7 @@ TEST_CASE("signals: one that is sent is awaited, with its sender and its value")
   });
 }
 
-TEST_CASE("signals: one that is sent to the loop's thread alone is seen, too") {
+TEST_CASE("signals: a signal to the loop's thread alone is awaited, too") {
   event_loop loop;
   signals usr(loop, {SIGUSR1});
   run(loop, [&]() -> task<> {
@@ -134,7 +134,7 @@ TEST_CASE("signals: one that is sent to the loop's thread alone is seen, too") {
   });
 }
 
-TEST_CASE("signals: the mask is as it was when the last one goes") {
+TEST_CASE("signals: the signal mask is restored when the last object is destroyed") {
   event_loop loop;
   REQUIRE_FALSE(is_blocked(SIGUSR1));
   const std::size_t before = open_descriptors();
@@ -161,7 +161,7 @@ TEST_CASE("signals: the mask is as it was when the last one goes") {
   ::pthread_sigmask(SIG_UNBLOCK, &own, nullptr);
 }
 
-TEST_CASE("signals: what cannot be awaited is refused, and blocks nothing") {
+TEST_CASE("signals: a signal that cannot be awaited is refused, and none is blocked") {
   event_loop loop;
   for (const int number : {0, -1, 1000, SIGKILL, SIGSTOP, SIGSEGV, 32}) {
     const std::array numbers{SIGUSR1, number};
@@ -174,7 +174,7 @@ TEST_CASE("signals: what cannot be awaited is refused, and blocks nothing") {
   CHECK_THROWS_AS(signals(loop, {SIGKILL}), std::system_error);
 }
 
-TEST_CASE("signals: a wait that is stopped, times out or is moved from has taken none") {
+TEST_CASE("signals: a wait that is stopped, times out or is moved from has taken no signal") {
   event_loop loop;
   signals usr(loop, {SIGUSR1});
   run(loop, [&]() -> task<> {
@@ -202,7 +202,7 @@ TEST_CASE("signals: a wait that is stopped, times out or is moved from has taken
   });
 }
 
-TEST_CASE("signals: the loop ends before a wait, and a wait before the loop") {
+TEST_CASE("signals: a loop may be destroyed before a wait, and a wait before its loop") {
   auto loop = std::make_unique<event_loop>();
   signals usr(*loop, {SIGUSR1});
   std::unique_ptr<beside> survivor;
@@ -223,7 +223,7 @@ TEST_CASE("signals: the loop ends before a wait, and a wait before the loop") {
   });
 }
 
-TEST_CASE("signals: a thousand a second interrupt a busy loop, and lose it nothing") {
+TEST_CASE("signals: a thousand a second interrupt a busy loop, and it loses no datagram") {
   need_ipv6();
   event_loop loop;
   packet_conn pc = open_conn(loop);
@@ -231,14 +231,14 @@ TEST_CASE("signals: a thousand a second interrupt a busy loop, and lose it nothi
   const ticking timer(SIGRTMIN);
   std::uint64_t lost = 0;
   run(loop, [&]() -> task<> {
-    // Until there were enough, however fast the machine is.
+    // Repeats until enough signals came, however fast the machine is.
     do co_await exchange(pc, 500, lost);
     while (handled < 300);
   });
   CHECK(lost == 0);
 }
 
-TEST_CASE("signals: a thousand queued ones reach a busy loop, in order", "[threads]") {
+TEST_CASE("signals: a thousand queued signals reach a busy loop, in order", "[threads]") {
   need_ipv6();
   constexpr int count = 1000;
   event_loop loop;
@@ -264,7 +264,7 @@ TEST_CASE("signals: a thousand queued ones reach a busy loop, in order", "[threa
   CHECK(lost == 0);
 }
 
-TEST_CASE("signals: in a when_any with a timer none is lost", "[threads]") {
+TEST_CASE("signals: in a when_any with a timer no signal is lost", "[threads]") {
   constexpr int count = 300;
   event_loop loop;
   signals queued(loop, {SIGRTMIN});

@@ -36,7 +36,7 @@ struct heap_of_a_loop {
   detail::timer_heap& heap = core.timers();
 };
 
-TEST_CASE("timers expire in the order of their deadlines, whatever is canceled between") {
+TEST_CASE("timers expire in the order of their deadlines, whichever are canceled between") {
   heap_of_a_loop of;
   std::mt19937 random(2026);
   for (int round = 0; round < 50; ++round) {
@@ -55,7 +55,7 @@ TEST_CASE("timers expire in the order of their deadlines, whatever is canceled b
         case 1:
           each.reset();
           break;
-        case 2:  // set anew: the old deadline counts no longer
+        case 2:  // set anew: the old deadline no longer counts
           each->moment = static_cast<int>(random() % 100);
           each->arm(of.core, at(each->moment));
           break;
@@ -78,7 +78,7 @@ TEST_CASE("timers expire in the order of their deadlines, whatever is canceled b
   }
 }
 
-TEST_CASE("the next deadline is the earliest of those that are left") {
+TEST_CASE("the next deadline is the earliest of the remaining ones") {
   heap_of_a_loop of;
   std::vector<int> log;
   noting_timer early(log, 1);
@@ -93,7 +93,7 @@ TEST_CASE("the next deadline is the earliest of those that are left") {
   CHECK(of.heap.size() == 1);
 }
 
-TEST_CASE("a timer that sets itself anew in the past does not keep the loop") {
+TEST_CASE("a timer that sets itself anew in the past does not keep the loop busy for ever") {
   heap_of_a_loop of;
   std::vector<int> log;
   noting_timer restless(log, 1);
@@ -105,7 +105,7 @@ TEST_CASE("a timer that sets itself anew in the past does not keep the loop") {
   restless.again = nullptr;
 }
 
-TEST_CASE("timers outlive the loop that they were set in") {
+TEST_CASE("timers may outlive their loop") {
   std::vector<int> log;
   noting_timer survivor(log, 1);
   {

@@ -28,7 +28,7 @@ task<> sleep_until_stopped(int& stopped, std::chrono::steady_clock::time_point u
 
 }  // namespace
 
-TEST_CASE("sleep_for: sleeps at least so long, and wakes in the order of the deadlines") {
+TEST_CASE("sleep_for: sleeps at least the given time, and sleepers wake in the order of the deadlines") {
   event_loop loop;
   std::vector<int> order;
   const auto start = std::chrono::steady_clock::now();
@@ -45,7 +45,7 @@ TEST_CASE("sleep_for: sleeps at least so long, and wakes in the order of the dea
   CHECK(std::chrono::steady_clock::now() - start >= 300ms);
 }
 
-TEST_CASE("sleep_until: a point that has passed lets the others run first") {
+TEST_CASE("sleep_until: a time that has passed lets other coroutines run first") {
   event_loop loop;
   std::vector<int> order;
   auto other = [&]() -> task<> {
@@ -64,7 +64,7 @@ TEST_CASE("sleep_until: a point that has passed lets the others run first") {
   CHECK(order == std::vector{1, 2});
 }
 
-TEST_CASE("sleep_for: longer than the clock can tell is for ever, until a stop") {
+TEST_CASE("sleep_for: a time longer than the clock can represent is for ever, until a stop") {
   event_loop loop;
   auto body = [&]() -> task<> {
     auto stop_later = [&]() -> task<> {
@@ -84,7 +84,7 @@ TEST_CASE("sleep_for: longer than the clock can tell is for ever, until a stop")
   loop.run(body());
 }
 
-TEST_CASE("sleep_for: less than nothing is now") {
+TEST_CASE("sleep_for: a negative time is now") {
   event_loop loop;
   auto body = []() -> task<> {
     const auto slept = co_await sleep_for(std::chrono::hours::min());
@@ -106,14 +106,14 @@ TEST_CASE("sleep_for: outside of a loop it is an error") {
   CHECK(slept.error() == errc::wrong_thread);
 }
 
-TEST_CASE("sleep_until: a million at a time, stopped together") {
+TEST_CASE("sleep_until: a million sleepers, stopped together") {
   constexpr int count = 1'000'000;
   event_loop loop;
   int stopped = 0;
   auto body = [&]() -> task<> {
     scope sleepers;
     const auto later = std::chrono::steady_clock::now() + 1h;
-    // Deadlines in no order, so that the heap has work.
+    // Unordered deadlines, so that the heap has work.
     for (int i = 0; i < count; ++i) {
       sleepers.spawn(sleep_until_stopped(stopped, later + std::chrono::microseconds((i * 7919LL) % count)));
     }

@@ -69,7 +69,7 @@ TEST_CASE("a pool is a power of two of buffers") {
   CHECK(good->available() == 2);
 }
 
-TEST_CASE("buffers go round: what is given back can be received again, each with its own memory") {
+TEST_CASE("buffers are reused: a buffer that is given back is received again, each with its own memory") {
   pool_of_a_ring of(8);
   for (int round = 0; round < 5; ++round) {
     std::set<std::byte*> memory;
@@ -88,7 +88,7 @@ TEST_CASE("buffers go round: what is given back can be received again, each with
   }
 }
 
-TEST_CASE("buffers that are given back together go round as those that are given back one by one") {
+TEST_CASE("buffers that are given back together are reused like those that are given back one by one") {
   pool_of_a_ring of(8);
   std::array<std::uint16_t, 5> taken{0, 1, 2, 3, 4};
   for (int round = 0; round < 5; ++round) {
@@ -106,7 +106,7 @@ TEST_CASE("buffers that are given back together go round as those that are given
 TEST_CASE("the kernel gets more buffers when it ran out, and fewer again when it does not use them") {
   pool_of_a_ring of(256);
   waiter who;
-  // Both in the order in which they are used next.
+  // Both queues are in the order of the next use.
   std::deque<std::uint16_t> ours(256);
   std::iota(ours.begin(), ours.end(), std::uint16_t{0});
   std::deque<std::uint16_t> kernels;
@@ -131,18 +131,18 @@ TEST_CASE("the kernel gets more buffers when it ran out, and fewer again when it
   use(64);
   REQUIRE(of.pool->available() == 256);
 
-  // Ten at a time: the window halves, and what is beyond it is taken back as it is used.
+  // Ten buffers at a time: the pool window halves, and buffers beyond it are taken back as they are used.
   int rounds = 0;
   for (; rounds < 1000 && of.pool->available() > 64; ++rounds) use(10);
   CHECK(of.pool->available() <= 64);
   CHECK(rounds < 1000);
-  // Never below the first 64, and they are enough for a burst as long.
+  // The window stays at 64 or more, and 64 buffers are enough for a burst of that length.
   for (int i = 0; i < 200; ++i) use(10);
   CHECK(of.pool->available() == 64);
   use(60);
   CHECK(of.pool->available() == 64);
 
-  // A burst in between keeps it wide.
+  // Bursts in between keep the window wide.
   of.pool->wait_for_buffers(who, true);
   use(10);
   REQUIRE(of.pool->available() == 128);
@@ -150,7 +150,7 @@ TEST_CASE("the kernel gets more buffers when it ran out, and fewer again when it
   CHECK(of.pool->available() == 128);
 }
 
-TEST_CASE("of the reads that wait for buffers those that took none are armed first") {
+TEST_CASE("of the starved reads those that took no buffer are armed first") {
   pool_of_a_ring of(2);
   struct numbered_waiter final : detail::buffer_waiter {
     numbered_waiter(int number, std::vector<int>& order) : number_(number), order_(order) {}
@@ -167,14 +167,14 @@ TEST_CASE("of the reads that wait for buffers those that took none are armed fir
   of.pool->wait_for_buffers(flooded, true);
   of.pool->wait_for_buffers(quiet, false);
   of.pool->wait_for_buffers(quiet_too, false);
-  // Two buffers: two reads can get one.
+  // Two buffers are enough for two reads.
   CHECK(of.pool->publish());
   CHECK(order == std::vector{2, 3});
   CHECK_FALSE(of.pool->publish());
   CHECK(order == std::vector{2, 3, 1});
 }
 
-TEST_CASE("a buffer that the kernel took for a read that failed is free again, and counted as unfilled") {
+TEST_CASE("a buffer that the kernel took for a failed read is free again, and counted as unfilled") {
   pool_of_a_ring of(8);
   const auto before = of.pool->stats();
   of.pool->return_unfilled(0);
@@ -186,7 +186,7 @@ TEST_CASE("a buffer that the kernel took for a read that failed is free again, a
   CHECK(of.pool->available() == 8);
 }
 
-// A read whose completion the pool does not hear of: for the pool its buffer is still the kernel's.
+// A read without a completion for the pool: the pool believes that the kernel still has its buffer.
 struct unheard_read final : noting_operation {
   explicit unheard_read(int from) : fd(from) {}
   void prepare(io_uring_sqe& entry) noexcept override {
@@ -197,7 +197,8 @@ struct unheard_read final : noting_operation {
   int fd;
 };
 
-TEST_CASE("buffers that the kernel took and no completion named are given up, and no read ends in vain for ever") {
+TEST_CASE(
+    "buffers that the kernel took without a completion are written off, and reads do not fail with ENOBUFS for ever") {
   const auto on = make_ring();
   const auto pool = or_throw(buffer_pool::create(*on, 0, 4, detail::buffer_layout::small, moved_out_limit));
   std::array<int, 2> ends{};
@@ -212,9 +213,9 @@ TEST_CASE("buffers that the kernel took and no completion named are given up, an
   };
   for (int i = 0; i < 8; ++i) REQUIRE(::send(writer.get(), "x", 1, 0) == 1);
   for (int i = 0; i < 4; ++i) CHECK(read_unheard().result == 1);
-  REQUIRE(pool->available() == 4);  // by the count
+  REQUIRE(pool->available() == 4);  // by the pool's own count
 
-  // Each read that ends so is armed again, as often as the pool says.
+  // Each read that ends with ENOBUFS is armed again, as often as the pool wakes the waiter.
   waiter waits;
   int armed = 0;
   for (; armed < 10; ++armed) {
@@ -228,7 +229,7 @@ TEST_CASE("buffers that the kernel took and no completion named are given up, an
   CHECK(pool->stats().in_use == 0);
   CHECK(pool->available() == 0);
 
-  // A completion that comes late brings its buffer back, and the read that waits goes on.
+  // A late completion returns its buffer, and the starved read goes on.
   pool->give_back(pool->received(2));
   pool->publish();
   CHECK(waits.woken == armed + 1);
@@ -240,11 +241,11 @@ TEST_CASE("buffers that the kernel took and no completion named are given up, an
   pool->detach();
 }
 
-TEST_CASE("who waits for buffers is told once enough of them are back") {
+TEST_CASE("a read that waits for buffers is woken once enough of them are back") {
   pool_of_a_ring of(8);
   std::vector<buffer*> taken;
   for (std::uint16_t id = 0; id < 8; ++id) taken.push_back(&of.pool->received(id));
-  holder at_work;  // somebody still has some: waiting for more is worth it
+  holder at_work;  // a holder still has buffers, so that waiting for more makes sense
   of.pool->add_holder(at_work);
   waiter who;
   who.empty = false;
@@ -254,7 +255,7 @@ TEST_CASE("who waits for buffers is told once enough of them are back") {
 
   for (int i = 0; i < 2; ++i) of.pool->give_back(*taken[static_cast<std::size_t>(i)]);
   of.pool->publish();
-  CHECK(who.woken == 0);  // a quarter is not more than the low-water mark
+  CHECK(who.woken == 0);  // a quarter of the buffers is not more than the low-water mark
   of.pool->give_back(*taken[2]);
   of.pool->publish();
   CHECK(who.woken == 1);
@@ -263,7 +264,7 @@ TEST_CASE("who waits for buffers is told once enough of them are back") {
   CHECK(of.pool->stats().exhausted == 1);
 }
 
-TEST_CASE("when nobody is left who could give more back, one buffer is enough") {
+TEST_CASE("without a holder that could return more buffers one is enough to wake") {
   pool_of_a_ring of(8);
   std::vector<buffer*> lent;
   for (std::uint16_t id = 0; id < 8; ++id) lent.push_back(&of.pool->received(id));
@@ -276,7 +277,7 @@ TEST_CASE("when nobody is left who could give more back, one buffer is enough") 
   CHECK(who.woken == 1);
 }
 
-TEST_CASE("those who wait are woken as the buffers come, none is forgotten") {
+TEST_CASE("waiting reads are woken as the buffers come, and all of them are") {
   pool_of_a_ring of(8);
   std::vector<buffer*> taken;
   for (std::uint16_t id = 0; id < 8; ++id) taken.push_back(&of.pool->received(id));
@@ -291,7 +292,7 @@ TEST_CASE("those who wait are woken as the buffers come, none is forgotten") {
   for (const waiter& each : crowd) CHECK(each.woken == 1);
 }
 
-TEST_CASE("a backlog whose reader is away is moved out for one who starves, after a round of grace") {
+TEST_CASE("the backlog of an absent reader is moved out for a starved read, after one round") {
   pool_of_a_ring of(4);
   holder away;
   away.pool = of.pool.get();
@@ -309,7 +310,7 @@ TEST_CASE("a backlog whose reader is away is moved out for one who starves, afte
   of.pool->add_holder(away);
   waiter starving;
   of.pool->wait_for_buffers(starving, true);
-  CHECK(of.pool->publish());  // come again: the readers get one round
+  CHECK(of.pool->publish());  // asks for another round: the readers have one to catch up
   CHECK(away.asked == 0);
   of.pool->publish();
   CHECK(away.asked == 1);
@@ -327,12 +328,12 @@ TEST_CASE("a backlog whose reader is away is moved out for one who starves, afte
     CHECK(each->first.source.port == port++);
     CHECK(each->first.payload.data() == each->payload);
     CHECK(each->first.payload.size() == 2);
-    of.pool->give_back(*each);  // deleted: the sanitizer would tell
+    of.pool->give_back(*each);  // a second deletion would end the sanitized test
   }
   CHECK(of.pool->available() == 4);
 }
 
-TEST_CASE("one who waits although it has datagrams itself moves nobody out") {
+TEST_CASE("a read that waits while it has datagrams itself moves no backlog out") {
   pool_of_a_ring of(4);
   holder away;
   away.pool = of.pool.get();
@@ -350,7 +351,7 @@ TEST_CASE("one who waits although it has datagrams itself moves nobody out") {
   for (buffer* each : away.held) of.pool->give_back(*each);
 }
 
-TEST_CASE("buffers may come back after the ring has gone") {
+TEST_CASE("buffers may be given back after the ring was destroyed") {
   std::shared_ptr<buffer_pool> pool;
   buffer* lent = nullptr;
   {

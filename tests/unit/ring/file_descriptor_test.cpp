@@ -41,7 +41,7 @@ TEST_CASE("file_descriptor moves its descriptor and closes the one it replaces")
   CHECK(second.get() == kept);
   CHECK(is_open(kept));
   CHECK_FALSE(is_open(replaced));
-  CHECK_FALSE(first);  // NOLINT(bugprone-use-after-move): an empty one is what a move leaves.
+  CHECK_FALSE(first);  // a moved-from descriptor is empty
 
   file_descriptor& same = second;
   second = std::move(same);
@@ -58,7 +58,7 @@ TEST_CASE("file_descriptor releases without closing") {
   ::close(fd);
 }
 
-TEST_CASE("file_descriptor reports a second close and one behind its back") {
+TEST_CASE("file_descriptor reports a second close, and a close of its number elsewhere") {
   file_descriptor owner = open_null();
   REQUIRE(owner.close());
   CHECK(owner.close().error() == errc::closed);

@@ -16,7 +16,7 @@ struct number : list_hook {
 };
 using numbers = intrusive_list<number>;
 
-/// Ten, that are in a list as they are told to be.
+/// Ten elements, some of them in lists.
 struct some_numbers {
   some_numbers() {
     for (int i = 0; i < 10; ++i) all[static_cast<std::size_t>(i)].value = i;
@@ -28,7 +28,7 @@ struct some_numbers {
   std::array<number, 10> all;
 };
 
-/// Forwards, and the links back agree.
+/// The values in forward order; checks that the links back agree.
 std::vector<int> values_of(numbers& list) {
   std::vector<int> values;
   list.for_each([&](const number& each) { values.push_back(each.value); });
@@ -36,7 +36,7 @@ std::vector<int> values_of(numbers& list) {
   return values;
 }
 
-TEST_CASE("a list takes all of another, to its back or its front, in their order") {
+TEST_CASE("a list takes all elements of another one, to its back or its front, in their order") {
   some_numbers of;
   numbers one, two;
   of.put(one, 0, 2);
@@ -58,7 +58,7 @@ TEST_CASE("a list takes all of another, to its back or its front, in their order
   CHECK(values_of(two).size() == 7);
 }
 
-TEST_CASE("a list takes those of another that stand before one of them") {
+TEST_CASE("a list takes the elements of another one that are in front of a given one") {
   some_numbers of;
   numbers one, two;
   of.put(one, 0, 2);
@@ -66,12 +66,12 @@ TEST_CASE("a list takes those of another that stand before one of them") {
   one.splice_back(two, of.all[4]);
   CHECK(values_of(one) == std::vector{0, 1, 2, 3});
   CHECK(values_of(two) == std::vector{4, 5});
-  one.splice_back(two, of.all[4]);  // none
+  one.splice_back(two, of.all[4]);  // no element
   CHECK(values_of(one) == std::vector{0, 1, 2, 3});
   CHECK(values_of(two) == std::vector{4, 5});
 }
 
-TEST_CASE("a list lets go of those before one of them, who may join another") {
+TEST_CASE("a list releases the elements in front of a given one, which may join another list") {
   some_numbers of;
   numbers one, two;
   of.put(one, 0, 6);
@@ -79,15 +79,15 @@ TEST_CASE("a list lets go of those before one of them, who may join another") {
   CHECK(values_of(one) == std::vector{4, 5});
   of.put(two, 0, 4);
   CHECK(values_of(two) == std::vector{0, 1, 2, 3});
-  one.cut_front(of.all[4]);  // none
+  one.cut_front(of.all[4]);  // no element
   CHECK(values_of(one) == std::vector{4, 5});
-  two.cut_front(*of.all[3].next);  // all
+  two.cut_front(*of.all[3].next);  // all elements
   CHECK(two.empty());
   of.put(two, 2, 4);
   CHECK(values_of(two) == std::vector{2, 3});
 }
 
-TEST_CASE("a list that goes leaves its elements unlinked") {
+TEST_CASE("a list that is destroyed leaves its elements unlinked") {
   some_numbers of;
   {
     numbers list;

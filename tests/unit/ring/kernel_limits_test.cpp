@@ -24,7 +24,7 @@ std::vector<std::string> told(const detail::kernel_limits& limits) {
   return sentences;
 }
 
-TEST_CASE("a kernel without limits has nothing told of it, and each limit is one sentence") {
+TEST_CASE("a kernel without limits has an empty list, and each limit is one sentence") {
   CHECK(told({}).empty());
   struct limit {
     detail::kernel_limits what;
@@ -42,8 +42,8 @@ TEST_CASE("a kernel without limits has nothing told of it, and each limit is one
   }
 }
 
-// The trials are asked by what they find where the answer is known, and the probe must tell what they find.
-TEST_CASE("probe tells each limit that the running kernel shows when it is tried") {
+// The trials give the truth where it is known, and the probe must report what they find.
+TEST_CASE("probe reports each limit that the running kernel shows when it is tried") {
   const probe_report report = probe();
   if (!report.ring) SKIP("there is no ring to try anything on");
   const auto tells = [&](const char* part) {
@@ -60,7 +60,7 @@ TEST_CASE("probe tells each limit that the running kernel shows when it is tried
   CHECK(tells("an empty datagram after the data") == !*ordered);
   CHECK(tells("UDP_GRO") == !detail::kernel_merges_only_equals());
 
-  // What is known of mainline kernels; a vendor's may have more.
+  // Limits of mainline kernels; a vendor's kernel may have more.
   const auto version = version_of(read_kernel_names());
   REQUIRE(version);
   if (*version >= kernel_version{6, 12, 0}) {

@@ -22,17 +22,17 @@ TEST_CASE("a kernel's version is in its release") {
   }
 }
 
-TEST_CASE("a patch level that the release hides is where Debian and Ubuntu tell it") {
+TEST_CASE("a patch level that the release hides is read from the texts of Debian and Ubuntu") {
   CHECK(version("6.1.0-57-cloud-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-3 (2026-11-26)") ==
         kernel_version{6, 1, 192});
   CHECK(version("6.8.0-49-generic", "#49-Ubuntu SMP PREEMPT_DYNAMIC Mon Nov  4 02:06:24 UTC 2024",
                 "Ubuntu 6.8.0-49.49-generic 6.8.12") == kernel_version{6, 8, 12});
-  // Words that are no version, or that of another series, tell nothing of this kernel.
+  // Words that are no version, or that of another series, are ignored.
   CHECK(version("6.1.0-9-amd64", "#1 SMP built with gcc 12.2.0 on 2023.05.06") == kernel_version{6, 1, 0});
   CHECK(version("6.1.5", "#1 SMP 6.12.7 6.1. 6.1.x", "  ") == kernel_version{6, 1, 5});
 }
 
-TEST_CASE("the kernel says its release") {
+TEST_CASE("the running kernel has a release") {
   CHECK(kernel_release() != "unknown");
   CHECK(read_kernel_names().release == kernel_release());
   CHECK(version_of(read_kernel_names()));

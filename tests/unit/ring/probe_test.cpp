@@ -33,7 +33,7 @@ TEST_CASE("probe finds a ring that reads from ::1") {
   CHECK(holds(report.ring_features, "NODROP"));
   CHECK(report.largest_receive_buffer > 0);
   CHECK(report.largest_send_buffer > 0);
-  // Linux has both since 5.0; the floor is 6.1.
+  // Linux has both since 5.0; uring6 requires 6.1.
   CHECK((report.longest_train == 64 || report.longest_train == 128));
   CHECK(report.receive_trains);
   CHECK(report.zero_copy_send);
@@ -51,7 +51,7 @@ TEST_CASE("probe uses the options it is given") {
   CHECK(report.completion_entries == 64);
 }
 
-TEST_CASE("probe leaves no descriptor behind") {
+TEST_CASE("probe leaves no descriptor open") {
   const std::size_t before = test::open_descriptors();
   (void)probe();
   CHECK(test::open_descriptors() == before);
@@ -76,7 +76,7 @@ TEST_CASE("a report prints its reasons") {
   CHECK_FALSE(report.ready());
 }
 
-TEST_CASE("flags have the kernel's names, and unknown ones their number") {
+TEST_CASE("flags print with the kernel's names, and unknown ones with their number") {
   CHECK(detail::setup_flag_names(1U << 12 | 1U << 13) == std::vector<std::string>{"SINGLE_ISSUER", "DEFER_TASKRUN"});
   CHECK(detail::ring_feature_names(1U << 1 | 1U << 31) == std::vector<std::string>{"NODROP", "bit 31"});
   CHECK(detail::setup_flag_names(0).empty());

@@ -7,7 +7,7 @@ namespace {
 using namespace uring6;
 using detail::merges_only_equals;
 
-TEST_CASE("trains are wanted from each kernel series since the release that first merged equals only") {
+TEST_CASE("trains are received on each kernel series since the release that merges equal datagrams only") {
   for (const kernel_version right : {kernel_version{6, 9, 0},
                                      {6, 10, 3},
                                      {6, 18, 44},
@@ -40,16 +40,16 @@ TEST_CASE("trains are wanted from each kernel series since the release that firs
   }
 }
 
-TEST_CASE("a kernel of 6.1 that sends trains of 128 merges equals only, whatever its patch level is called") {
+TEST_CASE("a kernel of 6.1 that sends trains of 128 merges equal datagrams only, whatever its patch level is called") {
   CHECK(merges_only_equals({6, 1, 0}, 128));
-  // Other series had the longer trains first, or never.
+  // Other series had the longer trains earlier, or never.
   for (const kernel_version other : {kernel_version{6, 8, 8}, {6, 6, 0}, {6, 7, 0}, {5, 14, 0}}) {
     CAPTURE(other.major, other.minor, other.patch);
     CHECK_FALSE(merges_only_equals(other, 128));
   }
 }
 
-TEST_CASE("the answer of the running kernel stays the same") {
+TEST_CASE("the answer for the running kernel stays the same") {
   const bool first = detail::kernel_merges_only_equals();
   CHECK(detail::kernel_merges_only_equals() == first);
 }

@@ -1,4 +1,4 @@
-// How operations go through a ring: they are told what became of them, once, and can be taken back.
+// The way of an operation through a ring: it gets its completion once, and can be canceled.
 #include "uring/ring.hpp"
 
 #include <array>
@@ -18,7 +18,7 @@ using detail::completion;
 using detail::operation;
 using detail::ring;
 
-/// Readable again and again, told each time; notes how many came together.
+/// A multishot poll of a readable descriptor; records how many completions came together.
 struct watch_readable final : noting_operation {
   explicit watch_readable(int fd_) : fd(fd_) {}
   void prepare(io_uring_sqe& entry) noexcept override { ::io_uring_prep_poll_multishot(&entry, fd, POLLIN); }
@@ -30,7 +30,7 @@ struct watch_readable final : noting_operation {
   std::vector<std::size_t> runs;
 };
 
-/// A read that does not wait, and is quiet about its success.
+/// A read that does not wait; its success posts no completion.
 struct quiet_read final : noting_operation {
   explicit quiet_read(int fd_) : fd(fd_) {}
   void prepare(io_uring_sqe& entry) noexcept override {
@@ -42,7 +42,7 @@ struct quiet_read final : noting_operation {
   std::uint64_t value = 0;
 };
 
-/// Lets the kernel complete without ever taking a completion off the queue.
+/// Lets the kernel post completions without taking any off the queue.
 void overflow(ring& on) {
   for (int enters = 0; !(*on.native().sq.kflags & IORING_SQ_CQ_OVERFLOW); ++enters) {
     REQUIRE(enters < 10'000);
@@ -50,7 +50,7 @@ void overflow(ring& on) {
   }
 }
 
-TEST_CASE("an operation is told its result once, and can be queued again") {
+TEST_CASE("an operation gets its result once, and can be queued again") {
   const auto on = make_ring();
   nothing op;
   for (std::size_t round = 1; round <= 3; ++round) {
@@ -87,8 +87,8 @@ TEST_CASE("a thousand operations go through a submission queue of four, in order
   CHECK(on->counters().submissions == 1000);
 }
 
-// Nothing is lost when completions outnumber the queue, and each goes to its own operation.
-TEST_CASE("an overflown completion queue loses nothing") {
+// All completions arrive when there are more than the queue holds, each at its own operation.
+TEST_CASE("a completion queue that overflows loses nothing") {
   const auto on = make_ring(64, 64);
   const file_descriptor event = counter();
   std::vector<std::unique_ptr<wait_readable>> all;
@@ -113,7 +113,7 @@ TEST_CASE("an overflown completion queue loses nothing") {
 
 // --- canceling ---
 
-TEST_CASE("an operation that is only queued is taken back and never reaches the kernel") {
+TEST_CASE("an operation that is only queued is removed and never reaches the kernel") {
   const auto on = make_ring();
   wait_readable op(counter().get());
   on->queue(op);
@@ -126,7 +126,7 @@ TEST_CASE("an operation that is only queued is taken back and never reaches the 
   CHECK(on->counters().submissions == 0);
 }
 
-TEST_CASE("an operation in flight is canceled, with one last word") {
+TEST_CASE("a cancel of an operation in flight brings one last completion") {
   const auto on = make_ring();
   const file_descriptor event = counter();
   wait_readable op(event.get());
@@ -146,7 +146,7 @@ TEST_CASE("an operation in flight is canceled, with one last word") {
   drive(*on, [&] { return other.idle(); });
 }
 
-TEST_CASE("what completes again and again is told of its completions in runs, and of its end alone") {
+TEST_CASE("a multishot operation gets its completions in runs, and the last one alone") {
   const auto on = make_ring(8, 64);
   const file_descriptor one = counter(), other = counter();
   watch_readable op(one.get()), beside(other.get());
@@ -167,7 +167,7 @@ TEST_CASE("what completes again and again is told of its completions in runs, an
   CHECK(op.runs == std::vector<std::size_t>{3, 2});
   CHECK(beside.runs == std::vector<std::size_t>{1});
 
-  // To the end of the queue, and from its beginning.
+  // One run to the end of the queue, and one from its beginning.
   for (const int times : {20, 20, 30}) {
     happen(one, times);
     on->reap();
@@ -184,17 +184,17 @@ TEST_CASE("what completes again and again is told of its completions in runs, an
   CHECK(beside.results.size() == 2);
 }
 
-TEST_CASE("a cancel that comes too late hits nobody, not even the next user of the slot") {
+TEST_CASE("a late cancel reaches no other operation, not even the next one in the slot") {
   const auto on = make_ring();
   const file_descriptor event = counter();
   wait_readable first(event.get());
   on->queue(first);
   REQUIRE_FALSE(on->enter(false, {}));
   on->reap();
-  on->cancel(first);  // on its way ...
+  on->cancel(first);  // the cancel is on its way ...
   REQUIRE(::eventfd_write(event.get(), 1) == 0);
   drive(*on, [&] { return first.idle(); });
-  on->cancel(first);  // idle: nothing to cancel
+  on->cancel(first);  // idle: there is nothing to cancel
 
   const file_descriptor silent = counter();
   wait_readable second(silent.get());
@@ -203,13 +203,13 @@ TEST_CASE("a cancel that comes too late hits nobody, not even the next user of t
     REQUIRE_FALSE(on->enter(false, {}));
     on->reap();
   }
-  CHECK(second.in_flight());  // it has the slot of the first
+  CHECK(second.in_flight());  // it has the slot of the first operation
   on->cancel(second);
   drive(*on, [&] { return second.idle(); });
   CHECK(second.result() == -ECANCELED);
 }
 
-TEST_CASE("more cancels than the submission queue holds all arrive") {
+TEST_CASE("more cancels than the submission queue holds all reach the kernel") {
   const auto on = make_ring(4, 64);
   const file_descriptor event = counter();
   std::vector<std::unique_ptr<wait_readable>> all;
@@ -228,7 +228,7 @@ TEST_CASE("more cancels than the submission queue holds all arrive") {
 
 // --- quiet operations ---
 
-TEST_CASE("a quiet operation that succeeds is over with the enter that submits it, without a completion") {
+TEST_CASE("a quiet operation that succeeds has ended after the enter that submits it, without a completion") {
   const auto on = make_ring();
   const file_descriptor event = counter(7);
   quiet_read op(event.get());
@@ -241,7 +241,7 @@ TEST_CASE("a quiet operation that succeeds is over with the enter that submits i
   CHECK(op.value == 7);
 }
 
-TEST_CASE("a quiet operation that fails says why") {
+TEST_CASE("a quiet operation that fails gets its error") {
   const auto on = make_ring();
   quiet_read bad(-1);
   const file_descriptor event = counter(7);
@@ -256,9 +256,9 @@ TEST_CASE("a quiet operation that fails says why") {
   CHECK(good.result() == 0);
 }
 
-// The failure of a quiet operation can be among the completions that overflowed: until it has been seen, silence
-// does not mean success.
-TEST_CASE("a quiet failure is not taken for success when the completion queue is full") {
+// The failure of a quiet operation can be among the completions that overflowed: until the ring has reaped it, a
+// missing completion does not mean success.
+TEST_CASE("the failure of a quiet operation is not taken as success when the completion queue is full") {
   const auto on = make_ring(64, 64);
   const file_descriptor event = counter();
   std::vector<std::unique_ptr<wait_readable>> crowd;
@@ -287,7 +287,7 @@ TEST_CASE("a quiet failure is not taken for success when the completion queue is
 
 // --- waiting ---
 
-TEST_CASE("the ring knows what it was given") {
+TEST_CASE("the ring reports its options") {
   const auto on = make_ring(128, 512);
   CHECK(on->features().submission_entries == 128);
   CHECK(on->features().completion_entries == 512);

@@ -1,4 +1,4 @@
-// How a ring waits: for completions, for some to gather, for a message of another ring.
+// The waits of a ring: for completions, for several to gather, for a message of another ring.
 #include "uring/ring.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -50,7 +50,7 @@ std::unique_ptr<ring> make_gathering_ring() {
   return made;
 }
 
-TEST_CASE("a wait that gathers takes what came meanwhile, and does not wait for more than that") {
+TEST_CASE("a wait that gathers takes the completions that came meanwhile, and does not wait for more") {
   const auto on = make_gathering_ring();
   const file_descriptor first = counter();
   const file_descriptor second = counter();
@@ -65,7 +65,7 @@ TEST_CASE("a wait that gathers takes what came meanwhile, and does not wait for 
     std::this_thread::sleep_for(1ms);
     ::eventfd_write(second.get(), 1);
   });
-  // Two are fewer than it waits for: were they not enough in the end, this would sleep for an hour.
+  // Two completions are fewer than the wait wants: if they did not end it, it would sleep for an hour.
   while (one.results.empty() || two.results.empty()) {
     REQUIRE_FALSE(on->enter_and_gather({}, 100ms));
     on->reap();
@@ -76,7 +76,7 @@ TEST_CASE("a wait that gathers takes what came meanwhile, and does not wait for 
   CHECK(two.result() == POLLIN);
 }
 
-TEST_CASE("a wait that gathers wakes for the first completion when the time to gather is over") {
+TEST_CASE("a wait that gathers ends with the first completion after the time to gather") {
   const auto on = make_gathering_ring();
   const file_descriptor event = counter();
   wait_readable op(event.get());
@@ -86,14 +86,14 @@ TEST_CASE("a wait that gathers wakes for the first completion when the time to g
     ::eventfd_write(event.get(), 1);
   });
   const auto enters = on->counters().enters;
-  REQUIRE_FALSE(on->enter_and_gather({}, 1ms));  // submits, too
+  REQUIRE_FALSE(on->enter_and_gather({}, 1ms));  // the enter submits, too
   on->reap();
   CHECK(op.idle());
   CHECK(on->counters().enters - enters == 1);
   writer.join();
 }
 
-TEST_CASE("a wait that gathers ends with its timeout, also with one shorter than the time to gather or past") {
+TEST_CASE("a wait that gathers ends with its timeout, also with a timeout in the past or below the time to gather") {
   const auto on = make_gathering_ring();
   for (const std::chrono::nanoseconds timeout : {20ms, 2ms, 0ms, -5ms}) {
     const auto begin = std::chrono::steady_clock::now();
@@ -108,7 +108,7 @@ TEST_CASE("a wait that gathers ends with its timeout, also with one shorter than
   CHECK(op.idle());
 }
 
-TEST_CASE("more operations than the submission queue holds go through waits that gather") {
+TEST_CASE("waits that gather submit more operations than the submission queue holds") {
   const auto on = make_gathering_ring();
   std::vector<std::unique_ptr<nothing>> all;
   for (int i = 0; i < 100; ++i) {
@@ -124,7 +124,7 @@ TEST_CASE("more operations than the submission queue holds go through waits that
 }
 
 TEST_CASE("where the kernel cannot gather, a wait ends with the first completion") {
-  const auto on = make_ring();  // did not ask for it
+  const auto on = make_ring();  // without the option to gather
   REQUIRE_FALSE(on->features().min_wait);
   nothing op;
   on->queue(op);
@@ -133,7 +133,7 @@ TEST_CASE("where the kernel cannot gather, a wait ends with the first completion
   CHECK(op.idle());
 }
 
-TEST_CASE("the ring tells when there is work for an enter") {
+TEST_CASE("the ring reports whether an enter has work to do") {
   const auto on = make_ring();
   if (!(on->features().setup_flags & IORING_SETUP_TASKRUN_FLAG)) SKIP("this kernel does not tell");
   CHECK_FALSE(on->has_work());
@@ -163,17 +163,17 @@ TEST_CASE("a ring that sleeps is woken by a message of another thread's ring", "
       if (to->enter(true, {})) break;
       i += static_cast<int>(to->reap()) - 1;
     }
-    over.get_future().wait();  // its ring stays until nobody sends to it
+    over.get_future().wait();  // keeps its ring until the other thread has sent its message
   });
   const ring* to = ready.get_future().get();
   for (int i = 0; i < 100; ++i) CHECK(from->wake(*to));
   over.set_value();
   sleeper.join();
   CHECK(from->counters().messages == 100);
-  CHECK(from->reap() == 0);  // quiet
+  CHECK(from->reap() == 0);  // the message posts no completion here
 }
 
-TEST_CASE("a message that the kernel refuses is told at once, and leaves nothing behind") {
+TEST_CASE("a message that the kernel refuses gives its error at once, and leaves nothing behind") {
   const auto from = make_ring();
   if (!from->features().messages) SKIP("this kernel has no messages for rings with DEFER_TASKRUN");
   const auto disabled = or_throw(ring::create({8, 64}));
@@ -187,7 +187,7 @@ TEST_CASE("a message that the kernel refuses is told at once, and leaves nothing
   CHECK(from->wake(*disabled));
 }
 
-TEST_CASE("messages that do not fit into the completion queue are not lost, nor is a sleep of the ring") {
+TEST_CASE("messages beyond the room of the completion queue are not lost, and neither is the ring's wake-up") {
   const auto from = make_ring();
   if (!from->features().messages) SKIP("this kernel has no messages for rings with DEFER_TASKRUN");
   const auto to = make_ring(2, 2);

@@ -97,13 +97,13 @@ std::vector<round_trip> round_trips() {
   };
 }
 
-// What needs a test of its own: other sockets, other values read than set.
+// Tested in cases of their own, because they need other sockets, or read back another value.
 const std::vector<option> elsewhere = {
     option::checksum,              // "the checksum of a raw socket is off, on at an even offset, and off again"
-    option::receive_buffer,        // "buffer sizes are what was asked for, and the size granted is told"
-    option::receive_buffer_force,  // "a buffer may be larger than the limit where that is permitted"
-    option::send_buffer,           // as receive_buffer
-    option::send_buffer_force,     // as receive_buffer_force
+    option::receive_buffer,        // "buffer sizes are as requested, and the granted size is reported"
+    option::receive_buffer_force,  // "with privilege a buffer may be larger than the limit"
+    option::send_buffer,           // like receive_buffer
+    option::send_buffer_force,     // like receive_buffer_force
     option::detach_filter,         // "a filter is attached, replaced and detached"
 };
 
@@ -129,7 +129,7 @@ TEST_CASE("every integer option that can be set is read back, with its limits") 
     const auto tested = std::ranges::find(cases, row.id, &round_trip::id);
     CHECK((tested != cases.end()) != (std::ranges::count(elsewhere, row.id) == 1));
     if (tested == cases.end()) continue;
-    // An index of an interface has no greatest value, a number that the kernel has never heard of is none.
+    // An interface index has no greatest value: a number that the kernel does not know is no interface.
     if (row.most < INT_MAX) CHECK(std::ranges::count(tested->values, row.most) > 0);
     if (std::ranges::count(tested->values, 0) > 0) continue;
     const file_descriptor fd = open(tested->socket);
@@ -137,7 +137,7 @@ TEST_CASE("every integer option that can be set is read back, with its limits") 
   }
 }
 
-TEST_CASE("minus one gives an option back to the kernel") {
+TEST_CASE("a value of minus one restores the kernel's default") {
   test::need_ipv6();
   const file_descriptor fd = open(kind::udp6);
   for (const auto& [id, otherwise] : {std::pair(option::traffic_class, 0), {option::multicast_hop_limit, 1}}) {
@@ -153,7 +153,7 @@ TEST_CASE("minus one gives an option back to the kernel") {
 }
 
 TEST_CASE("a value outside the range never reaches the kernel") {
-  // With no socket at all the kernel would say EBADF: out_of_range proves that it was not asked.
+  // Without a socket the kernel's error would be EBADF: out_of_range proves that the kernel was not called.
   constexpr int no_socket = -1;
   for (const option_info& row : option_table()) {
     if (row.kind == payload::bytes || row.kind == payload::program) continue;
@@ -170,7 +170,7 @@ TEST_CASE("a value outside the range never reaches the kernel") {
   CHECK(set_option(no_socket, option::multicast_loopback, true).error() == std::errc::bad_file_descriptor);
 }
 
-TEST_CASE("an option is not set with a payload of another kind") {
+TEST_CASE("an option is not set with a value of another type") {
   test::need_ipv6();
   const file_descriptor fd = open(kind::udp6);
   const std::array<std::byte, 4> four{};
@@ -214,7 +214,7 @@ TEST_CASE("a stream keeps the ECN bits of its traffic class") {
   CHECK(get_option(fd.get(), option::traffic_class) == 0xb8);
 }
 
-TEST_CASE("buffer sizes are what was asked for, and the size granted is told") {
+TEST_CASE("buffer sizes are as requested, and the granted size is reported") {
   test::need_ipv6();
   const file_descriptor fd = open(kind::udp6);
   CHECK(set_receive_buffer(fd.get(), 100'000) == 100'000);
@@ -222,7 +222,7 @@ TEST_CASE("buffer sizes are what was asked for, and the size granted is told") {
   CHECK(set_send_buffer(fd.get(), 100'000) == 100'000);
   CHECK(get_option(fd.get(), option::send_buffer) == 100'000);
 
-  // The smallest that the kernel gives is more than nothing.
+  // The kernel's minimum is more than 0.
   const result<int> least = set_receive_buffer(fd.get(), 0);
   REQUIRE(least);
   CHECK(*least > 0);
@@ -265,7 +265,7 @@ TEST_CASE("a filter is attached, replaced and detached") {
   REQUIRE(::getsockname(receiver.get(), reinterpret_cast<sockaddr*>(&name), &length) == 0);
   const file_descriptor sender = open(kind::udp6);
   REQUIRE(::connect(sender.get(), reinterpret_cast<const sockaddr*>(&name), length) == 0);
-  // Loopback delivers before send returns: what is not there then was filtered.
+  // Loopback delivers before send returns: a datagram that is not there then was filtered.
   const auto arrives = [&] {
     char byte = 'x';
     REQUIRE(::send(sender.get(), &byte, 1, 0) == 1);
@@ -289,13 +289,13 @@ TEST_CASE("a filter that is empty, too long or wrong is an error") {
   const std::vector<sock_filter> longest(BPF_MAXINSNS, accept_all);
   std::vector<sock_filter> longer = longest;
   longer.push_back(accept_all);
-  const sock_filter endless = instruction(BPF_LD | BPF_IMM, 0);  // Falls off its end.
+  const sock_filter endless = instruction(BPF_LD | BPF_IMM, 0);  // has no return at its end
 
   CHECK(set_option(fd.get(), option::attach_filter, std::span<const sock_filter>()).error() == errc::out_of_range);
   CHECK(set_option(fd.get(), option::attach_filter, std::span<const sock_filter>(longer)).error() ==
         errc::out_of_range);
-  // Whether the longest one fits is net.core.optmem_max's to say: 20 KiB until Linux 6.8, 128 KiB since. set_option has
-  // to hand it to the kernel, and to tell what the kernel tells another socket.
+  // net.core.optmem_max decides whether the longest filter fits: 20 KiB until Linux 6.8, 128 KiB since. set_option has
+  // to pass it to the kernel, and to give the result that another socket gets.
   const file_descriptor other = open(kind::udp6);
   const sock_fprog program{static_cast<unsigned short>(longest.size()), const_cast<sock_filter*>(longest.data())};
   const bool fits = ::setsockopt(other.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
@@ -337,7 +337,7 @@ TEST_CASE("a reuse port filter steers between sockets") {
   }
 }
 
-TEST_CASE("a socket says what it is") {
+TEST_CASE("a socket reports its kind") {
   test::need_ipv6();
   const file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM, IPPROTO_UDP));
   CHECK(get_option(fd.get(), option::socket_domain) == AF_INET6);

@@ -57,7 +57,7 @@ TEST_CASE("a name of another family is an error") {
   CHECK(local_endpoint(fd.get()).error() == std::errc::address_family_not_supported);
 }
 
-TEST_CASE("a bind that cannot be is an error") {
+TEST_CASE("an impossible bind is an error") {
   test::need_ipv6();
   const file_descriptor first = open_udp();
   REQUIRE(bind_socket(first.get(), {ip_address::loopback(), 0}));

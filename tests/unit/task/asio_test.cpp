@@ -34,7 +34,7 @@ struct host {
   event_loop loop;
   asio_bridge bridge{loop, io.get_executor()};
 
-  /// Runs it to its end, and the context until it has nothing to do.
+  /// Runs the task to its end, and the context until it has nothing to do.
   void run(asio::awaitable<void> main) {
     std::exception_ptr failure;
     asio::co_spawn(io, std::move(main), [&](std::exception_ptr error) { failure = error; });
@@ -64,7 +64,7 @@ TEST_CASE("asio: an awaitable reads and writes datagrams, and the context ends w
   CHECK(seen == 200);
 }
 
-TEST_CASE("asio: the context's own work and the loop's go on beside each other", "[threads]") {
+TEST_CASE("asio: work of the context and of the loop runs side by side", "[threads]") {
   need_ipv6();
   host h;
   packet_conn pc = open_conn(h.loop);
@@ -91,7 +91,7 @@ TEST_CASE("asio: the context's own work and the loop's go on beside each other",
   CHECK(answers == 20);
 }
 
-TEST_CASE("asio: a task gives its value or its exception, and brings the loop's tasks along") {
+TEST_CASE("asio: a task returns its value or its exception, and the loop's tasks run along") {
   host h;
   bool beside = false;
   scope tasks(h.loop);
@@ -144,7 +144,7 @@ TEST_CASE("asio: a cancellation stops the operation, which takes no datagram") {
   CHECK(how == errc::canceled);
 }
 
-TEST_CASE("asio: a context that goes with an operation in flight ends it") {
+TEST_CASE("asio: a context that is destroyed with an operation in flight ends it") {
   need_ipv6();
   const std::size_t before = open_descriptors();
   {
@@ -158,7 +158,7 @@ TEST_CASE("asio: a context that goes with an operation in flight ends it") {
     };
     asio::co_spawn(*io, reader(), asio::detached);
     io->run_for(2ms);
-    // Its descriptor must go before the context, with which the frames go.
+    // The bridge's descriptor must be closed before the context, which destroys the frames.
     bridge.reset();
     io.reset();
   }

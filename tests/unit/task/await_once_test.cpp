@@ -1,4 +1,4 @@
-// An operation is awaited once: a second time it neither hangs nor gives what is not so.
+// An operation is awaited once: a second await neither hangs nor returns a wrong result.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -35,7 +35,7 @@ task<> acquires(detail::acquire_operation& one, std::error_code expected) {
   CHECK((acquired ? std::error_code() : acquired.error()) == expected);
 }
 
-TEST_CASE("await once: waits in line") {
+TEST_CASE("await once: waits for permits, locks, events and channels") {
   event_loop loop;
   semaphore two(2);
   event set;

@@ -30,7 +30,7 @@ task<> send_numbers(channel<int>& to, int from, int count) {
   }
 }
 
-// What came, in the order in which it came, until the channel was closed.
+// Collects the values in the order of arrival, until the channel is closed.
 task<> collect(channel<int>& from, std::vector<int>& into) {
   for (;;) {
     const auto got = co_await from.receive();
@@ -41,7 +41,7 @@ task<> collect(channel<int>& from, std::vector<int>& into) {
 
 }  // namespace
 
-TEST_CASE("channel: gives each value once, in order, through a small buffer") {
+TEST_CASE("channel: delivers each value once, in order, through a small buffer") {
   event_loop loop;
   channel<int> numbers(3);
   std::vector<int> got;
@@ -60,7 +60,7 @@ TEST_CASE("channel: gives each value once, in order, through a small buffer") {
   for (int i = 0; i < 1000; ++i) CHECK(got[static_cast<std::size_t>(i)] == i);
 }
 
-TEST_CASE("channel: a sender waits while it is full") {
+TEST_CASE("channel: a sender waits while the channel is full") {
   event_loop loop;
   channel<int> numbers(2);
   auto body = [&]() -> task<> {
@@ -78,7 +78,7 @@ TEST_CASE("channel: a sender waits while it is full") {
   loop.run(body());
 }
 
-TEST_CASE("channel: what is in it at close is received, then it is closed for good") {
+TEST_CASE("channel: values in it at close are received, then receives give closed") {
   event_loop loop;
   channel<int> numbers(2);
   auto body = [&]() -> task<> {
@@ -112,7 +112,7 @@ TEST_CASE("channel: what is in it at close is received, then it is closed for go
   loop.run(body());
 }
 
-TEST_CASE("channel: close wakes a receiver, and refuses a sender that was served but has not resumed") {
+TEST_CASE("channel: close wakes a receiver, and refuses a sender that has a place reserved but has not resumed") {
   event_loop loop;
   channel<int> numbers(1);
   auto body = [&]() -> task<> {
@@ -137,7 +137,7 @@ TEST_CASE("channel: close wakes a receiver, and refuses a sender that was served
   loop.run(body());
 }
 
-TEST_CASE("channel: a value that was not sent stays with the sender") {
+TEST_CASE("channel: a value that was not sent is returned to the sender") {
   event_loop loop;
   channel<std::unique_ptr<int>> owners(1);
   auto body = [&]() -> task<> {
@@ -162,7 +162,7 @@ TEST_CASE("channel: a value that was not sent stays with the sender") {
   loop.run(body());
 }
 
-TEST_CASE("channel: values that own memory are destroyed once, also those that nobody received") {
+TEST_CASE("channel: values that own memory are destroyed once, also those that were not received") {
   event_loop loop;
   {
     channel<std::shared_ptr<counted>> values(4);
@@ -182,7 +182,7 @@ TEST_CASE("channel: values that own memory are destroyed once, also those that n
   CHECK(counted::alive == 0);
 }
 
-TEST_CASE("channel: a receive that is stopped takes nothing, neither before it is served nor after") {
+TEST_CASE("channel: a receive that is stopped takes nothing, neither before a value is reserved for it nor after") {
   event_loop loop;
   channel<int> numbers(4);
   std::vector<int> got;
@@ -193,8 +193,8 @@ TEST_CASE("channel: a receive that is stopped takes nothing, neither before it i
     scope stopped;
     stopped.spawn(collect(numbers, got));
     co_await sleep_for(0s);
-    CHECK(numbers.try_send(1));  // served,
-    stopped.request_stop();      // and stopped before it resumes
+    CHECK(numbers.try_send(1));  // a value is reserved for it,
+    stopped.request_stop();      // and the stop comes before it resumes
     co_await stopped.join();
     CHECK(got.empty());
     CHECK(numbers.try_receive() == 1);
@@ -231,11 +231,11 @@ TEST_CASE("channel: when_any of a receive and a timer loses no value") {
   CHECK(timeouts > 0);
 }
 
-TEST_CASE("channel: refuses a capacity of nothing") {
+TEST_CASE("channel: refuses a capacity of 0") {
   CHECK_THROWS_AS(channel<int>(0), std::invalid_argument);
 }
 
-TEST_CASE("channel: a receiver that always finds a value lets the others run") {
+TEST_CASE("channel: a receiver that always finds a value lets other coroutines run") {
   event_loop loop(loop_options{.budget = 8});
   channel<int> numbers(1000);
   for (int i = 0; i < 1000; ++i) CHECK(numbers.try_send(int{i}));

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 namespace uring6 {
 
-TEST_CASE("event: set lets all pass, and all who come until reset") {
+TEST_CASE("event: set resumes all waiters, and later ones pass until reset") {
   event_loop loop;
   event happened;
   int passed = 0;
@@ -46,7 +46,7 @@ TEST_CASE("event: set lets all pass, and all who come until reset") {
   loop.run(body());
 }
 
-TEST_CASE("event: those who were let pass do, although it is reset at once, or one of them is stopped") {
+TEST_CASE("event: a waiter that set has released passes, although it is reset at once and another waiter is stopped") {
   event_loop loop;
   event happened;
   int passed = 0;
@@ -85,8 +85,9 @@ TEST_CASE("event: another thread may set it", "[threads]") {
   }
 }
 
-// ThreadSanitizer sees where a wait ends before the call that has ended it.
-TEST_CASE("event: may go when the wait has ended, although the thread that set it was still in set", "[threads]") {
+// ThreadSanitizer reports it if a wait ends while the call that ended it still uses the event.
+TEST_CASE("event: may be destroyed when the wait has ended, although the thread that set it was still in set",
+          "[threads]") {
   for (int round = 0; round < 300; ++round) {
     std::optional<event_loop> loop(std::in_place);
     auto happened = std::make_unique<event>();
@@ -95,14 +96,14 @@ TEST_CASE("event: may go when the wait has ended, although the thread that set i
       while (!waiting) std::this_thread::yield();
       at.set();
     });
-    loop->post([&] { waiting = true; });  // after the first round of the body
+    loop->post([&] { waiting = true; });  // the post runs after the first round of the body
     const auto body = [&]() -> task<> {
       const auto waited = co_await happened->wait();
       happened.reset();
       CHECK(waited.has_value());
     };
     loop->run(body());
-    loop.reset();  // the setter may be about to wake it
+    loop.reset();  // the other thread may be about to wake the loop
     setter.join();
   }
 }

@@ -1,4 +1,5 @@
-// What a sender of another library is to a loop: work that begins there, and ends exactly once, whatever becomes of it.
+// Guests, the senders of other libraries in a loop: their work begins on the loop, and ends exactly once, in every
+// case.
 #include "uring6/detail/guest.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -22,7 +23,7 @@ using uring6::test::counted;
 namespace uring6 {
 namespace {
 
-/// Runs a task; goes, if it is told to, in the call that tells of its end.
+/// Runs a task; `at_end` may destroy it within the call that reports its end.
 class visitor final : detail::guest {
  public:
   visitor(event_loop& loop, std::function<task<>()> make) : guest(loop.core()), make_(std::move(make)) {}
@@ -50,7 +51,7 @@ task<> sleep_long() {
   (void)co_await sleep_for(1h);
 }
 
-TEST_CASE("guest: its work begins on the loop and ends once, with its exception") {
+TEST_CASE("guest: its work begins on the loop and ends once, also with an exception") {
   event_loop loop;
   visitor at_once(loop, []() -> task<> { co_return; });
   visitor later(loop, []() -> task<> { (void)co_await sleep_for(1ms); });
@@ -67,8 +68,8 @@ TEST_CASE("guest: its work begins on the loop and ends once, with its exception"
   CHECK(at_once.refusals + later.refusals + fails.refusals == 0);
 }
 
-// The frame is in the call that tells of its end: it must be there when that returns.
-TEST_CASE("guest: it may go in the call that tells of its end; its frame goes after that") {
+// The frame makes the call that reports its end: it must still exist when that call returns.
+TEST_CASE("guest: it may be destroyed in the call that reports its end; its frame is destroyed after that") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     std::optional<visitor> brief(std::in_place, loop, []() -> task<> { (void)co_await sleep_for(1ms); });
@@ -85,7 +86,7 @@ TEST_CASE("guest: it may go in the call that tells of its end; its frame goes af
   });
 }
 
-TEST_CASE("guest: a loop that ends before it turns it away, also one whose task has children") {
+TEST_CASE("guest: a loop that is destroyed earlier refuses it, also one with a task that has children") {
   std::optional<event_loop> loop(std::in_place);
   visitor sleeps(*loop, sleep_long);
   visitor joins(*loop, []() -> task<> {
@@ -111,8 +112,9 @@ TEST_CASE("guest: a loop that ends before it turns it away, also one whose task 
   CHECK(counted::alive == 0);
 }
 
-// The loop keeps track of who is to be told while the guest goes: what the guest had of that must be over by then.
-TEST_CASE("guest: a stop of its token ends the work, and after that it may go on another thread", "[threads]") {
+// The loop has a list of the guests to notify when it is destroyed; a guest may be destroyed on another thread once it
+// has left that list.
+TEST_CASE("guest: a stop of its token ends the work, and then it may be destroyed on another thread", "[threads]") {
   event_loop loop;
   std::stop_source source;
   std::optional<visitor> leaves(std::in_place, loop, sleep_long);
@@ -127,7 +129,7 @@ TEST_CASE("guest: a stop of its token ends the work, and after that it may go on
   CHECK_FALSE(leaves.has_value());
 }
 
-TEST_CASE("guest: a loop that was moved from turns it away") {
+TEST_CASE("guest: a loop that was moved from refuses it") {
   event_loop loop;
   const event_loop elsewhere(std::move(loop));
   visitor lost(loop, sleep_long);

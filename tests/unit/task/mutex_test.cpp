@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 namespace uring6 {
 
-TEST_CASE("async_mutex: one at a time, in the order of arrival, across suspensions") {
+TEST_CASE("async_mutex: one owner at a time, in the order of arrival, across suspensions") {
   event_loop loop;
   async_mutex mutex;
   std::vector<int> order;
@@ -49,7 +49,7 @@ TEST_CASE("async_mutex: an exception unlocks it") {
   CHECK(mutex.try_lock().has_value());
 }
 
-TEST_CASE("async_mutex: unlock before the end, and only once") {
+TEST_CASE("async_mutex: unlock before the end of the scope, and only once") {
   event_loop loop;
   async_mutex mutex;
   auto body = [&]() -> task<> {
@@ -57,7 +57,7 @@ TEST_CASE("async_mutex: unlock before the end, and only once") {
     lock->unlock();
     auto again = mutex.try_lock();
     REQUIRE(again.has_value());
-    lock->unlock();  // no longer its own
+    lock->unlock();  // the guard does not own the lock here
     CHECK_FALSE(mutex.try_lock().has_value());
     async_lock moved = std::move(*again);
     again.reset();
@@ -84,7 +84,7 @@ TEST_CASE("async_mutex: a wait that is stopped does not lock it") {
 TEST_CASE("async_mutex: excludes tasks of two loops on two threads", "[threads]") {
   constexpr int rounds = 5'000;
   async_mutex mutex;
-  int count = 0;  // not atomic: the mutex is what protects it
+  int count = 0;  // not atomic: the mutex protects it
   auto visitor = [&]() -> task<> {
     for (int i = 0; i < rounds; ++i) {
       const auto lock = co_await mutex.lock();

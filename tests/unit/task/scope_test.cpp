@@ -57,7 +57,7 @@ TEST_CASE("scope: join waits for all children") {
     scope children;
     children.spawn(sleep_then_note(order, 2, 2ms));
     children.spawn(note(order, 1));
-    CHECK(order.empty());  // They start in the next round, not inside of spawn.
+    CHECK(order.empty());  // Children start in the next round, not inside of spawn.
     CHECK(children.running() == 2);
     co_await children.join();
     CHECK(children.running() == 0);
@@ -66,7 +66,7 @@ TEST_CASE("scope: join waits for all children") {
   CHECK(order == std::vector{1, 2});
 }
 
-TEST_CASE("scope: join of no children returns at once") {
+TEST_CASE("scope: join without children returns at once") {
   event_loop loop;
   bool joined = false;
   auto body = [&]() -> task<> {
@@ -108,7 +108,7 @@ TEST_CASE("scope: the first exception stops the siblings and comes out of join")
       caught = error.what();
     }
     CHECK(children.stop_requested());
-    co_await children.join();  // The exception comes out once.
+    co_await children.join();  // join rethrows the exception once.
   };
   loop.run(body());
   CHECK(caught == "first");
@@ -157,7 +157,7 @@ TEST_CASE("scope: the stop of the joining coroutine reaches the children") {
   CHECK(stopped == 1);
 }
 
-TEST_CASE("scope: one with its parent's token hears of a stop before the join") {
+TEST_CASE("scope: constructed with its parent's token it gets a stop before the join") {
   event_loop loop;
   int stopped = 0;
   auto body = [&]() -> task<> {
@@ -195,7 +195,7 @@ TEST_CASE("scope: a child that is spawned when join is about to return is waited
   std::vector<int> order;
   auto body = [&]() -> task<> {
     scope children;
-    // Posts run after what was ready: the last child has ended, the joiner has not been resumed.
+    // Posts run after the ready queue: the last child has ended then, and the joiner has not been resumed.
     auto last = [&]() -> task<> {
       loop.post([&] { children.spawn(sleep_then_note(order, 2, 1ms)); });
       order.push_back(1);
@@ -228,7 +228,7 @@ TEST_CASE("scope: children that spawn each other in a chain do not grow the stac
   CHECK(left == 0);
 }
 
-TEST_CASE("scope: what a child owns goes when the child ends, not with the scope") {
+TEST_CASE("scope: objects of a child are destroyed when the child ends, not with the scope") {
   event_loop loop;
   auto owner = [](counted) -> task<> { co_return; };
   auto body = [&]() -> task<> {
@@ -260,7 +260,7 @@ TEST_CASE("scope: an exception that unwinds it drops the children where they wai
   CHECK(counted::alive == 0);
 }
 
-TEST_CASE("scope: left without a join, it ends the program and names the place of the spawn") {
+TEST_CASE("scope: destroyed without a join, it ends the program and names the place of the spawn") {
   const std::string words = test::last_words([] {
     event_loop loop;
     int stopped = 0;
@@ -276,7 +276,7 @@ TEST_CASE("scope: left without a join, it ends the program and names the place o
   CHECK_THAT(words, Catch::Matchers::ContainsSubstring(spawned_at));
 }
 
-TEST_CASE("scope: left without a join, it names a task that still runs, not one that has ended") {
+TEST_CASE("scope: destroyed without a join, it names a task that still runs, not one that has ended") {
   const std::string words = test::last_words([] {
     event_loop loop;
     int stopped = 0;
@@ -307,7 +307,7 @@ TEST_CASE("scope: an exception that no join has seen ends the program, too") {
   CHECK_THAT(words, Catch::Matchers::ContainsSubstring("without co_await join()"));
 }
 
-TEST_CASE("scope: outside of a coroutine it drops its children, before the loop or after it") {
+TEST_CASE("scope: destroyed outside of a coroutine it drops its children, before the loop or after it") {
   for (const bool loop_first : {false, true}) {
     int stopped = 0;
     auto loop = std::make_unique<event_loop>();
@@ -323,7 +323,7 @@ TEST_CASE("scope: outside of a coroutine it drops its children, before the loop 
   }
 }
 
-TEST_CASE("scope: that of a loop is outside of it in the coroutine of another, and drops its children") {
+TEST_CASE("scope: destroyed in a coroutine of another loop it drops its children") {
   event_loop outer;
   event_loop inner;
   int stopped = 0;
@@ -380,7 +380,7 @@ TEST_CASE("scope: a spawn from another thread than the loop's is refused", "[thr
   event_loop loop;
   scope children(loop);
   std::vector<int> order;
-  children.spawn(note(order, 1));  // it has no thread yet
+  children.spawn(note(order, 1));  // the loop has no thread yet
   auto body = []() -> task<> { [[maybe_unused]] const auto slept = co_await sleep_for(1ms); };
   std::thread([&] { loop.run(body()); }).join();
   CHECK(order == std::vector{1});

@@ -37,7 +37,7 @@ task<> visit(semaphore& places, occupancy& inside, int who) {
 
 }  // namespace
 
-TEST_CASE("semaphore: lets in as many as it has permits, first come, first served") {
+TEST_CASE("semaphore: admits as many as it has permits, in the order of arrival") {
   event_loop loop;
   semaphore places(3);
   occupancy inside;
@@ -53,7 +53,7 @@ TEST_CASE("semaphore: lets in as many as it has permits, first come, first serve
   CHECK(places.available() == 3);
 }
 
-TEST_CASE("semaphore: one who comes later does not overtake one who was served and has not resumed") {
+TEST_CASE("semaphore: a later waiter does not overtake one that has a permit reserved and has not resumed") {
   event_loop loop;
   semaphore places(0);
   std::vector<int> order;
@@ -66,7 +66,7 @@ TEST_CASE("semaphore: one who comes later does not overtake one who was served a
     scope visitors;
     visitors.spawn(enter(1));
     co_await sleep_for(0s);
-    places.release();  // meant for 1, who resumes in the next round
+    places.release();  // reserved for waiter 1, which resumes in the next round
     CHECK_FALSE(places.try_acquire());
     places.release();
     CHECK(places.try_acquire());
@@ -76,7 +76,7 @@ TEST_CASE("semaphore: one who comes later does not overtake one who was served a
   CHECK(order == std::vector{1});
 }
 
-TEST_CASE("semaphore: a wait that is stopped takes nothing, neither before it is served nor after") {
+TEST_CASE("semaphore: a wait that is stopped takes nothing, neither before a permit is reserved for it nor after") {
   event_loop loop;
   semaphore places(0);
   auto body = [&]() -> task<> {
@@ -90,8 +90,8 @@ TEST_CASE("semaphore: a wait that is stopped takes nothing, neither before it is
     auto enter = [&]() -> task<> { entered = co_await places.acquire(); };
     visitors.spawn(enter());
     co_await sleep_for(0s);
-    places.release();         // served,
-    visitors.request_stop();  // and stopped before it resumes
+    places.release();         // a permit is reserved,
+    visitors.request_stop();  // and the stop comes before the waiter resumes
     co_await visitors.join();
     REQUIRE_FALSE(entered.has_value());
     CHECK(entered.error() == errc::canceled);
@@ -123,7 +123,7 @@ TEST_CASE("semaphore: a wait that is destroyed gives its permit to the next") {
   CHECK(places.available() == 1);
 }
 
-TEST_CASE("semaphore: in when_any the loser has no permit") {
+TEST_CASE("semaphore: in when_any the loser takes no permit") {
   event_loop loop;
   semaphore first(0);
   semaphore second(0);
@@ -163,7 +163,7 @@ TEST_CASE("semaphore: keeps its count between loops on two threads", "[threads]"
   std::atomic<int> most = 0;
   auto visitor = [&]() -> task<> {
     for (int i = 0; i < rounds; ++i) {
-      // Some give up: a permit on its way to them must not get lost.
+      // Some waiters time out: a permit that is reserved for them must not be lost.
       const auto entered = co_await with_timeout(i % 5 == 0 ? 1us : 1h, places.acquire());
       if (!entered) continue;
       const int here = ++inside;
@@ -190,7 +190,7 @@ TEST_CASE("semaphore: keeps its count between loops on two threads", "[threads]"
   CHECK(places.available() == 2);
 }
 
-TEST_CASE("semaphore: what another thread gives to a coroutine that waits needs no memory", "[threads]") {
+TEST_CASE("semaphore: a permit from another thread for a waiting coroutine needs no memory", "[threads]") {
   event_loop loop;
   semaphore places(0);
   bool entered = false;

@@ -27,7 +27,7 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-/// How often it was completed, and how the last time.
+/// How often the receiver was completed, and with what the last time.
 struct completions {
   std::atomic<int> values{0}, errors{0}, stops{0};
   int total() const { return values + errors + stops; }
@@ -68,7 +68,7 @@ TEST_CASE("stdexec: a task is a sender, and composes with others", "[threads]") 
   CHECK(std::get<0>(*got) == "slept2");
 }
 
-TEST_CASE("stdexec: operations of conns are senders, connected as often as one likes; their results are values",
+TEST_CASE("stdexec: operations of conns are senders that may be connected again; their results are values",
           "[threads]") {
   remote_loop there;
   std::optional<packet_conn> pc;
@@ -126,7 +126,7 @@ TEST_CASE("stdexec: the receiver's stop ends the operation as stopped, also one 
     CHECK(seen.stops == 1);
     CHECK(seen.total() == 1);
   }
-  // No result<T>: the task ends as it likes.
+  // Without a result<T> the task ends with its own value.
   completions seen;
   stdexec::inplace_stop_source stop;
   stop.request_stop();
@@ -152,7 +152,7 @@ TEST_CASE("stdexec: a stop that races with the end completes the receiver once",
   CHECK(seen.errors == 0);
 }
 
-TEST_CASE("stdexec: a stop after the end is nothing to the operation") {
+TEST_CASE("stdexec: a stop after the end does nothing to the operation") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pc = open_conn(loop);
@@ -171,10 +171,10 @@ TEST_CASE("stdexec: a stop after the end is nothing to the operation") {
   });
 }
 
-TEST_CASE("stdexec: a loop that ends before the operation completes it as stopped") {
+TEST_CASE("stdexec: a loop that is destroyed before the operation ends completes it as stopped") {
   completions seen;
   std::optional<event_loop> loop(std::in_place);
-  packet_conn pc = open_conn(*loop);  // outlives the loop
+  packet_conn pc = open_conn(*loop);  // the conn outlives the loop
   std::array<std::byte, 64> buffer{};
   const auto connect = [&](auto sender) { return stdexec::connect(std::move(sender), counting_receiver{&seen}); };
   auto sleeping = connect(as_sender(*loop, [] { return sleep_for(1h); }));
@@ -211,7 +211,7 @@ TEST_CASE("stdexec: a sender is awaited: its value, its error, its stop") {
     CHECK(failed.error() == errc::closed);
     const auto stopped = co_await from_sender(stdexec::just_stopped());
     CHECK(stopped.error() == errc::canceled);
-    // There and back again.
+    // A sender out of an operation, and an awaitable out of that sender.
     const auto slept = co_await from_sender(as_sender(loop, [] { return sleep_for(1ms); }));
     static_assert(std::is_same_v<decltype(slept), const result<void>>);
     CHECK(slept.has_value());
@@ -252,7 +252,7 @@ TEST_CASE("stdexec: a sender that completes on another thread brings the task ba
   worker.join();
 }
 
-TEST_CASE("stdexec: the stop of a task reaches the sender that it awaits", "[threads]") {
+TEST_CASE("stdexec: the stop of a task reaches its awaited sender", "[threads]") {
   remote_loop there;
   event_loop loop;
   run(loop, [&]() -> task<> {

@@ -1,4 +1,4 @@
-// How a stop request finds those who wait, and only them.
+// A stop request reaches the waiting operations of its root, and no others.
 #include "uring6/detail/stop_root.hpp"
 
 #include <array>
@@ -30,7 +30,7 @@ void wait_for(event_loop& loop, listener& who, detail::stop_root& root) {
   who.listen(root);
 }
 
-TEST_CASE("stop_root: who waits is told once, who has forgotten or gone is not") {
+TEST_CASE("stop_root: a waiting listener is told once, one that has left or was destroyed is not") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     std::stop_source source;
@@ -51,7 +51,7 @@ TEST_CASE("stop_root: who waits is told once, who has forgotten or gone is not")
   });
 }
 
-TEST_CASE("stop_root: whoever leaves, first or last or between, takes nobody else along") {
+TEST_CASE("stop_root: a listener that leaves, first or last or between, takes no other one along") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     std::stop_source source;
@@ -72,7 +72,7 @@ TEST_CASE("stop_root: whoever leaves, first or last or between, takes nobody els
   });
 }
 
-TEST_CASE("stop_root: eight wait without an allocation, and nobody allocates where as many have waited") {
+TEST_CASE("stop_root: eight listeners wait without an allocation, and so do as many as have waited before") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     std::stop_source source;
@@ -93,7 +93,7 @@ TEST_CASE("stop_root: eight wait without an allocation, and nobody allocates whe
   });
 }
 
-TEST_CASE("stop_root: one that goes because another is told is not told") {
+TEST_CASE("stop_root: a listener that another one destroys when told is not told") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     std::stop_source source;
@@ -102,7 +102,7 @@ TEST_CASE("stop_root: one that goes because another is told is not told") {
     std::optional<listener> second(std::in_place);
     listener third;
     bool second_told = false;
-    // Whichever of the others is told before it.
+    // Whichever of the two others is told before `second`.
     first.when_told = third.when_told = [&] { second.reset(); };
     second->when_told = [&] { second_told = true; };
     for (listener* each : {&first, &*second, &third}) wait_for(loop, *each, root);
@@ -114,7 +114,7 @@ TEST_CASE("stop_root: one that goes because another is told is not told") {
   });
 }
 
-TEST_CASE("stop_root: of another thread's request, who waits hears in the loop, and who comes before that, at once",
+TEST_CASE("stop_root: a request of another thread tells waiting listeners in the loop, and later ones at once",
           "[threads]") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
@@ -134,7 +134,7 @@ TEST_CASE("stop_root: of another thread's request, who waits hears in the loop, 
   });
 }
 
-TEST_CASE("stop_root: who waits may outlive it, and it the loop") {
+TEST_CASE("stop_root: a waiting listener may outlive it, and it may outlive the loop") {
   std::optional<event_loop> loop(std::in_place);
   std::stop_source source;
   std::optional<detail::stop_root> root(std::in_place, source.get_token());
@@ -151,7 +151,7 @@ TEST_CASE("stop_root: who waits may outlive it, and it the loop") {
   CHECK(waits.told == 0);
 }
 
-TEST_CASE("stop_root: one that nobody can stop keeps nobody") {
+TEST_CASE("stop_root: a root that cannot be stopped keeps no listener") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     listener waits;
@@ -159,7 +159,7 @@ TEST_CASE("stop_root: one that nobody can stop keeps nobody") {
     CHECK(waits.told == 0);
     std::stop_source source;
     detail::stop_root root(source.get_token());
-    wait_for(loop, waits, root);  // it has no place yet
+    wait_for(loop, waits, root);  // the listener has no place yet
     source.request_stop();
     CHECK(waits.told == 1);
     co_return;

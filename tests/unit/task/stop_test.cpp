@@ -22,7 +22,7 @@ task<std::stop_token> own_token() {
 
 }  // namespace
 
-TEST_CASE("stop_token: a task and what it awaits have the loop's") {
+TEST_CASE("stop_token: a task and its awaited tasks have the loop's token") {
   event_loop loop;
   auto body = [&]() -> task<> {
     const std::stop_token mine = co_await this_task::stop_token();
@@ -35,7 +35,7 @@ TEST_CASE("stop_token: a task and what it awaits have the loop's") {
   loop.run(body());
 }
 
-TEST_CASE("stop_token: children of a scope have the scope's") {
+TEST_CASE("stop_token: children of a scope have the scope's token") {
   event_loop loop;
   auto note = [](std::stop_token& into) -> task<> { into = co_await this_task::stop_token(); };
   auto body = [&]() -> task<> {

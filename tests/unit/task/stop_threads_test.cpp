@@ -1,4 +1,4 @@
-// A stop request of another thread, at every step of what it stops.
+// A stop request of another thread, at every step of the operation that it stops.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -27,8 +27,8 @@ using namespace std::chrono_literals;
 namespace uring6 {
 namespace {
 
-/// Runs `body(loop)` until another thread stops the loop, a little later each time. The
-/// delay is counted from where `reached` says that the steps have begun.
+/// Runs `body(loop)` until another thread stops the loop, a little later each time. `reached` says from when on the
+/// delay counts: the operation has begun.
 template <class Body, class Reached>
 void stop_at_every_step(Body body, Reached reached) {
   for (int delay = 0; delay < 300; ++delay) {
@@ -47,7 +47,7 @@ void stop_at_every_step(Body body, Reached reached) {
         co_await body(loop);
         if (reached()) started = true;
       }
-      // What starts after the stop ends at once.
+      // An operation that starts after the stop ends at once.
       co_await body(loop);
     };
     loop.run(whole());
@@ -74,7 +74,7 @@ TEST_CASE("stop from another thread: reaches children of a scope", "[threads]") 
   });
 }
 
-TEST_CASE("stop from another thread: reaches what when_any and when_all wait for", "[threads]") {
+TEST_CASE("stop from another thread: reaches the children of when_any and when_all", "[threads]") {
   semaphore never(0);
   stop_at_every_step([&](event_loop&) -> task<> {
     const auto any = co_await when_any(sleep_for(10us), never.acquire(), sleep_for(1h));
@@ -115,7 +115,7 @@ TEST_CASE("stop from another thread: reaches a read, and loses no datagram", "[t
   int of_this_loop = 0;
   std::chrono::microseconds patience = 5us;
   auto body = [&](event_loop& loop) -> task<> {
-    if (!conn.is_open()) {  // the one before went with its loop
+    if (!conn.is_open()) {  // the last one was destroyed with its loop
       conn = or_throw(listen_packet(loop, "udp6", "[::1]:0"));
       self = or_throw(conn.local_endpoint());
       sent = received = 0;
@@ -129,7 +129,7 @@ TEST_CASE("stop from another thread: reaches a read, and loses no datagram", "[t
     }
     const auto first = co_await when_any(conn.read_from(buffer), sleep_for(patience));
     if (first.index != 0 || !std::get<0>(first.value)) {
-      // Where the timer always wins, no read would ever be met by the stop.
+      // A read that always loses to the timer would never meet the stop.
       if (of_this_loop == 0) patience *= 2;
       co_return;
     }
@@ -137,7 +137,7 @@ TEST_CASE("stop from another thread: reaches a read, and loses no datagram", "[t
       throw std::runtime_error("a datagram is missing");
     ++of_this_loop;
   };
-  // A loop that was not stopped before its first datagram has shown that reads come through.
+  // The delay counts from the first datagram that was read in this loop.
   stop_at_every_step(body, [&] { return conn.is_open() && of_this_loop > 0; });
 }
 
@@ -180,23 +180,23 @@ TEST_CASE("stop from another thread: reaches a poll and a read of a pipe, an eve
   });
 }
 
-// --- operations by themselves, stopped about when they begin ---
+// --- single operations, stopped about when they begin ---
 
 namespace {
 
-/// For what nobody but the stop ends.
+/// For operations that end by the stop only.
 template <class Outcome>
 void expect_canceled(const Outcome& outcome) {
   if (outcome || outcome.error() != errc::canceled) throw std::runtime_error("not canceled");
 }
 
-/// For what may end by itself.
+/// For operations that may end by themselves.
 template <class Outcome>
 void expect_value_or_canceled(const Outcome& outcome) {
   if (!outcome && outcome.error() != errc::canceled) throw std::runtime_error(outcome.error().message());
 }
 
-/// A listening socket that accepts nobody: once its queue is full, who connects waits.
+/// A listening socket without accepts: once its queue is full, a connect waits.
 file_descriptor open_full_listener() {
   file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_STREAM));
   or_throw(bind_socket(fd.get(), {ip_address::loopback(), 0}));
@@ -206,7 +206,7 @@ file_descriptor open_full_listener() {
 
 }  // namespace
 
-TEST_CASE("stop from another thread: a read and a write of a stream hear of it, whenever it comes", "[threads]") {
+TEST_CASE("stop from another thread: ends a read and a write of a stream, whenever it comes", "[threads]") {
   test::need_ipv6();
   event_loop loop;
   test::run(loop, [&]() -> task<> {
@@ -223,7 +223,7 @@ TEST_CASE("stop from another thread: a read and a write of a stream hear of it, 
     };
     co_await test::stop_about_its_beginning(20'000, read);
 
-    // Nobody reads at the other end: soon they all wait.
+    // The other end reads nothing: soon all writes wait.
     const std::vector<std::byte> much(1024 * 1024);
     auto write = [&]() -> task<> {
       const auto sent = co_await accepted.write(much);
@@ -233,7 +233,7 @@ TEST_CASE("stop from another thread: a read and a write of a stream hear of it, 
   });
 }
 
-TEST_CASE("stop from another thread: an accept and a dial hear of it, whenever it comes", "[threads]") {
+TEST_CASE("stop from another thread: ends an accept and a dial, whenever it comes", "[threads]") {
   test::need_ipv6();
   event_loop loop;
   test::run(loop, [&]() -> task<> {
@@ -254,7 +254,7 @@ TEST_CASE("stop from another thread: an accept and a dial hear of it, whenever i
   });
 }
 
-TEST_CASE("stop from another thread: a send on a full channel and a join hear of it, whenever it comes", "[threads]") {
+TEST_CASE("stop from another thread: ends a send on a full channel and a join, whenever it comes", "[threads]") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     channel<int> full(1);
@@ -280,7 +280,7 @@ TEST_CASE("stop from another thread: a send on a full channel and a join hear of
   });
 }
 
-TEST_CASE("stop from another thread: a blocking call and a resolver's question hear of it, whenever it comes",
+TEST_CASE("stop from another thread: ends the wait for a blocking call and for a resolver, whenever it comes",
           "[threads]") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
@@ -301,7 +301,7 @@ TEST_CASE("stop from another thread: a blocking call and a resolver's question h
   });
 }
 
-TEST_CASE("stop from another thread: a wait for a signal hears of it, whenever it comes", "[threads]") {
+TEST_CASE("stop from another thread: ends a wait for a signal, whenever it comes", "[threads]") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     signals never(loop, {SIGUSR2});

@@ -26,7 +26,7 @@ task<int> value(int what) {
   co_return what;
 }
 
-// Counts what it has lent.
+// Counts the memory that it has given out.
 class lender final : public std::pmr::memory_resource {
  public:
   std::size_t lent = 0;
@@ -45,7 +45,7 @@ class lender final : public std::pmr::memory_resource {
   bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
 };
 
-// Not inlined: clang would leave the frame's allocation out altogether, as the standard allows.
+// Not inlined: clang would remove the frame's allocation, as the standard allows.
 [[gnu::noinline]] task<int> from_resource(std::allocator_arg_t, std::pmr::memory_resource*, int what) {
   [[maybe_unused]] const auto slept = co_await sleep_for(1ms);
   co_return what;
@@ -64,7 +64,7 @@ struct refuses final : std::pmr::memory_resource {
 
 }  // namespace
 
-TEST_CASE("task: does nothing until it is awaited, and is destroyed if it never is") {
+TEST_CASE("task: does nothing until it is awaited, and is destroyed if it is never awaited") {
   bool ran = false;
   auto body = [&](counted) -> task<> {
     ran = true;
@@ -79,7 +79,7 @@ TEST_CASE("task: does nothing until it is awaited, and is destroyed if it never 
   CHECK(counted::alive == 0);
 }
 
-TEST_CASE("task: an exception reaches whoever awaits it, before a suspension and after") {
+TEST_CASE("task: an exception reaches the awaiting coroutine, before a suspension and after") {
   event_loop loop;
   auto fails = [](bool late) -> task<int> {
     if (late) co_await sleep_for(1ms);
@@ -100,7 +100,7 @@ TEST_CASE("task: an exception reaches whoever awaits it, before a suspension and
   CHECK(loop.run(body()) == 2);
 }
 
-TEST_CASE("task: awaited twice, moved from, or while somebody else awaits it, it throws") {
+TEST_CASE("task: throws if it is awaited twice, moved from, or awaited by another coroutine already") {
   event_loop loop;
   auto body = []() -> task<> {
     task<int> once = value(1);
@@ -128,7 +128,7 @@ TEST_CASE("task: awaited twice, moved from, or while somebody else awaits it, it
   CHECK_THROWS_AS(loop.run(both()), std::logic_error);
 }
 
-TEST_CASE("task: results that own memory arrive whole, and are destroyed once") {
+TEST_CASE("task: results that own memory arrive complete, and are destroyed once") {
   event_loop loop;
   struct text_and_owner {
     std::string text;
@@ -143,7 +143,7 @@ TEST_CASE("task: results that own memory arrive whole, and are destroyed once") 
       const text_and_owner got = co_await make(i % 2 == 0);
       CHECK(got.text.size() == 64);
       CHECK(got.owner.use_count() == 1);
-      co_await make(i % 2 == 0);  // dropped
+      co_await make(i % 2 == 0);  // the result is dropped
       CHECK(counted::alive == 1);
     }
   };
@@ -151,7 +151,7 @@ TEST_CASE("task: results that own memory arrive whole, and are destroyed once") 
   CHECK(counted::alive == 0);
 }
 
-TEST_CASE("task: the frame comes from a caller's resource, and goes back there") {
+TEST_CASE("task: the frame comes from a caller's memory resource, and is returned there") {
   event_loop loop;
   lender resource;
   CHECK(loop.run(from_resource(std::allocator_arg, &resource, 3)) == 3);

@@ -45,7 +45,7 @@ task<bool> stopped_in_sleep() {
 
 }  // namespace
 
-TEST_CASE("when_all: gives all values in the order of the arguments") {
+TEST_CASE("when_all: returns all values in the order of the arguments") {
   event_loop loop;
   auto body = []() -> task<> {
     auto all = co_await when_all(value_after(3ms, 1), value_at_once(2), value_after(1ms, 3));
@@ -55,7 +55,7 @@ TEST_CASE("when_all: gives all values in the order of the arguments") {
   CHECK(counted::alive == 0);
 }
 
-TEST_CASE("when_all: takes operations as they are, beside tasks") {
+TEST_CASE("when_all: takes operations, and tasks beside them") {
   event_loop loop;
   auto nothing = []() -> task<> { co_return; };
   auto body = [&]() -> task<> {
@@ -68,7 +68,7 @@ TEST_CASE("when_all: takes operations as they are, beside tasks") {
   loop.run(body());
 }
 
-TEST_CASE("when_all: of nothing ends at once") {
+TEST_CASE("when_all: without arguments ends at once") {
   event_loop loop;
   auto body = []() -> task<> {
     [[maybe_unused]] const auto none = co_await when_all();
@@ -95,7 +95,7 @@ TEST_CASE("when_all: moves values that can only be moved, and destroys each once
   loop.run(body());
 }
 
-TEST_CASE("when_all: the first exception stops the others and wins when all have ended") {
+TEST_CASE("when_all: the first exception stops the others and is rethrown when all have ended") {
   event_loop loop;
   std::string caught;
   auto body = [&]() -> task<> {
@@ -110,7 +110,7 @@ TEST_CASE("when_all: the first exception stops the others and wins when all have
   CHECK(caught == "after 1 ms");
 }
 
-TEST_CASE("when_all: an exception before the first suspension wins, too") {
+TEST_CASE("when_all: an exception before the first suspension is rethrown, too") {
   event_loop loop;
   std::string caught;
   auto body = [&]() -> task<> {

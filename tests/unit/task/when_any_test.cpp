@@ -48,7 +48,7 @@ static_assert(std::is_trivially_destructible_v<
 
 }  // namespace
 
-TEST_CASE("when_any: gives index and value of the first, and joins the others") {
+TEST_CASE("when_any: returns index and value of the first, and joins the others") {
   event_loop loop;
   auto body = []() -> task<> {
     const auto first = co_await when_any(value_after(1h, 1), value_after(1ms, 2), value_after(1h, 3));
@@ -59,7 +59,7 @@ TEST_CASE("when_any: gives index and value of the first, and joins the others") 
   loop.run(body());
 }
 
-TEST_CASE("when_any: values of several types come as a variant") {
+TEST_CASE("when_any: values of several types are returned as a variant") {
   event_loop loop;
   bool stopped = false;
   auto body = [&]() -> task<> {
@@ -74,7 +74,7 @@ TEST_CASE("when_any: values of several types come as a variant") {
   loop.run(body());
 }
 
-TEST_CASE("when_any: those behind one that ends at once are not started") {
+TEST_CASE("when_any: arguments behind one that ends at once are not started") {
   event_loop loop;
   bool started = false;
   auto start = [&]() -> task<int> {
@@ -135,7 +135,7 @@ TEST_CASE("when_any: a stop before the start reaches the first, which ends at on
   loop.run(body());
 }
 
-TEST_CASE("when_any: takes any number of tasks, but not none") {
+TEST_CASE("when_any: takes any number of tasks, but at least one") {
   event_loop loop;
   auto body = []() -> task<> {
     std::vector<task<int>> tasks;
@@ -178,7 +178,7 @@ TEST_CASE("when_any: a read that a timer beats loses no datagram") {
 
   auto writer = [&]() -> task<> {
     for (std::uint32_t number = 0; number < datagrams; ++number) {
-      // At most 64 under way, so that the kernel need not drop any.
+      // At most 64 datagrams under way, so that the kernel need not drop any.
       while (number - expected >= 64) co_await sleep_for(0s);
       std::array<std::byte, sizeof number> payload;
       std::memcpy(payload.data(), &number, sizeof number);

@@ -33,7 +33,7 @@ task<bool> stopped_in_sleep() {
 
 }  // namespace
 
-TEST_CASE("with_timeout: what ends in time gives its value") {
+TEST_CASE("with_timeout: an operation that ends in time gives its value") {
   event_loop loop;
   auto body = []() -> task<> {
     const auto got = co_await with_timeout(1h, value_after(1ms, 7));
@@ -44,7 +44,7 @@ TEST_CASE("with_timeout: what ends in time gives its value") {
   loop.run(body());
 }
 
-TEST_CASE("with_timeout: what does not is stopped, and the error names the deadline") {
+TEST_CASE("with_timeout: an operation that does not end in time is stopped, and the error names the deadline") {
   event_loop loop;
   auto body = []() -> task<> {
     const auto slept = co_await with_timeout(1ms, sleep_for(1h));
@@ -57,7 +57,7 @@ TEST_CASE("with_timeout: what does not is stopped, and the error names the deadl
   loop.run(body());
 }
 
-TEST_CASE("with_timeout: a task without result<T> is stopped, too, and its value comes through") {
+TEST_CASE("with_timeout: a task without result<T> is stopped, too, and gives its value") {
   event_loop loop;
   auto body = []() -> task<> {
     const bool stopped = co_await with_timeout(1ms, stopped_in_sleep());
@@ -66,7 +66,8 @@ TEST_CASE("with_timeout: a task without result<T> is stopped, too, and its value
   loop.run(body());
 }
 
-TEST_CASE("with_timeout: a read that times out loses no datagram, one that is there wins over a past deadline") {
+TEST_CASE(
+    "with_timeout: a read that times out loses no datagram, and a datagram that is there wins over a past deadline") {
   test::need_ipv6();
   event_loop loop;
   auto pc = listen_packet(loop, "udp6", "[::1]:0").value();
@@ -92,7 +93,7 @@ TEST_CASE("with_timeout: a read that times out loses no datagram, one that is th
   loop.run(body());
 }
 
-TEST_CASE("with_timeout: a stop from outside is canceled, not the deadline") {
+TEST_CASE("with_timeout: a stop from outside gives canceled, not the deadline's error") {
   event_loop loop;
   auto body = [&]() -> task<> {
     loop.post([&] { loop.stop(); });
@@ -106,7 +107,7 @@ TEST_CASE("with_timeout: a stop from outside is canceled, not the deadline") {
   loop.run(body());
 }
 
-TEST_CASE("with_timeout: the shorter of two that nest counts") {
+TEST_CASE("with_timeout: of two nested ones the shorter counts") {
   event_loop loop;
   auto body = []() -> task<> {
     const auto inner = co_await with_timeout(1h, with_timeout(1ms, sleep_for(2h)));
@@ -117,7 +118,7 @@ TEST_CASE("with_timeout: the shorter of two that nest counts") {
   loop.run(body());
 }
 
-TEST_CASE("with_timeout: an exception comes through") {
+TEST_CASE("with_timeout: an exception is rethrown") {
   event_loop loop;
   auto thrower = [](std::chrono::milliseconds duration) -> task<> {
     [[maybe_unused]] const auto slept = co_await sleep_for(duration);
@@ -129,7 +130,7 @@ TEST_CASE("with_timeout: an exception comes through") {
   CHECK_THROWS_AS(loop.run(late()), std::runtime_error);
 }
 
-TEST_CASE("with_timeout: moves what can only be moved") {
+TEST_CASE("with_timeout: moves values that can only be moved") {
   event_loop loop;
   auto make = []() -> task<result<std::unique_ptr<int>>> { co_return std::make_unique<int>(7); };
   auto body = [&]() -> task<> {
@@ -140,7 +141,7 @@ TEST_CASE("with_timeout: moves what can only be moved") {
   loop.run(body());
 }
 
-TEST_CASE("with_timeout: goes around when_any and when_all, and into them") {
+TEST_CASE("with_timeout: contains when_any and when_all, and is contained in them") {
   event_loop loop;
   auto body = []() -> task<> {
     const auto any = co_await with_timeout(1ms, when_any(sleep_for(1h), sleep_for(2h)));
@@ -152,7 +153,7 @@ TEST_CASE("with_timeout: goes around when_any and when_all, and into them") {
   loop.run(body());
 }
 
-TEST_CASE("with_timeout: for ever is no time in the past") {
+TEST_CASE("with_timeout: an infinite time is no time in the past") {
   event_loop loop;
   auto body = []() -> task<> {
     const auto slept = co_await with_timeout(std::chrono::hours::max(), sleep_for(1ms));

@@ -101,7 +101,7 @@ TEST_CASE("what_it_writes_it_reads_back") {
 }
 
 TEST_CASE("agrees_with_inet_pton_on_every_address_of_few_groups") {
-  // Each group is 0, 1 or abcd: all the ways that runs of zeros can stand.
+  // Each group is 0, 1 or abcd: all positions of runs of zeros.
   const char* const forms[] = {"0", "1", "abcd"};
   for (int number = 0; number < 6561; ++number) {
     std::string text;
@@ -231,7 +231,7 @@ TEST_CASE("predicates_tell_every_kind_of_address") {
       {"255.255.255.255", mapped},
       {"::fffe:127.0.0.1", global_unicast | unicast},
       {"1::ffff:127.0.0.1", global_unicast | unicast},
-      // One word away from an address that is special.
+      // One word away from a special address.
       {"0:0:0:1:0:ffff:127.0.0.1", global_unicast | unicast},
       {"0:0:1:0:0:ffff:255.255.255.255", global_unicast | unicast},
       {"::fffe:255.255.255.255", global_unicast | unicast},

@@ -24,7 +24,7 @@ TEST_CASE("internet_checksum fills an odd last byte up with zero") {
 
 TEST_CASE("internet_checksum folds every carry back") {
   const bytes ones(65535, std::byte{0xff});
-  // 32767 words of ffff and one of ff00: the former are zero in this arithmetic.
+  // 32767 words of ffff and one of ff00: ffff counts as zero in this arithmetic.
   CHECK(internet_checksum(ones) == 0x00ff);
   CHECK(internet_checksum(from_hex("ffff 0001")) == 0xfffe);
 }
@@ -32,8 +32,8 @@ TEST_CASE("internet_checksum folds every carry back") {
 TEST_CASE("upper_layer_checksum covers the pseudo header of RFC 8200") {
   const auto source = ip_address::parse("2001:db8::1").value();
   const auto destination = ip_address::parse("ff02::1").value();
-  // Words added by hand: 2001+0db8+0001 + ff02+0001 + 0008 (length) + 003a (next header) + 8000+1234+0001 =
-  // c0359, with the carry 0365; all but ones of the sum.
+  // Words added by hand: 2001+0db8+0001 + ff02+0001 + 0008 (length) + 003a (next header) + 8000+1234+0001 = c0359; with
+  // the carry 0365; the checksum is its complement.
   const bytes echo = from_hex("8000 0000 1234 0001");
   const std::uint32_t sum = 0x2001 + 0x0db8 + 0x0001 + 0xff02 + 0x0001 + 0x0008 + 0x003a + 0x8000 + 0x1234 + 0x0001;
   const auto folded = static_cast<std::uint16_t>(~((sum & 0xffff) + (sum >> 16)));

@@ -27,7 +27,7 @@ struct extent {
 
 enum received_index : std::size_t { arrival, gro, destination, hop_limit, traffic_class };
 
-// Everything that the kernel puts beside a datagram, in its order; what the decoder knows stands in `known`.
+// Every control message that the kernel adds to a datagram, in its order; `known` has the decoder's result.
 struct received_set {
   bytes all;
   std::array<extent, 5> known{};
@@ -75,7 +75,7 @@ TEST_CASE("reads_at_any_alignment") {
   }
 }
 
-// What is known of `set` when it stops after `size` bytes.
+// The part of `set` that is decoded when it ends after `size` bytes.
 void check_prefix(const received_set& set, std::size_t size, const received_control& read) {
   const auto whole = [&](received_index which) { return set.known[which].end <= size; };
   CAPTURE(size);
@@ -107,10 +107,10 @@ TEST_CASE("a_cut_inside_a_value_is_malformed_and_one_between_messages_is_not") {
   const auto decode_first = [&](std::size_t size) {
     return decode(std::span<const std::byte>(control).first(size)).has_value();
   };
-  CHECK_FALSE(decode_first(19));  // inside the value of the first
-  CHECK(decode_first(20));        // without its padding
+  CHECK_FALSE(decode_first(19));  // inside the value of the first message
+  CHECK(decode_first(20));        // the first message without its padding
   CHECK(decode_first(24));
-  CHECK(decode_first(39));  // less than a header is padding
+  CHECK(decode_first(39));  // less than a header counts as padding
   CHECK_FALSE(decode_first(40));
   CHECK(decode_first(44));
 }
@@ -155,7 +155,7 @@ TEST_CASE("every_length_of_the_first_message_is_harmless") {
     std::memcpy(control.data(), &length, sizeof length);
     const bool possible = length >= sizeof(cmsghdr) && length <= control.size();
     if (!possible) CHECK(decode(control) == fail(errc::malformed));
-    // Whatever a wrong step makes of the rest, only values in range come out.
+    // With wrong steps through the rest the decoder still gives only values in range.
     const control_message read = decode_prefix(control);
     CHECK(read.traffic_class.value_or(0) <= 255);
     CHECK(read.hop_limit.value_or(0) <= 255);

@@ -45,7 +45,7 @@ TEST_CASE("decodes_what_it_encodes") {
   CHECK(read->traffic_class == message.traffic_class);
   CHECK(read->hop_limit == message.hop_limit);
   CHECK(read->interface_index == message.interface_index);
-  // One option carries both, and in the other direction the address is the destination.
+  // One option has both: the address of a received message is the destination.
   CHECK(read->destination.value_or(ip_address::any()) == message.source.value_or(ip_address::any()));
 }
 
@@ -61,7 +61,7 @@ TEST_CASE("receive_only_fields_are_not_sent") {
 }
 
 TEST_CASE("writes_the_kernels_layout") {
-  // RFC 3542 and the Linux ABI, by hand: an independent reading of the same bytes.
+  // RFC 3542 and the Linux ABI, parsed here by hand.
   const bytes written = encoded({.traffic_class = 0x28, .hop_limit = 64, .interface_index = 3, .source = here});
   alignas(cmsghdr) std::array<std::byte, max_encoded_size> aligned{};
   std::copy(written.begin(), written.end(), aligned.begin());
@@ -113,8 +113,7 @@ TEST_CASE("to_a_v4_peer_it_writes_v4_control_messages") {
 }
 
 TEST_CASE("v4_control_messages_fill_the_same_fields") {
-  // As the kernel delivers them on a dual-stack socket: TOS is one byte, the v6 packet information comes
-  // first.
+  // The kernel's order on a dual-stack socket: the v6 packet information comes first. TOS is one byte.
   bytes control;
   append(control, IPPROTO_IPV6, IPV6_PKTINFO, pktinfo(v4_here, 3));
   append(control, IPPROTO_IP, IP_TTL, 64);
@@ -192,7 +191,7 @@ TEST_CASE("of_repeated_messages_the_last_counts") {
   append(control, IPPROTO_IPV6, IPV6_PKTINFO, pktinfo(group, 3));
   const control_message expected{.hop_limit = 2, .interface_index = 3, .destination = group};
   CHECK(decode(control) == expected);
-  // A short one is not given, so that it takes nothing away.
+  // A value that is too short is ignored, so that the earlier one counts.
   append(control, IPPROTO_IPV6, IPV6_HOPLIMIT, 3, sizeof(cmsghdr) + 3);
   CHECK(decode(control) == expected);
 }
@@ -254,7 +253,7 @@ TEST_CASE("a_timestamp_is_the_time_since_1970_in_nanoseconds") {
   CHECK(at(1'700'000'000, 999'999'999) == sys_time<nanoseconds>(nanoseconds(1'700'000'000'999'999'999)));
   CHECK(at(0, 0) == sys_time<nanoseconds>());
   CHECK(at(9'223'372'035, 999'999'999) == sys_time<nanoseconds>(nanoseconds(9'223'372'035'999'999'999)));
-  // What no clock shows.
+  // Times outside of the representable range.
   CHECK_FALSE(at(-1, 0));
   CHECK_FALSE(at(1, -1));
   CHECK_FALSE(at(1, 1'000'000'000));

@@ -1,6 +1,6 @@
 #include "uring6/format.hpp"
 
-// Both bring formatters of their own, which must not clash with ours.
+// Both headers have formatters of their own, which must not clash with ours.
 #include <fmt/ranges.h>
 #include <fmt/std.h>
 

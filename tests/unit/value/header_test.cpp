@@ -63,7 +63,7 @@ TEST_CASE("header reads and writes each field where RFC 8200 has it") {
   CHECK(area == known);
 }
 
-TEST_CASE("header takes no notice of what follows it") {
+TEST_CASE("header ignores the octets behind it") {
   const bytes longer = join({known, from_hex("ff")});
   CHECK(header::parse(longer) == known_fields);
 }
@@ -111,7 +111,7 @@ TEST_CASE("ip_protocol has the names of /etc/protocols") {
   CHECK(fmt::format("{} {:>4}", ip_protocol::udp, static_cast<ip_protocol>(200)) == "udp  200");
 }
 
-TEST_CASE("the walk ends at once where no extension header is") {
+TEST_CASE("the walk ends at once without an extension header") {
   const bytes udp = packet(ip_protocol::udp, "0102030405060708");
   const auto found = uring6::or_throw(find_upper_layer(udp));
   CHECK(found.protocol == ip_protocol::udp);
@@ -154,7 +154,7 @@ TEST_CASE("the walk passes every kind of extension header by its own length rule
   CHECK(walk.fragment() == uring6::fragment_header{0, false, 0x12345678});
 }
 
-TEST_CASE("the walk stops at what it cannot see into") {
+TEST_CASE("the walk stops at a header with unknown contents") {
   for (const auto end :
        {ip_protocol::esp, ip_protocol::no_next_header, ip_protocol::experiment_1, static_cast<ip_protocol>(200)}) {
     bytes options = from_hex("0000 0104 0000 0000 ffff ffff ffff ffff");
@@ -166,8 +166,8 @@ TEST_CASE("the walk stops at what it cannot see into") {
   }
 }
 
-TEST_CASE("the walk does not take the middle of a fragment for a header") {
-  // Offset 8 * 0x1fff, more fragments; what follows looks like a routing header.
+TEST_CASE("the walk takes no octets of a later fragment as a header") {
+  // Offset 8 * 0x1fff, more fragments; the octets behind it look like a routing header.
   const bytes later = packet(ip_protocol::fragment, "2b00 fff9 0000 0007 3a00 0000 0000 0000");
   const auto found = uring6::or_throw(find_upper_layer(later));
   CHECK(found.protocol == ip_protocol::routing);
@@ -187,7 +187,7 @@ TEST_CASE("the walk refuses an extension header that is cut off, at every byte")
   }
 }
 
-TEST_CASE("the walk refuses a length that leads out of the packet") {
+TEST_CASE("the walk refuses a length beyond the end of the packet") {
   for (const auto type : {ip_protocol::hop_by_hop, ip_protocol::routing, ip_protocol::ah,
                           ip_protocol::destination_options, ip_protocol::mobility}) {
     const bytes hostile = packet(type, "3aff 0000 0000 0000 0000 0000 0000 0000");
@@ -204,10 +204,10 @@ TEST_CASE("the walk refuses hop-by-hop options behind another header") {
   CHECK(walk.offset() == 48);
 }
 
-TEST_CASE("the walk ends where the header says that the packet ends") {
+TEST_CASE("the walk ends at the payload length of the header") {
   const bytes padded = packet(ip_protocol::udp, from_hex("0102030405060708 00000000"), std::uint16_t{8});
   CHECK(uring6::or_throw(find_upper_layer(padded)).payload.size() == 8);
-  // The quotation in an ICMP error has less than the header promises.
+  // The quotation in an ICMP error is shorter than the length in its header.
   const bytes quoted = packet(ip_protocol::udp, from_hex("0102030405060708"), std::uint16_t{1200});
   CHECK(uring6::or_throw(find_upper_layer(quoted)).payload.size() == 8);
   const bytes outside =
@@ -215,7 +215,7 @@ TEST_CASE("the walk ends where the header says that the packet ends") {
   CHECK(find_upper_layer(outside).error() == errc::malformed);
 }
 
-TEST_CASE("the walk goes through a jumbogram, whose header has no length") {
+TEST_CASE("the walk passes a jumbogram, whose header has a length of 0") {
   const bytes jumbo =
       packet(ip_protocol::hop_by_hop, from_hex("1100 c204 0001 1170 0102030405060708"), std::uint16_t{0});
   CHECK(uring6::or_throw(find_upper_layer(jumbo)).payload.size() == 8);
@@ -226,6 +226,6 @@ TEST_CASE("the walk through the longest chain ends") {
   const bytes link = from_hex("3c00 0104 0000 0000");
   for (int i = 0; i < 65528 / 8; ++i) chain.insert(chain.end(), link.begin(), link.end());
   const bytes endless = packet(ip_protocol::destination_options, chain);
-  // The last one promises another.
+  // The last header announces another one.
   CHECK(find_upper_layer(endless).error() == errc::malformed);
 }

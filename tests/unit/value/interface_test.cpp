@@ -16,7 +16,7 @@ namespace {
 using namespace uring6;
 using namespace std::string_view_literals;
 
-// As the kernel writes them: /proc/net/igmp6 ("%-4d %-15s %pi6 %5d %08X %ld") and /proc/net/mcfilter6.
+// In the kernel's format: /proc/net/igmp6 ("%-4d %-15s %pi6 %5d %08X %ld") and /proc/net/mcfilter6.
 constexpr auto igmp6 =
     "1    lo              ff020000000000000000000000000001     1 0000000C 0\n"
     "12   eth0            ff05000000000000000000000000abcd    37 00000004 0\n"
@@ -54,7 +54,7 @@ TEST_CASE("an interface that does not exist is an unknown zone") {
 
   const interface gone { .index = INT_MAX, .name = "gone" };
   CHECK(gone.addresses().error() == errc::unknown_zone);
-  if (test::has_ipv6()) CHECK(gone.groups().error() == errc::unknown_zone);  // the kernel's table is there
+  if (test::has_ipv6()) CHECK(gone.groups().error() == errc::unknown_zone);  // the kernel's table exists
 }
 
 TEST_CASE("the table of groups is read with its users") {

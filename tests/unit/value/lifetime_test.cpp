@@ -1,4 +1,4 @@
-// Views that would look at octets of a temporary do not compile, or are copies.
+// Views of a temporary's octets do not compile, or are copies.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <cstddef>
@@ -43,7 +43,7 @@ constexpr int readers_of() {
   return parsed<Packet> + verified<Packet> + searched<Packet> + walked<Packet>;
 }
 
-TEST_CASE("what reads a packet where it lies refuses one that is gone at the end of the expression") {
+TEST_CASE("readers of a packet in place refuse a packet that is destroyed at the end of the expression") {
   CHECK(readers_of<std::vector<std::byte>>() == 0);
   CHECK(readers_of<const std::vector<std::byte>>() == 0);
   CHECK(readers_of<std::array<std::byte, 48>>() == 0);
@@ -53,7 +53,7 @@ TEST_CASE("what reads a packet where it lies refuses one that is gone at the end
   CHECK(readers_of<std::span<std::byte>>() == 4);
 }
 
-TEST_CASE("the octets of an address that stays are seen in it, those of a temporary one are a copy") {
+TEST_CASE("octets of a lasting address are a view, those of a temporary address are a copy") {
   CHECK(std::is_same_v<decltype(std::declval<const ip_address&>().bytes()), const ip_address::bytes_type&>);
   CHECK(std::is_same_v<decltype(std::declval<ip_address&>().bytes()), const ip_address::bytes_type&>);
   CHECK(std::is_same_v<decltype(ip_address().bytes()), ip_address::bytes_type>);
@@ -64,14 +64,14 @@ TEST_CASE("the octets of an address that stays are seen in it, those of a tempor
   CHECK(seen == std::string("\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16));
 }
 
-TEST_CASE("a temporary name has no octets to show, a temporary walk gives a copy of the fragment header") {
+TEST_CASE("a temporary name gives no octets, a temporary walk gives a copy of the fragment header") {
   CHECK(shown<const icmp::domain_name&>);
   CHECK_FALSE(shown<icmp::domain_name>);
   CHECK(std::is_same_v<decltype(std::declval<header_walk&>().fragment()), const std::optional<fragment_header>&>);
   CHECK(std::is_same_v<decltype(std::declval<header_walk>().fragment()), std::optional<fragment_header>>);
 }
 
-TEST_CASE("a list of a message is made of values that stay, or of a view, and not of a temporary container") {
+TEST_CASE("a list of a message is made of lasting values, or of a view, and not of a temporary container") {
   using addresses = icmp::list<ip_address>;
   CHECK(std::is_constructible_v<addresses, std::vector<ip_address>&>);
   CHECK(std::is_constructible_v<addresses, const std::array<ip_address, 2>&>);
@@ -80,7 +80,7 @@ TEST_CASE("a list of a message is made of values that stay, or of a view, and no
   CHECK_FALSE(std::is_constructible_v<addresses, std::array<ip_address, 2>>);
 }
 
-TEST_CASE("a batch is walked once, datagram by datagram: its iterator promises no references that stay") {
+TEST_CASE("a batch is a single-pass range: its iterator gives no lasting references") {
   CHECK(std::input_iterator<datagram_batch::iterator>);
   CHECK_FALSE(std::forward_iterator<datagram_batch::iterator>);
 }

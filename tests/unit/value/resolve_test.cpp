@@ -40,7 +40,7 @@ TEST_CASE("resolve: addresses of any kind, with ports by number and by name", "[
   });
 }
 
-TEST_CASE("resolve: the zone is kept, and one that does not exist is said", "[threads]") {
+TEST_CASE("resolve: the zone is kept, and an unknown zone is an error", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     const auto scoped = co_await resolve("fe80::1%lo", "53");
@@ -52,9 +52,9 @@ TEST_CASE("resolve: the zone is kept, and one that does not exist is said", "[th
   });
 }
 
-// The C library takes no zone in the hosts file (its inet_pton knows none) and skips the line. That is said, and the
-// zone is never lost on the way: a name leads to an address with its zone, or to none.
-TEST_CASE("resolve: a line of the hosts file with a zone is no address, those beside it are") {
+// The C library accepts no zone in the hosts file (its inet_pton knows none) and skips the line. resolve reports that
+// and never loses a zone: a name gives an address with its zone, or an error.
+TEST_CASE("resolve: a line of the hosts file with a zone gives no address, the lines beside it do") {
   if (const std::string how = user_namespace_outcome(); how != "privileged" && how != "in a user namespace") {
     SKIP("no mount namespace: " + how);
   }
@@ -77,7 +77,7 @@ TEST_CASE("resolve: a line of the hosts file with a zone is no address, those be
         "[fe80::1%lo]:7 \n");
 }
 
-TEST_CASE("resolve: a name gives each endpoint once, of the family asked for", "[threads]") {
+TEST_CASE("resolve: a name gives each endpoint once, of the requested family", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     resolve_options only_v4;
@@ -89,7 +89,7 @@ TEST_CASE("resolve: a name gives each endpoint once, of the family asked for", "
   });
 }
 
-TEST_CASE("resolve: what fails says why", "[threads]") {
+TEST_CASE("resolve: a failure gives its reason", "[threads]") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     resolve_options numeric;
@@ -128,7 +128,7 @@ TEST_CASE("resolve: a number is an address only if ip_address::parse takes it", 
       for (const char* text :
            {"0177.0.0.1", "127.1", "0x7f000001", "2130706433", "127.0.1", "0x7f.0.0.1", "1", "08.1.1"}) {
         CAPTURE(text, numeric_only);
-        if (std::string_view(text) == "08.1.1" && !numeric_only) continue;  // a name, of which servers are asked
+        if (std::string_view(text) == "08.1.1" && !numeric_only) continue;  // a name, which would be asked of servers
         const auto found = co_await resolve(text, "7", options);
         REQUIRE_FALSE(found.has_value());
         CHECK(found.error() == resolve_errc::not_found);

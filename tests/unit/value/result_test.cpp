@@ -58,7 +58,7 @@ TEST_CASE("each_condition_has_a_sentence_of_its_own") {
 }
 
 TEST_CASE("the_table_covers_every_condition") {
-  // One past the last: a condition that is added must come here, too.
+  // One past the last condition: this fails for a condition that is missing here.
   const std::error_code beyond(static_cast<int>(std::size(conditions)) + 1, error_category());
   CHECK(beyond.message() == "unknown uring6 error");
 }

@@ -1,4 +1,4 @@
-// The counters' one list, and what text and JSON make of it.
+// The counters' one list, and their text and JSON.
 #include "uring6/stats.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -10,7 +10,7 @@
 
 namespace service {
 
-/// A program's own.
+/// The statistics of a program.
 struct door_stats {
   std::uint64_t opened = 0;
   std::uint64_t slammed = 0;
@@ -47,7 +47,7 @@ static_assert(!has_counters<service::uncounted>);
 static_assert(!has_counters<service::half_listed>);
 static_assert(!has_counters<int>);
 
-/// Each counter a number of its own, so that no two can be taken for each other.
+/// Gives each counter its own number, so that no two can be confused.
 template <class Stats>
 Stats all_different() {
   Stats stats;
@@ -88,12 +88,12 @@ TEST_CASE("statistics: the names are those of the members") {
   CHECK(to_json(tcp_stats{.received_bytes = 0, .sent_bytes = 5}) == R"({"received_bytes":0,"sent_bytes":5})");
 }
 
-TEST_CASE("statistics: a line leaves out what is 0, JSON does not") {
+TEST_CASE("statistics: a line leaves out counters that are 0, JSON does not") {
   CHECK(fmt::format("{}", loop_stats()) == "none");
   CHECK(nlohmann::json::parse(to_json(loop_stats())).size() == counters_of<loop_stats>.size());
 }
 
-TEST_CASE("statistics: the line is formatted as a string is, j stands alone") {
+TEST_CASE("statistics: the line is formatted like a string, and j stands alone") {
   const service::door_stats door{.opened = 1};
   CHECK(fmt::format("[{:>10}]", door) == "[  opened=1]");
   CHECK(fmt::format("{:j}", door) == R"({"opened":1,"slammed":0})");

@@ -1,4 +1,4 @@
-// Each value that a user gets is text by "{}".
+// Every public value is formatted by "{}".
 #include <fmt/format.h>
 #include <netinet/in.h>
 
@@ -28,7 +28,7 @@ TEST_CASE("every public value has a formatter") {
   CHECK(all_formattable<interface, interface_address, group_membership, group_source, address_scope>);
 }
 
-TEST_CASE("an error report says of what, what and by whom") {
+TEST_CASE("an error report prints its error, its cause and its sender") {
   error_report told;
   told.error = std::error_code(ECONNREFUSED, std::system_category());
   told.origin = error_origin::icmp6;
@@ -45,7 +45,7 @@ TEST_CASE("an error report says of what, what and by whom") {
   CHECK(fmt::format("{}", told) == "to [2001:db8::2]:9: Message too long (local info=1280)");
 }
 
-TEST_CASE("a datagram says from where, how long, what was cut off, and its control message") {
+TEST_CASE("a datagram prints its source, its length, the octets that were cut off, and its control message") {
   std::array<std::byte, 12> octets{};
   datagram got{.payload = octets, .source = end_of("[::1]:53"), .full_length = 12};
   CHECK(fmt::format("{}", got) == "from [::1]:53 octets=12");
@@ -59,7 +59,7 @@ TEST_CASE("a datagram says from where, how long, what was cut off, and its contr
   CHECK(fmt::format("{}", one) == "to [::1]:53 octets=12: Message too long");
 }
 
-TEST_CASE("names of enumerators and flags are text, numbers without one are numbers") {
+TEST_CASE("enumerators and flags print as names, numbers without a name as numbers") {
   CHECK(fmt::format("{}", multicast_scope::link_local) == "link-local");
   CHECK(fmt::format("{}", static_cast<multicast_scope>(6)) == "6");
   CHECK(fmt::format("{}", address_scope::link) == "link");
@@ -69,7 +69,7 @@ TEST_CASE("names of enumerators and flags are text, numbers without one are numb
   CHECK(fmt::format("{}", poll_events::none) == "none");
 }
 
-TEST_CASE("events, groups and fragments are one line") {
+TEST_CASE("events, groups and fragments print in one line") {
   CHECK(fmt::format("{}", signal_event{.number = 15, .sender = 4242}) == "signal 15 code=0 sender=4242 user=0 value=0");
   CHECK(fmt::format("{}", keep_alive()) == "after 15s each 15s probes=9");
   CHECK(fmt::format("{}", fragment_header{.offset = 1448, .more = true, .identification = 7}) ==

@@ -10,14 +10,14 @@
 namespace uring6::tool {
 namespace {
 
-constexpr std::size_t longest_batch = 128;  // a train, where the kernel takes such long ones
+constexpr std::size_t longest_batch = 128;  // a train, on kernels with such long ones
 constexpr int most_silences = 3;
 
-/// A small datagram takes that much of the receive buffer beside its payload (struct sk_buff and its data).
+/// A small datagram takes this much of the receive buffer beside its payload (struct sk_buff and its data).
 constexpr std::size_t overhead = 1024;
 
 std::size_t batch_size(std::size_t receive_buffer, std::size_t length) {
-  // Two batches on their way, and as much again in reserve.
+  // Two batches in flight, and as much again in reserve.
   return std::clamp<std::size_t>(receive_buffer / 4 / (overhead + length), 1, longest_batch);
 }
 
@@ -70,7 +70,7 @@ void burst_sender::fill(std::size_t count) {
   }
 }
 
-// False: the server has fallen silent.
+// Returns false if the server has fallen silent.
 task<bool> burst_sender::wait_for_answers(std::size_t until) {
   while (answered_ < until) {
     const auto got = co_await next_answer(conn_, book_.token);
@@ -79,7 +79,7 @@ task<bool> burst_sender::wait_for_answers(std::size_t until) {
       silences_ = 0;
       continue;
     }
-    // The question was lost, and all that is on its way with it.
+    // The question was lost, and all datagrams in flight with it.
     answered_ = next_;
     if (++silences_ == most_silences || got.error() != errc::deadline_exceeded) {
       book_.failures.push_back(fmt::format("the burst ended after {} datagrams: {}", next_, got.error().message()));

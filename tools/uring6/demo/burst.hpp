@@ -1,4 +1,4 @@
-// The demo's burst: as many datagrams as the receiver can take, and no more.
+// The demo's burst: as many datagrams in flight as the receiver's buffer holds, and no more.
 #pragma once
 
 #include <vector>
@@ -10,15 +10,14 @@
 
 namespace uring6::tool {
 
-/// Sends the burst of `book` in batches. The server answers the last one of each, and no more than two
-/// batches are on their way at a time, which fit into its receive buffer together: a receiver that keeps up
-/// loses nothing.
+/// Sends the burst of `book` in batches. The server answers the last datagram of each, and no more than two batches are
+/// in flight at a time. Both fit into its receive buffer, so a receiver that keeps up loses nothing.
 class burst_sender {
  public:
   /// `receive_buffer`: the server's, in octets as the kernel counts them (SO_RCVBUF).
   burst_sender(event_loop& loop, packet_conn& conn, endpoint server, std::size_t receive_buffer, ledger& book);
 
-  /// Enters into the book what was sent, how long it took and how often the kernel was called.
+  /// Enters into the book how many datagrams were sent, the time, and the number of system calls.
   task<> run();
 
  private:
@@ -31,8 +30,8 @@ class burst_sender {
   ledger& book_;
   std::vector<outgoing> batch_;
   std::vector<std::byte> payloads_;
-  std::size_t next_ = 0;      // sequence number of the next one
-  std::size_t answered_ = 0;  // all before this one are no longer on their way
+  std::size_t next_ = 0;      // sequence number of the next datagram
+  std::size_t answered_ = 0;  // all datagrams before this one are no longer in flight
   int silences_ = 0;
 };
 

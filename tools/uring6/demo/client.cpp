@@ -22,7 +22,7 @@ control_message control_of(const sighting& expected) {
   return control;
 }
 
-/// Sends one and waits for its answer; what went wrong, or nothing.
+/// Sends one datagram and waits for its answer; returns the error, or nothing.
 task<std::error_code> exchange(packet_conn& conn, endpoint server, std::uint32_t sequence, sample& mine,
                                std::uint64_t token, endpoint& answered_by) {
   std::vector<std::byte> payload(mine.expected.length);
@@ -33,7 +33,7 @@ task<std::error_code> exchange(packet_conn& conn, endpoint server, std::uint32_t
   for (;;) {
     const auto got = co_await next_answer(conn, token);
     if (!got) co_return got.error();
-    if (got->sequence != sequence) continue;  // of one that was given up
+    if (got->sequence != sequence) continue;  // an answer to an earlier datagram, which was given up
     answered_by = got->from;
     co_return std::error_code{};
   }

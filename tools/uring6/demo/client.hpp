@@ -1,4 +1,4 @@
-// The demo's clients: they ask, and wait for the answer.
+// The demo's clients: they send questions, and wait for the answers.
 #pragma once
 
 #include <span>
@@ -9,7 +9,7 @@
 
 namespace uring6::tool {
 
-/// What came back.
+/// An answer of the server.
 struct answer {
   std::uint32_t sequence;
   endpoint from;
@@ -19,9 +19,9 @@ struct answer {
 /// silence.
 task<result<answer>> next_answer(packet_conn& conn, std::uint64_t token);
 
-/// Sends `mine`, samples of the book, to `server`, each when the one before has been answered. The conn's own
-/// traffic class and hop limit are others than any that is sent, so that what arrives can only come from the
-/// control message.
+/// Sends `mine`, samples of the book, to `server`, each when the one before has been answered. The conn's own traffic
+/// class and hop limit differ from all that are sent, so that the received values can only come from the control
+/// message.
 task<> send_samples(packet_conn& conn, endpoint server, std::span<sample> mine, ledger& book);
 
 }  // namespace uring6::tool

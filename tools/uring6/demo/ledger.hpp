@@ -1,4 +1,4 @@
-// The books of a run: what was to be sent, what became of it, and what arrived.
+// The accounts of a run: the datagrams to send, the result of each, and the arrivals.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 
 namespace uring6::tool {
 
-/// How a datagram looks to its receiver, or is to look.
+/// A datagram's fields at its receiver: seen or expected.
 struct sighting {
   endpoint source;
   ip_address destination;
@@ -29,33 +29,33 @@ struct sighting {
   friend bool operator==(const sighting&, const sighting&) = default;
 };
 
-/// What was received, with -1 (0 for the interface) for control information that did not come.
+/// The fields of a received datagram, with -1 (0 for the interface) for control information that did not come.
 sighting sighting_of(const datagram& got);
 
-/// Each field in which they differ, as "hop limit 64 instead of 255"; empty if none.
+/// Each field with different values, as "hop limit 64 instead of 255"; empty if none.
 std::string differences(const sighting& seen, const sighting& expected);
 
-/// A datagram that is looked at by itself.
+/// A datagram that is shown by itself.
 struct sample {
   sighting expected;
   bool sent = false;
   std::optional<sighting> seen;
-  std::chrono::system_clock::time_point when;  ///< It was seen.
-  std::uint64_t duplicates = 0;                ///< Seen once more.
+  std::chrono::system_clock::time_point when;  ///< Time of arrival.
+  std::uint64_t duplicates = 0;                ///< Arrived once more.
 
   void enter(const sighting& now_seen, std::chrono::system_clock::time_point now);
-  /// What is not as sent; empty if all is.
+  /// The differences to what was sent; empty if none.
   std::string wrong() const;
   bool as_sent() const { return seen && wrong().empty(); }
 };
 
-/// Many equal ones, which are counted.
+/// Many equal datagrams, which are only counted.
 struct burst_account {
   std::size_t wanted = 0;
   sighting expected;
-  std::size_t longest_train = 1;  ///< So many of them are one to the kernel, at most.
+  std::size_t longest_train = 1;  ///< Most of them in one train to the kernel.
   std::uint64_t sent = 0;
-  std::uint64_t received = 0;      ///< Different ones.
+  std::uint64_t received = 0;      ///< Without duplicates.
   std::uint64_t duplicates = 0;    ///< Arrived once more.
   std::uint64_t out_of_order = 0;  ///< Arrived after one that was sent later.
   std::uint64_t altered = 0;       ///< Arrived, but not as sent.
@@ -76,15 +76,15 @@ struct ledger {
   std::uint64_t token = 0;
   ip_address group;
   std::string multicast;          ///< The interface that is used.
-  std::string without_multicast;  ///< Why none is.
+  std::string without_multicast;  ///< The reason if none is used.
   endpoint server;
   std::vector<sample> samples;
   burst_account burst;
-  std::uint64_t strangers = 0;                    ///< Datagrams to the server that are none of ours.
-  std::map<std::string, std::uint64_t> not_sent;  ///< So many, by reason.
-  std::vector<std::string> failures;              ///< Whatever else went wrong.
+  std::uint64_t strangers = 0;                    ///< Datagrams to the server from other senders.
+  std::map<std::string, std::uint64_t> not_sent;  ///< Numbers of datagrams, by reason.
+  std::vector<std::string> failures;              ///< All other failures.
 
-  // What the library counted by the end.
+  // The library's counters at the end.
   loop_stats loop;
   pool_stats pool;  ///< The server's.
   packet_stats server_counters;
@@ -93,7 +93,7 @@ struct ledger {
   std::uint64_t received() const noexcept;
   /// Sent and not received.
   std::uint64_t lost() const noexcept { return sent() - std::min(sent(), received()); }
-  /// Of these: what the kernel's count of drops explains. It counts a train as one.
+  /// The part of these that the kernel's count of drops explains. It counts a train as one.
   std::uint64_t lost_by_kernel() const noexcept {
     return std::min<std::uint64_t>(lost(), server_counters.kernel_drops * burst.longest_train);
   }

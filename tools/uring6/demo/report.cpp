@@ -13,7 +13,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-/// Of the local time of day, microseconds too.
+/// The local time of day, with microseconds.
 std::string time_of_day(std::chrono::system_clock::time_point when) {
   const auto since_epoch = std::chrono::duration_cast<std::chrono::microseconds>(when.time_since_epoch()).count();
   const std::time_t seconds = since_epoch / 1'000'000;

@@ -1,4 +1,4 @@
-// What the demo shows of its books: lines as it goes, and the summary as text or JSON.
+// The demo's output: lines as it goes, and the summary as text or JSON.
 #pragma once
 
 #include "demo/ledger.hpp"
@@ -8,7 +8,7 @@ namespace uring6::tool {
 
 void print_heading(const ledger& book, output& out);
 void print_sample(const sample& what, output& out);
-/// The end: lines, or the JSON object.
+/// Prints the summary: lines, or the JSON object.
 void print_summary(const ledger& book, output& out);
 
 }  // namespace uring6::tool

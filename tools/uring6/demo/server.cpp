@@ -41,7 +41,7 @@ task<> serve(packet_conn& conn, ledger& book, output& out) {
     enter(*said, *got, book, out);
     if (said->wants_answer == 0) continue;
     write_message({book.token, message::kind::answer, said->sequence, 0}, answer);
-    // From the address that was asked, by the interface that the question came in by.
+    // The answer leaves from the address and by the interface of the question.
     const auto sent = co_await conn.write_to(answer, got->control.reply(), got->source);
     if (!sent) {
       book.failures.push_back(fmt::format("no answer to {} can be sent: {}", got->source, sent.error().message()));

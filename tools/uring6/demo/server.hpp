@@ -1,4 +1,4 @@
-// The demo's server: reads whatever comes, enters it in the books, and answers who asks for it.
+// The demo's server: reads all datagrams, enters them in the ledger, and answers questions.
 #pragma once
 
 #include "demo/ledger.hpp"

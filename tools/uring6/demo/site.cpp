@@ -7,7 +7,7 @@
 namespace uring6::tool {
 namespace {
 
-/// A link-local address is there for exactly this; any other will do.
+/// Prefers a link-local address, which every multicast interface has; any other one works, too.
 std::optional<ip_address> address_to_send_from(const interface& on) {
   const auto addresses = on.addresses();
   if (!addresses) return std::nullopt;

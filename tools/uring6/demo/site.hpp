@@ -1,4 +1,4 @@
-// Where on this machine multicast can be shown.
+// The interface of this machine that the demo uses for multicast.
 #pragma once
 
 #include <optional>
@@ -16,10 +16,10 @@ struct multicast_site {
   ip_address from;
 };
 
-/// The first interface that will do. If none will: what each of them lacks.
+/// The first suitable interface; if there is none, the reason of each.
 tl::expected<multicast_site, std::string> find_multicast_site();
 
-/// This interface, if it will do; else what it lacks.
+/// This interface if it is suitable, else the reason.
 tl::expected<multicast_site, std::string> multicast_site_on(const interface& wanted);
 
 }  // namespace uring6::tool
