@@ -15,11 +15,15 @@ from unittest import mock
 sys.dont_write_bytecode = True
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 sys.path[:0] = [str(TOOLS), str(TOOLS / "lib")]
+import kernels.system  # noqa: E402
 from kernels import guest, machine, session  # noqa: E402
 from kernels.archive import Archive  # noqa: E402
 from kernels.catalogue import Kernel, choose  # noqa: E402
 from kernels.machine import Guest, Result, Run  # noqa: E402
+from kernels.processor import PROCESSORS  # noqa: E402
+from kernels.session import Chosen  # noqa: E402
 from kernels.settings import FLOORS, SETTINGS, TOO_OLD, Setting, settings_for  # noqa: E402
+from kernels.system import Sysroot  # noqa: E402
 
 
 class Choice(unittest.TestCase):
@@ -36,10 +40,25 @@ class Choice(unittest.TestCase):
         self.assertIsNone(choose("newest", []))
 
     def test_a_word_may_name_a_setting(self):
-        self.assertEqual(session.parse(["6.1:user", "newest"]), [("6.1", "user"), ("newest", "")])
-        self.assertEqual([kernel for kernel, _ in session.parse([])], session.DEFAULT)
-        with self.assertRaises(session.UnknownSetting):
+        self.assertEqual(session.parse(["6.1:user", "newest"]), [Chosen("6.1", "user"), Chosen("newest", "")])
+        self.assertEqual([each.kernel for each in session.parse([])], session.DEFAULT)
+        with self.assertRaises(session.UnknownWord):
             session.parse(["6.1:nobody"])
+
+    def test_a_word_may_name_a_processor(self):
+        self.assertEqual(session.parse(["6.12@aarch64:user", "6.1@x86_64"]),
+                         [Chosen("6.12", "user", PROCESSORS["aarch64"]), Chosen("6.1")])
+        with self.assertRaises(session.UnknownWord):
+            session.parse(["6.1@vax:root"])
+
+    def test_what_is_chosen_reads_as_it_was_written(self):
+        words = ["6.12@aarch64:user", "6.12@aarch64-16k", "6.1:root", "newest"]
+        self.assertEqual([str(each) for each in session.parse(words)], words)
+
+    def test_the_kernels_of_another_processor_are_a_part_of_their_own(self):
+        parts = session.by_programs(session.parse(["6.1@aarch64", "6.1", "6.12@aarch64-16k"]))
+        self.assertEqual([[str(each) for each in part] for part in parts],
+                         [["6.1"], ["6.1@aarch64", "6.12@aarch64-16k"]])
 
     def test_an_old_kernel_has_only_the_settings_that_it_knows(self):
         self.assertEqual(settings_for((5, 10, 0, 46)), [TOO_OLD])
@@ -77,6 +96,27 @@ class Packing(unittest.TestCase):
         self.assertEqual(entries["usr/lib/a.so"], (stat.S_IFREG | 0o755, b"12345"))
         self.assertEqual(entries["lib"][1], b"usr/lib")
         self.assertEqual(len(written.getvalue()) % 4, 0)
+
+    def test_takes_the_files_of_another_processor_from_below_a_directory(self):
+        with tempfile.TemporaryDirectory() as root:
+            for path, target in (("usr/bin/kmod", None), ("usr/sbin/modprobe", "/usr/bin/kmod"),
+                                 ("usr/lib/aarch64-linux-gnu/libkmod.so.2", "libkmod.so.2.4"),
+                                 ("usr/lib/aarch64-linux-gnu/libkmod.so.2.4", None)):
+                file = Path(root, path)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                if target:
+                    file.symlink_to(target)
+                else:
+                    file.write_text(path)
+            system = Sysroot(root, (), "/usr/lib/aarch64-linux-gnu")
+            with mock.patch.object(kernels.system, "needed", {f"{root}/usr/bin/kmod": ["libkmod.so.2"]}.get):
+                self.assertEqual(system.tool("modprobe"), "/usr/sbin/modprobe")
+                self.assertEqual(system.file("/usr/sbin/modprobe"), f"{root}/usr/bin/kmod")
+                self.assertEqual(system.libraries(f"{root}/usr/bin/kmod"), ["/usr/lib/aarch64-linux-gnu/libkmod.so.2"])
+            self.assertEqual(system.file("/usr/lib/aarch64-linux-gnu/libkmod.so.2"),
+                             f"{root}/usr/lib/aarch64-linux-gnu/libkmod.so.2.4")
+            with self.assertRaises(FileNotFoundError):
+                system.tool("mount")
 
 
 class InTheGuest(unittest.TestCase):

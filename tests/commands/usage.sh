@@ -61,6 +61,13 @@ ends_with 0 "$copy/tools/test" --dry-run --kernels 6.1:user newest
 check "kernels alone" "$said" "^==> kernels \(under QEMU: 6.1:user newest\)"
 check "kernels alone" "$said" "install .* qemu-system-x86 "
 check_not "kernels alone" "$said" "^==> gcc|clang-19"
+check_not "kernels of this processor" "$said" "aarch64"
+ends_with 0 "$copy/tools/test" --dry-run --kernels 6.12@aarch64:root 6.1
+check "kernels of another processor" "$said" "install .* g\+\+-aarch64-linux-gnu qemu-system-arm qemu-user( |$)"
+check "kernels of another processor" "$said" "^==> kernels \(under QEMU: 6.12@aarch64:root\)"
+check "kernels of another processor" "$said" "meson setup build/test-aarch64 .*--cross-file=tools/cross/aarch64.ini"
+ends_with 2 "$copy/tools/test" --no-install --kernels 6.1@vax
+check "a processor that is not there" "$said" "no processor vax; there are x86_64, aarch64, aarch64-16k$"
 ends_with 2 "$copy/tools/test" --no-install --kernels 6.1:nobody
 check "a setting that is not there" "$said" "no setting nobody; there are root, user, "
 check_not "dry runs change nothing" "$(<"$CALLS")$(ls "$APT_DIR/sources.list.d")" .

@@ -29,6 +29,9 @@ class Archive:
     def character_device(self, path, major, minor, mode=0o600):
         self._put(path, stat.S_IFCHR | mode, b"", (major, minor))
 
+    def has(self, path):
+        return path.strip("/") in self.entries
+
     def _put(self, path, mode, data, device=(0, 0)):
         path = path.strip("/")
         parent = path.rpartition("/")[0]

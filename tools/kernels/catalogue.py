@@ -1,37 +1,23 @@
-"""The kernels that Debian offers, and the download of one of them.
+"""Which kernels Debian offers, and how one of them comes onto this machine."""
 
-The mirror is the one that this machine's own package sources name. Lists and packages are kept in a directory of their
-own, so nothing about the machine's packages changes, and root's rights are not needed.
-"""
-
-import os
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-STORE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uring6" / "kernels"
+from kernels.processor import X86_64, Processor, Unavailable
+from kernels.registry import Registry
 
-# Together they hold 5.10, 6.1, 6.12 and the newest. Of these kernels the "cloud" flavour is taken: its drivers are those
-# of virtual machines, so it is a third of the size and boots in half of the time.
-SUITES = ["debian bookworm", "debian bookworm-backports", "debian-security bookworm-security",
-          "debian trixie", "debian trixie-backports", "debian-security trixie-security",
-          "debian-security bullseye-security"]
-FLAVOUR = "cloud-amd64"
 # Since Linux 6.19 Debian splits the image, the modules and the package that depends on both.
 PARTS = ["image", "binary", "modules"]
-KEY_RING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-
-
-class Unavailable(Exception):
-    """Why a kernel cannot be had: the reason for a skip."""
 
 
 @dataclass(frozen=True)
 class Kernel:
     version: str  # as Debian names it: "6.1.0-57", "7.3.4+deb13"
     directory: Path
+    processor: Processor = X86_64
 
     @property
     def image(self):
@@ -56,82 +42,34 @@ def choose(wanted, versions):
 
 
 class Catalogue:
-    def __init__(self, store=STORE):
-        self.store = store
-        self.apt = store / "apt"
+    def __init__(self, processor=X86_64):
+        self.processor = processor
+        self.store = processor.store
+        self.registry = Registry(self.store / "apt", processor.debian)
 
     def fetch(self, wanted):
         """The kernel that `wanted` stands for, unpacked. Throws Unavailable."""
         version = choose(wanted, self.versions())
         if version is None:
-            raise Unavailable(f"Debian's registry offers no kernel {wanted}")
-        target = self.store / version
+            raise Unavailable(f"Debian's registry offers no kernel {wanted} for {self.processor.name}")
+        target = self.store / f"{version}-{self.processor.flavour}"
         if not (target / "complete").exists():
             shutil.rmtree(target, ignore_errors=True)
             self._unpack(version, target)
             (target / "complete").touch()
-        return Kernel(version, target)
+        return Kernel(version, target, self.processor)
 
     def versions(self):
-        self._know_the_registry()
-        pattern = rf"^linux-image-[0-9].*-{FLAVOUR}$"
-        found = self._run("apt-cache", "search", "--names-only", pattern).split("\n")
-        names = [line.split(" ")[0] for line in found if line]
-        versions = [name.removeprefix("linux-image-").removesuffix(f"-{FLAVOUR}") for name in names]
-        # A package name without a third number is a metapackage that depends on the newest kernel.
+        flavour = self.processor.flavour
+        names = self.registry.search(rf"^linux-image-[0-9].*-{flavour}$")
+        versions = [name.removeprefix("linux-image-").removesuffix(f"-{flavour}") for name in names]
+        # Without a third number it is a package that always depends on the newest, not a kernel.
         return [version for version in versions if re.match(r"\d+\.\d+\.\d+", version)]
 
     def _unpack(self, version, target):
-        packages = self.store / "packages"
-        packages.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
-            name = f"linux-{part}-{version}-{FLAVOUR}"
-            if not self._run("apt-cache", "search", "--names-only", f"^{re.escape(name)}$"):
-                continue
-            self._run("apt-get", "download", name, cwd=packages)
-            for file in packages.glob(f"{name}_*.deb"):
+            name = f"linux-{part}-{version}-{self.processor.flavour}"
+            if self.registry.search(f"^{re.escape(name)}$"):
+                file = self.registry.download(name, self.store / "packages")
                 subprocess.run(["dpkg-deb", "--extract", file, target], check=True)
                 file.unlink()
-
-    def _know_the_registry(self):
-        sources = self.apt / "sources.list"
-        lists = self.apt / "lists"
-        wanted = "".join(f"{line}\n" for line in self._sources())
-        if sources.exists() and sources.read_text() == wanted and any(lists.glob("*_Packages*")):
-            return
-        for directory in (lists / "partial", self.apt / "archives" / "partial"):
-            directory.mkdir(parents=True, exist_ok=True)
-        (self.apt / "status").touch()
-        sources.write_text(wanted)
-        # A mirror without one of the suites still has the kernels of the others.
-        self._run("apt-get", "update", judged=False)
-        if not any(lists.glob("*_Packages*")):
-            raise Unavailable("apt-get could not read Debian's lists of packages")
-
-    def _sources(self):
-        """The lines of a sources.list, derived from where this machine gets Debian's packages."""
-        form = "$(REPO_URI) $(SIGNED_BY)"
-        listed = subprocess.run(["apt-get", "indextargets", "--format", form, "Created-By: Packages"],
-                                capture_output=True, text=True).stdout
-        places = dict(line.split(" ", 1) for line in listed.splitlines())
-        mirror = next((place for place in places if place.rstrip("/").endswith("/debian")), None)
-        if mirror is None:
-            raise Unavailable("no package source of this machine is a mirror of Debian, so there are no kernels to boot")
-        signed = places[mirror] if places[mirror].startswith("/") else KEY_RING
-        base = mirror.rstrip("/").removesuffix("/debian")
-        elsewhere = next((place.rstrip("/") for place in places if place.rstrip("/").endswith("/debian-security")), None)
-        for suite in SUITES:
-            archive, name = suite.split(" ")
-            place = elsewhere if archive == "debian-security" and elsewhere else f"{base}/{archive}"
-            yield f"deb [signed-by={signed}] {place} {name} main"
-
-    def _run(self, *words, cwd=None, judged=True):
-        options = {"Dir::Etc::sourcelist": self.apt / "sources.list", "Dir::Etc::sourceparts": "/nonexistent",
-                   "Dir::State::lists": self.apt / "lists", "Dir::State::status": self.apt / "status",
-                   "Dir::Cache": self.apt, "Dir::Cache::archives": self.apt / "archives",
-                   "APT::Sandbox::User": "root", "Acquire::Languages": "none"}
-        given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        result = subprocess.run([words[0], *given, "-q", *words[1:]], cwd=cwd, capture_output=True, text=True)
-        if judged and result.returncode != 0:
-            raise Unavailable(f"{' '.join(words)}: {result.stderr.strip()}")
-        return result.stdout

@@ -1,5 +1,5 @@
 """The guest's first process: mounts the usual file systems, runs the plan's programs case by case, writes each result to
-the second serial line as a line of JSON, and switches the machine off.
+a serial line of its own as a line of JSON, and switches the machine off.
 
 The guest's Python has only the modules that this file imports (image.py).
 """
@@ -13,7 +13,6 @@ import signal
 import subprocess
 import time
 
-RESULTS = "/dev/ttyS1"
 MODULES = ["veth", "tun", "dummy", "ifb", "sch_tbf", "tcp_diag", "udp_diag", "ip6table_filter"]
 MOUNTS = [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("devpts", "/dev/pts"), ("tmpfs", "/dev/shm"),
           ("tmpfs", "/run"), ("tmpfs", "/tmp")]
@@ -150,7 +149,7 @@ def main():
     with open("/plan.json") as file:
         plan = json.load(file)
     prepare_system(plan)
-    with open(RESULTS, "wb", buffering=0) as line:
+    with open(plan["results"], "wb", buffering=0) as line:
         tell(line, booted=os.uname().release, built=os.uname().version, processors=os.cpu_count(),
              seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
         for suite in plan["suites"]:

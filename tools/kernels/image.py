@@ -1,17 +1,16 @@
-"""The files of a guest: the test programs, the libraries and few tools they need, a Python for its first process, and the
-kernel's modules. All but the modules is taken from this machine, so the programs find the libraries they were linked
-with.
+"""What a guest has: the test programs, the libraries and few tools they need, a Python for its first process, and the
+kernel's modules. All but the modules is taken from this machine, or from the packages that the programs were
+cross-built with, so the programs find the libraries they were linked with.
 """
 
-import functools
 import json
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from kernels.archive import Archive
+from kernels.system import System
 
 GUEST = Path(__file__).with_name("guest.py")
 TOOLS = ["ip", "modprobe", "mount"]
@@ -28,8 +27,10 @@ ETC = {
 }
 
 
-def program_archive(programs, plan):
-    """The guest's files but for modules. `programs` keep their paths; `plan` is what guest.py is to run."""
+def program_archive(programs, plan, system):
+    """The guest's files but for modules. `programs` keep their paths; `plan` is what guest.py is to run; `system` has
+    the libraries, the tools and Python.
+    """
     archive = Archive()
     for name in ("bin", "lib", "lib64", "sbin"):
         archive.link(name, f"usr/{name}")
@@ -42,52 +43,41 @@ def program_archive(programs, plan):
         archive.file(path, text.encode())
     for path in ("/etc/protocols", "/etc/services"):
         if os.path.exists(path):
-            put(archive, path)
+            put(archive, path, path, system)
     for tool in TOOLS:
-        put(archive, which(tool))
+        put_of(system, archive, system.tool(tool))
     for program in programs:
-        put(archive, program)
-    put_python(archive)
+        put(archive, program, program, system)
+    put_python(archive, system)
     archive.file("/init", b"#!/usr/bin/python3 -ISB\n" + GUEST.read_bytes(), 0o755)
     archive.file("/plan.json", json.dumps(plan).encode())
     return archive
 
 
-def which(tool):
-    path = shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if path is None:
-        raise FileNotFoundError(f"there is no {tool} on this machine")
-    return path
+def put_of(system, archive, path):
+    put(archive, path, system.file(path), system)
 
 
-def put(archive, path, at=None):
-    """Puts a file and the libraries it is linked with; links are followed."""
-    at = at or path
-    inside = os.path.join(os.path.realpath(os.path.dirname(at)), os.path.basename(at))
-    archive.file(inside, Path(path).read_bytes(), os.stat(path).st_mode & 0o777)
-    for library in libraries(os.path.realpath(path)):
-        real = os.path.join(os.path.realpath(os.path.dirname(library)), os.path.basename(library))
-        archive.file(real, Path(library).read_bytes(), 0o755)
+def put(archive, path, file, system):
+    """Puts a file of this machine, and the libraries it is linked with."""
+    inside = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    if archive.has(inside):
+        return
+    archive.file(inside, Path(file).read_bytes(), os.stat(file).st_mode & 0o777)
+    for library in system.libraries(file):
+        put_of(system, archive, library)
 
 
-@functools.cache
-def libraries(path):
-    with open(path, "rb") as file:
-        if file.read(4) != b"\x7fELF":
-            return []
-    said = subprocess.run(["ldd", path], capture_output=True, text=True).stdout
-    return re.findall(r"(?:=> |^\t)(/\S+) \(0x", said, re.M)
-
-
-def put_python(archive):
+def put_python(archive, system):
     """The interpreter and those modules that guest.py imports."""
     python = "/usr/bin/python3"
     list_files = ("import runpy, sys; runpy.run_path(sys.argv[1], run_name='listed'); import encodings.utf_8, os;"
                   "[print(m.__file__) for m in list(sys.modules.values()) if getattr(m, '__file__', None)]")
-    said = subprocess.run([python, "-ISB", "-c", list_files, GUEST], capture_output=True, text=True, check=True).stdout
-    put(archive, python)
+    words = [*system.runner, system.file(python), "-ISB", "-c", list_files, GUEST]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    put_of(system, archive, python)
     for file in set(said.splitlines()) - {str(GUEST)}:
-        put(archive, file)
+        put_of(system, archive, file.removeprefix(system.root))
 
 
 def module_archive(kernel):
@@ -109,7 +99,7 @@ def module_archive(kernel):
         for found in kernel.directory.rglob(table):
             if stage not in found.parents:
                 shutil.copy(found, target)
-    subprocess.run([which("depmod"), "-b", stage, source.name], check=True, capture_output=True)
+    subprocess.run([System().tool("depmod"), "-b", stage, source.name], check=True, capture_output=True)
     archive = Archive()
     archive.link("lib", "usr/lib")
     for path in sorted(target.rglob("*")):

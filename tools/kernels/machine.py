@@ -13,17 +13,17 @@ from pathlib import Path
 from kernels import image
 from kernels.archive import BLOCK
 from kernels.settings import Setting
+from kernels.system import System
 
 MEMORY = 1536  # MiB; the largest case, 10,000 sockets, takes a third of it
 SECONDS_PER_CASE = 60  # the slowest case takes a quarter of it in a guest that has two processors to itself
 SECONDS_OF_SILENCE = 120  # longer than a boot or a case
 # Boots that end without a result more than the one before: the kernel itself does not work then.
 BOOTS_WITHOUT_PROGRESS = 2
-# No KVM: a continuous-integration machine is itself a guest. Without it, five-level page tables and mitigations cost
-# time and show nothing, and the watchdogs report a processor that QEMU scheduled late as stuck.
-ACCELERATOR = ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off,pku=off"]
-ARGUMENTS = ("console=ttyS0,115200 loglevel=5 panic=-1 oops=panic mitigations=off nowatchdog random.trust_cpu=on "
-             "rcupdate.rcu_cpu_stall_suppress=1 tsc=reliable no_timer_check")
+ACCELERATOR = ["-accel", "tcg,thread=multi"]
+# Mitigations cost time and show nothing, and the watchdogs take a processor that QEMU got late for a dead one.
+ARGUMENTS = ("loglevel=5 panic=-1 oops=panic mitigations=off nowatchdog random.trust_cpu=on "
+             "rcupdate.rcu_cpu_stall_suppress=1")
 
 
 @dataclass
@@ -48,12 +48,15 @@ class Run:
 
 
 class Guest:
-    def __init__(self, kernel, setting, suites, files, patience=1.0):
-        """`suites`: {name: {"program": path, "cases": [name]}}; `files`: files to pack beside the programs."""
+    def __init__(self, kernel, setting, suites, files, system=System(), patience=1.0):
+        """`suites`: {name: {"program": path, "cases": [name]}}; `files`: what is packed beside the programs; `system`:
+        what they are linked with.
+        """
         self.kernel = kernel
         self.setting = setting
         self.suites = suites
         self.files = files
+        self.system = system
         self.patience = patience
         self.given_up = threading.Event()
 
@@ -104,11 +107,12 @@ class Guest:
         """Runs the remaining cases; returns the last lines of the kernel's log."""
         run.boots += 1
         plan = {"suites": suites, "sysctls": self.setting.sysctls, "user": self.setting.user,
-                "memlock": self.setting.memlock, "seconds_per_case": self.patience * SECONDS_PER_CASE}
+                "memlock": self.setting.memlock, "results": self.kernel.processor.results,
+                "seconds_per_case": self.patience * SECONDS_PER_CASE}
         programs = [suite["program"] for suite in suites] + self.files
         with tempfile.TemporaryDirectory(prefix="uring6-kernel-") as scratch:
             scratch = Path(scratch)
-            own = image.written(image.program_archive(programs, plan), scratch / "programs.cpio")
+            own = image.written(image.program_archive(programs, plan, self.system), scratch / "programs.cpio")
             initramfs = scratch / "initramfs"
             with open(initramfs, "wb") as file:
                 for part in (own, image.modules_file(self.kernel)):
@@ -120,10 +124,12 @@ class Guest:
             return "\n".join((scratch / "console").read_text(errors="replace").splitlines()[-40:])
 
     def run_qemu(self, scratch, initramfs):
-        command = ["qemu-system-x86_64", *ACCELERATOR, "-smp", str(self.setting.processors),
-                   "-m", str(MEMORY), "-kernel", self.kernel.image, "-initrd", initramfs, "-nographic", "-no-reboot",
+        processor = self.kernel.processor
+        command = [*processor.qemu, *ACCELERATOR, "-smp", str(self.setting.processors), "-m", str(MEMORY),
+                   "-kernel", self.kernel.image, "-initrd", initramfs, "-nographic", "-no-reboot",
                    "-nodefaults", "-monitor", "none", "-serial", f"file:{scratch / 'console'}",
-                   "-serial", f"file:{scratch / 'results'}", "-append", f"{ARGUMENTS} {self.setting.arguments}".strip()]
+                   "-chardev", f"file,id=results,path={scratch / 'results'}", *processor.second_line,
+                   "-append", f"{processor.arguments} {ARGUMENTS} {self.setting.arguments}".strip()]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         try:

@@ -3,12 +3,15 @@
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 from kernels import image
-from kernels.catalogue import Catalogue, Unavailable, as_numbers
+from kernels.catalogue import Catalogue, as_numbers
 from kernels.machine import Guest, patience
+from kernels.processor import PROCESSORS, X86_64, Processor, Unavailable
 from kernels.settings import FLOORS, SETTINGS, settings_for
+from kernels.sysroot import system_of
 from outcome import Outcome, failure, skip
 
 DEFAULT = ["6.1", "6.12", "newest"]
@@ -22,54 +25,75 @@ READ = ["tests/service/echo.cpp"]
 SOURCE = Path(__file__).resolve().parents[2]
 
 
-class UnknownSetting(Exception):
-    pass
+class UnknownWord(Exception):
+    """What the command line names and is not there."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    kernel: str  # "6.1", "newest"
+    setting: str = ""  # empty: every one
+    processor: Processor = X86_64
+
+    def __str__(self):
+        processor = f"@{self.processor.name}" if self.processor != X86_64 else ""
+        return self.kernel + processor + (f":{self.setting}" if self.setting else "")
 
 
 def parse(words):
-    """"6.1:user" -> ("6.1", "user"); without a setting every one is meant. Throws UnknownSetting."""
+    """"6.12@aarch64:user" -> Chosen("6.12", "user", ...). Throws UnknownWord."""
     chosen = []
     for word in words or DEFAULT:
         kernel, _, setting = word.partition(":")
+        kernel, _, processor = kernel.partition("@")
         if setting and setting not in {known.name for known in SETTINGS}:
-            raise UnknownSetting(f"there is no setting {setting}; there are {', '.join(s.name for s in SETTINGS)}")
-        chosen.append((kernel, setting))
+            raise UnknownWord(f"there is no setting {setting}; there are {', '.join(s.name for s in SETTINGS)}")
+        if processor and processor not in PROCESSORS:
+            raise UnknownWord(f"there is no processor {processor}; there are {', '.join(PROCESSORS)}")
+        chosen.append(Chosen(kernel, setting, PROCESSORS.get(processor, X86_64)))
     return chosen
 
 
-def cases_of(program, expression):
+def by_programs(chosen):
+    """The same in up to two parts: those whose programs are built for this machine, and those that are cross-built."""
+    return [part for part in ([each for each in chosen if not each.processor.emulator],
+                              [each for each in chosen if each.processor.emulator]) if part]
+
+
+def cases_of(program, expression, system):
     """The names of a program's cases, in the order in which they run."""
-    words = [program, "--list-tests", "--verbosity", "quiet", *([expression] if expression else [])]
+    words = [*system.runner, program, "--list-tests", "--verbosity", "quiet", *([expression] if expression else [])]
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     return [line.strip() for line in said.splitlines() if line.strip()]
 
 
-def suites_of(setting, build):
+def suites_of(setting, build, system):
     suites = {}
     for name in setting.suites:
         program = str(Path(build, PROGRAMS[name]).resolve())
-        cases = cases_of(program, setting.cases)
+        cases = cases_of(program, setting.cases, system)
         if cases:
             suites[name] = {"program": program, "cases": cases}
     return suites
 
 
-def run(words, build, say=print):
-    """Runs every kernel and setting that the words choose; prints the matrix; returns the outcome."""
+def run(chosen, build, say=print):
+    """Runs what was chosen with the programs of the build directory; prints the matrix; returns the outcome."""
     outcome = Outcome()
     guests = []
     files = [str(Path(build, file).resolve()) for file in STARTED] + [str(SOURCE / file) for file in READ]
-    catalogue = Catalogue()
-    for wanted, setting_name in parse(words):
+    for each in chosen:
         try:
-            kernel = catalogue.fetch(wanted)
+            system = system_of(each.processor)
+            kernel = Catalogue(each.processor).fetch(each.kernel)
             image.modules_file(kernel)  # before the guests, which share it, run beside each other
         except Unavailable as reason:
-            outcome += skip(f"kernel {wanted}", str(reason))
+            outcome += skip(f"kernel {each}", str(reason))
             continue
         for setting in settings_for(as_numbers(kernel.version)):
-            if setting_name in ("", setting.name):
-                guests.append(Guest(kernel, setting, suites_of(setting, build), files, patience()))
+            if each.setting in ("", setting.name):
+                suites = suites_of(setting, build, system)
+                guests.append(Guest(kernel, setting, suites, files, system, patience()))
     # A guest mostly uses one processor at a time, however many it has.
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         started = [pool.submit(guest.run) for guest in guests]

@@ -19,7 +19,8 @@ from outcome import Outcome, failure, of_program, of_tap, skip
 
 SOURCE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "tools"))
-from kernels import session  # noqa: E402
+from kernels import session, sysroot  # noqa: E402
+from kernels.processor import Unavailable  # noqa: E402
 SECONDS_PER_SCRIPT = 600
 SANITIZER_SETTINGS = {
     "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1",
@@ -82,6 +83,15 @@ LONG = replace(GCC, about="the cases tagged [long], at full length", patience=15
                suites=["net", "service"], settings={"URING6_LONG": "1"})
 
 
+# For a kernel of another processor. Its guest has the libraries of the packages that the programs are built with;
+# uring6 itself is linked statically.
+CROSS_COMPILER = "aarch64-linux-gnu-g++"
+CROSS = Configuration("aarch64", CROSS_COMPILER, "-O2, cross-built",
+                      [*OPTIMIZED, "-Dbench=disabled", "-Dtools=disabled", "-Ddefault_library=static",
+                       "--cross-file=tools/cross/aarch64.ini",
+                       f"--cross-file={sysroot.CROSS_FILE}"], suites=FLOORS)
+
+
 class BuildFailed(Exception):
     pass
 
@@ -90,7 +100,8 @@ class Runner:
     def __init__(self, dry_run):
         self.dry_run = dry_run
         self.total = Outcome()
-        self.compilers = {"g++": "g++", "clang++": newest_clang()}
+        self.compilers = {"g++": "g++", "clang++": newest_clang(),
+                          CROSS_COMPILER: CROSS_COMPILER if shutil.which(CROSS_COMPILER) else None}
 
     # ---- the steps: each counts what it ran, and a failed one does not hide the next --------------------------
 
@@ -107,10 +118,22 @@ class Runner:
                   "the library installed and used, the commands themselves")
 
     def test_kernels(self, words):
-        """The programs of the first configuration on other kernels, booted under QEMU."""
-        def run(build):
-            return Outcome() if self.dry_run else session.run(words, build)
-        self.step(replace(GCC, suites=FLOORS), run, "kernels", f"under QEMU: {' '.join(words or session.DEFAULT)}")
+        """The programs of the first configuration on other kernels, booted under QEMU; cross-built programs on those of
+        another processor."""
+        for chosen in session.by_programs(session.parse(words)):
+            processor = chosen[0].processor
+            configuration = CROSS if processor.emulator else replace(GCC, suites=FLOORS)
+            try:
+                if not self.dry_run:
+                    sysroot.system_of(processor)
+            except Unavailable as reason:
+                self.report("kernels", skip(f"kernels for {processor.name}", str(reason)), 0)
+                continue
+            self.step(configuration, functools.partial(self.run_kernels, chosen), "kernels",
+                      f"under QEMU: {' '.join(str(each) for each in chosen)}")
+
+    def run_kernels(self, chosen, build):
+        return Outcome() if self.dry_run else session.run(chosen, build)
 
     def test_case(self, text):
         """The cases with the text in their names, in a program of the files with these cases."""
@@ -142,7 +165,8 @@ class Runner:
             if compiler:
                 outcome = run(self.build(configuration))
             else:
-                outcome = skip(name, f"found no {configuration.compiler} from version 16 on")
+                since = " from version 16 on" if configuration.compiler == "clang++" else ""
+                outcome = skip(name, f"found no {configuration.compiler}{since}")
             if not self.dry_run and outcome == Outcome():
                 outcome = failure(name, "there was nothing to run")
         except BuildFailed as error:
@@ -336,7 +360,7 @@ def main():
     if arguments.kernels is not None:
         try:
             session.parse(arguments.kernels)
-        except session.UnknownSetting as error:
+        except session.UnknownWord as error:
             parser.error(str(error))
         steps = {"kernels": lambda: runner.test_kernels(arguments.kernels)}
     if arguments.case is not None:
