@@ -130,7 +130,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   }
 
   /// A completion some places on names it.
-  void soon_received(std::uint16_t id) const noexcept {
+  void prefetch_received(std::uint16_t id) const noexcept {
     const std::byte* const memory = memory_ + id * stride_;
     fetch(memory, buffer_layout::header + buffer_layout::name + usual_control);
     fetch(memory + buffer_layout::payload, cache_line);
@@ -150,7 +150,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   bool reads_wait() const noexcept { return !waiters_.empty() || !fed_waiters_.empty(); }
 
   /// A buffer that was drawn was filled without the ring.
-  void filled_by_hand() noexcept { ++filled_; }
+  void count_filled_without_ring() noexcept { ++filled_; }
 
   /// To be received into again, before those that rest longer. A buffer with memory of its own is deleted instead.
   void give_back(buffer& what) noexcept;

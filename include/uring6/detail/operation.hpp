@@ -49,7 +49,7 @@ class URING6_EXPORT operation : public list_hook {
   virtual void complete_run(const io_uring_cqe* first, std::size_t count) noexcept;
 
   /// The reaper will come to it after some others: whoever has many of its kind fetches what `complete` looks at.
-  virtual void soon_complete() const noexcept {}
+  virtual void prefetch_for_completion() const noexcept {}
 
   bool idle() const noexcept { return state_ == state::idle; }
   bool in_flight() const noexcept { return state_ == state::in_flight; }

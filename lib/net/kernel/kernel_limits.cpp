@@ -2,7 +2,7 @@
 
 namespace uring6::detail {
 
-void tell(const kernel_limits& limits, std::vector<std::string>& sentences) {
+void append_sentences(const kernel_limits& limits, std::vector<std::string>& sentences) {
   const auto add = [&](bool good, const char* sentence) {
     if (!good) sentences.emplace_back(sentence);
   };

@@ -18,6 +18,6 @@ struct kernel_limits {
 
 /// Appends a sentence for a user for each limit that is false: what happens, since which release it does not, and what
 /// the loop does about it.
-void tell(const kernel_limits& limits, std::vector<std::string>& sentences);
+void append_sentences(const kernel_limits& limits, std::vector<std::string>& sentences);
 
 }  // namespace uring6::detail

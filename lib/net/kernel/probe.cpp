@@ -58,7 +58,7 @@ std::string explain_no_socket(std::error_code error) {
   return explain_refused_call("a socket of AF_INET6", "socket", error.value());
 }
 
-void look_at_network(probe_report& report) {
+void probe_network(probe_report& report) {
   const auto fd = open_socket(AF_INET6, SOCK_DGRAM);
   report.ipv6 = fd.has_value();
   if (!fd) {
@@ -90,7 +90,7 @@ void look_at_network(probe_report& report) {
 
 // --- privileges ---
 
-void look_at_privileges(probe_report& report) {
+void probe_privileges(probe_report& report) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
   if (::syscall(SYS_capget, &header, sets.data()) != 0) return;
@@ -146,7 +146,7 @@ void try_to_read(event_loop& loop, probe_report& report) {
   if (error) report.missing.push_back(explain_no_read(error));
 }
 
-void look_at_ring(probe_report& report, const loop_options& options) {
+void probe_ring(probe_report& report, const loop_options& options) {
   std::string reason;
   auto loop = event_loop::create(options, reason);
   if (!loop) {
@@ -181,13 +181,14 @@ void look_at_ring(probe_report& report, const loop_options& options) {
     try_to_read(*loop, report);
   }
   const bool has_min_wait = features.kernel_features & kernel_abi::feat_min_timeout;
-  detail::tell({.bounded_reads = detail::try_multishot_bound().value_or(true),
-                .errors_leave_buffers = detail::try_error_leaves_buffer().value_or(true),
-                .ordered_completions = detail::try_completion_order(features.setup_flags).value_or(true),
-                .ring_messages = features.messages,
-                .min_wait = has_min_wait || options.min_wait.count() > 0,  // what was asked for is told as refused
-                .merges_only_equals = detail::kernel_merges_only_equals()},
-               report.degraded);
+  detail::append_sentences(
+      {.bounded_reads = detail::try_multishot_bound().value_or(true),
+       .errors_leave_buffers = detail::try_error_leaves_buffer().value_or(true),
+       .ordered_completions = detail::try_completion_order(features.setup_flags).value_or(true),
+       .ring_messages = features.messages,
+       .min_wait = has_min_wait || options.min_wait.count() > 0,  // what was asked for is told as refused
+       .merges_only_equals = detail::kernel_merges_only_equals()},
+      report.degraded);
 }
 
 }  // namespace
@@ -195,9 +196,9 @@ void look_at_ring(probe_report& report, const loop_options& options) {
 probe_report probe(const loop_options& options) {
   probe_report report;
   report.kernel = kernel_release();
-  look_at_network(report);
-  look_at_privileges(report);
-  look_at_ring(report, options);
+  probe_network(report);
+  probe_privileges(report);
+  probe_ring(report, options);
   return report;
 }
 

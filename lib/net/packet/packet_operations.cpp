@@ -71,7 +71,7 @@ result<datagram> read_from_operation::outcome() noexcept {
   if (waiter_) {
     if (receiver* const from = resumed()) {
       taken_ = from->take({data_, size_});
-      from->serve_next();
+      from->wake_next();
     }
   }
   if (!taken_.head) [[unlikely]]
@@ -127,7 +127,7 @@ result<std::size_t> receive_operation::await_resume() noexcept {
 // --- writing ---
 
 write_waiter::~write_waiter() {
-  if (waiting_hook::linked()) socket_->writing().abandon(*this);
+  if (waiting_hook::linked()) socket_->writing().cancel_and_wait(*this);
 }
 
 bool write_waiter::suspend(std::coroutine_handle<> writer, stop_root& stop) {
@@ -145,7 +145,7 @@ bool write_waiter::suspend(std::coroutine_handle<> writer, stop_root& stop) {
 }
 
 void write_waiter::stop_requested() noexcept {
-  if (waiting_hook::linked()) socket_->writing().withdraw(*this, errc::canceled);
+  if (waiting_hook::linked()) socket_->writing().cancel(*this, errc::canceled);
 }
 
 void write_waiter::finish() noexcept {

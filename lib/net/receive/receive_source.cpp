@@ -51,7 +51,7 @@ receive_source::rarely_used& receive_source::rare() const noexcept {
 loop_core& receive_source::loop() const noexcept {
   return owner_.loop_;
 }
-bool receive_source::wanted() const noexcept {
+bool receive_source::has_waiting_reader() const noexcept {
   return owner_.readers_.has_waiting();
 }
 
@@ -84,8 +84,8 @@ bool receive_source::prepare_read(io_uring_sqe& entry, int flags) noexcept {
 
 // Of an armed or canceling read the last completion arms the next one, if a coroutine waits by then.
 void receive_source::arm() noexcept {
-  if (state_ != state::unarmed || held_) return;
-  if (const auto error = open_pool()) return owner_.failed(error);
+  if (state_ != state::unarmed || reads_stopped_) return;
+  if (const auto error = open_pool()) return owner_.deliver_error(error);
   if (begin_to_spin()) return become(state::spinning);
   rarely_used& of = rare();
   if (std::exchange(of.armed_before, true)) ++of.counted.rearms;
@@ -103,26 +103,26 @@ bool receive_source::begin_to_spin() noexcept {
   return spun && spun->begin();
 }
 
-void receive_source::call_back(cancel_reason why) noexcept {
+void receive_source::cancel_read(cancel_reason why) noexcept {
   if (state_ != state::armed) return;
   become(state::canceling);
   rare().why = why;
   loop().ring().cancel(*this);
 }
 
-void receive_source::call_back_if_submitted(cancel_reason why) noexcept {
-  if (in_flight()) call_back(why);
+void receive_source::cancel_read_if_submitted(cancel_reason why) noexcept {
+  if (in_flight()) cancel_read(why);
 }
 
 void receive_source::end_reads() noexcept {
-  call_back(cancel_reason::ending);
+  cancel_read(cancel_reason::ending);
   // Also once more, should the kernel not have found the read when it was first asked.
   loop().ring().cancel(*this);
   if (!rare().drain_reads) return;
   for (drain_read& each : *rare().drain_reads) loop().ring().cancel(each);
 }
 
-bool receive_source::reads() const noexcept {
+bool receive_source::is_reading() const noexcept {
   const auto& drains = rare().drain_reads;
   return !idle() || (drains && !std::ranges::all_of(*drains, &drain_read::idle));
 }
@@ -144,25 +144,25 @@ void receive_source::expect_only(const std::optional<endpoint>& peer) noexcept {
 
 void receive_source::buffers_are_back() noexcept {
   become(state::unarmed);
-  if (wanted()) arm();
+  if (has_waiting_reader()) arm();
 }
 
 bool receive_source::starves() const noexcept {
-  return owner_.backlog_.empty() && wanted();
+  return owner_.backlog_.empty() && has_waiting_reader();
 }
 
-void receive_source::hold() noexcept {
-  held_ = true;
+void receive_source::stop_reads() noexcept {
+  reads_stopped_ = true;
   end_reads();
-  loop().drain_until([this] { return !reads(); });
+  loop().drain_until([this] { return !is_reading(); });
   rare().spun.reset();
   buffer_waiter::unlink();
   if (state_ != state::unarmed) become(state::unarmed);
 }
 
-void receive_source::go_on() noexcept {
-  held_ = false;
-  if (wanted()) arm();
+void receive_source::resume_reads() noexcept {
+  reads_stopped_ = false;
+  if (has_waiting_reader()) arm();
 }
 
 // --- what the kernel tells ---
@@ -179,12 +179,12 @@ void receive_source::complete(completion what) noexcept {
     ++of.counted.exhausted;
     become(state::starved);
     pool_->wait_for_buffers(*this, owner_.counters_.buffers > of.buffers_when_armed);
-    owner_.tell_readers();
+    owner_.wake_readers();
     return;
   }
-  take_end(what, payload_only_);
+  take_completion(what, payload_only_);
   if (of.empties > empties) of.drain_reads_wanted = std::min(2 * of.drain_reads_wanted + 1, most_drain_reads);
-  if (wanted()) arm();
+  if (has_waiting_reader()) arm();
 }
 
 // The read goes on. What the kernel wrote some datagrams ago is in the first cache no more: fetched ahead, with the
@@ -192,34 +192,34 @@ void receive_source::complete(completion what) noexcept {
 void receive_source::complete_run(const ::io_uring_cqe* first, std::size_t count) noexcept {
   constexpr std::size_t ahead = 4;  // datagrams: the time of a fetch from the second cache
   for (std::size_t i = 0; i < count; ++i) {
-    if (i + ahead < count) pool_->soon_received(completion_of(first[i + ahead]).buffer_id());
+    if (i + ahead < count) pool_->prefetch_received(completion_of(first[i + ahead]).buffer_id());
     const completion what = completion_of(first[i]);
     if (what.has_buffer() && what.result >= 0) {
       take_buffer(pool_->received(what.buffer_id()), static_cast<std::uint32_t>(what.result), payload_only_);
     } else {
-      take_end(what, payload_only_);
+      take_completion(what, payload_only_);
     }
   }
-  owner_.tell_readers();
-  owner_.call_back_if_reader_is_away();
+  owner_.wake_readers();
+  owner_.cancel_read_if_reader_is_away();
   if (spun_read* const spun = rare().spun.get()) [[unlikely]] {
-    if (spun->wants_to_spin_after(count)) call_back(cancel_reason::spin_is_faster);
+    if (spun->wants_to_spin_after(count)) cancel_read(cancel_reason::spin_is_faster);
   }
 }
 
-void receive_source::soon_complete() const noexcept {
-  if (wanted()) fetch(&owner_.readers_.first_waiting(), sizeof(read_waiter));
+void receive_source::prefetch_for_completion() const noexcept {
+  if (has_waiting_reader()) fetch(&owner_.readers_.first_waiting(), sizeof(read_waiter));
 }
 
-void receive_source::hand_on(buffer& filled) noexcept {
+void receive_source::append_to_backlog(buffer& filled) noexcept {
   if (filled.remaining == 0) ++rare().empties;
   owner_.backlog_.push_back(filled);
   pool_->add_holder(owner_.backlog_);
 }
 
 void receive_source::take_buffer(buffer& filled, std::uint32_t length, bool payload_only) noexcept {
-  if (read_off(filled, length, payload_only)) {
-    hand_on(filled);
+  if (decode_buffer(filled, length, payload_only)) {
+    append_to_backlog(filled);
   } else {
     ++rare().counted.malformed;
     pool_->give_back(filled);
@@ -227,32 +227,32 @@ void receive_source::take_buffer(buffer& filled, std::uint32_t length, bool payl
 }
 
 // One that may be a read's last, of any kind.
-void receive_source::take_end(completion what, bool payload_only) noexcept {
+void receive_source::take_completion(completion what, bool payload_only) noexcept {
   if (what.has_buffer() && what.result >= 0) {
     take_buffer(pool_->received(what.buffer_id()), static_cast<std::uint32_t>(what.result), payload_only);
-    return owner_.tell_readers();
+    return owner_.wake_readers();
   }
   if (what.has_buffer()) pool_->return_unfilled(what.buffer_id());
   if (what.result == 0) {
-    take_empty();
+    take_empty_datagram();
   } else if (what.result != -ECANCELED && what.result != -EINTR) {
-    owner_.failed({-what.result, std::system_category()});
+    owner_.deliver_error({-what.result, std::system_category()});
   }
-  owner_.tell_readers();
+  owner_.wake_readers();
 }
 
 // A payload-only read tells of an empty datagram without a buffer.
-void receive_source::take_empty() noexcept {
+void receive_source::take_empty_datagram() noexcept {
   if (buffer* const what = pool_->spare()) {
-    read_payload_only(*what, 0);
-    hand_on(*what);
+    decode_payload_only(*what, 0);
+    append_to_backlog(*what);
   } else {
     ++rare().counted.malformed;  // no memory for it
   }
 }
 
 // There is only the payload. A result beyond the buffer is the length of a datagram that was cut.
-void receive_source::read_payload_only(buffer& what, std::uint32_t length) noexcept {
+void receive_source::decode_payload_only(buffer& what, std::uint32_t length) noexcept {
   const auto room = static_cast<std::uint32_t>(pool_->size());
   const endpoint& peer = rare().peer;
   received_extras none;
@@ -270,9 +270,9 @@ void receive_source::read_payload_only(buffer& what, std::uint32_t length) noexc
 
 // Reads the header that the kernel put before the payload. Nothing in it is trusted: what the name and control areas
 // hold beyond the lengths given is left over from earlier datagrams.
-bool receive_source::read_off(buffer& what, std::uint32_t length, bool payload_only) noexcept {
+bool receive_source::decode_buffer(buffer& what, std::uint32_t length, bool payload_only) noexcept {
   if (payload_only) {
-    read_payload_only(what, length);
+    decode_payload_only(what, length);
     return true;
   }
   if (length < buffer_layout::payload) return false;
@@ -309,12 +309,12 @@ bool receive_source::read_off(buffer& what, std::uint32_t length, bool payload_o
 
 void receive_source::take_spun(buffer& filled, std::uint32_t length, bool payload_only) noexcept {
   take_buffer(filled, length, payload_only);
-  owner_.tell_readers();
+  owner_.wake_readers();
 }
 
 void receive_source::fail_spun(int error_number) noexcept {
-  owner_.failed({error_number, std::system_category()});
-  owner_.tell_readers();
+  owner_.deliver_error({error_number, std::system_category()});
+  owner_.wake_readers();
 }
 
 // --- reads that drain empty datagrams ---
@@ -334,7 +334,7 @@ void receive_source::drain_read::complete(completion what) noexcept {
       of->pool_->ran_out();
       return;
     default:
-      of->take_end(what, payload_only);
+      of->take_completion(what, payload_only);
   }
 }
 

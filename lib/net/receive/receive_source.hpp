@@ -45,7 +45,7 @@ class receive_source final : public buffer_waiter, operation {
   receive_source& operator=(const receive_source&) = delete;
 
   /// Which pool to fill from; before the first read.
-  void use(buffer_class which) noexcept { class_ = which; }
+  void set_buffer_class(buffer_class which) noexcept { class_ = which; }
 
   /// Makes the pool, unless it is there. Errors: those of the kernel, which refuses the ring of buffers.
   std::error_code open_pool() noexcept;
@@ -63,23 +63,23 @@ class receive_source final : public buffer_waiter, operation {
   void arm() noexcept;
 
   /// Asks the kernel to end the armed read, if there is one and it was not asked before.
-  void call_back(cancel_reason why) noexcept;
+  void cancel_read(cancel_reason why) noexcept;
   /// The same where the kernel keeps something for the next read only: one that is still queued will find it.
-  void call_back_if_submitted(cancel_reason why) noexcept;
+  void cancel_read_if_submitted(cancel_reason why) noexcept;
 
   /// Ends every read and waits for the kernel's last word; none begins until `go_on`.
-  void hold() noexcept;
+  void stop_reads() noexcept;
   /// Reads may begin again, and do if a coroutine waits.
-  void go_on() noexcept;
+  void resume_reads() noexcept;
 
   /// Is a read with the kernel?
-  bool reads() const noexcept;
+  bool is_reading() const noexcept;
 
   // --- for the spins ---
 
   int fd() const noexcept { return fd_; }
   loop_core& loop() const noexcept;
-  bool wanted() const noexcept;
+  bool has_waiting_reader() const noexcept;
   bool payload_only() const noexcept { return may_be_payload_only_; }
   void spin_ends() noexcept { become(state::unarmed); }
   /// A spin filled a buffer that it drew from the pool, `length` octets as a read of the ring would have reported.
@@ -136,16 +136,16 @@ class receive_source final : public buffer_waiter, operation {
   void prepare(io_uring_sqe& entry) noexcept override { payload_only_ = prepare_read(entry, 0); }
   void complete(completion what) noexcept override;
   void complete_run(const io_uring_cqe* first, std::size_t count) noexcept override;
-  void soon_complete() const noexcept override;
+  void prefetch_for_completion() const noexcept override;
   void buffers_are_back() noexcept override;
 
   bool prepare_read(io_uring_sqe& entry, int flags) noexcept;
   [[gnu::always_inline]] inline void take_buffer(buffer& filled, std::uint32_t length, bool payload_only) noexcept;
-  void take_end(completion what, bool payload_only) noexcept;
-  [[gnu::always_inline]] inline bool read_off(buffer& what, std::uint32_t length, bool payload_only) noexcept;
-  void read_payload_only(buffer& what, std::uint32_t length) noexcept;
-  void take_empty() noexcept;
-  [[gnu::always_inline]] inline void hand_on(buffer& filled) noexcept;
+  void take_completion(completion what, bool payload_only) noexcept;
+  [[gnu::always_inline]] inline bool decode_buffer(buffer& what, std::uint32_t length, bool payload_only) noexcept;
+  void decode_payload_only(buffer& what, std::uint32_t length) noexcept;
+  void take_empty_datagram() noexcept;
+  [[gnu::always_inline]] inline void append_to_backlog(buffer& filled) noexcept;
   void send_drain_reads() noexcept;
   bool reads_payload_only() const noexcept;
   bool begin_to_spin() noexcept;
@@ -155,7 +155,7 @@ class receive_source final : public buffer_waiter, operation {
   state state_ = state::unarmed;
   bool payload_only_ = false;         // the armed read asks for the payload alone
   bool may_be_payload_only_ = false;  // the next one may
-  bool held_ = false;                 // none is to be armed
+  bool reads_stopped_ = false;        // none is to be armed
   receiver& owner_;
   buffer_pool* pool_ = nullptr;  // the one that rarely_used::pool owns
 };

@@ -37,7 +37,7 @@ receive_counters receiver::counters() noexcept {
 
 // One reader for each buffer at hand, which has one datagram at least. The next reader is woken when the first one has
 // taken its own.
-void receiver::tell_readers() noexcept {
+void receiver::wake_readers() noexcept {
   while (readers_.has_waiting() && backlog_.size() > readers_.reservations()) {
     read_waiter& next = readers_.first_waiting();
     readers_.reserve(next);
@@ -45,7 +45,7 @@ void receiver::tell_readers() noexcept {
   }
 }
 
-void receiver::failed(std::error_code error) noexcept {
+void receiver::deliver_error(std::error_code error) noexcept {
   ++counters_.errors;
   if (!readers_.has_waiting()) {
     pending_error_ = error;
@@ -59,9 +59,9 @@ void receiver::failed(std::error_code error) noexcept {
 }
 
 // No reader is here, and half of the pool is this conn's: the rest waits in the socket, where it takes no buffers.
-void receiver::call_back_if_reader_is_away() noexcept {
+void receiver::cancel_read_if_reader_is_away() noexcept {
   if (readers_.has_reservations() || readers_.has_waiting()) return;
-  if (backlog_.size() * 2 >= source_.pool().count()) source_.call_back(cancel_reason::reader_is_away);
+  if (backlog_.size() * 2 >= source_.pool().count()) source_.cancel_read(cancel_reason::reader_is_away);
 }
 
 // --- what the pool asks for ---
@@ -70,7 +70,7 @@ void receiver::make_room() noexcept {
   if (readers_.has_waiting() || readers_.has_reservations()) return;  // a reader is at work
   this_threads_train.close();
   backlog_.move_to_memory(source_.pool());
-  source_.call_back_if_submitted(cancel_reason::moved_out);
+  source_.cancel_read_if_submitted(cancel_reason::moved_out);
 }
 
 // --- readers ---
@@ -103,7 +103,7 @@ void receiver::wake(read_waiter& reader) noexcept {
 
 void receiver::leave(read_waiter& reader) noexcept {
   readers_.remove(reader);
-  tell_readers();
+  wake_readers();
 }
 
 void receiver::fail_waiting(std::error_code error) noexcept {
@@ -130,7 +130,7 @@ std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
                         .control_truncated = taken.head->control_truncated,
                         .full_length = taken.full_length};
   }
-  serve_next();
+  wake_next();
   return count;
 }
 
@@ -149,7 +149,7 @@ void receiver::end_reading(std::error_code error) noexcept {
     reader.error_ = error;
     readers_.remove(reader);  // it stays in the ready queue
   }
-  source_.hold();
+  source_.stop_reads();
 }
 
 void receiver::close(std::error_code error) noexcept {
@@ -160,12 +160,12 @@ void receiver::close(std::error_code error) noexcept {
 
 result<std::vector<kept_datagram>> receiver::take_out() noexcept {
   this_threads_train.close();
-  source_.hold();
+  source_.stop_reads();
   std::vector<kept_datagram> kept;
   try {
     kept = backlog_.copies();
   } catch (const std::bad_alloc&) {
-    source_.go_on();
+    source_.resume_reads();
     return fail(std::errc::not_enough_memory);
   }
   end_reading(errc::closed);
@@ -174,7 +174,7 @@ result<std::vector<kept_datagram>> receiver::take_out() noexcept {
 }
 
 result<void> receiver::take_in_kept(std::span<const kept_datagram> datagrams) noexcept {
-  assert(!source_.reads() && backlog_.empty());
+  assert(!source_.is_reading() && backlog_.empty());
   if (datagrams.empty()) return {};
   if (const auto error = source_.open_pool()) return fail(error);
   buffer_pool& pool = source_.pool();

@@ -78,8 +78,8 @@ class receiver final : train_owner {
   }
 
   /// Reserves the next datagram for the first reader that waits.
-  void serve_next() noexcept {
-    if (readers_.has_waiting()) tell_readers();
+  void wake_next() noexcept {
+    if (readers_.has_waiting()) wake_readers();
   }
 
   /// Copies out as many datagrams as there are messages, but for those that are reserved for other readers.
@@ -90,7 +90,7 @@ class receiver final : train_owner {
 
   /// The kernel keeps something for the next read that is armed (the news of a path MTU), which wakes none that is
   /// armed already: that one ends, and is armed again when a reader waits.
-  void look_again() noexcept { source_.call_back_if_submitted(cancel_reason::kernel_has_news); }
+  void restart_read() noexcept { source_.cancel_read_if_submitted(cancel_reason::kernel_has_news); }
 
   /// An error of the socket that came while no reader waited, once, unless datagrams came before it.
   error_slot take_error_before_data() noexcept {
@@ -100,7 +100,7 @@ class receiver final : train_owner {
   }
 
   /// An error of the socket ends one read: the first that waits, or else the next.
-  void failed(std::error_code error) noexcept;
+  void deliver_error(std::error_code error) noexcept;
 
   /// Ends the read, waits for the kernel's last word, fails every reader with `error`, and discards the backlog,
   /// counted.
@@ -123,8 +123,8 @@ class receiver final : train_owner {
   void close_train() noexcept override;
 
   // Called by the source.
-  void tell_readers() noexcept;
-  void call_back_if_reader_is_away() noexcept;
+  void wake_readers() noexcept;
+  void cancel_read_if_reader_is_away() noexcept;
 
   // Called by the backlog.
   void make_room() noexcept;

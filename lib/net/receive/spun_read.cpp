@@ -17,17 +17,17 @@ namespace uring6::detail {
 
 bool spun_read::begin() noexcept {
   assert(!linked());
-  if (!pays_ || source_.reads()) return false;  // what the ring reads comes first
-  if (!into_) into_ = source_.pool().draw();
-  looks_ = 0;
-  if (into_ && source_.loop().spinner().watch(*this)) return true;
+  if (!spin_is_faster_ || source_.is_reading()) return false;  // what the ring reads comes first
+  if (!buffer_) buffer_ = source_.pool().draw();
+  empty_reads_ = 0;
+  if (buffer_ && source_.loop().spinner().watch(*this)) return true;
   stop();
   return false;
 }
 
 void spun_read::stop() noexcept {
   unlink();
-  if (into_) source_.pool().give_back(*std::exchange(into_, nullptr));
+  if (buffer_) source_.pool().give_back(*std::exchange(buffer_, nullptr));
 }
 
 // From a spin that the source is in.
@@ -38,8 +38,8 @@ void spun_read::leave() noexcept {
 
 // As the kernel fills a buffer for a multishot read. Returns what its completion would say.
 int spun_read::read(bool payload_only) noexcept {
-  source_.loop().count_look();
-  std::byte* const memory = into_->memory;
+  source_.loop().count_direct_read();
+  std::byte* const memory = buffer_->memory;
   if (payload_only) {
     const ssize_t length = ::recv(source_.fd(), memory, source_.pool().size(), MSG_DONTWAIT | MSG_TRUNC);
     return length < 0 ? -errno : static_cast<int>(length);
@@ -65,24 +65,24 @@ int spun_read::read(bool payload_only) noexcept {
 }
 
 // Where the first look finds something time and again, datagrams come in bulk, and the ring takes more in at once.
-bool spun_read::look() noexcept {
+bool spun_read::try_read() noexcept {
   constexpr unsigned in_bulk = 4;  // first looks in a row that found something
-  if (!source_.wanted()) {
+  if (!source_.has_waiting_reader()) {
     leave();
     return false;
   }
   const bool payload_only = source_.payload_only();
   const int result = read(payload_only);
   if (result == -EAGAIN || result == -EINTR) {
-    ++looks_;
+    ++empty_reads_;
     return false;
   }
-  at_once_ = looks_ == 0 ? at_once_ + 1 : 0;
-  if (at_once_ == in_bulk) pays_ = false;
+  first_read_hits_ = empty_reads_ == 0 ? first_read_hits_ + 1 : 0;
+  if (first_read_hits_ == in_bulk) spin_is_faster_ = false;
   if (result == -EPERM || result == -ENOSYS) {
     refused_ = true;
     unlink();
-    go_by_ring();
+    return_to_ring();
     return true;
   }
   unlink();
@@ -90,27 +90,27 @@ bool spun_read::look() noexcept {
   if (result < 0) {
     source_.fail_spun(-result);
   } else {
-    source_.pool().filled_by_hand();
-    source_.take_spun(*std::exchange(into_, nullptr), static_cast<std::uint32_t>(result), payload_only);
+    source_.pool().count_filled_without_ring();
+    source_.take_spun(*std::exchange(buffer_, nullptr), static_cast<std::uint32_t>(result), payload_only);
   }
-  if (source_.wanted()) source_.arm();
+  if (source_.has_waiting_reader()) source_.arm();
   if (!linked()) stop();
   return true;
 }
 
-void spun_read::go_by_ring() noexcept {
-  pays_ = false;
+void spun_read::return_to_ring() noexcept {
+  spin_is_faster_ = false;
   leave();
-  if (source_.wanted()) source_.arm();
+  if (source_.has_waiting_reader()) source_.arm();
 }
 
 bool spun_read::wants_to_spin_after(std::size_t datagrams) noexcept {
   constexpr unsigned one_by_one = 16;  // single datagrams in a row
   const spinner& spins = source_.loop().spinner();
-  alone_ = datagrams == 1 && spins.helps() ? alone_ + 1 : 0;
-  if (alone_ < one_by_one || refused_ || !spins.has_place() || !source_.pool().can_draw()) return false;
-  alone_ = at_once_ = 0;
-  pays_ = true;
+  single_completions_ = datagrams == 1 && spins.helps() ? single_completions_ + 1 : 0;
+  if (single_completions_ < one_by_one || refused_ || !spins.has_place() || !source_.pool().can_draw()) return false;
+  single_completions_ = first_read_hits_ = 0;
+  spin_is_faster_ = true;
   return true;
 }
 

@@ -26,8 +26,8 @@ class spun_read final : public watched_socket {
   /// row.
   bool wants_to_spin_after(std::size_t datagrams) noexcept;
 
-  bool look() noexcept override;
-  void go_by_ring() noexcept override;
+  bool try_read() noexcept override;
+  void return_to_ring() noexcept override;
 
  private:
   int read(bool payload_only) noexcept;
@@ -35,12 +35,12 @@ class spun_read final : public watched_socket {
   void leave() noexcept;
 
   receive_source& source_;
-  buffer* into_ = nullptr;  // what is read into
-  bool pays_ = true;        // it is faster than the ring
-  bool refused_ = false;    // a filter of system calls lets only the ring pass
-  unsigned looks_ = 0;      // that found nothing, since it began
-  unsigned at_once_ = 0;    // times in a row that the first look found something
-  unsigned alone_ = 0;      // times in a row that the ring told of a single datagram
+  buffer* buffer_ = nullptr;         // what is read into
+  bool spin_is_faster_ = true;       // it is faster than the ring
+  bool refused_ = false;             // a filter of system calls lets only the ring pass
+  unsigned empty_reads_ = 0;         // that found nothing, since it began
+  unsigned first_read_hits_ = 0;     // times in a row that the first look found something
+  unsigned single_completions_ = 0;  // times in a row that the ring told of a single datagram
 };
 
 }  // namespace uring6::detail

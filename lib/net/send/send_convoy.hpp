@@ -16,9 +16,9 @@ namespace uring6::detail {
 
 class send_convoy {
  public:
-  static constexpr std::size_t most = 64;
-  static constexpr std::size_t enough = 8;          // members; from here on it is the faster way
-  static constexpr std::size_t enough_inside = 64;  // datagrams in their trains: the same
+  static constexpr std::size_t capacity = 64;
+  static constexpr std::size_t min_members = 8;     // members; from here on it is the faster way
+  static constexpr std::size_t min_datagrams = 64;  // datagrams in their trains: the same
 
   struct member {
     send_train* train;
@@ -28,7 +28,7 @@ class send_convoy {
   };
 
   bool empty() const noexcept { return count_ == 0; }
-  bool is_long() const noexcept { return count_ >= enough || datagrams_ >= enough_inside; }
+  bool is_worth_a_call() const noexcept { return count_ >= min_members || datagrams_ >= min_datagrams; }
 
   void add(send_train& train) noexcept {
     members_[count_++] = {&train};
@@ -51,34 +51,34 @@ class send_convoy {
   }
 
   member take_first() noexcept {
-    const member first = members_[gone_];
-    if (++gone_ == count_) count_ = gone_ = datagrams_ = 0;
+    const member first = members_[sent_];
+    if (++sent_ == count_) count_ = sent_ = datagrams_ = 0;
     return first;
   }
 
   /// Before the first `send`.
-  void describe_trains() noexcept {
-    for (std::size_t each = gone_; each < count_; ++each) {
-      if (!members_[each].message) members_[each].train->describe(headers_[each].msg_hdr);
+  void fill_train_headers() noexcept {
+    for (std::size_t each = sent_; each < count_; ++each) {
+      if (!members_[each].message) members_[each].train->fill_header(headers_[each].msg_hdr);
     }
   }
 
   /// Sends as many as go without waiting. Returns how many went, or the negative errno of the first one. Of one that
   /// fails behind others nothing is said: it is the first of the next call.
   int send(int fd) noexcept {
-    if (count_ - gone_ == 1) return ::sendmsg(fd, &headers_[gone_].msg_hdr, MSG_DONTWAIT) < 0 ? -errno : 1;
-    const int went = ::sendmmsg(fd, &headers_[gone_], static_cast<unsigned>(count_ - gone_), MSG_DONTWAIT);
+    if (count_ - sent_ == 1) return ::sendmsg(fd, &headers_[sent_].msg_hdr, MSG_DONTWAIT) < 0 ? -errno : 1;
+    const int went = ::sendmmsg(fd, &headers_[sent_], static_cast<unsigned>(count_ - sent_), MSG_DONTWAIT);
     return went > 0 ? went : -errno;
   }
 
  private:
   std::size_t count_ = 0;
-  std::size_t gone_ = 0;
+  std::size_t sent_ = 0;
   std::size_t datagrams_ = 0;  // of all, until the last one has gone
-  std::array<mmsghdr, most> headers_{};
-  std::array<sockaddr_in6, most> names_{};
-  std::array<iovec, most> pieces_{};
-  std::array<member, most> members_{};
+  std::array<mmsghdr, capacity> headers_{};
+  std::array<sockaddr_in6, capacity> names_{};
+  std::array<iovec, capacity> pieces_{};
+  std::array<member, capacity> members_{};
 };
 
 }  // namespace uring6::detail

@@ -29,7 +29,7 @@ inline bool fails_without_copy(int result) noexcept {
 }
 
 // An answer of the network to an earlier datagram, by which a connected socket refuses the next one, whatever that is.
-inline bool is_answer(int result) noexcept {
+inline bool may_be_icmp_error(int result) noexcept {
   switch (-result) {
     case ECONNREFUSED:  // port unreachable
     case EACCES:        // prohibited
@@ -46,7 +46,7 @@ inline bool is_answer(int result) noexcept {
 }
 
 // Of these a send is never the cause: the network's answer to an earlier datagram pends in the socket.
-inline bool is_always_an_answer(int result) noexcept {
+inline bool is_always_icmp_error(int result) noexcept {
   return result == -ECONNREFUSED || result == -EPROTO || result == -ENOPROTOOPT;
 }
 

@@ -20,9 +20,9 @@ class send_pool {
   /// nullptr when the pool's 512 trains are in use, unless the conn holds none: every conn may always hold one train
   /// beyond the limit, so that it makes progress on its own completions and needs no wake-up from other conns. nullptr
   /// also if there is no memory for another train.
-  send_train* take_train(bool has_none) noexcept {
-    if (free_trains_.empty() || trains_.size() > most_trains) [[unlikely]]
-      return find_train(has_none);
+  send_train* take_train(bool conn_has_none) noexcept {
+    if (free_trains_.empty() || trains_.size() > max_trains) [[unlikely]]
+      return find_train(conn_has_none);
     send_train* const train = free_trains_.back();
     free_trains_.pop_back();
     return train;
@@ -39,10 +39,10 @@ class send_pool {
   }
 
  private:
-  static constexpr std::size_t most_trains = 512;
-  static constexpr std::size_t most_blocks = 64;
+  static constexpr std::size_t max_trains = 512;
+  static constexpr std::size_t max_blocks = 64;
 
-  send_train* find_train(bool has_none) noexcept;
+  send_train* find_train(bool conn_has_none) noexcept;
 
   std::vector<std::unique_ptr<send_train>> trains_;
   std::vector<send_train*> free_trains_;

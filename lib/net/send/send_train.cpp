@@ -13,7 +13,7 @@ namespace uring6::detail {
 std::error_code send_train::begin(const endpoint& destination, const control_message& control, bool addressed,
                                   std::size_t limit) noexcept {
   control_length_ = 0;
-  if (!tells_nothing(control)) {
+  if (!is_empty_for_send(control)) {
     const auto encoded = encode(control, {control_bytes_.data(), max_encoded_size}, family_of(destination.address));
     if (!encoded) return encoded.error();
     control_length_ = *encoded;
@@ -24,10 +24,10 @@ std::error_code send_train::begin(const endpoint& destination, const control_mes
   if (addressed) new (&name_) sockaddr_in6(destination.to_sockaddr());  // in its place, as send_convoy does
   limit_ = limit;
   room_ = longest_payload(destination.address);
-  segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = refused = 0;
-  met = 0;
-  tries = 0;
-  complete_ = may_park = zero_copy = answered_ = copied_ = false;
+  segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = refused_length = 0;
+  retried_error = 0;
+  retries = 0;
+  last_is_short_ = may_park = zero_copy = has_result_ = copied_ = false;
   block = nullptr;
   return {};
 }
@@ -44,9 +44,9 @@ std::size_t send_train::append(std::span<outgoing> messages, bool addressed, wri
     return 0;
   }
   const bool plain = control_length_ == 0;
-  const auto rides_along = [addressed, plain](const outgoing& one, const outgoing& before) {
+  const auto fits = [addressed, plain](const outgoing& one, const outgoing& before) {
     if (addressed && !(one.destination == before.destination)) return false;
-    return plain ? tells_nothing(one.control) : tells_the_same(one.control, before.control);
+    return plain ? is_empty_for_send(one.control) : is_equal_for_send(one.control, before.control);
   };
   outgoing* const end = message + most;
   iovec* last = last_piece();
@@ -61,13 +61,13 @@ std::size_t send_train::append(std::span<outgoing> messages, bool addressed, wri
     ++message;
     if (message == end || length < segment) break;
     length = message->payload.size();
-  } while (length > 0 && length <= segment && bytes + length <= room && rides_along(message[0], message[-1]));
+  } while (length > 0 && length <= segment && bytes + length <= room && fits(message[0], message[-1]));
   const auto count = static_cast<std::uint32_t>(message - messages.data());
   add_part({nullptr, messages.data(), &from, count, static_cast<std::uint32_t>(bytes)});
   vectors_ = vectors_up_to(last);
   datagrams_ += count;
   bytes_ += bytes;
-  complete_ = message[-1].payload.size() < segment;
+  last_is_short_ = message[-1].payload.size() < segment;
   return count;
 }
 
@@ -98,7 +98,7 @@ void send_train::add_part(const part& next) noexcept {
 void send_train::append(std::span<const std::byte> copied) noexcept {
   const auto length = static_cast<std::uint32_t>(copied.size());
   if (datagrams_ == 0) segment_ = length;
-  if (length < segment_) complete_ = true;
+  if (length < segment_) last_is_short_ = true;
   ++datagrams_;
   load(copied);
   if (parts_used_ > 0) {
@@ -109,21 +109,21 @@ void send_train::append(std::span<const std::byte> copied) noexcept {
   }
 }
 
-bool send_train::is_over() const noexcept {
-  return std::ranges::all_of(parts(), &part::gone);
+bool send_train::is_done() const noexcept {
+  return std::ranges::all_of(parts(), &part::done);
 }
 
-void send_train::reload() noexcept {
-  const std::size_t left = parts_used_ - std::ranges::remove_if(parts(), &part::gone).size();
+void send_train::rebuild() noexcept {
+  const std::size_t left = parts_used_ - std::ranges::remove_if(parts(), &part::done).size();
   if (parts_used_ > 1 && left == 1) part_ = long_->parts.front();
   parts_used_ = left;
   vectors_ = bytes_ = datagrams_ = 0;
   for (part each : parts()) {
-    if (refused > 0) each = each.take_first(segment_);
+    if (refused_length > 0) each = each.take_first(segment_);
     if (each.slab) load(std::span(each.slab, each.bytes));
     for (const outgoing& message : std::span(each.messages, each.messages ? each.datagrams : 0)) load(message.payload);
     datagrams_ += each.datagrams;
-    if (refused > 0) return;
+    if (refused_length > 0) return;
   }
 }
 
@@ -150,7 +150,7 @@ void send_train::prepare_alone(io_uring_sqe& entry) noexcept {
   if (!may_park) request.skip_success();
 }
 
-void send_train::describe(msghdr& header) noexcept {
+void send_train::fill_header(msghdr& header) noexcept {
   std::size_t control_length = control_length_;
   // Only where it says something: some paths get the checksum of a train of one wrong.
   if (datagrams_ > 1) {
@@ -172,10 +172,10 @@ void send_train::prepare(io_uring_sqe& entry) noexcept {
     prepare_alone(entry);
     return;
   }
-  describe(header_);
+  fill_header(header_);
   if (zero_copy) {
     // It never parks: there are kernels that lose the control message of one that is tried again (before 6.10).
-    answered_ = copied_ = false;
+    has_result_ = copied_ = false;
     submission(entry).sendmsg_without_copy(fd, header_, MSG_DONTWAIT);
     return;
   }
@@ -186,12 +186,12 @@ void send_train::prepare(io_uring_sqe& entry) noexcept {
 
 void send_train::complete(completion what) noexcept {
   if (what.more()) {
-    answered_ = true;
-    answer_ = what.result;
+    has_result_ = true;
+    result_ = what.result;
     return;
   }
   if (is_notification(what)) copied_ = says_copied(what);
-  owner->finished(*this, zero_copy && answered_ ? answer_ : what.result);
+  owner->on_train_sent(*this, zero_copy && has_result_ ? result_ : what.result);
 }
 
 }  // namespace uring6::detail

@@ -14,8 +14,8 @@
 #include <span>
 
 #include "net/kernel/segment_limit.hpp"
+#include "net/send/send_control.hpp"
 #include "net/send/send_slab.hpp"
-#include "net/send/told_control.hpp"
 #include "uring6/control_message.hpp"
 #include "uring6/datagram.hpp"
 #include "uring6/detail/operation.hpp"
@@ -36,7 +36,7 @@ struct train_hook : list_hook {};
 
 class send_train final : public operation, public train_hook {
  public:
-  static constexpr std::size_t most_segments = longest_segment_limit;
+  static constexpr std::size_t max_segments = longest_segment_limit;
 
   /// Datagrams of the train that follow each other in a writer's batch or, without an owner, in the slab: then
   /// nobody waits for them.
@@ -47,7 +47,7 @@ class send_train final : public operation, public train_hook {
     std::uint32_t datagrams = 0;  // 0: it has gone, or was given up
     std::uint32_t bytes = 0;
 
-    bool gone() const noexcept { return datagrams == 0; }
+    bool done() const noexcept { return datagrams == 0; }
 
     /// The first datagram, as a part of its own, which this one has no more.
     part take_first(std::size_t segment) noexcept {
@@ -71,8 +71,8 @@ class send_train final : public operation, public train_hook {
   /// one, shorter.
   bool accepts(std::span<const std::byte> payload, const endpoint& destination,
                const control_message& control) const noexcept {
-    return datagrams_ < limit_ && !complete_ && !payload.empty() && payload.size() <= segment_ &&
-           bytes_ + payload.size() <= room_ && destination == destination_ && tells_the_same(control, control_);
+    return datagrams_ < limit_ && !last_is_short_ && !payload.empty() && payload.size() <= segment_ &&
+           bytes_ + payload.size() <= room_ && destination == destination_ && is_equal_for_send(control, control_);
   }
 
   /// As many of the writer's messages, from the first on, as may ride along; `addressed` tells whether they name
@@ -89,13 +89,13 @@ class send_train final : public operation, public train_hook {
   part take_first() noexcept {
     part& of = parts().front();
     const part first = of.take_first(segment_);
-    if (of.gone()) of = {};
+    if (of.done()) of = {};
     return first;
   }
   /// Nothing of it is left.
-  bool is_over() const noexcept;
+  bool is_done() const noexcept;
   /// What is left of it is to depart again: all of it, or, once a route has refused it, its first datagram alone.
-  void reload() noexcept;
+  void rebuild() noexcept;
 
   /// That depart together.
   std::size_t datagrams() const noexcept { return datagrams_; }
@@ -113,31 +113,31 @@ class send_train final : public operation, public train_hook {
 
   // Of a send without a copy. It has two completions: the result, and the notification that the kernel has let go of
   // the payload. It is over with the second one.
-  bool answered() const noexcept { return answered_; }  // the result has come
-  bool copied() const noexcept { return copied_; }      // the notification says that the kernel has copied after all
+  bool has_result() const noexcept { return has_result_; }  // the result has come
+  bool copied() const noexcept { return copied_; }  // the notification says that the kernel has copied after all
 
   /// As sendmsg(2) takes it. What it refers to belongs to the train.
-  void describe(msghdr& header) noexcept;
+  void fill_header(msghdr& header) noexcept;
 
   void prepare(io_uring_sqe& entry) noexcept override;
   void complete(completion what) noexcept override;
 
   sender* owner = nullptr;
   int fd = -1;
-  slab_block* block = nullptr;  // the slab memory that its payloads lie in
-  bool may_park = false;        // it was refused once because the socket's buffer is full: now it waits for room
-  bool zero_copy = false;       // the kernel is asked to send the payload from where it lies
-  std::size_t refused = 0;      // the length of the datagrams, if a route refused the train: then they go one by one
-  int met = 0;                  // an error by which the socket refused this send, which was made again; negative errno
-  unsigned tries = 0;           // times that it was made again for such an error
+  slab_block* block = nullptr;     // the slab memory that its payloads lie in
+  bool may_park = false;           // it was refused once because the socket's buffer is full: now it waits for room
+  bool zero_copy = false;          // the kernel is asked to send the payload from where it lies
+  std::size_t refused_length = 0;  // the length of the datagrams, if a route refused the train: then they go one by one
+  int retried_error = 0;  // an error by which the socket refused this send, which was made again; negative errno
+  unsigned retries = 0;   // times that it was made again for such an error
 
  private:
   // The datagrams of many destinations are trains of one each, all at once: these are to fit the cache, so what only a
   // long train needs lies elsewhere. There are either no more than one piece (one part), in the train, or they all are
   // there.
   struct long_train {
-    std::array<iovec, most_segments> pieces;
-    std::array<part, most_segments> parts;
+    std::array<iovec, max_segments> pieces;
+    std::array<part, max_segments> parts;
   };
 
   void prepare_alone(io_uring_sqe& entry) noexcept;
@@ -160,10 +160,10 @@ class send_train final : public operation, public train_hook {
   std::size_t parts_used_ = 0;
   std::size_t control_length_ = 0;
   socklen_t name_length_ = 0;
-  bool complete_ = false;  // a shorter one was the last
-  bool answered_ = false;
+  bool last_is_short_ = false;  // a shorter one was the last
+  bool has_result_ = false;
   bool copied_ = false;
-  int answer_ = 0;
+  int result_ = 0;
   iovec piece_{};
   part part_;
   sockaddr_in6 name_{};

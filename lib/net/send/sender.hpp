@@ -52,10 +52,10 @@ class sender final : outbound {
 
   /// The writer's datagrams that have not gone to the kernel do not go; those that have are called back. It is
   /// resumed when the kernel has said its last word.
-  void withdraw(write_waiter& writer, std::error_code why) noexcept;
+  void cancel(write_waiter& writer, std::error_code why) noexcept;
 
   /// The writer's frame goes away: as withdraw, but waits here.
-  void abandon(write_waiter& writer) noexcept;
+  void cancel_and_wait(write_waiter& writer) noexcept;
 
   /// Everyone who waits is withdrawn.
   void fail_waiting(std::error_code why) noexcept;
@@ -64,14 +64,14 @@ class sender final : outbound {
   /// last word.
   void close(std::error_code why) noexcept;
 
-  void finished(send_train& train, int result) noexcept;
+  void on_train_sent(send_train& train, int result) noexcept;
 
   /// Who looks for the news of the path MTU that the kernel keeps when a datagram was too long; nullptr: nobody.
-  void tell_of_path_mtu(receiver* reader) noexcept { path_mtu_reader_ = reader; }
+  void set_path_mtu_reader(receiver* reader) noexcept { path_mtu_reader_ = reader; }
 
   /// Which reader gets the errors of the socket that a write meets, which may be another destination's; nullptr: the
   /// writer that meets them. Of an unconnected conn that keeps reports of errors.
-  void leave_errors_to(receiver* reader) noexcept { error_reader_ = reader; }
+  void set_error_reader(receiver* reader) noexcept { error_reader_ = reader; }
 
   /// Of a connected one, as it was given.
   const endpoint& peer() const noexcept { return options_.peer; }
@@ -80,64 +80,64 @@ class sender final : outbound {
 
  private:
   void flush() noexcept override;
-  void hurry() noexcept;
-  bool has_unsent() const noexcept { return held_ > 0; }
+  void schedule_flush() noexcept;
+  bool has_unsent() const noexcept { return trains_held_ > 0; }
   std::error_code take_error() noexcept { return std::exchange(late_error_, {}); }
   const endpoint& destination_of(const outgoing& message, bool addressed) const noexcept {
     return addressed ? message.destination : options_.peer;
   }
-  bool fill_slab(write_waiter& writer) noexcept;
+  bool copy_to_slab(write_waiter& writer) noexcept;
   bool find_room(std::size_t length) noexcept;
   bool write_ahead(const outgoing& message, bool addressed, std::error_code& error) noexcept;
-  void refuse_impatient() noexcept;
+  void fail_nonblocking_writers() noexcept;
   void build_trains() noexcept;
-  void all_taken(write_waiter& writer) noexcept;
-  void depart(send_train& train) noexcept;
-  void launch(send_train& train) noexcept;
-  void leave_by_ring(send_train& train) noexcept;
-  void leave_together() noexcept;
-  void leave_singly(send_train& train) noexcept;
-  bool try_train(send_train& train) noexcept;
-  void gather_alone(write_waiter& writer) noexcept;
-  void arrive(const send_convoy::member& from, int outcome) noexcept;
-  static bool gave_up(const send_train::part& part) noexcept;
-  bool copy_instead(send_train& train, int& outcome) noexcept;
-  bool send_again(send_train& train, int outcome) noexcept;
-  void retire(send_train& train) noexcept;
-  void go_on() noexcept;
-  void account(const send_train::part& part, std::error_code error) noexcept;
-  void settle(write_waiter& writer) noexcept;
+  void await_results(write_waiter& writer) noexcept;
+  void seal(send_train& train) noexcept;
+  void submit(send_train& train) noexcept;
+  void submit_by_ring(send_train& train) noexcept;
+  void submit_convoy() noexcept;
+  void send_one_by_one(send_train& train) noexcept;
+  bool try_doubtful_train(send_train& train) noexcept;
+  void add_singles_to_convoy(write_waiter& writer) noexcept;
+  void on_member_sent(const send_convoy::member& from, int outcome) noexcept;
+  static bool is_canceled(const send_train::part& part) noexcept;
+  bool finish_zero_copy(send_train& train, int& outcome) noexcept;
+  bool retry_after_icmp_error(send_train& train, int outcome) noexcept;
+  void release(send_train& train) noexcept;
+  void serve_writers() noexcept;
+  void record(const send_train::part& part, std::error_code error) noexcept;
+  void finish_if_done(write_waiter& writer) noexcept;
   send_train* take_train() noexcept;
   void give_back(send_train& train) noexcept;
   static bool is_impatient(const send_train::part& part) noexcept;
-  std::error_code reason_of(int outcome, const endpoint& to) const noexcept;
-  std::error_code refusal_of(const outgoing& message, const endpoint& to) const noexcept;
-  std::error_code start(send_train& train, const endpoint& to, const outgoing& message, bool addressed) noexcept;
+  std::error_code error_of(int outcome, const endpoint& to) const noexcept;
+  std::error_code check_message(const outgoing& message, const endpoint& to) const noexcept;
+  std::error_code begin_train(send_train& train, const endpoint& to, const outgoing& message, bool addressed) noexcept;
 
   loop_core& loop_;
   int fd_;
   options options_;
   std::size_t longest_train_;
   std::shared_ptr<send_pool> pool_;
-  intrusive_list<write_waiter, waiting_hook> writers_;   // have something that no train has taken
-  intrusive_list<write_waiter, waiting_hook> departed_;  // wait for trains only
-  intrusive_list<send_train, train_hook> flying_;
-  intrusive_list<send_train, train_hook> unsent_;     // to depart again
-  intrusive_list<send_train, train_hook> departing_;  // written ahead: with the next flush
-  send_train* open_ = nullptr;                        // the train that writes ahead join
-  slab_block* block_ = nullptr;                       // the last one taken, as long as trains are in it
-  std::size_t blocks_ = 0;                            // taken from the pool
+  intrusive_list<write_waiter, waiting_hook> queued_writers_;    // have something that no train has taken
+  intrusive_list<write_waiter, waiting_hook> awaiting_writers_;  // wait for trains only
+  intrusive_list<send_train, train_hook> trains_in_flight_;
+  intrusive_list<send_train, train_hook> trains_to_resend_;  // to depart again
+  intrusive_list<send_train, train_hook> sealed_trains_;     // written ahead: with the next flush
+  send_train* slab_train_ = nullptr;                         // the train that writes ahead join
+  slab_block* slab_block_ = nullptr;                         // the last one taken, as long as trains are in it
+  std::size_t slab_blocks_held_ = 0;                         // taken from the pool
   refusing_routes refusing_;
   std::unique_ptr<zero_copy_choice> zero_copy_;  // nullptr: everything is copied
   receiver* path_mtu_reader_ = nullptr;
   receiver* error_reader_ = nullptr;
-  bool flushing_ = false;       // what departs now is launched at once
-  bool gathers_ = false;        // what is launched now may leave together, without the ring
-  std::error_code late_error_;  // the first of a write ahead since it was last asked for
-  std::size_t held_ = 0;        // trains taken from the pool
-  std::size_t parked_ = 0;      // of these, those that wait for room in the socket, or for
-                                // the kernel to let go of what it does not copy
-  std::error_code closing_;     // why nothing waits for room any more
+  bool flushing_ = false;           // what departs now is launched at once
+  bool use_convoy_ = false;         // what is launched now may leave together, without the ring
+  std::error_code late_error_;      // the first of a write ahead since it was last asked for
+  std::size_t trains_held_ = 0;     // trains taken from the pool
+  std::size_t trains_waiting_ = 0;  // of these, those that wait for room in the socket, or for
+                                    // the kernel to let go of what it does not copy
+  std::error_code closing_;         // why nothing waits for room any more
   send_counters counters_;
 };
 

@@ -12,11 +12,11 @@ namespace uring6::detail {
 
 class zero_copy_choice {
  public:
-  static constexpr std::size_t most_destinations = 64;  // of which it is remembered that the kernel copies
+  static constexpr std::size_t max_destinations = 64;  // of which it is remembered that the kernel copies
   static constexpr std::uint32_t sends_until_retry = 1024;
 
   /// Of sends of at least so many octets.
-  explicit zero_copy_choice(std::size_t from) : from_(from) { copying_.reserve(most_destinations); }
+  explicit zero_copy_choice(std::size_t from) : from_(from) { copying_.reserve(max_destinations); }
 
   /// Is this one to go without a copy? Counts the sends to where the kernel copies: after some it is asked again.
   bool takes(const send_train& train) noexcept;

@@ -15,23 +15,23 @@ void spinner::relax() noexcept {
 bool spinner::worthwhile() noexcept {
   constexpr unsigned enough = 4;
   if (longest_.count() == 0) return false;
-  return in_vain_ < enough || ++waits_not_spun_ % 8 == 0;
+  return failed_spins_ < enough || ++waits_not_spun_ % 8 == 0;
 }
 
 bool spinner::ended(bool in_time) noexcept {
-  passes_ = 0;
-  in_vain_ = in_time ? 0 : in_vain_ + 1;
+  turns_without_wait_ = 0;
+  failed_spins_ = in_time ? 0 : failed_spins_ + 1;
   ++(in_time ? spins_ : idle_spins_);
   return in_time;
 }
 
 // Whoever has nothing while others have takes up their time.
-void spinner::pass_over() noexcept {
+void spinner::return_idle_sockets() noexcept {
   constexpr unsigned patience = 64;
   watched_.for_each([](watched_socket& each) {
-    if (++each.passed_over_ < patience) return;
+    if (++each.spins_without_data_ < patience) return;
     each.unlink();
-    each.go_by_ring();
+    each.return_to_ring();
   });
 }
 
@@ -45,32 +45,32 @@ bool spinner::has_place() const noexcept {
 
 bool spinner::watch(watched_socket& what) noexcept {
   if (!has_place()) return false;
-  what.passed_over_ = 0;
+  what.spins_without_data_ = 0;
   watched_.push_back(what);
   return true;
 }
 
-bool spinner::look() noexcept {
+bool spinner::read_watched() noexcept {
   for (list_hook* at = watched_.first(); !watched_.is_end(at);) {
     auto& each = static_cast<watched_socket&>(*at);
     at = at->next;
-    if (each.look()) return true;
+    if (each.try_read()) return true;
   }
   return false;
 }
 
-void spinner::pass() noexcept {
-  if (passes_ < few_passes) {
-    ++passes_;
-    look();
+void spinner::read_watched_once() noexcept {
+  if (turns_without_wait_ < max_turns_without_wait) {
+    ++turns_without_wait_;
+    read_watched();
   } else {
-    rest();
+    stop_watching();
   }
 }
 
-void spinner::rest() noexcept {
-  passes_ = few_passes;
-  while (!watched_.empty()) watched_.pop_front().go_by_ring();
+void spinner::stop_watching() noexcept {
+  turns_without_wait_ = max_turns_without_wait;
+  while (!watched_.empty()) watched_.pop_front().return_to_ring();
 }
 
 }  // namespace uring6::detail

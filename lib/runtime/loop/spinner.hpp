@@ -16,17 +16,17 @@ class watched_socket : public list_hook {
  public:
   /// Takes in what is there. True: there was something, or the ring has to be entered for it; unless somebody else
   /// waits, it is watched no more.
-  virtual bool look() noexcept = 0;
+  virtual bool try_read() noexcept = 0;
 
   /// It is watched no more: the ring is to tell.
-  virtual void go_by_ring() noexcept = 0;
+  virtual void return_to_ring() noexcept = 0;
 
  protected:
   ~watched_socket() { unlink(); }
 
  private:
   friend class spinner;
-  unsigned passed_over_ = 0;  // spins that had news of something else
+  unsigned spins_without_data_ = 0;  // spins that had news of something else
 };
 
 class spinner {
@@ -35,7 +35,9 @@ class spinner {
   explicit spinner(std::chrono::nanoseconds longest) noexcept : longest_(longest) {}
 
   /// Do waits end while it spins? Then the ring is entered for nothing else, and what need not go by it is faster.
-  bool helps() const noexcept { return longest_.count() > 0 && in_vain_ == 0 && passes_ < few_passes; }
+  bool helps() const noexcept {
+    return longest_.count() > 0 && failed_spins_ == 0 && turns_without_wait_ < max_turns_without_wait;
+  }
 
   /// Is the next wait to begin with a spin?
   bool worthwhile() noexcept;
@@ -50,8 +52,8 @@ class spinner {
       // A look at a socket is a system call, and time enough until the next one.
       const bool calls = !watched_.empty();
       for (int left = calls ? 8 : 64; left > 0; --left) {
-        if (look() || news()) {
-          pass_over();
+        if (read_watched() || news()) {
+          return_idle_sockets();
           return ended(true);
         }
         if (!calls) relax();
@@ -69,7 +71,7 @@ class spinner {
 
   /// The loop goes on without a wait: one look, so that who is watched is not forgotten. Of one that is always busy the
   /// ring takes in more at once.
-  void pass() noexcept;
+  void read_watched_once() noexcept;
 
   /// Can another one be watched?
   bool has_place() const noexcept;
@@ -78,24 +80,24 @@ class spinner {
   bool watch(watched_socket& what) noexcept;
 
   /// There is no spin. What is watched goes by the ring, and so does all until the next one.
-  void rest() noexcept;
+  void stop_watching() noexcept;
 
   std::uint64_t spins() const noexcept { return spins_; }
   std::uint64_t idle_spins() const noexcept { return idle_spins_; }
 
  private:
-  static constexpr unsigned few_passes = 4;
+  static constexpr unsigned max_turns_without_wait = 4;
 
   static void relax() noexcept;
-  bool look() noexcept;
+  bool read_watched() noexcept;
   bool ended(bool in_time) noexcept;
-  void pass_over() noexcept;
+  void return_idle_sockets() noexcept;
 
   std::chrono::nanoseconds longest_;
   intrusive_list<watched_socket> watched_;
-  unsigned in_vain_ = 0;  // since the last one that found something
+  unsigned failed_spins_ = 0;  // since the last one that found something
   unsigned waits_not_spun_ = 0;
-  unsigned passes_ = 0;  // since the last spin
+  unsigned turns_without_wait_ = 0;  // since the last spin
   std::uint64_t spins_ = 0;
   std::uint64_t idle_spins_ = 0;
 };

@@ -32,7 +32,7 @@ bool descriptor_operation::suspend(std::coroutine_handle<> waiting, stop_root& s
   if (error_) return false;
   stop.prepare(*loop_);
   loop_->add(*this);
-  loop_->stranger_begins();
+  loop_->begin_foreign_wait();
   loop_->ring().queue(*this);
   listen(stop);
   return true;
@@ -64,7 +64,7 @@ void descriptor_operation::complete(completion what) noexcept {
     return;
   }
   resident::unlink();
-  loop_->stranger_ends();
+  loop_->end_foreign_wait();
   if (what.result >= 0 && !was_polling) {
     value_ = static_cast<std::uint32_t>(what.result);
   } else if (given_up_ || what.result == -ECANCELED) {

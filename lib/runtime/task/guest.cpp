@@ -57,7 +57,7 @@ void guest::end() noexcept {
   resident::unlink();
   guest_promise& promise = std::exchange(running_, nullptr).promise();
   std::exception_ptr failure = std::move(promise.exception);
-  loop_->bury(promise);
+  loop_->destroy_later(promise);
   stop_.close();
   finished(std::move(failure));
 }

@@ -22,7 +22,7 @@ scope::scope(event_loop& loop) : loop_(loop.core()) {}
 scope::~scope() {
   if (unjoined_) check_joined();
   from_parent_.reset();
-  bury();
+  destroy_ended();
   ++dropping;
   while (!children_.empty()) {
     std::coroutine_handle<detail::child_promise>::from_promise(children_.pop_front()).destroy();
@@ -65,9 +65,9 @@ void scope::adopt(detail::child child, const std::source_location& where) {
 }
 
 std::coroutine_handle<> scope::ended(detail::child_promise& which) noexcept {
-  bury();
+  destroy_ended();
   static_cast<detail::sibling_hook&>(which).unlink();
-  dead_.push_back(which);
+  ended_.push_back(which);
   --running_;
   if (which.exception && !failure_) {
     failure_ = std::move(which.exception);
@@ -79,9 +79,9 @@ std::coroutine_handle<> scope::ended(detail::child_promise& which) noexcept {
 }
 
 // A frame cannot be destroyed by what it runs: it is left for the next one that ends, or for the join.
-void scope::bury() noexcept {
-  while (!dead_.empty()) {
-    std::coroutine_handle<detail::child_promise>::from_promise(dead_.pop_front()).destroy();
+void scope::destroy_ended() noexcept {
+  while (!ended_.empty()) {
+    std::coroutine_handle<detail::child_promise>::from_promise(ended_.pop_front()).destroy();
   }
 }
 
@@ -105,7 +105,7 @@ bool join_operation::suspend(std::coroutine_handle<> joining, stop_root& stop) {
 void join_operation::await_resume() {
   scope_->joiner_ = nullptr;
   scope_->from_joiner_.reset();
-  scope_->bury();
+  scope_->destroy_ended();
   scope_->unjoined_ = false;
   if (scope_->failure_) std::rethrow_exception(std::exchange(scope_->failure_, nullptr));
 }
