@@ -22,7 +22,7 @@ send_train* send_pool::find_train(bool conn_has_none) noexcept {
   if (in_use >= max_trains && !conn_has_none) return nullptr;
   if (free_trains_.empty()) {
     try {
-      free_trains_.reserve(trains_.size() + 1);  // so that give_back need not allocate
+      free_trains_.reserve(trains_.size() + 1);  // give_back must not allocate
       trains_.push_back(std::make_unique<send_train>());
     } catch (const std::bad_alloc&) {
       return nullptr;
