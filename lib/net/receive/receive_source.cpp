@@ -22,7 +22,7 @@ namespace {
 
 using state = receive_source::state;
 
-// Every step that there is. Row: from; column: to, in the order of the enumerators.
+// The steps that a source may take. Row: from; column: to, in the order of the enumerators.
 constexpr bool transitions[5][5] = {
     //              unarmed armed  canceling spinning starved
     /* unarmed   */ {false, true, false, true, true},
@@ -32,7 +32,7 @@ constexpr bool transitions[5][5] = {
     /* starved   */ {true, false, false, false, false},
 };
 
-// Shared by all reads: the kernel copies the lengths when the read is submitted, and writes nothing here.
+// Shared by all reads of the process: the kernel copies the lengths when a read is submitted, and does not write here.
 msghdr layout = [] {
   msghdr lengths{};
   lengths.msg_namelen = buffer_layout::name;
@@ -71,8 +71,10 @@ std::error_code receive_source::open_pool() noexcept {
   return {};
 }
 
-// MSG_TRUNC asks for the full length of what was cut. True: for the payload alone.
+// Fills in a multishot read. MSG_TRUNC: the kernel reports the full length of a datagram that it cuts. Returns whether
+// the read asks for the payload alone.
 bool receive_source::prepare_read(io_uring_sqe& entry, int flags) noexcept {
+  assert(pool_);
   const bool payload_only = may_be_payload_only_;
   if (payload_only) {
     submission(entry).recv_multishot(fd_, MSG_TRUNC | flags, pool_->group());
@@ -82,7 +84,8 @@ bool receive_source::prepare_read(io_uring_sqe& entry, int flags) noexcept {
   return payload_only;
 }
 
-// Of an armed or canceling read the last completion arms the next one, if a coroutine waits by then.
+// In the states armed and canceling nothing is to do: the read's last completion arms the next read if a coroutine
+// waits.
 void receive_source::arm() noexcept {
   if (state_ != state::unarmed || reads_stopped_) return;
   if (const auto error = open_pool()) return owner_.deliver_error(error);
@@ -116,7 +119,7 @@ void receive_source::cancel_read_if_submitted(cancel_reason why) noexcept {
 
 void receive_source::end_reads() noexcept {
   cancel_read(cancel_reason::ending);
-  // Also once more, should the kernel not have found the read when it was first asked.
+  // Repeats the request if the read was canceled before: the kernel may not have found it then.
   loop().ring().cancel(*this);
   if (!rare().drain_reads) return;
   for (drain_read& each : *rare().drain_reads) loop().ring().cancel(each);
@@ -137,7 +140,7 @@ void receive_source::expect_only(const std::optional<endpoint>& peer) noexcept {
   may_be_payload_only_ = peer.has_value();
   if (peer) rare().peer = *peer;
   if (peer || !reads_payload_only()) return;
-  // What these reads bring has no control messages. A new read takes their place at once if a coroutine waits.
+  // Payload-only reads deliver no control messages. A new read replaces them at once if a coroutine waits.
   end_reads();
   loop().drain_until([this] { return !reads_payload_only(); });
 }
@@ -165,9 +168,10 @@ void receive_source::resume_reads() noexcept {
   if (has_waiting_reader()) arm();
 }
 
-// --- what the kernel tells ---
+// --- completions ---
 
-// The read ends: an empty datagram, an error, ENOBUFS, a full completion queue, or it was called back.
+// The last completion of the armed read: an empty datagram, an error, ENOBUFS, a full completion queue, or a cancel
+// ended it.
 void receive_source::complete(completion what) noexcept {
   rarely_used& of = rare();
   assert((state_ == state::canceling) == (of.why != cancel_reason::none));
@@ -175,7 +179,7 @@ void receive_source::complete(completion what) noexcept {
   of.why = cancel_reason::none;
   const std::uint64_t empties = of.empties;
   if (what.result == -ENOBUFS) {
-    // Back-pressure, not loss: what arrives now waits in the socket.
+    // No datagram is lost: new ones wait in the socket.
     ++of.counted.exhausted;
     become(state::starved);
     pool_->wait_for_buffers(*this, owner_.counters_.buffers > of.buffers_when_armed);
@@ -187,10 +191,10 @@ void receive_source::complete(completion what) noexcept {
   if (has_waiting_reader()) arm();
 }
 
-// The read goes on. What the kernel wrote some datagrams ago is in the first cache no more: fetched ahead, with the
-// buffer that is to show it.
+// Completions of an armed read that stays armed. The buffers of later completions have left the first-level cache since
+// the kernel wrote them, so they are prefetched.
 void receive_source::complete_run(const ::io_uring_cqe* first, std::size_t count) noexcept {
-  constexpr std::size_t ahead = 4;  // datagrams: the time of a fetch from the second cache
+  constexpr std::size_t ahead = 4;  // datagrams: as long as a fetch from the second-level cache takes
   for (std::size_t i = 0; i < count; ++i) {
     if (i + ahead < count) pool_->prefetch_received(completion_of(first[i + ahead]).buffer_id());
     const completion what = completion_of(first[i]);
@@ -226,7 +230,7 @@ void receive_source::take_buffer(buffer& filled, std::uint32_t length, bool payl
   }
 }
 
-// One that may be a read's last, of any kind.
+// A completion of any kind: a filled buffer, an empty datagram, or an error.
 void receive_source::take_completion(completion what, bool payload_only) noexcept {
   if (what.has_buffer() && what.result >= 0) {
     take_buffer(pool_->received(what.buffer_id()), static_cast<std::uint32_t>(what.result), payload_only);
@@ -241,17 +245,17 @@ void receive_source::take_completion(completion what, bool payload_only) noexcep
   owner_.wake_readers();
 }
 
-// A payload-only read tells of an empty datagram without a buffer.
+// An empty datagram, which a payload-only read reports without a buffer.
 void receive_source::take_empty_datagram() noexcept {
   if (buffer* const what = pool_->spare()) {
     decode_payload_only(*what, 0);
     append_to_backlog(*what);
   } else {
-    ++rare().counted.malformed;  // no memory for it
+    ++rare().counted.malformed;  // no buffer and no memory: the datagram is lost
   }
 }
 
-// There is only the payload. A result beyond the buffer is the length of a datagram that was cut.
+// A buffer that has only a payload. `length` above the buffer's size: the kernel cut a datagram of that length.
 void receive_source::decode_payload_only(buffer& what, std::uint32_t length) noexcept {
   const auto room = static_cast<std::uint32_t>(pool_->size());
   const endpoint& peer = rare().peer;
@@ -268,8 +272,9 @@ void receive_source::decode_payload_only(buffer& what, std::uint32_t length) noe
   ++owner_.counters_.buffers;
 }
 
-// Reads the header that the kernel put before the payload. Nothing in it is trusted: what the name and control areas
-// hold beyond the lengths given is left over from earlier datagrams.
+// Decodes the io_uring_recvmsg_out that the kernel wrote before the payload. The name and control areas hold bytes of
+// earlier datagrams beyond the lengths in the header, so only these lengths are read. False: the completion is too
+// short for a header.
 bool receive_source::decode_buffer(buffer& what, std::uint32_t length, bool payload_only) noexcept {
   if (payload_only) {
     decode_payload_only(what, length);
@@ -284,7 +289,8 @@ bool receive_source::decode_buffer(buffer& what, std::uint32_t length, bool payl
   received_extras beside;
   decode_received({control, std::min<std::size_t>(header.controllen, buffer_layout::control)}, what.first.control,
                   beside);
-  // Read where it lies, and written piece by piece: what is put together first is read across its pieces, which stalls.
+  // Reads the name in place and writes member by member. A temporary would be written by several short stores and
+  // copied by wider loads, for which the processor waits (a failed store-to-load forwarding).
   const auto& from = *reinterpret_cast<const sockaddr_in6*>(name);
   const bool known = header.namelen >= sizeof from && from.sin6_family == AF_INET6;
   const ip_address address = known ? endpoint::from_sockaddr(from).address : ip_address();
@@ -305,9 +311,10 @@ bool receive_source::decode_buffer(buffer& what, std::uint32_t length, bool payl
   return true;
 }
 
-// --- what a spin found ---
+// --- reads of spins ---
 
 void receive_source::take_spun(buffer& filled, std::uint32_t length, bool payload_only) noexcept {
+  assert(state_ == state::unarmed && "the spin has ended");
   take_buffer(filled, length, payload_only);
   owner_.wake_readers();
 }
@@ -317,7 +324,7 @@ void receive_source::fail_spun(int error_number) noexcept {
   owner_.wake_readers();
 }
 
-// --- reads that drain empty datagrams ---
+// --- drain reads ---
 
 void receive_source::drain_read::prepare(io_uring_sqe& entry) noexcept {
   payload_only = of->prepare_read(entry, MSG_DONTWAIT);
@@ -329,7 +336,7 @@ void receive_source::drain_read::complete(completion what) noexcept {
       if (what.has_buffer()) of->pool_->return_unfilled(what.buffer_id());
       of->rare().drain_reads_wanted = 0;
       return;
-    case ENOBUFS:  // the armed read waits for buffers, if its socket has something for it
+    case ENOBUFS:  // if the socket has more datagrams, the armed read ends with ENOBUFS, too, and waits for buffers
       ++of->rare().counted.exhausted;
       of->pool_->ran_out();
       return;
@@ -342,11 +349,11 @@ void receive_source::send_drain_reads() noexcept {
   auto& drains = rare().drain_reads;
   if (!drains) {
     if (!loop().ring().features().ordered_completions) {
-      rare().drain_reads_wanted = 0;  // the armed read alone ends with each empty datagram, and keeps their order
+      rare().drain_reads_wanted = 0;  // several reads would report datagrams in the wrong order
       return;
     }
     drains.reset(new (std::nothrow) std::array<drain_read, most_drain_reads>);
-    if (!drains) return;  // no memory: the armed read alone is slower, and as good
+    if (!drains) return;  // no memory: the armed read alone reads them, slower
     for (drain_read& each : *drains) each.of = this;
   }
   for (drain_read& each : std::span(*drains).first(rare().drain_reads_wanted)) {

@@ -33,10 +33,10 @@ receive_counters receiver::counters() noexcept {
           .source = source_rarely_used_.counted};
 }
 
-// --- what the source tells ---
+// --- called by the source ---
 
-// One reader for each buffer at hand, which has one datagram at least. The next reader is woken when the first one has
-// taken its own.
+// Reserves one buffer for each waiting reader, because a buffer has at least one datagram. If a train has more, the
+// reader that takes its first datagram wakes the next reader (wake_next).
 void receiver::wake_readers() noexcept {
   while (readers_.has_waiting() && backlog_.size() > readers_.reservations()) {
     read_waiter& next = readers_.first_waiting();
@@ -58,16 +58,17 @@ void receiver::deliver_error(std::error_code error) noexcept {
   wake(first);
 }
 
-// No reader is here, and half of the pool is this conn's: the rest waits in the socket, where it takes no buffers.
+// Cancels the read if no reader waits and this backlog has half of the pool's buffers. New datagrams then wait in the
+// socket, where they need no buffer of the pool.
 void receiver::cancel_read_if_reader_is_away() noexcept {
   if (readers_.has_reservations() || readers_.has_waiting()) return;
   if (backlog_.size() * 2 >= source_.pool().count()) source_.cancel_read(cancel_reason::reader_is_away);
 }
 
-// --- what the pool asks for ---
+// --- called by the pool, through the backlog ---
 
 void receiver::make_room() noexcept {
-  if (readers_.has_waiting() || readers_.has_reservations()) return;  // a reader is at work
+  if (readers_.has_waiting() || readers_.has_reservations()) return;  // a reader will take datagrams soon
   this_threads_train.close();
   backlog_.move_to_memory(source_.pool());
   source_.cancel_read_if_submitted(cancel_reason::moved_out);
@@ -96,7 +97,7 @@ void receiver::wait(read_waiter& reader, std::coroutine_handle<> handle, stop_ro
   source_.arm();
 }
 
-// A reader that waits for one turn only is in the ready queue already.
+// A reader that waits for one turn only (read_batch without waiting) is in the ready queue already.
 void receiver::wake(read_waiter& reader) noexcept {
   if (!static_cast<ready_node&>(reader).linked()) make_ready(loop_, reader);
 }
@@ -140,14 +141,14 @@ std::size_t receiver::lend(datagram_batch& batch) noexcept {
   return count > 0 ? backlog_.lend(batch, count, source_rarely_used_.pool) : 0;
 }
 
-// --- the end ---
+// --- closing ---
 
 void receiver::end_reading(std::error_code error) noexcept {
   fail_waiting(error);
   while (readers_.has_reservations()) {
     read_waiter& reader = readers_.first_reserved();
     reader.error_ = error;
-    readers_.remove(reader);  // it stays in the ready queue
+    readers_.remove(reader);  // the reader stays in the ready queue
   }
   source_.stop_reads();
 }

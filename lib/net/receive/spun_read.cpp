@@ -16,8 +16,8 @@
 namespace uring6::detail {
 
 bool spun_read::begin() noexcept {
-  assert(!linked());
-  if (!spin_is_faster_ || source_.is_reading()) return false;  // what the ring reads comes first
+  assert(!linked() && "the spins read this socket already");
+  if (!spin_is_faster_ || source_.is_reading()) return false;  // datagrams of the ring's reads are older
   if (!buffer_) buffer_ = source_.pool().draw();
   empty_reads_ = 0;
   if (buffer_ && source_.loop().spinner().watch(*this)) return true;
@@ -30,14 +30,15 @@ void spun_read::stop() noexcept {
   if (buffer_) source_.pool().give_back(*std::exchange(buffer_, nullptr));
 }
 
-// From a spin that the source is in.
+// Ends the source's state `spinning` without a datagram.
 void spun_read::leave() noexcept {
   stop();
   source_.spin_ends();
 }
 
-// As the kernel fills a buffer for a multishot read. Returns what its completion would say.
+// Reads one datagram into `buffer_`, laid out as by a multishot read. Returns the result of that read's completion.
 int spun_read::read(bool payload_only) noexcept {
+  assert(buffer_);
   source_.loop().count_direct_read();
   std::byte* const memory = buffer_->memory;
   if (payload_only) {
@@ -64,9 +65,10 @@ int spun_read::read(bool payload_only) noexcept {
   return static_cast<int>(buffer_layout::payload + std::min(static_cast<std::size_t>(length), room));
 }
 
-// Where the first look finds something time and again, datagrams come in bulk, and the ring takes more in at once.
+// Called by each pass of a spin. When the first read of four spins in a row finds a datagram, datagrams arrive faster
+// than they are read, and the ring is better: it delivers many at once.
 bool spun_read::try_read() noexcept {
-  constexpr unsigned in_bulk = 4;  // first looks in a row that found something
+  constexpr unsigned in_bulk = 4;  // spins in a row
   if (!source_.has_waiting_reader()) {
     leave();
     return false;
@@ -105,7 +107,7 @@ void spun_read::return_to_ring() noexcept {
 }
 
 bool spun_read::wants_to_spin_after(std::size_t datagrams) noexcept {
-  constexpr unsigned one_by_one = 16;  // single datagrams in a row
+  constexpr unsigned one_by_one = 16;  // runs of a single datagram in a row: a short pause of a stream is no reason
   const spinner& spins = source_.loop().spinner();
   single_completions_ = datagrams == 1 && spins.helps() ? single_completions_ + 1 : 0;
   if (single_completions_ < one_by_one || refused_ || !spins.has_place() || !source_.pool().can_draw()) return false;

@@ -1,8 +1,10 @@
 #include "runtime/loop/spinner.hpp"
 
+#include <cassert>
+
 namespace uring6::detail {
 
-/// Tells the processor that this is a wait.
+/// The processor's instruction for busy waiting: saves power, and leaves its units to the other hardware thread.
 void spinner::relax() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -11,11 +13,12 @@ void spinner::relax() noexcept {
 #endif
 }
 
-// Where waits last longer than a spin, a spin is wasted time: after some in vain only one wait in eight tries again.
+// Spins that fail are wasted time: after four in a row only one wait in eight begins with a spin, to notice when waits
+// have become short again.
 bool spinner::worthwhile() noexcept {
-  constexpr unsigned enough = 4;
+  constexpr unsigned max_failed_spins = 4;
   if (longest_.count() == 0) return false;
-  return failed_spins_ < enough || ++waits_not_spun_ % 8 == 0;
+  return failed_spins_ < max_failed_spins || ++waits_not_spun_ % 8 == 0;
 }
 
 bool spinner::ended(bool in_time) noexcept {
@@ -25,25 +28,27 @@ bool spinner::ended(bool in_time) noexcept {
   return in_time;
 }
 
-// Whoever has nothing while others have takes up their time.
+// A watched socket that stayed empty during 64 spins in which another socket had data costs that one a system call per
+// spin: hand it back to the ring.
 void spinner::return_idle_sockets() noexcept {
-  constexpr unsigned patience = 64;
+  constexpr unsigned max_spins_without_data = 64;
   watched_.for_each([](watched_socket& each) {
-    if (++each.spins_without_data_ < patience) return;
+    if (++each.spins_without_data_ < max_spins_without_data) return;
     each.unlink();
     each.return_to_ring();
   });
 }
 
-// Each is a system call, and delays the others.
+// Each watched socket is a system call in every pass of a spin, and delays the news of the others: so four at most.
 bool spinner::has_place() const noexcept {
-  constexpr int most = 4;
+  constexpr int max_watched = 4;
   int watched = 0;
   for (const list_hook* at = watched_.first(); !watched_.is_end(at); at = at->next) ++watched;
-  return watched < most;
+  return watched < max_watched;
 }
 
 bool spinner::watch(watched_socket& what) noexcept {
+  assert(!what.linked());
   if (!has_place()) return false;
   what.spins_without_data_ = 0;
   watched_.push_back(what);
