@@ -46,8 +46,8 @@ std::string explain_no_loopback(std::error_code error) {
   return "lo has lost its address ::1. Run: ip -6 address add ::1/128 dev lo";
 }
 
-/// The largest buffer that this option gives without privilege; SO_RCVBUFFORCE and SO_SNDBUFFORCE would go
-/// beyond.
+/// The largest buffer, octets, that this option grants without a privilege. (SO_RCVBUFFORCE and SO_SNDBUFFORCE grant
+/// more.)
 std::size_t largest_buffer(int fd, option which) {
   if (!set_option(fd, which, std::numeric_limits<int>::max() / 2)) return 0;
   return static_cast<std::size_t>(get_option(fd, which).value_or(0));
@@ -69,7 +69,7 @@ void probe_network(probe_report& report) {
   report.ipv6_loopback = bound.has_value();
   if (!bound) report.missing.push_back(explain_no_loopback(bound.error()));
 
-  // The length of a train is found out with one over ::1.
+  // segment_limit() sends a train over ::1.
   if (bound && set_option(fd->get(), option::udp_segment, 1)) {
     report.longest_train = static_cast<unsigned>(detail::segment_limit());
   }
@@ -101,7 +101,7 @@ void probe_privileges(probe_report& report) {
 
 // --- the ring ---
 
-/// Sends two datagrams from a conn to itself; both come by the read that the first `read_from` arms.
+/// Sends two datagrams from a conn to itself and reads them. not_supported: the read did not stay armed for both.
 task<std::error_code> send_and_read(event_loop& loop) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(1);
   constexpr int datagrams = 2;
@@ -159,7 +159,8 @@ void probe_ring(probe_report& report, const loop_options& options) {
   report.ring_features = detail::ring_feature_names(features.kernel_features);
   report.submission_entries = features.submission_entries;
   report.completion_entries = features.completion_entries;
-  const auto turned = core.run_once();  // which registers what only the ring's own thread may
+  const auto turned = core.run_once();  // the first enter registers the descriptor, which the kernel allows to the
+                                        // ring's own thread only
   for (const std::string& refused : features.refused) report.degraded.push_back("the kernel refused " + refused);
   if (!turned) {
     report.missing.push_back(
@@ -186,7 +187,7 @@ void probe_ring(probe_report& report, const loop_options& options) {
        .errors_leave_buffers = detail::try_error_leaves_buffer().value_or(true),
        .ordered_completions = detail::try_completion_order(features.setup_flags).value_or(true),
        .ring_messages = features.messages,
-       .min_wait = has_min_wait || options.min_wait.count() > 0,  // what was asked for is told as refused
+       .min_wait = has_min_wait || options.min_wait.count() > 0,  // a refused min_wait is in `features.refused` already
        .merges_only_equals = detail::kernel_merges_only_equals()},
       report.degraded);
 }
