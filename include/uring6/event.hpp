@@ -5,7 +5,7 @@
 
 #include <mutex>
 
-#include "uring6/detail/line.hpp"
+#include "uring6/detail/permit_queue.hpp"
 #include "uring6/result.hpp"
 
 // Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
@@ -17,9 +17,9 @@ namespace uring6 {
 
 namespace detail {
 
-class event_operation final : public line_waiter {
+class event_operation final : public permit_waiter {
  public:
-  explicit event_operation(line& in) noexcept : line_waiter(in) {}
+  explicit event_operation(permit_queue& in) noexcept : permit_waiter(in) {}
   [[nodiscard]] result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return {};
@@ -32,33 +32,33 @@ class event_operation final : public line_waiter {
 /// called on any thread. It must outlive those who wait.
 class event {
  public:
-  event() noexcept : line_(mutex_, 0, detail::line::kind::gate) {}
+  event() noexcept : queue_(mutex_, 0, detail::permit_queue::kind::gate) {}
   event(const event&) = delete;
   event& operator=(const event&) = delete;
 
   /// Waits until the event is set. Errors: `errc::canceled`; `errc::wrong_thread` outside of a running loop.
-  [[nodiscard("co_await it")]] detail::event_operation wait() noexcept { return detail::event_operation(line_); }
+  [[nodiscard("co_await it")]] detail::event_operation wait() noexcept { return detail::event_operation(queue_); }
 
   /// Lets all pass who wait, and all who come, until `reset`.
   void set() noexcept {
     const std::scoped_lock lock(mutex_);
-    if (line_.permits() == 0) line_.give(1);
+    if (queue_.permits() == 0) queue_.give(1);
   }
 
   /// Those who come from now on wait. Those who were let pass, pass.
   void reset() noexcept {
     const std::scoped_lock lock(mutex_);
-    line_.withdraw_all();
+    queue_.withdraw_all();
   }
 
   bool is_set() const noexcept {
     const std::scoped_lock lock(mutex_);
-    return line_.permits() > 0;
+    return queue_.permits() > 0;
   }
 
  private:
   mutable std::mutex mutex_;
-  detail::line line_;
+  detail::permit_queue queue_;
 };
 
 }  // namespace uring6

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <mutex>
 
-#include "uring6/detail/line.hpp"
+#include "uring6/detail/permit_queue.hpp"
 #include "uring6/result.hpp"
 
 // Objects of these classes are never deleted by a base: the destructors of the bases are protected, and GCC warns
@@ -18,9 +18,9 @@ namespace uring6 {
 
 namespace detail {
 
-class acquire_operation final : public line_waiter {
+class acquire_operation final : public permit_waiter {
  public:
-  explicit acquire_operation(line& in) noexcept : line_waiter(in) {}
+  explicit acquire_operation(permit_queue& in) noexcept : permit_waiter(in) {}
   [[nodiscard]] result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return {};
@@ -33,35 +33,37 @@ class acquire_operation final : public line_waiter {
 /// all functions may be called on any thread. It must outlive those who wait.
 class semaphore {
  public:
-  explicit semaphore(std::size_t permits) noexcept : line_(mutex_, permits) {}
+  explicit semaphore(std::size_t permits) noexcept : queue_(mutex_, permits) {}
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
 
   /// Waits for a permit and takes it. Errors: `errc::canceled`, and then nothing was taken;
   /// `errc::wrong_thread` outside of a running loop.
-  [[nodiscard("co_await it")]] detail::acquire_operation acquire() noexcept { return detail::acquire_operation(line_); }
+  [[nodiscard("co_await it")]] detail::acquire_operation acquire() noexcept {
+    return detail::acquire_operation(queue_);
+  }
 
   /// Takes a permit if there is one.
   [[nodiscard]] bool try_acquire() noexcept {
     const std::scoped_lock lock(mutex_);
-    return line_.take();
+    return queue_.take();
   }
 
   /// Gives back, or adds, `permits`.
   void release(std::size_t permits = 1) noexcept {
     const std::scoped_lock lock(mutex_);
-    line_.give(permits);
+    queue_.give(permits);
   }
 
   /// How many permits nobody has taken, and nobody waits for.
   std::size_t available() const noexcept {
     const std::scoped_lock lock(mutex_);
-    return line_.permits();
+    return queue_.permits();
   }
 
  private:
   mutable std::mutex mutex_;
-  detail::line line_;
+  detail::permit_queue queue_;
 };
 
 }  // namespace uring6

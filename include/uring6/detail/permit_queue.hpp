@@ -1,4 +1,5 @@
-// Coroutines in line for permits: what semaphore, async_mutex, event and channel are made of.
+// Coroutines that wait for permits in the order in which they came: the common part of semaphore, async_mutex, event
+// and channel.
 #pragma once
 
 #include <coroutine>
@@ -18,44 +19,46 @@
 
 namespace uring6::detail {
 
-class line_waiter;
+class permit_waiter;
 
-/// Permits, and those who wait for them, first come, first served, on whichever loops. All of it with the
-/// mutex held.
+/// Permits, and the coroutines of any loops that wait for one, first come, first served. The caller of each function
+/// has locked the mutex.
 ///
-/// A permit is taken when the coroutine that it was meant for resumes. One that is stopped or destroyed
-/// before gives it back, to the next in line: a wait that has lost to a timer has taken nothing.
-class URING6_EXPORT line {
+/// A permit is reserved for a coroutine until that coroutine resumes. If it is stopped or destroyed before, the permit
+/// goes to the next one: so a wait that has lost against a timer has taken nothing.
+class URING6_EXPORT permit_queue {
  public:
-  /// Of a gate, a permit is not used up by those who pass.
+  /// counter: a coroutine uses up the permit that it takes. gate: while there is a permit, every coroutine passes.
   enum class kind : std::uint8_t { counter, gate };
 
-  line(std::mutex& mutex, std::size_t permits, kind of = kind::counter) noexcept
+  permit_queue(std::mutex& mutex, std::size_t permits, kind of = kind::counter) noexcept
       : mutex_(mutex), permits_(permits), kind_(of) {}
 
+  /// Takes a permit. False: there is none.
   bool take() noexcept;
+  /// Adds permits, and wakes the coroutines that get one.
   void give(std::size_t permits) noexcept;
   void withdraw_all() noexcept { permits_ = 0; }
   std::size_t permits() const noexcept { return permits_; }
 
-  /// Those in line, and those who come when there is no permit, get errc::closed.
+  /// Ends every wait with errc::closed; from now on a wait that finds no permit ends with it, too.
   void close() noexcept;
 
  private:
-  friend line_waiter;
+  friend permit_waiter;
 
   std::mutex& mutex_;
-  intrusive_list<line_waiter, waiting_hook> waiting_;
+  intrusive_list<permit_waiter, waiting_hook> waiting_;
   std::size_t permits_;
   kind kind_;
   bool closed_ = false;
 };
 
-/// Calls a coroutine back to its own loop.
+/// Wakes a coroutine on its own loop, from any thread.
 class URING6_EXPORT remote_waker : public remote_target {
  protected:
   virtual void wake() noexcept = 0;
-  /// The loop is going: from the return on nobody may call.
+  /// The loop ends: after this returns no thread may call `call`.
   virtual void give_up() noexcept = 0;
 
  private:
@@ -66,7 +69,7 @@ class URING6_EXPORT remote_waker : public remote_target {
   }
 };
 
-class URING6_EXPORT line_waiter : ready_node, waiting_hook, stop_listener, remote_waker {
+class URING6_EXPORT permit_waiter : ready_node, waiting_hook, stop_listener, remote_waker {
  public:
   bool await_ready() const noexcept { return false; }
   template <class Promise>
@@ -75,18 +78,17 @@ class URING6_EXPORT line_waiter : ready_node, waiting_hook, stop_listener, remot
   }
 
  protected:
-  explicit line_waiter(line& in) noexcept : line_(in) {}
-  ~line_waiter();
+  explicit permit_waiter(permit_queue& in) noexcept : queue_(in) {}
+  ~permit_waiter();
 
-  /// To be called first in await_resume: the error that ended the wait, or none and the permit is the
-  /// caller's.
+  /// Called first in await_resume. Returns the error that ended the wait, or none: then the permit is the caller's.
   std::error_code resume() noexcept;
 
  private:
-  friend line;
-  friend class intrusive_list<line_waiter, waiting_hook>;
+  friend permit_queue;
+  friend class intrusive_list<permit_waiter, waiting_hook>;
 
-  // waiting: in line; served: a permit is kept for it until it resumes.
+  // waiting: in the queue; served: a permit is reserved for this waiter until it resumes.
   enum class state : std::uint8_t { idle, waiting, served };
 
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
@@ -95,7 +97,7 @@ class URING6_EXPORT line_waiter : ready_node, waiting_hook, stop_listener, remot
   void wake() noexcept override;
   void give_up() noexcept override { leave({}); }
 
-  line& line_;
+  permit_queue& queue_;
   loop_core* loop_ = nullptr;
   std::error_code error_;
   state state_ = state::idle;
