@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <cassert>
 #include <cstdio>
 #include <stdexcept>
 
@@ -10,7 +11,8 @@
 namespace uring6 {
 namespace {
 
-// Greater than 0 while a scope destroys children that have not ended: theirs go the same way.
+// Greater than 0 while a scope's destructor destroys children that have not ended: their scopes are then not joined,
+// either, and that is no error of the program.
 thread_local int dropping = 0;
 
 }  // namespace
@@ -60,7 +62,7 @@ void scope::adopt(detail::child child, const std::source_location& where) {
   where_ = where;
   unjoined_ = true;
   ++running_;
-  if (joiner_) static_cast<detail::ready_node&>(*joiner_).unlink();  // it may have been on its way already
+  if (joiner_) static_cast<detail::ready_node&>(*joiner_).unlink();  // the joiner may be in the ready queue already
   loop_->make_ready(promise);
 }
 
@@ -68,6 +70,7 @@ std::coroutine_handle<> scope::ended(detail::child_promise& which) noexcept {
   destroy_ended();
   static_cast<detail::sibling_hook&>(which).unlink();
   ended_.push_back(which);
+  assert(running_ > 0);
   --running_;
   if (which.exception && !failure_) {
     failure_ = std::move(which.exception);
@@ -78,7 +81,8 @@ std::coroutine_handle<> scope::ended(detail::child_promise& which) noexcept {
   return std::noop_coroutine();
 }
 
-// A frame cannot be destroyed by what it runs: it is left for the next one that ends, or for the join.
+// Destroys the frames of children that have ended. A frame cannot be destroyed by the code that it runs: so the frame
+// of the last child waits in `ended_` for the end of the next child, or for the join.
 void scope::destroy_ended() noexcept {
   while (!ended_.empty()) {
     std::coroutine_handle<detail::child_promise>::from_promise(ended_.pop_front()).destroy();
