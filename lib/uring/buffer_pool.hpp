@@ -26,7 +26,7 @@ namespace uring6::detail {
 
 class buffer_pool;
 
-/// The size classes. A large buffer has room for every datagram and every train (UDP_GRO). Small buffers are for conns with a `longest_datagram` that fits them.
+/// The size classes. Large: room for every datagram and train (UDP_GRO). Small: for conns with short datagrams.
 enum class buffer_class : std::uint8_t { small, large };
 inline constexpr std::size_t buffer_class_count = 2;
 
