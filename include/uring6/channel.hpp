@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "uring6/detail/line.hpp"
+#include "uring6/detail/permit_queue.hpp"
 #include "uring6/result.hpp"
 
 namespace uring6 {
@@ -23,7 +23,7 @@ namespace detail {
 
 /// `Kept` is T& for a value that the caller moves in, T for a copy.
 template <class T, class Kept>
-class send_operation final : public line_waiter {
+class send_operation final : public permit_waiter {
  public:
   [[nodiscard]] result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
@@ -33,14 +33,14 @@ class send_operation final : public line_waiter {
  private:
   friend channel<T>;
   template <class Source>
-  send_operation(channel<T>& to, Source& value) : line_waiter(to.room_), to_(to), value_(value) {}
+  send_operation(channel<T>& to, Source& value) : permit_waiter(to.room_), to_(to), value_(value) {}
 
   channel<T>& to_;
   Kept value_;
 };
 
 template <class T>
-class channel_receive_operation final : public line_waiter {
+class channel_receive_operation final : public permit_waiter {
  public:
   [[nodiscard]] result<T> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
@@ -49,7 +49,7 @@ class channel_receive_operation final : public line_waiter {
 
  private:
   friend channel<T>;
-  explicit channel_receive_operation(channel<T>& from) noexcept : line_waiter(from.items_), from_(from) {}
+  explicit channel_receive_operation(channel<T>& from) noexcept : permit_waiter(from.items_), from_(from) {}
 
   channel<T>& from_;
 };
@@ -161,8 +161,8 @@ class channel {
   std::size_t first_ = 0;
   std::size_t size_ = 0;
   bool closed_ = false;
-  detail::line room_;   // a permit for each free place
-  detail::line items_;  // a permit for each value
+  detail::permit_queue room_;   // a permit for each free place
+  detail::permit_queue items_;  // a permit for each value
 };
 
 }  // namespace uring6

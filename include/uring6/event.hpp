@@ -5,7 +5,7 @@
 
 #include <mutex>
 
-#include "uring6/detail/line.hpp"
+#include "uring6/detail/permit_queue.hpp"
 #include "uring6/result.hpp"
 
 // The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
@@ -17,9 +17,9 @@ namespace uring6 {
 
 namespace detail {
 
-class event_operation final : public line_waiter {
+class event_operation final : public permit_waiter {
  public:
-  explicit event_operation(line& in) noexcept : line_waiter(in) {}
+  explicit event_operation(permit_queue& in) noexcept : permit_waiter(in) {}
   [[nodiscard]] result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return {};
@@ -32,33 +32,33 @@ class event_operation final : public line_waiter {
 /// functions. The event must outlive the waiting tasks.
 class event {
  public:
-  event() noexcept : line_(mutex_, 0, detail::line::kind::gate) {}
+  event() noexcept : queue_(mutex_, 0, detail::permit_queue::kind::gate) {}
   event(const event&) = delete;
   event& operator=(const event&) = delete;
 
   /// Waits until the event is set. Errors: `errc::canceled`; `errc::wrong_thread` outside of a running loop.
-  [[nodiscard("co_await it")]] detail::event_operation wait() noexcept { return detail::event_operation(line_); }
+  [[nodiscard("co_await it")]] detail::event_operation wait() noexcept { return detail::event_operation(queue_); }
 
   /// Lets all waiting tasks pass, and all that come later, until `reset`.
   void set() noexcept {
     const std::scoped_lock lock(mutex_);
-    if (line_.permits() == 0) line_.give(1);
+    if (queue_.permits() == 0) queue_.give(1);
   }
 
   /// Tasks that come from now on wait. Tasks that `set` has let pass still pass.
   void reset() noexcept {
     const std::scoped_lock lock(mutex_);
-    line_.withdraw_all();
+    queue_.withdraw_all();
   }
 
   bool is_set() const noexcept {
     const std::scoped_lock lock(mutex_);
-    return line_.permits() > 0;
+    return queue_.permits() > 0;
   }
 
  private:
   mutable std::mutex mutex_;
-  detail::line line_;
+  detail::permit_queue queue_;
 };
 
 }  // namespace uring6

@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "uring6/detail/line.hpp"
+#include "uring6/detail/permit_queue.hpp"
 #include "uring6/result.hpp"
 
 // The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
@@ -48,13 +48,13 @@ class [[nodiscard("unlocks at once")]] async_lock {
 ///     if (!lock) co_return;  // stopped
 class async_mutex {
  public:
-  async_mutex() noexcept : line_(mutex_, 1) {}
+  async_mutex() noexcept : queue_(mutex_, 1) {}
   async_mutex(const async_mutex&) = delete;
   async_mutex& operator=(const async_mutex&) = delete;
 
-  class lock_operation final : public detail::line_waiter {
+  class lock_operation final : public detail::permit_waiter {
    public:
-    explicit lock_operation(async_mutex& of) noexcept : line_waiter(of.line_), of_(of) {}
+    explicit lock_operation(async_mutex& of) noexcept : permit_waiter(of.queue_), of_(of) {}
     [[nodiscard]] result<async_lock> await_resume() noexcept {
       if (const auto error = resume()) return fail(error);
       return async_lock(of_);
@@ -71,7 +71,7 @@ class async_mutex {
   /// Locks the mutex if it is free. Any thread.
   [[nodiscard]] std::optional<async_lock> try_lock() noexcept {
     const std::scoped_lock guard(mutex_);
-    if (!line_.take()) return std::nullopt;
+    if (!queue_.take()) return std::nullopt;
     return async_lock(*this);
   }
 
@@ -80,11 +80,11 @@ class async_mutex {
 
   void unlock() noexcept {
     const std::scoped_lock guard(mutex_);
-    line_.give(1);
+    queue_.give(1);
   }
 
   std::mutex mutex_;
-  detail::line line_;
+  detail::permit_queue queue_;
 };
 
 void async_lock::unlock() noexcept {

@@ -16,7 +16,7 @@
 #include <variant>
 
 #include "uring6/detail/is_result.hpp"
-#include "uring6/detail/line.hpp"
+#include "uring6/detail/permit_queue.hpp"
 #include "uring6/detail/promise.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"

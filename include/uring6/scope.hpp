@@ -115,7 +115,7 @@ class URING6_EXPORT scope final : detail::child_owner {
 
   void adopt(detail::child child, const std::source_location& where);
   std::coroutine_handle<> ended(detail::child_promise& which) noexcept override;
-  void bury() noexcept;
+  void destroy_ended() noexcept;
   void check_joined() noexcept;
 
   std::shared_ptr<detail::loop_core> loop_;
@@ -124,7 +124,7 @@ class URING6_EXPORT scope final : detail::child_owner {
   std::optional<std::stop_callback<relay>> from_parent_;
   std::optional<std::stop_callback<relay>> from_joiner_;
   detail::intrusive_list<detail::child_promise, detail::sibling_hook> children_;
-  detail::intrusive_list<detail::child_promise, detail::sibling_hook> dead_;
+  detail::intrusive_list<detail::child_promise, detail::sibling_hook> ended_;
   detail::join_operation* joiner_ = nullptr;
   std::exception_ptr failure_;
   std::source_location where_;

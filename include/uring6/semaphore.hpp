@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <mutex>
 
-#include "uring6/detail/line.hpp"
+#include "uring6/detail/permit_queue.hpp"
 #include "uring6/result.hpp"
 
 // The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
@@ -18,9 +18,9 @@ namespace uring6 {
 
 namespace detail {
 
-class acquire_operation final : public line_waiter {
+class acquire_operation final : public permit_waiter {
  public:
-  explicit acquire_operation(line& in) noexcept : line_waiter(in) {}
+  explicit acquire_operation(permit_queue& in) noexcept : permit_waiter(in) {}
   [[nodiscard]] result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return {};
@@ -33,35 +33,37 @@ class acquire_operation final : public line_waiter {
 /// may call all functions. The semaphore must outlive the waiting tasks.
 class semaphore {
  public:
-  explicit semaphore(std::size_t permits) noexcept : line_(mutex_, permits) {}
+  explicit semaphore(std::size_t permits) noexcept : queue_(mutex_, permits) {}
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
 
   /// Waits for a permit and takes it. Errors: `errc::canceled`, which takes no permit; `errc::wrong_thread` outside
   /// of a running loop.
-  [[nodiscard("co_await it")]] detail::acquire_operation acquire() noexcept { return detail::acquire_operation(line_); }
+  [[nodiscard("co_await it")]] detail::acquire_operation acquire() noexcept {
+    return detail::acquire_operation(queue_);
+  }
 
   /// Takes a permit if one is free.
   [[nodiscard]] bool try_acquire() noexcept {
     const std::scoped_lock lock(mutex_);
-    return line_.take();
+    return queue_.take();
   }
 
   /// Gives back, or adds, `permits` permits.
   void release(std::size_t permits = 1) noexcept {
     const std::scoped_lock lock(mutex_);
-    line_.give(permits);
+    queue_.give(permits);
   }
 
   /// The number of free permits that no waiting task will get.
   std::size_t available() const noexcept {
     const std::scoped_lock lock(mutex_);
-    return line_.permits();
+    return queue_.permits();
   }
 
  private:
   mutable std::mutex mutex_;
-  detail::line line_;
+  detail::permit_queue queue_;
 };
 
 }  // namespace uring6

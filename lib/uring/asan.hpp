@@ -1,5 +1,5 @@
-// AddressSanitizer knows nothing of the kernel's writes, but it can be told that a buffer in the kernel's hands is
-// nobody's: a span that is used after its buffer went back is then reported.
+// AddressSanitizer does not see the kernel's writes. The pool poisons the memory of each buffer that is free or with
+// the kernel, so that AddressSanitizer reports a span that is used after its buffer was given back.
 #pragma once
 
 #include <cstddef>

@@ -13,8 +13,8 @@
 namespace uring6::detail {
 namespace {
 
-/// From one buffer to the next: an odd number of cache lines, so that their beginnings, which is what of most is used,
-/// do not all want the same few places of the cache.
+/// Octets from one buffer to the next: an odd number of cache lines. Short datagrams use only the beginning of a
+/// buffer; with an even number the beginnings of all buffers would share a fraction of the first-level cache's sets.
 constexpr std::size_t stride_of(std::size_t size) noexcept {
   const std::size_t lines = (size + cache_line - 1) / cache_line;
   return (lines | 1) * cache_line;
@@ -38,7 +38,7 @@ result<std::shared_ptr<buffer_pool>> buffer_pool::create(ring& ring, std::uint16
   made->mapped_ = count * made->stride_;
   made->memory_ = map_memory(made->mapped_);
   if (!made->entries_ || !made->memory_) return fail_errno(ENOMEM);
-  // Fewer page faults while the pool is new; refused without harm where huge pages are off.
+  // Huge pages: fewer page faults while the pool is new. Errors are ignored, because pages of any size will do.
   ::madvise(made->memory_, made->mapped_, MADV_HUGEPAGE);
   ::madvise(made->memory_, made->mapped_, MADV_DONTFORK);
   ::madvise(made->entries_, made->entries_size_, MADV_DONTFORK);
@@ -66,7 +66,7 @@ result<std::shared_ptr<buffer_pool>> buffer_pool::create(ring& ring, std::uint16
 }
 
 buffer_pool::~buffer_pool() {
-  if (fork_guard_.forked()) return;  // not mapped here
+  if (fork_guard_.forked()) return;  // MADV_DONTFORK: the memory is not mapped in this process
   detach();
   unpoison(memory_, mapped_);
   if (memory_) ::munmap(memory_, mapped_);
@@ -104,7 +104,9 @@ buffer* buffer_pool::draw() noexcept {
 }
 
 void buffer_pool::give_back(buffer& what) noexcept {
+  assert(!what.linked() && "the buffer is free, or in a list");
   if (what.own_memory) {
+    assert(moved_out_bytes_ >= what.charged);
     moved_out_bytes_ -= what.charged;
     delete &what;
     return;
@@ -120,11 +122,11 @@ void buffer_pool::give_back(intrusive_list<buffer>& all, std::size_t count) noex
   free_count_ += count;
 }
 
-// A window that a burst has widened would make the kernel go round and round through all of the pool. What is beyond
-// the new one comes back as it is received into.
+// Halves the window after a burst: with a wide window the kernel would cycle through all buffers of the pool, which do
+// not fit the cache. The kernel keeps the buffers beyond the new window until it has filled them.
 void buffer_pool::shrink_if_calm() noexcept {
   calm_rounds_ = available_ * 2 > window_ ? calm_rounds_ + 1 : 0;
-  if (calm_rounds_ < calm) return;
+  if (calm_rounds_ < calm_rounds_to_shrink) return;
   calm_rounds_ = 0;
   window_ = std::max(window_ / 2, std::min(first_window, buffers_.size()));
 }
@@ -148,19 +150,21 @@ void buffer_pool::hand_over() noexcept {
   ::io_uring_buf_ring_advance(entries_, static_cast<int>(count));
 }
 
-// The kernel says that its ring of buffers is empty, although by our count it has some, and says so again after the
-// reads were armed again and no buffer moved: it took buffers that no completion named. No kernel is known to do so;
-// believed for ever, such a count would end every read of the loop with ENOBUFS at once, again and again.
+// Notices buffers that the kernel took and that no completion named: the kernel reports ENOBUFS although by the pool's
+// count it has buffers, and does so again after the reads were armed anew and no buffer has moved. No kernel is known
+// to lose buffers. With a wrong count the pool would hand over no more buffers, and every read of the loop would end
+// with ENOBUFS.
 void buffer_pool::notice_lost_buffers() noexcept {
   if (!std::exchange(ended_in_vain_, false) || !ring_ || !ring_->all_reaped()) return;
   const std::uint64_t mark = filled_ + handed_over_;
   in_vain_ = available_ > 0 && mark == in_vain_mark_ ? in_vain_ + 1 : 0;
   in_vain_mark_ = mark;
-  constexpr unsigned certain = 2;  // ends in a row: the first may be of a read that began before the last hand-over
+  constexpr unsigned certain = 2;  // ends in a row: the first may be of a read that ended before the last hand-over
   if (in_vain_ >= certain) give_up_lost_buffers();
 }
 
-// They are not received into again, as the kernel may still write there. A late completion makes them the pool's again.
+// Lost buffers are not handed over again, because the kernel may still write into them. If a completion names one after
+// all, the pool has it again.
 void buffer_pool::give_up_lost_buffers() noexcept {
   lost_ += available_;
   missing_ += available_;
@@ -175,14 +179,14 @@ bool buffer_pool::publish_now() noexcept {
   if (!reads_wait()) return false;
   if (running_dry()) {
     if (!a_waiter_starves() || holders_.empty()) return false;
-    // Readers get one round to catch up. After that, whoever is away makes room for those who wait.
+    // Readers get one turn to give buffers back. After that, backlogs without a reader are moved out of the pool.
     if (!std::exchange(dry_before_, true)) return true;
     holders_.for_each([](buffer_holder& each) { each.move_out(); });
     hand_over();
     if (running_dry()) return false;
   }
   dry_before_ = false;
-  // More reads than there are buffers would only end with ENOBUFS again.
+  // One read for each buffer: any more would end with ENOBUFS again.
   for (std::size_t left = available_; left > 0 && reads_wait(); --left) {
     buffer_waiter& next = waiters_.empty() ? fed_waiters_.pop_front() : waiters_.pop_front();
     next.buffers_are_back();
@@ -245,8 +249,9 @@ buffer* buffer_pool::copy_of(const kept_datagram& what) noexcept {
 buffer* buffer_pool::new_copy(std::span<const std::byte> payload) noexcept {
   std::unique_ptr<buffer> copy(new (std::nothrow) buffer);
   if (!copy) return nullptr;
-  copy->own_memory.reset(new (std::nothrow)
-                             std::byte[payload.size() + 1]);  // never none, which would mean "the pool's"
+  copy->own_memory.reset(
+      new (std::nothrow)
+          std::byte[payload.size() + 1]);  // at least one octet, because a null `own_memory` means the pool's memory
   if (!copy->own_memory) return nullptr;
   copy->payload = copy->own_memory.get();
   copy->remaining = static_cast<std::uint32_t>(payload.size());

@@ -1,6 +1,7 @@
-// The memory that the kernel receives into: a ring of equal buffers that all reads of a loop share. A read holds
-// no buffer until data arrives; whoever has read gives the buffer back. The kernel takes them in the order in which it
-// got them, so it gets only as many as it needs, the ones used last first: what they touched is still in the cache.
+// The memory that the kernel receives into: a ring of buffers of equal size, which all reads of a loop share. A read
+// holds no buffer until data arrives; the reader gives the buffer back when it has read it. The kernel fills buffers in
+// the order in which it got them. So the pool hands it only as many as it needs (the window), the buffer that was used
+// last first, because that one is still in the processor's cache.
 #pragma once
 
 #include <liburing.h>
@@ -25,21 +26,21 @@ namespace uring6::detail {
 
 class buffer_pool;
 
-/// The size classes. A datagram of any legal length fits the large one, trains (UDP_GRO) need it; the small one is
-/// for conns that said how long their datagrams can be.
+/// The size classes. Large: room for every datagram and train (UDP_GRO). Small: for conns with short datagrams.
 enum class buffer_class : std::uint8_t { small, large };
 inline constexpr std::size_t buffer_class_count = 2;
 
-/// What precedes the payload in a buffer of a multishot recvmsg: io_uring_recvmsg_out, the name padded so that the
-/// control messages are aligned, room for every control message that a conn can ask for, and the payload on a
-/// cache line of its own.
+/// The layout of a buffer of a multishot recvmsg, octets: io_uring_recvmsg_out; the name, padded so that the control
+/// messages are aligned; room for every control message that a conn can ask for; the payload, which begins a cache
+/// line.
 namespace buffer_layout {
 inline constexpr std::size_t header = sizeof(io_uring_recvmsg_out);
 inline constexpr std::size_t name = 32;
 inline constexpr std::size_t control = 272;
 inline constexpr std::size_t payload = header + name + control;
 static_assert(header == 16 && payload % 64 == 0);
-static_assert(control >= control_space(~control_flags::none) + control_space(sizeof(int)), "UDP_GRO comes beside");
+static_assert(control >= control_space(~control_flags::none) + control_space(sizeof(int)),
+              "every control message of a conn and UDP_GRO fit");
 
 inline constexpr std::size_t longest_datagram = 65'535;
 inline constexpr std::size_t large = 66'048;
@@ -49,50 +50,50 @@ inline constexpr std::size_t longest_in_small = small - payload;
 static_assert(longest_in_small == 1'728, "uring6/listen.hpp says so of longest_datagram");
 }  // namespace buffer_layout
 
-/// One buffer: in the kernel's hands, or filled with what it received. The hook links it into the backlog of the
-/// conn it was received for, or into a lent batch.
+/// One buffer. The kernel has it (`payload` is null), or it is filled, or free. The hook links a filled buffer into the
+/// backlog of its conn or into a lent batch, and a free one into the pool's list.
 struct buffer : list_hook {
   std::byte* memory = nullptr;
   std::uint16_t id = 0;
 
-  // What was received, once it has been read off the header.
-  std::uint32_t cut_off = 0;  // octets of the datagram that the buffer had no room for
+  // What was received, decoded from the header that the kernel wrote.
+  std::uint32_t cut_off = 0;  // octets of the datagram for which the buffer had no room
   std::byte* payload =
       nullptr;                  // the first datagram that has not been handed out; null while the kernel has the buffer
-  std::uint32_t remaining = 0;  // bytes from there to the end
-  std::uint32_t segment = 0;    // length of each datagram of a train but the last; at least 1
-  datagram first;               // as it is shown where it lies; all of a train have but the payload from it
+  std::uint32_t remaining = 0;  // octets from `payload` to the end
+  std::uint32_t segment = 0;    // octets of each datagram of a train but the last, which may be shorter; at least 1
+  datagram first;               // a lent batch shows this; the datagrams of a train differ from it in the payload only
 
-  // Only of a datagram that was moved out of the pool, or that came from another conn.
+  // Set for a datagram that was moved out of the pool, or taken over from another conn.
   std::unique_ptr<std::byte[]> own_memory;
-  std::uint32_t charged = 0;  // octets that count against the limit of what is moved out
+  std::uint32_t charged = 0;  // octets that count against the limit of moved-out datagrams
 
-  /// Is there one datagram, or what is left of a train: one?
+  /// Is there one datagram left?
   bool single() const noexcept { return segment >= remaining; }
 
-  /// How many datagrams are left. A train alone costs a division.
+  /// How many datagrams are left. Divides only if the buffer has a train.
   std::size_t datagrams() const noexcept { return single() ? 1 : (remaining + segment - 1) / segment; }
 
-  /// `first` is the first one of what is left.
+  /// Makes `first` show the first datagram that is left.
   void show_next() noexcept {
     first.payload = {payload, single() ? remaining : segment};
     first.full_length = first.payload.size() + cut_off;
   }
 };
 
-/// A read that ended because the pool was empty, and is told when buffers are back.
+/// A read that ended with ENOBUFS. The pool calls it when it has buffers again.
 struct buffer_waiter : list_hook {
   virtual void buffers_are_back() noexcept = 0;
 
-  /// Somebody reads here, and could give no buffer back by reading: it is others who hold them.
+  /// Does a reader wait here while this conn's backlog is empty? Then only other conns can give buffers back.
   virtual bool starves() const noexcept = 0;
 
  protected:
   ~buffer_waiter() { unlink(); }
 };
 
-/// A backlog of received buffers. Its reader may be away for long: then the datagrams are moved out of the pool
-/// for the sake of the others.
+/// A backlog with buffers of the pool. If no reader takes its datagrams while other conns have no buffers, the pool
+/// asks it to copy them into memory of its own.
 struct buffer_holder : list_hook {
   virtual void move_out() noexcept = 0;
 
@@ -102,8 +103,8 @@ struct buffer_holder : list_hook {
 
 class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
  public:
-  /// Registers a buffer ring of `count` (a power of two) buffers of `size` bytes under `group`.
-  /// `moved_out_limit` bounds what `move_out` takes, octets.
+  /// Registers a buffer ring of `count` buffers (a power of two, 2 to 32,768) of `size` octets under `group`.
+  /// `moved_out_limit`: octets that copies of `move_out` may take together. Errors: out_of_range; ENOMEM; the kernel's.
   static result<std::shared_ptr<buffer_pool>> create(ring& ring, std::uint16_t group, std::size_t count,
                                                      std::size_t size, std::size_t moved_out_limit);
   buffer_pool(const buffer_pool&) = delete;
@@ -114,11 +115,12 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   std::size_t size() const noexcept { return size_; }
   std::size_t count() const noexcept { return buffers_.size(); }
 
-  /// The buffer that a completion names: it is ours now.
+  /// The buffer that a completion names: the kernel has given it back.
   buffer& received(std::uint16_t id) noexcept {
+    assert(id < buffers_.size());
     buffer& what = buffers_[id];
     assert(what.payload == nullptr && "a completion names a buffer that the kernel does not have");
-    assert(available_ + missing_ > 0);
+    assert(available_ + missing_ > 0 && "by the pool's count the kernel has no buffer");
     if (available_ > 0) [[likely]] {
       --available_;
     } else {
@@ -129,74 +131,75 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
     return what;
   }
 
-  /// A completion some places on names it.
-  void soon_received(std::uint16_t id) const noexcept {
+  /// Prefetches the buffer of a completion that will be handled soon.
+  void prefetch_received(std::uint16_t id) const noexcept {
     const std::byte* const memory = memory_ + id * stride_;
     fetch(memory, buffer_layout::header + buffer_layout::name + usual_control);
     fetch(memory + buffer_layout::payload, cache_line);
     fetch(&buffers_[id], sizeof(buffer));
   }
 
-  /// One that the kernel does not have, or with memory of its own; nullptr if there is none of either. For what
-  /// the kernel tells without a buffer.
+  /// A free buffer, or a new one with memory of its own; nullptr if there is neither. For an empty datagram, which the
+  /// kernel reports without a buffer.
   buffer* spare() noexcept;
 
-  /// One that the kernel does not have, to be received into without the ring. It is the caller's until it is given
-  /// back, or filled. nullptr: there is none to spare, because a read of the ring waits for one or would find none.
+  /// A free buffer, into which the caller receives without the ring. The caller owns it until `give_back`, or until it
+  /// is in a backlog. nullptr: no buffer is free, or the reads of the ring need it.
   buffer* draw() noexcept;
   bool can_draw() const noexcept { return !free_.empty() && available_ > 0 && !reads_wait(); }
 
-  /// Does a read wait for buffers, which ended with ENOBUFS?
+  /// Does a read that ended with ENOBUFS wait for buffers?
   bool reads_wait() const noexcept { return !waiters_.empty() || !fed_waiters_.empty(); }
 
-  /// A buffer that was drawn was filled without the ring.
-  void filled_by_hand() noexcept { ++filled_; }
+  /// Counts a drawn buffer that was filled.
+  void count_filled_without_ring() noexcept { ++filled_; }
 
-  /// To be received into again, before those that rest longer. A buffer with memory of its own is deleted instead.
+  /// Frees a buffer: the kernel gets it before buffers that were freed earlier. A buffer with memory of its own is
+  /// deleted.
   void give_back(buffer& what) noexcept;
 
-  /// The same of `count` at once, which all are the pool's.
+  /// Frees `count` buffers at once. None of them has memory of its own.
   void give_back(intrusive_list<buffer>& all, std::size_t count) noexcept;
 
-  /// A completion that names a buffer and reports an error: the kernel took the buffer out of the ring and put nothing
-  /// into it. It is free again. Linux 6.1 ends a read with EAGAIN so.
+  /// Frees a buffer that a completion with an error names: the kernel took it out of the ring and wrote nothing into
+  /// it, as Linux 6.1 does when a read ends with EAGAIN.
   void return_unfilled(std::uint16_t id) noexcept {
     give_back(received(id));
     --filled_;
   }
 
-  /// Hands free buffers to the kernel up to the window, and arms the reads that wait for buffers: one for each buffer
-  /// that the kernel has, once a quarter of the pool is back or no backlog could give more back. Returns true if the
-  /// loop has to call it again after another turn, without sleeping.
+  /// Called before each enter. Hands free buffers to the kernel, up to the window. Then arms waiting reads, one for
+  /// each buffer that the kernel has; but not before a quarter of the pool is free, or no backlog has buffers. Returns
+  /// true if the loop has to call it again after the next turn, without sleeping.
   bool publish() noexcept { return ((available_ < window_ && !free_.empty()) || reads_wait()) && publish_now(); }
 
-  /// A read ended with ENOBUFS: the kernel gets twice as many buffers from now on, as far as there are.
+  /// A read ended with ENOBUFS: doubles the window, up to the size of the pool.
   void ran_out() noexcept;
 
-  /// The read of `waiter` ended with ENOBUFS: `buffers_are_back` is called when it may be armed again. Reads that took
-  /// no buffer since they were armed go before those that took some. Before Linux 6.8 the kernel lets one read take
-  /// every buffer there is: a flooded socket that is armed first would leave nothing for any other, each time.
+  /// The read of `waiter` ended with ENOBUFS: the pool calls `buffers_are_back` when the read may be armed again. Reads
+  /// that took no buffer since they were armed are armed before those that took some, because before Linux 6.8 one read
+  /// may take every buffer: a flooded socket that is always armed first would leave none for the others.
   void wait_for_buffers(buffer_waiter& waiter, bool took_some) noexcept;
 
   /// How many buffers the kernel has.
   std::size_t available() const noexcept { return available_; }
 
-  /// `who` has buffers that wait for its reader; it unlinks itself when it has none.
-  void add_holder(buffer_holder& who) noexcept {
-    if (!who.linked()) holders_.push_back(who);
+  /// Lists a backlog that has buffers. The backlog unlinks itself when it has none.
+  void add_holder(buffer_holder& backlog) noexcept {
+    if (!backlog.linked()) holders_.push_back(backlog);
   }
 
-  /// Is there room for a copy of `what` within the limit? If not, that is counted: the caller discards its datagrams.
+  /// Is a copy of `what` within the limit? False is counted, and the caller discards the datagrams.
   bool may_move_out(const buffer& what) noexcept;
 
-  /// A copy with memory of its own, so that the pool's buffer can go back while its reader is away.
-  /// nullptr if there is no memory: then the buffer stays where it is.
+  /// Copies the buffer's datagrams into a buffer with memory of its own. nullptr: there is no memory.
   buffer* move_out(buffer& what) noexcept;
 
-  /// A buffer with memory of its own that holds this datagram; nullptr if there is no memory.
+  /// A new buffer with memory of its own that has this datagram; nullptr if there is no memory.
   buffer* copy_of(const kept_datagram& what) noexcept;
 
-  /// The ring ends: unregisters. Memory stays until the last buffer that is lent comes back.
+  /// Unregisters the buffer ring, because the ring ends. The memory stays as long as the pool, which lent batches own,
+  /// too.
   void detach() noexcept;
 
   pool_stats stats() const noexcept;
@@ -205,13 +208,13 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   buffer_pool(ring& ring, std::uint16_t group, std::size_t size, std::size_t moved_out_limit)
       : ring_(&ring), group_(group), size_(size), moved_out_limit_(moved_out_limit) {}
 
-  // What the kernel has before it has asked for more: a multishot read takes 32 at a time.
+  // Buffers in the window at first: a multishot read takes up to 32 in one run (MULTISHOT_MAX_RETRY), and two may run.
   static constexpr std::size_t first_window = 64;
-  // What most datagrams have: traffic class, hop limit, and where they arrived.
+  // Octets of the control messages that most conns ask for; `prefetch_received` fetches these.
   static constexpr std::size_t usual_control =
       control_space(control_flags::traffic_class | control_flags::hop_limit | control_flags::interface);
-  // So many times the kernel had no use for half of what it has: then it gets fewer again.
-  static constexpr unsigned calm = 64;
+  // Calls of `publish` in a row that found more than half of the window unused, after which the window is halved.
+  static constexpr unsigned calm_rounds_to_shrink = 64;
 
   std::size_t low_water() const noexcept { return buffers_.size() / 4; }
   bool running_dry() const noexcept {
@@ -231,26 +234,26 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   std::uint16_t group_;
   std::size_t size_;
   std::size_t moved_out_limit_;
-  std::size_t moved_out_bytes_ = 0;  // of copies that live
+  std::size_t moved_out_bytes_ = 0;  // octets of the copies that are not deleted yet
   std::size_t stride_ = 0;
   std::size_t mapped_ = 0;
   std::byte* memory_ = nullptr;
   ::io_uring_buf_ring* entries_ = nullptr;
   std::size_t entries_size_ = 0;
   std::vector<buffer> buffers_;
-  intrusive_list<buffer> free_;  // ours, those used last first
+  intrusive_list<buffer> free_;  // the buffer that was used last is the first
   std::size_t free_count_ = 0;
   std::size_t available_ = 0;
-  std::size_t missing_ = 0;                    // given up as lost: the kernel's, and not named yet
-  std::size_t window_ = 0;                     // how many the kernel has at most
-  unsigned calm_rounds_ = 0;                   // fillings up, one after the other, that found more than half of it
-  intrusive_list<buffer_waiter> waiters_;      // their last read took no buffer
-  intrusive_list<buffer_waiter> fed_waiters_;  // their last read took some
+  std::size_t missing_ = 0;                    // buffers that count as lost, until a completion names them
+  std::size_t window_ = 0;                     // how many buffers the kernel gets at most
+  unsigned calm_rounds_ = 0;                   // calls of `publish` in a row that found more than half of it unused
+  intrusive_list<buffer_waiter> waiters_;      // reads that took no buffer before they ended
+  intrusive_list<buffer_waiter> fed_waiters_;  // reads that took some
   intrusive_list<buffer_holder> holders_;
-  bool dry_before_ = false;
-  bool ended_in_vain_ = false;      // since the last `publish` a read ended with ENOBUFS
-  std::uint64_t in_vain_mark_ = 0;  // filled_ + handed_over_ at the last such end that the count did not explain
-  unsigned in_vain_ = 0;            // such ends in a row without a buffer filled or handed over between them
+  bool dry_before_ = false;         // the last `publish` found the pool dry while a reader starved
+  bool ended_in_vain_ = false;      // a read ended with ENOBUFS since the last `publish`
+  std::uint64_t in_vain_mark_ = 0;  // filled_ + handed_over_ when a read last ended so
+  unsigned in_vain_ = 0;            // such ends in a row although the kernel has buffers, with no buffer moved between
   std::uint64_t handed_over_ = 0;
   std::uint64_t filled_ = 0;
   std::uint64_t exhausted_ = 0;

@@ -14,8 +14,8 @@ namespace {
 constexpr std::uint64_t empty_read = 1;  // user_data of the read that the empty datagram ends
 constexpr std::uint64_t data_read = 2;   // user_data of the read that takes the data
 
-/// Which of both reads is told of first; nothing unless both did what they were made for.
-std::optional<std::uint64_t> first_told(trial_ring& ring) noexcept {
+/// The user_data in the first completion; nothing unless one read ended and the other one took the data.
+std::optional<std::uint64_t> first_completed(trial_ring& ring) noexcept {
   if (!ring.submit_and_run()) return {};
   bool ended = false;
   bool took_data = false;
@@ -38,10 +38,10 @@ std::optional<bool> try_completion_order(std::uint32_t setup_flags) noexcept {
   trial_ring ring(setup_flags & posting_flags, 8);
   if (!ring.add_buffers(4, 64)) return {};
   if (::send(writer.get(), "", 0, 0) != 0 || ::send(writer.get(), "x", 1, 0) != 1) return {};
-  // The kind of read that goes along with an armed one while empty datagrams come.
+  // Reads as receive_source's drain reads are.
   ring.add_read(reader.get(), empty_read, MSG_DONTWAIT);
   ring.add_read(reader.get(), data_read, MSG_DONTWAIT);
-  const auto first = first_told(ring);
+  const auto first = first_completed(ring);
   if (!first) return {};
   return *first == empty_read;
 }

@@ -9,7 +9,7 @@
 namespace uring6::detail {
 namespace {
 
-// By bit number; the headers of the oldest liburing do not know the last ones of either.
+// By bit number. The headers of the oldest liburing lack the last names.
 constexpr std::array<std::string_view, 17> setup_flags{
     "IOPOLL",        "SQPOLL",        "SQ_AFF",     "CQSIZE",
     "CLAMP",         "ATTACH_WQ",     "R_DISABLED", "SUBMIT_ALL",

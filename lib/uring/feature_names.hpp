@@ -1,4 +1,4 @@
-// The kernel's words for what a ring was set up with and what it can do.
+// The kernel's names of set-up flags and features of a ring.
 #pragma once
 
 #include <cstdint>

@@ -1,18 +1,19 @@
-// Tells a process from the one it was forked from, for the price of a load: a ring stays with its process.
+// Tells whether the calling process is a fork of the one that made an object: a ring belongs to the process that made
+// it. Costs a load.
 #pragma once
 
 namespace uring6::detail {
 
-/// Remembers the process that it was made in.
+/// Remembers the process in which it was made.
 class fork_guard {
  public:
   fork_guard() noexcept;
 
-  /// Is this the child of a fork?
+  /// Was this process forked after the guard was made?
   bool forked() const noexcept { return born_ != forks_; }
 
  private:
-  static unsigned forks_;  // between the start of the program and this process
+  static unsigned forks_;  // how many forks lie between the start of the program and this process
   unsigned born_;
 };
 

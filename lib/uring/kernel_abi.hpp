@@ -1,5 +1,5 @@
-// Constants of io_uring that are newer than the oldest liburing we build with (2.3), under the kernel's names.
-// Whether the running kernel knows them is asked at run time, never assumed from a header.
+// Constants of io_uring that are newer than liburing 2.3, the oldest one that uring6 builds with. The comments have the
+// kernel's names and the release. The library asks the running kernel which of them it knows.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@ inline constexpr std::uint32_t register_napi = 27;                // IORING_REGI
 inline constexpr std::uint32_t send_zc_report_usage = 1U << 3;    // IORING_SEND_ZC_REPORT_USAGE, 6.2
 inline constexpr std::uint32_t notif_usage_zc_copied = 1U << 31;  // IORING_NOTIF_USAGE_ZC_COPIED, 6.2
 
-/// struct io_uring_getevents_arg of 6.12, for IORING_ENTER_EXT_ARG: older kernels have padding where min_wait_usec is,
-/// and refuse (EINVAL) what is not zero there.
+/// struct io_uring_getevents_arg of 6.12, for IORING_ENTER_EXT_ARG. Older kernels have padding in the place of
+/// min_wait_usec, and return EINVAL unless it is zero.
 struct getevents_arg {
   std::uint64_t sigmask;
   std::uint32_t sigmask_sz;
@@ -24,7 +24,8 @@ struct getevents_arg {
 };
 static_assert(sizeof(getevents_arg) == 24 && offsetof(getevents_arg, min_wait_usec) == 12);
 
-/// struct io_uring_napi, 6.9. What follows the first field is zero for dynamic tracking (6.13 gave it names).
+/// struct io_uring_napi, 6.9. All fields but `busy_poll_to` and `prefer_busy_poll` are zero for dynamic tracking (6.13
+/// named them).
 struct napi {
   std::uint32_t busy_poll_to;  // microseconds
   std::uint8_t prefer_busy_poll;

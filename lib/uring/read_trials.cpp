@@ -15,12 +15,13 @@ constexpr std::uint32_t trial_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_
 
 }  // namespace
 
-// What is submitted without a look at deferred work is read in the first turn alone: 32 messages, or all.
+// `submit` runs no deferred work, so only the read's first run has happened when the completions are counted: 32
+// messages, or all.
 std::optional<bool> try_multishot_bound() noexcept {
-  constexpr unsigned messages = 48;  // more than one turn of 32
+  constexpr unsigned messages = 48;  // more than one run of 32
   constexpr unsigned buffers = 64;
   std::array<int, 2> pair{};
-  // Messages keep their bounds, and unlike those of SOCK_DGRAM more than net.unix.max_dgram_qlen (10) of them may wait.
+  // SOCK_SEQPACKET: messages have bounds as with SOCK_DGRAM, but more than net.unix.max_dgram_qlen (10) may be queued.
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) return {};
   const file_descriptor reader(pair[0]);
   const file_descriptor writer(pair[1]);

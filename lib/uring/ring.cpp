@@ -420,7 +420,7 @@ void ring::look_ahead(unsigned next, unsigned tail) const noexcept {
   const unsigned end = middle + std::min(group, tail - middle);
   if (completion_at(next).user_data == completion_at(end - 1).user_data) return;  // one socket's, most likely
   for_each_owner(middle, end, [](const operation& later) { fetch(&later, looked_at); });
-  for_each_owner(next, middle, [](const operation& soon) { soon.soon_complete(); });
+  for_each_owner(next, middle, [](const operation& soon) { soon.prefetch_for_completion(); });
 }
 
 void ring::release_slot(operation& op) noexcept {

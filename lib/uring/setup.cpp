@@ -26,9 +26,12 @@ struct rung {
   const char* loses;
 };
 
+// In every step: the kernel clamps the number of entries to its limits, and takes the size of the completion queue from
+// us.
 constexpr std::uint32_t always = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
 
-// Best first. DEFER_TASKRUN needs 6.1, COOP_TASKRUN 5.19, SUBMIT_ALL 5.18; a sandbox may refuse any of them.
+// The flags to try, the best first. DEFER_TASKRUN needs Linux 6.1, COOP_TASKRUN 5.19, SUBMIT_ALL 5.18; a sandbox may
+// refuse any of them.
 constexpr rung ladder[] = {
     {always | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
          IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED,
@@ -45,7 +48,8 @@ std::string first_line(const char* path) {
   return line;
 }
 
-/// Root of a container's user namespace is not: the kernel asks for CAP_SYS_ADMIN in the first one.
+/// Is the process root in the initial user namespace, in which the kernel asks for CAP_SYS_ADMIN? Root of a container
+/// is not.
 bool is_root_of_the_machine() {
   std::ifstream map("/proc/self/uid_map");
   std::uint64_t inside = 0;
@@ -55,11 +59,11 @@ bool is_root_of_the_machine() {
   return first && ::geteuid() == 0;
 }
 
-/// A ring that was closed stays on its user's account of locked memory for some milliseconds (newer kernels
-/// keep one again, 6.18 does): what there is no memory for now, there may be soon.
+/// Waits for locked memory. The kernel releases the memory of a closed ring from its user's limit only after some
+/// milliseconds (newer kernels account for it again; 6.18 does). So ENOMEM may pass.
 class memory_wait {
  public:
-  /// Waits, each time twice as long. False: for a quarter of a second in all, and that was enough.
+  /// Waits 1, 2, 4 … 128 ms. False, without a wait, after these: a quarter of a second in all.
   bool once_more() {
     if (pause_ > std::chrono::milliseconds(128)) return false;
     std::this_thread::sleep_for(pause_);
@@ -71,8 +75,8 @@ class memory_wait {
   std::chrono::milliseconds pause_{1};
 };
 
-/// What registering a ring of receive buffers, one page of them, fails with (negative errno); 0 if it works. The kernel
-/// puts that page on the user's account of locked memory.
+/// Registers a ring of receive buffers, one page long, and unregisters it. Returns 0 or the negative errno. The kernel
+/// counts the page against the user's limit of locked memory.
 int try_buffer_ring(::io_uring& ring) {
   const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   void* const page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -86,7 +90,8 @@ int try_buffer_ring(::io_uring& ring) {
   return code;
 }
 
-/// What an enter that asks for nothing fails with (negative errno), other than that the ring is disabled.
+/// Enters the ring without submitting or waiting. Returns 0, also for a ring that is still disabled, or the negative
+/// errno.
 int try_to_enter(const ::io_uring& ring) {
   const int code = ::io_uring_enter2(static_cast<unsigned>(ring.ring_fd), 0, 0, 0, nullptr, 0);
   return code == -EBADFD ? 0 : code;
@@ -94,9 +99,9 @@ int try_to_enter(const ::io_uring& ring) {
 
 struct attempt {
   int code = 0;          // negative errno
-  bool final = false;    // no plainer and no smaller ring will do
+  bool final = false;    // neither fewer flags nor a smaller ring can help
   bool set_up = false;   // io_uring_setup itself succeeded
-  std::string reason{};  // where it did
+  std::string reason{};  // a sentence for the user, if `set_up`; else explain_setup_failure(code)
 };
 
 attempt too_old(std::string_view lacks) {
@@ -108,8 +113,8 @@ attempt cannot_use(std::string_view call, int code) {
   return {code, true, true, explain_use_failure(call, -code)};
 }
 
-/// Whether a ring that was set up can be used: three system calls. Setting up and ending a ring takes 100 us of
-/// processor time (Linux 6.18), the enter 0.1 us.
+/// Tries whether a ring that was set up can be used, by three kinds of system calls. (To set up and end a ring takes
+/// 100 us of processor time on Linux 6.18, the enter 0.1 us.)
 attempt try_to_use(::io_uring& ring, ring_features& features) {
   switch (const int code = try_buffer_ring(ring)) {
     case 0:
@@ -124,8 +129,8 @@ attempt try_to_use(::io_uring& ring, ring_features& features) {
   const std::unique_ptr<::io_uring_probe, void (*)(::io_uring_probe*)> known(::io_uring_get_probe_ring(&ring),
                                                                              ::io_uring_free_probe);
   if (known) {
-    // The kernel does not list the flags of an operation. IORING_OP_SEND_ZC came with the same release as multishot
-    // recvmsg, so a kernel that lists its operations without that one has no such read either.
+    // The probe lists operations, not their flags. IORING_OP_SEND_ZC came with the same release (6.0) as multishot
+    // recvmsg: a kernel without the one has not the other.
     if (!::io_uring_opcode_supported(known.get(), IORING_OP_SEND_ZC))
       return too_old("reads that stay armed (multishot recvmsg, Linux 6.0)");
     features.zero_copy_send = ::io_uring_opcode_supported(known.get(), IORING_OP_SENDMSG_ZC);
@@ -212,7 +217,8 @@ std::string explain_no_busy_poll(int error_number) {
 
 result<void> set_up_ring(const ring_options& options, ::io_uring& ring, ring_features& features, std::string& reason) {
   unsigned submissions = options.submission_entries;
-  unsigned completions = std::max(options.completion_entries, submissions);  // the kernel wants no fewer
+  unsigned completions =
+      std::max(options.completion_entries, submissions);  // the kernel refuses fewer completions than submissions
   attempt last;
   for (const rung& step : ladder) {
     memory_wait wait;
@@ -225,8 +231,8 @@ result<void> set_up_ring(const ring_options& options, ::io_uring& ring, ring_fea
         ::io_uring_ring_dontfork(&ring);
         features.setup_flags = parameters.flags;
         features.kernel_features = parameters.features;
-        // Messages are older than this feature (Linux 6.3). How older kernels hand them to a ring with DEFER_TASKRUN
-        // has not been tried: there the eventfd does it.
+        // IORING_OP_MSG_RING is older than this feature bit (Linux 6.3), but was not tried on older kernels with a ring
+        // of DEFER_TASKRUN: there the eventfd wakes the loop.
         features.messages = parameters.features & kernel_abi::feat_reg_reg_ring;
         features.submission_entries = parameters.sq_entries;
         features.completion_entries = parameters.cq_entries;
@@ -243,7 +249,7 @@ result<void> set_up_ring(const ring_options& options, ::io_uring& ring, ring_fea
       features.refused.push_back(fmt::format("a ring of {} and {} entries: out of memory", submissions, completions));
       submissions /= 2;
       completions /= 2;
-      if (last.set_up) wait = {};  // what that ring has locked comes back late, too
+      if (last.set_up) wait = {};  // that ring's locked memory is released late, too: wait again
     } while (true);
     if (last.final || last.code != -EINVAL) break;
     features.refused.push_back(step.loses);

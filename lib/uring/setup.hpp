@@ -1,4 +1,4 @@
-// The ladder of set-up flags: the best ring that this kernel gives, and the reason for each refusal.
+// Sets up a ring: tries sets of set-up flags, the best first, and explains each refusal.
 #pragma once
 
 #include <string>
@@ -8,10 +8,10 @@
 
 namespace uring6::detail {
 
-/// Sets up the best ring that the kernel gives, and finds out whether it can be used: the kernel knows what uring6
-/// needs (rings of receive buffers, reads that stay armed), and io_uring_register and io_uring_enter are not refused.
-/// Otherwise no ring is left, and `reason` is a sentence for a user: what was refused, and what to do. Errors: those of
-/// io_uring_setup; not_supported for a kernel that is too old; EPERM, EACCES or ENOSYS of a sandbox.
+/// Sets up the best ring that the kernel gives, and tries whether it can be used: the kernel has rings of receive
+/// buffers and multishot recvmsg, and nothing refuses io_uring_register or io_uring_enter. After an error no ring is
+/// left, and `reason` is a sentence for a user: what was refused, and what to do. Errors: those of io_uring_setup;
+/// not_supported for a kernel that is too old; EPERM, EACCES or ENOSYS of a sandbox.
 result<void> set_up_ring(const ring_options& options, ::io_uring& ring, ring_features& features, std::string& reason);
 
 /// Why io_uring_setup failed with this errno, and what to do about it: kernel, sysctl, seccomp or memlock.
@@ -20,7 +20,7 @@ std::string explain_setup_failure(int error_number);
 /// The same for a ring that was set up and cannot be used: `call` (io_uring_register or io_uring_enter) failed.
 std::string explain_use_failure(std::string_view call, int error_number);
 
-/// Why devices are not polled: IORING_REGISTER_NAPI failed with this errno.
+/// A sentence for IORING_REGISTER_NAPI that failed with this errno: why the kernel does not busy-poll devices.
 std::string explain_no_busy_poll(int error_number);
 
 }  // namespace uring6::detail

@@ -20,7 +20,8 @@ bool thread_claim::prepare() noexcept {
 }
 
 void thread_claim::make() noexcept {
-  assert(this_thread_lives);
+  assert(this_thread_lives && "prepare was not called on this thread");
+  assert(!made());
   life_ = this_thread_lives;
   owner_.store(std::this_thread::get_id(), std::memory_order_release);
 }

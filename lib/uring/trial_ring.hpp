@@ -1,4 +1,4 @@
-// A small ring on which a behaviour of the kernel is tried out: reads of sockets into a page of buffers.
+// A small ring for trials of the kernel's behaviour: multishot reads of sockets into a page of buffers.
 #pragma once
 
 #include <liburing.h>
@@ -10,13 +10,14 @@
 
 namespace uring6::detail {
 
-/// Of a loop's flags those that decide when completions are posted. The others size the ring or disable it.
+/// The set-up flags of a loop that decide when the kernel posts completions. The other flags size the ring or disable
+/// it.
 inline constexpr std::uint32_t posting_flags =
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
 
 class trial_ring {
  public:
-  /// `completions`: how many may come, a power of two.
+  /// `completions`: entries of the completion queue, a power of two.
   trial_ring(std::uint32_t flags, unsigned completions) noexcept {
     ::io_uring_params parameters{};
     parameters.flags = flags | IORING_SETUP_CQSIZE;
@@ -52,20 +53,21 @@ class trial_ring {
     return true;
   }
 
-  /// A multishot read of the socket into these buffers goes with the next submission.
+  /// Queues a multishot read of the socket into these buffers. Precondition: fewer than four are queued.
   void add_read(int socket, std::uint64_t user_data, int flags) noexcept {
     ::io_uring_sqe* const entry = ::io_uring_get_sqe(&ring_);
+    assert(entry && "the trial queues more reads than the ring has entries");
     ::io_uring_prep_recv_multishot(entry, socket, nullptr, 0, flags);
     entry->flags |= IOSQE_BUFFER_SELECT;
     entry->user_data = user_data;
   }
 
-  /// Submits, without running what the kernel has put off. False: it fails.
+  /// Submits the queued reads. The kernel does not run deferred task work. False: it refuses.
   bool submit() noexcept { return ::io_uring_submit(&ring_) >= 0; }
-  /// Submits, and runs that.
+  /// Submits the queued reads, and lets the kernel run deferred task work. False: it refuses.
   bool submit_and_run() noexcept { return ::io_uring_submit_and_get_events(&ring_) >= 0; }
 
-  /// Calls f for each completion that has come.
+  /// Calls `f` for each completion in the queue.
   template <class F>
   void for_each_completion(F&& f) noexcept {
     unsigned head = 0;

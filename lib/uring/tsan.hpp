@@ -1,5 +1,5 @@
-// ThreadSanitizer does not see that the kernel orders a submission before its completion: say so by hand, in the
-// one place that submits and the one place that reaps.
+// ThreadSanitizer does not see that the kernel orders a submission before its completion. The ring tells it:
+// `submitted_to_kernel` where it submits, `reaped_from_kernel` where it reaps.
 #pragma once
 
 #if defined(__SANITIZE_THREAD__)

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cassert>
 #include <charconv>
 
 #include "ipv6/address/address_text.hpp"
@@ -22,8 +23,8 @@ struct run {
   std::size_t length = 0;
 };
 
-// RFC 5952, 4.2: "::" stands for the longest run of zeros, the first of equals, and never for one group
-// alone.
+// The run of zero groups that "::" replaces: the longest one, the first of equally long ones, and never a single group
+// (RFC 5952, 4.2).
 run longest_zeros(const groups_type& groups) noexcept {
   run longest;
   run current;
@@ -80,6 +81,7 @@ void append_address(address_text& text, const ip_address& address, zone_name_loo
 }  // namespace
 
 void address_text::append(std::string_view text) noexcept {
+  assert(text.size() <= capacity - size_);
   const std::size_t length = std::min(text.size(), capacity - size_);
   std::copy_n(text.data(), length, chars_.data() + size_);
   size_ += length;
@@ -87,6 +89,7 @@ void address_text::append(std::string_view text) noexcept {
 
 void address_text::append(std::uint32_t value, int base) noexcept {
   const auto [end, error] = std::to_chars(chars_.data() + size_, chars_.data() + capacity, value, base);
+  assert(error == std::errc{} && "the number does not fit");
   if (error == std::errc{}) size_ = static_cast<std::size_t>(end - chars_.data());
 }
 

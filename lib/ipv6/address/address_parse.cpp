@@ -15,7 +15,7 @@ bool all_digits(std::string_view text) noexcept {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
 }
 
-// The whole of `text` as a number of at most `longest` digits, without a sign.
+// Parses all of `text` as an unsigned number of at most `longest` digits.
 template <class T>
 std::optional<T> parse_number(std::string_view text, int base, std::size_t longest) noexcept {
   if (text.size() > longest) return std::nullopt;
@@ -26,7 +26,7 @@ std::optional<T> parse_number(std::string_view text, int base, std::size_t longe
   return value;
 }
 
-// Four decimal octets. A leading zero is refused: some read it as octal.
+// Parses four decimal octets. Refuses a leading zero, because some programs read such a number as octal.
 std::optional<ip_address::v4_bytes_type> parse_dotted_quad(std::string_view text) noexcept {
   ip_address::v4_bytes_type quad{};
   for (std::size_t i = 0; i < quad.size(); ++i) {
@@ -43,7 +43,7 @@ std::optional<ip_address::v4_bytes_type> parse_dotted_quad(std::string_view text
   return quad;
 }
 
-// RFC 4291, 2.2: groups of hexadecimal digits, one "::" for one or more groups of zeros, a dotted quad last.
+// Parses hexadecimal groups; one "::" may replace zero groups, and a dotted quad may be last (RFC 4291, 2.2).
 std::optional<ip_address::bytes_type> parse_groups(std::string_view text) noexcept {
   ip_address::bytes_type bytes{};
   std::size_t filled = 0;
@@ -77,7 +77,7 @@ std::optional<ip_address::bytes_type> parse_groups(std::string_view text) noexce
   }
   if (gap.has_value() == (filled == bytes.size())) return std::nullopt;
   if (gap) {
-    // What stands behind the gap goes to the end. (GCC 12 takes std::rotate to write past it, at -O3.)
+    // Moves the groups behind the gap to the end. (Not by std::rotate: GCC 12 warns of a write past the end, at -O3.)
     const auto begin_of_gap = bytes.begin() + static_cast<std::ptrdiff_t>(*gap);
     const auto end_of_gap =
         std::copy_backward(begin_of_gap, bytes.begin() + static_cast<std::ptrdiff_t>(filled), bytes.end());
@@ -86,7 +86,8 @@ std::optional<ip_address::bytes_type> parse_groups(std::string_view text) noexce
   return bytes;
 }
 
-// What an interface may be called. "%%" (an escaped URL), a prefix length and a second address are no zones.
+// May the text be the name of an interface? Refuses what follows an address but is no zone: "%%" (an escaped URL), a
+// prefix length, a second address.
 bool is_zone_text(std::string_view zone) noexcept {
   constexpr std::string_view never("\0%/: \t\n\v\f\r", 10);
   return !zone.empty() && zone.find_first_of(never) == std::string_view::npos;
@@ -144,7 +145,7 @@ result<endpoint> parse_endpoint(std::string_view text, zone_index_lookup find_zo
   } else {
     const std::size_t colon = text.find(':');
     const std::string_view host = text.substr(0, colon);
-    // A bare address is one whose port was forgotten; other text is none at all.
+    // An address without brackets and port gets the error missing_port; other text is no address.
     if (text.empty() || parse_address(text, find_zone)) return fail(errc::missing_port);
     if (colon == std::string_view::npos) return fail(errc::bad_address);
     if (!host.empty()) {

@@ -1,4 +1,4 @@
-// The text of addresses, without the names of interfaces: those belong to the system and are handed in.
+// Parsing and formatting of addresses. The caller passes functions that look up the names of interfaces.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 namespace uring6 {
 
-/// The longest name an interface has, with room for a final NUL. IFNAMSIZ.
+/// Octets of the longest interface name with its final NUL. IFNAMSIZ
 inline constexpr std::size_t zone_name_size = 16;
 
 /// Finds the index of the interface called `name`; `errc::unknown_zone` if there is none.
@@ -21,17 +21,17 @@ using zone_index_lookup = result<std::uint32_t> (*)(std::string_view name);
 /// Finds the name of the interface with that index and writes it to `buffer`; empty if there is none.
 using zone_name_lookup = std::string_view (*)(std::uint32_t index, std::span<char, zone_name_size> buffer);
 
-/// Text of bounded length, without an allocation.
+/// A text of limited length that needs no allocation.
 class address_text {
  public:
-  /// "[" 39 "%" 15 "]:" 5: the longest endpoint is 63.
+  /// Octets. The longest endpoint has 63: "[", 39 of the address, "%", 15 of the zone, "]:", 5 of the port.
   static constexpr std::size_t capacity = 64;
 
   std::string_view view() const noexcept { return {chars_.data(), size_}; }
 
-  /// Appends; what does not fit is not written (and cannot happen: see `capacity`).
+  /// Appends the text. Precondition (asserted): it fits.
   void append(std::string_view text) noexcept;
-  /// Appends a number in that base, without leading zeros.
+  /// Appends a number in base 10 or 16, without leading zeros.
   void append(std::uint32_t value, int base) noexcept;
 
  private:

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t max_label = 63;
 
-// The size of the name at the front, 0 if there is none.
+// The size of the name at the beginning of the bytes, octets; 0 if they do not begin with a name.
 std::size_t measure(wire::bytes bytes, std::size_t limit) noexcept {
   std::size_t at = 0;
   while (at < bytes.size()) {

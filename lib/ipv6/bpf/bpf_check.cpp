@@ -1,5 +1,6 @@
-// The rules by which the kernel takes or refuses a classic BPF program (bpf_check_classic in
-// net/core/filter.c).
+// The kernel's rules for classic BPF programs (bpf_check_classic in net/core/filter.c).
+#include <array>
+#include <cassert>
 #include <cstddef>
 #include <vector>
 
@@ -55,7 +56,7 @@ bool is_extension(std::uint32_t offset) {
   return number <= static_cast<std::uint32_t>(extension::vlan_protocol) && number % 4 == 0;
 }
 
-// What one instruction says by itself; `behind` is the number of instructions after it.
+// Checks one instruction by itself. `behind`: the number of instructions after it.
 result<void> check_one(const raw_instruction& i, std::size_t behind) {
   if (!is_known(i.op)) return fail(errc::unknown_instruction);
   if (is_conditional_jump(i.op)) {
@@ -91,13 +92,15 @@ result<void> check_one(const raw_instruction& i, std::size_t behind) {
   return {};
 }
 
-// Every path to a load from scratch must have stored there. Jumps lead forward only, so one pass suffices:
-// what is known written before an instruction is what all jumps to it and the instruction before it agree on.
+// Checks that every path to a load from scratch memory has stored to that place before. Jumps lead forward only, so one
+// pass suffices: a place is written before an instruction if it is written at the end of the instruction before it and
+// at every jump to it.
 result<void> check_scratch(std::span<const raw_instruction> instructions) {
   constexpr std::uint16_t everything = 0xffff;
   std::vector<std::uint16_t> agreed(instructions.size(), everything);
   std::uint16_t written = 0;
   const auto jump_to = [&](std::size_t target) {
+    assert(target < agreed.size() && "check_one was not called before");
     agreed[target] = static_cast<std::uint16_t>(agreed[target] & written);
   };
   for (std::size_t at = 0; at < instructions.size(); ++at) {

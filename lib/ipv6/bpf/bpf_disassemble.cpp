@@ -19,7 +19,7 @@ width width_of(std::uint16_t op) {
   }
 }
 
-// What the bits say that tell instructions apart; nothing if there is no such instruction.
+// The instruction that the operation code names; nothing if it names none.
 using decoded = std::optional<instruction>;
 
 decoded load_into_a(const raw_instruction& raw) {
@@ -64,7 +64,7 @@ decoded arithmetic(const raw_instruction& raw) {
 }
 
 decoded any_jump(const raw_instruction& raw) {
-  // With nothing to skip when the condition holds, the opposite test says it better (golang/go#18470).
+  // A jump that skips nothing when the condition holds is the opposite test (golang/go#18470).
   const bool opposite = raw.jt == 0;
   jump_test test{};
   switch (raw.op & opcode::operator_mask) {
@@ -117,8 +117,8 @@ decoded decode(const raw_instruction& raw) {
 }  // namespace
 
 instruction disassemble(const raw_instruction& raw) noexcept {
-  // Assembling the answer tells whether all the other bits are what they must be. So no two raw instructions
-  // ever share a typed one.
+  // Assembles the result again: if that differs from `raw`, one of the bits that `decode` ignores is set. So no two raw
+  // instructions have the same typed one.
   const decoded typed = decode(raw);
   if (typed && assemble(*typed) == raw) return *typed;
   return raw;

@@ -27,9 +27,9 @@ inline constexpr std::uint16_t operator_mask = 0xf0;
 inline constexpr std::uint16_t a = 0x10;
 inline constexpr std::uint16_t tax = 0x00, txa = 0x80;
 
-// Absolute offsets that stand for something else: SKF_AD_OFF + extension, SKF_NET_OFF, SKF_LL_OFF.
+// Absolute offsets that are no offsets in the packet: SKF_AD_OFF + extension, SKF_NET_OFF, SKF_LL_OFF.
 inline constexpr std::uint32_t extension_base = 0xfffff000, network_header = 0xfff00000, link_header = 0xffe00000;
-// SKF_AD_ALU_XOR_X: a load that is no load, A ^= X.
+// SKF_AD_ALU_XOR_X: the kernel computes A ^= X for a load at this offset.
 inline constexpr std::uint32_t xor_x = extension_base + 40;
 
 inline constexpr std::uint32_t scratch_slots = 16;

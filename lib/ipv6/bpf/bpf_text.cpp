@@ -61,8 +61,8 @@ std::string_view extension_name(extension num) {
   return {};
 }
 
-// What the kernel puts at an offset beyond all packets; empty where that is nothing. The length is at none: it has an
-// instruction of its own.
+// The name of the extension at an absolute offset; empty if there is none. The extension `length` has no offset: it has
+// an instruction of its own.
 std::string_view extension_at(std::uint32_t offset) {
   constexpr std::uint32_t greatest = 0xff;
   const std::uint32_t number = offset - opcode::extension_base;
@@ -99,11 +99,11 @@ std::string_view operator_name(alu_op op) {
 
 struct condition {
   std::string_view name;
-  unsigned first;   // Instructions to skip if the condition holds
-  unsigned second;  // and if it does not: not written when 0.
+  unsigned first;   // instructions to skip if the condition holds
+  unsigned second;  // instructions to skip if it does not; not written when 0
 };
 
-// With nothing to skip when the condition holds, the opposite test says it better.
+// A jump that skips nothing when the condition holds is written as the opposite test.
 condition notation(jump_test test, unsigned skip_true, unsigned skip_false) {
   const auto either = [&](std::string_view name, std::string_view opposite) {
     return skip_true == 0 ? condition{opposite, skip_false, 0} : condition{name, skip_true, skip_false};
@@ -195,7 +195,7 @@ class writer {
     if (c.second != 0) print(",{}", c.second);
   }
 
-  // Writes the name; false if there is none and no operand is to follow.
+  // Writes the name. False: the name is empty, and no operand may follow.
   bool name(std::string_view name) const {
     if (name.empty()) {
       print("unknown instruction");
@@ -205,7 +205,7 @@ class writer {
     return true;
   }
 
-  // "ld" for A, "ldx" for X
+  // Writes the name of a load into A ("ld"), or of the same load into X ("ldx").
   bool name(std::string_view for_a, reg which) const {
     if (which == reg::a) return name(for_a);
     if (which != reg::x) return name({});

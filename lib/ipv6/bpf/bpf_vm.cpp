@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <optional>
 
 #include "ipv6/bpf/bpf_opcode.hpp"
@@ -66,15 +67,15 @@ std::uint32_t value_of(extension which, const packet_metadata& metadata) {
       return metadata.random;
     case extension::vlan_protocol:
       return metadata.vlan_protocol;
-    case extension::length:  // Has an instruction of its own.
+    case extension::length:  // has an instruction of its own
     case extension::netlink_attr:
-    case extension::netlink_attr_nested:  // Refused by create.
+    case extension::netlink_attr_nested:  // `create` refuses these
       break;
   }
   return 0;
 }
 
-// Nothing if it divides by zero.
+// The result of an arithmetic instruction; nothing for a division by zero.
 std::optional<std::uint32_t> calculate(std::uint16_t op, std::uint32_t a, std::uint32_t operand) {
   switch (op & o::operator_mask) {
     case o::add:
@@ -137,8 +138,9 @@ std::uint32_t vm::run(std::span<const std::byte> packet, const packet_metadata& 
   std::uint32_t a = 0;
   std::uint32_t x = 0;
 
-  // The check made sure that every jump leads forward and inside, and that the last instruction returns.
+  // `create` has checked that every jump leads forward and into the program, and that the last instruction returns.
   for (const raw_instruction* i = program_.data();; ++i) {
+    assert(i < program_.data() + program_.size());
     const std::uint32_t operand = (i->op & o::x) != 0 ? x : i->k;
     switch (i->op & o::class_mask) {
       case o::ld: {

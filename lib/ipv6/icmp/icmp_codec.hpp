@@ -1,4 +1,4 @@
-// Between the files of the ICMPv6 codec: how each body is read and written.
+// The functions of the ICMPv6 codec that its files share: they read and write the body of each message.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,7 @@ namespace uring6::icmp::codec {
 
 using wire::bytes;
 
-/// Reads what stands behind the message's first four bytes.
+/// Reads the body: the bytes behind the message's first four.
 template <class Body>
 result<Body> read(std::uint8_t code, bytes rest) noexcept;
 template <>
@@ -54,8 +54,8 @@ result<neighbor_advertisement> read(std::uint8_t code, bytes rest) noexcept;
 template <>
 result<redirect> read(std::uint8_t code, bytes rest) noexcept;
 
-/// Write what stands behind the message's first four bytes. That the area was too short is the writer's to
-/// say.
+/// Write the body: the bytes behind the message's first four. If the area is too short, `wire::writer::size` returns
+/// the error.
 result<void> write(wire::writer& out, const raw_body& body) noexcept;
 result<void> write(wire::writer& out, const destination_unreachable& body) noexcept;
 result<void> write(wire::writer& out, const packet_too_big& body) noexcept;
@@ -76,21 +76,21 @@ result<void> write(wire::writer& out, const neighbor_solicitation& body) noexcep
 result<void> write(wire::writer& out, const neighbor_advertisement& body) noexcept;
 result<void> write(wire::writer& out, const redirect& body) noexcept;
 
-/// Which extensions a message may carry.
+/// The kind of message, which decides what extensions it may have.
 enum class extension_rule { error_message, extended_echo };
 
-/// The extension structure that begins at `structure` and fills the rest of the message (RFC 4884, 7). An
-/// empty list if there is none: too short, another version, a wrong checksum, no object.
+/// The extensions in `structure`, which is the rest of the message (RFC 4884, 7). An empty list if it is no extension
+/// structure: too short, another version, a wrong checksum, no object.
 list<extension> read_extensions(bytes structure) noexcept;
 
-/// The whole structure; nothing if there are no extensions.
+/// Writes the extension structure. Writes nothing if the list is empty.
 result<void> write_extensions(wire::writer& out, const list<extension>& extensions, extension_rule rule) noexcept;
 
-/// Neighbor discovery options that fill the rest of a message.
+/// Read and write the neighbor discovery options that are the rest of a message.
 result<list<option>> read_options(bytes area) noexcept;
 result<void> write_options(wire::writer& out, const list<option>& options) noexcept;
 
-/// Whether a duration is in range of an unsigned field.
+/// Is the duration 0 to `max` units, so that an unsigned field can hold it?
 template <class Rep, class Period>
 constexpr bool fits(std::chrono::duration<Rep, Period> value, std::int64_t max) noexcept {
   return value.count() >= 0 && value.count() <= max;
@@ -100,7 +100,7 @@ inline bytes bytes_of(std::string_view text) noexcept {
   return std::as_bytes(std::span(text));
 }
 
-/// The text in a field that is filled up with zeros.
+/// The text in a field that is padded with zeros.
 inline std::string_view padded_text(bytes field) noexcept {
   const std::string_view all(reinterpret_cast<const char*>(field.data()), field.size());
   return all.substr(0, all.find('\0'));

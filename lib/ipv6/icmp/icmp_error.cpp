@@ -71,8 +71,8 @@ std::string_view to_string(parameter_problem_code code) noexcept {
 namespace codec {
 namespace {
 
-// RFC 4884, 3 and 4.5: with extensions behind it, the quoted packet takes a multiple of eight bytes, at least
-// 128, and the length attribute counts it in units of eight.
+// RFC 4884, 3 and 4.5: if extensions follow the quoted packet, it is padded to a multiple of 8 bytes, at least 128, and
+// the length attribute has its length in units of 8 bytes.
 constexpr std::size_t quotation_unit = 8;
 constexpr std::size_t min_quotation = 128;
 constexpr std::size_t max_quotation = 255 * quotation_unit;
@@ -87,8 +87,9 @@ quotation split(bytes rest, std::size_t length) noexcept {
   return {rest.first(length), read_extensions(rest.subspan(length))};
 }
 
-// Many routers append extensions without saying so in the length attribute; the structure is then where RFC
-// 4884, 5.5 has it, behind 128 bytes. If it is at neither place all is quotation.
+// Splits the quoted packet from the extensions. Many routers append extensions with a length attribute of 0; the
+// structure then begins behind 128 bytes (RFC 4884, 5.5). If there is none at either place, all bytes are the quoted
+// packet.
 quotation read_quotation(bytes rest, std::uint8_t length_attribute) noexcept {
   const std::size_t declared = length_attribute * quotation_unit;
   if (declared >= min_quotation) {
@@ -100,8 +101,8 @@ quotation read_quotation(bytes rest, std::uint8_t length_attribute) noexcept {
   return {rest, {}};
 }
 
-// The four bytes of an error message that the quoted packet follows, of which the first is the length
-// attribute, and all behind them.
+// Writes the four bytes before the quoted packet, of which the first is the length attribute, the quoted packet, and
+// the extensions.
 result<void> write_quotation(wire::writer& out, bytes data, const list<extension>& extensions) noexcept {
   if (extensions.empty()) {
     out.u32(0);
@@ -118,7 +119,7 @@ result<void> write_quotation(wire::writer& out, bytes data, const list<extension
   return write_extensions(out, extensions, extension_rule::error_message);
 }
 
-// Destination unreachable and time exceeded differ in their codes only.
+// Reads destination unreachable and time exceeded, which differ in their codes only.
 template <class Body, class Code>
 result<Body> read_multipart(std::uint8_t code, bytes rest) noexcept {
   wire::reader in(rest);

@@ -18,7 +18,7 @@ constexpr std::size_t max_object = 0xffff;
 constexpr std::uint8_t class_mpls = 1, class_interface_info = 2, class_interface_ident = 3;
 constexpr std::uint8_t type_incoming_stack = 1;
 constexpr std::uint8_t type_by_name = 1, type_by_index = 2, type_by_address = 3;
-// RFC 5837, 4.1: the C-Type of interface information says what it holds, in this order.
+// RFC 5837, 4.1: the bits of the C-Type of interface information name its parts, which follow in this order.
 constexpr unsigned role_shift = 6, has_index = 0x08, has_address = 0x04, has_name = 0x02, has_mtu = 0x01;
 constexpr std::size_t max_info_name = 63, max_ident_name = 255, max_ident_address = 255;
 constexpr std::uint16_t family_ipv4 = 1, family_ipv6 = 2;
@@ -30,7 +30,7 @@ constexpr std::size_t to_words(std::size_t size) noexcept {
   return (size + 3) / 4 * 4;
 }
 
-// --- reading. Nothing: the object is not what its class says.
+// --- reading. A result of nothing: the object does not have the form of its class.
 
 std::optional<extension> read_mpls(std::uint8_t type, bytes data) noexcept {
   if (type != type_incoming_stack) return std::nullopt;
@@ -156,7 +156,7 @@ class object_writer {
   }
 
  private:
-  // The header of an object; its length is known at the end.
+  // Writes the header of an object; `end` sets the length in it.
   std::size_t begin(unsigned class_number, unsigned type) const noexcept {
     const std::size_t start = out_.position();
     out_.u16(0);
@@ -212,8 +212,8 @@ class object_writer {
   wire::writer& out_;
 };
 
-// An error message reports, an extended echo asks: about one interface (RFC 8335, 2), or with raw objects
-// only, which is how a node's treatment of malformed queries is tested.
+// May the message have these extensions? An extended echo asks about exactly one interface (RFC 8335, 2), or has raw
+// objects only: so tests can send malformed queries. An error message has no such object.
 bool allowed(const list<extension>& extensions, extension_rule rule) noexcept {
   std::size_t idents = 0;
   std::size_t reports = 0;

@@ -25,7 +25,7 @@ result<message_body> read(std::uint8_t code, bytes rest) noexcept {
   return message_body(*body);
 }
 
-// RFC 3810, 8.1: the version of a query is told by its length.
+// The length of a query tells its version (RFC 3810, 8.1).
 result<message_body> read_query(std::uint8_t code, bytes rest) noexcept {
   if (rest.size() == 20) return read<multicast_listener_query>(code, rest);
   return read<version2_multicast_listener_query>(code, rest);

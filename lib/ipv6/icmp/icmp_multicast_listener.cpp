@@ -15,8 +15,8 @@ constexpr std::size_t max_count = std::numeric_limits<std::uint16_t>::max();
 constexpr std::size_t max_auxiliary = 255 * 4;
 constexpr unsigned suppress_flag = 0x08, max_robustness = 7;
 
-// RFC 3810, 5.1.3 and 5.1.9: small values stand for themselves; the others are an exponent of three bits and
-// a mantissa, whose leading one is left out, behind a first bit that is set.
+// RFC 3810, 5.1.3 and 5.1.9: small values are encoded as themselves. Larger ones have the first bit set, then an
+// exponent of three bits, then a mantissa without its leading one.
 template <unsigned MantissaBits>
 struct floating_code {
   static constexpr std::uint32_t first_float = 1u << (MantissaBits + 3);

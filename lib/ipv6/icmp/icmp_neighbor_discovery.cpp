@@ -29,15 +29,15 @@ constexpr std::uint32_t router_flag = 0x80000000, solicited_flag = 0x40000000, o
 constexpr std::int64_t max16 = std::numeric_limits<std::uint16_t>::max();
 constexpr std::int64_t max32 = std::numeric_limits<std::uint32_t>::max();
 
-// RFC 4861, 8.1 and 4.5: a redirect leads to a neighbor, which is a router by its link-local address or the
-// destination itself.
+// The target of a redirect is a neighbor: a router, by its link-local address, or the destination itself (RFC 4861, 8.1
+// and 4.5).
 bool leads_to_neighbor(const redirect& body) noexcept {
   return !body.destination.is_multicast() &&
          (body.target.is_link_local() || body.target.bytes() == body.destination.bytes());
 }
 
-// RFC 4861, 6.1 and 7.1: a receiver must discard a message with any other code, with options that do not end
-// where it does, or (`valid`) with addresses that cannot be.
+// Adds the options to a body. A receiver must discard a message with a code other than 0, with options that do not end
+// where the message ends, or (not `valid`) with addresses that are not allowed (RFC 4861, 6.1 and 7.1).
 template <class Body>
 result<Body> with_options(Body body, std::uint8_t code, wire::reader& in, bool valid = true) noexcept {
   if (!in.ok() || code != 0 || !valid) return fail(errc::malformed);

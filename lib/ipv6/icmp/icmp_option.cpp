@@ -17,7 +17,7 @@ constexpr unsigned max_prefix_length = 128;
 constexpr std::int64_t max_lifetime = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t octets_per_server = sizeof(ip_address::bytes_type);
 
-// --- reading what stands behind type and length. Nothing: the option is not what its type says.
+// --- reading the bytes behind type and length. A result of nothing: the option does not have the form of its type.
 
 std::optional<option> read_prefix(bytes data) noexcept {
   wire::reader in(data);
@@ -55,7 +55,7 @@ std::optional<option> read_servers(bytes data) noexcept {
   return recursive_dns_servers{lifetime, list<ip_address>::in_packet(servers)};
 }
 
-// Names up to the padding, which begins where a name of no label would stand.
+// The bytes of the names before the padding. A zero byte in the place of a name begins the padding.
 std::optional<bytes> names_in(bytes area) noexcept {
   std::size_t size = 0;
   while (size < area.size() && area[size] != std::byte{0}) {
@@ -161,7 +161,7 @@ class option_writer {
   }
 
  private:
-  // Type, length and padding around what `write_data` writes.
+  // Writes type and length, calls `write_data`, and pads.
   template <class WriteData>
   result<void> framed(option_type type, const WriteData& write_data) const noexcept {
     const std::size_t start = out_.position();

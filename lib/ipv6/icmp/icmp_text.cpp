@@ -1,4 +1,4 @@
-// The to_string functions of the ICMPv6 messages and of what they hold: for people and logs.
+// The to_string functions of ICMPv6 messages and their parts, for people and logs.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -22,13 +22,13 @@ class printer {
 
   void address(const ip_address& address) { text_ += packet_address_text(address); }
 
-  /// " [a] [b]": one pair of brackets for each element.
+  /// Writes " [a] [b]": each element in brackets.
   template <class T>
   void elements(const list<T>& list) {
     for (const T& one : list) print(" [{}]", to_string(one));
   }
 
-  /// " a b"
+  /// Writes " a b".
   void addresses(const list<ip_address>& list) {
     for (const ip_address& one : list) {
       text_ += ' ';
@@ -36,7 +36,7 @@ class printer {
     }
   }
 
-  /// Text out of a packet: what could move a terminal's cursor is written as \DDD.
+  /// Writes text from a packet. A byte that a terminal may take for a control character is written as \DDD.
   void hostile(std::string_view text) {
     for (const char c : text) {
       const auto octet = static_cast<unsigned char>(c);
@@ -54,13 +54,13 @@ class printer {
     }
   }
 
-  /// "valid=3600s", "valid=infinite"
+  /// Writes "valid=3600s" or "valid=infinite".
   void lifetime(std::string_view name, std::chrono::seconds value) {
     if (value == infinite_lifetime) return print("{}=infinite", name);
     print("{}={}s", name, value.count());
   }
 
-  /// The words of a code, or its number.
+  /// Writes the name of a code, or its number.
   template <class Code>
   void code(Code code) {
     const std::string_view words = to_string(code);
@@ -68,7 +68,7 @@ class printer {
     text_ += words;
   }
 
-  /// " (port unreachable)"
+  /// Writes " (port unreachable)".
   template <class Code>
   void reason(Code why) {
     text_ += " (";
@@ -76,7 +76,7 @@ class printer {
     text_ += ')';
   }
 
-  /// A letter for each flag that is set, "-" for none.
+  /// Writes a letter for each flag that is set; "-" if none is.
   void flags(std::initializer_list<std::pair<bool, char>> all) {
     const std::size_t before = text_.size();
     for (const auto& [set, letter] : all) {
@@ -172,7 +172,7 @@ struct option_printer {
   }
 };
 
-// Behind the name of the type.
+// Writes the body of a message, behind the name of its type.
 struct body_printer {
   printer& out;
 

@@ -5,8 +5,8 @@
 namespace uring6 {
 namespace {
 
-// The sum of 16-bit words, the last one filled up with a zero byte, not yet folded. 64 bits hold 2^48 of
-// them.
+// The sum of the 16-bit words, not folded; an odd last byte is padded with a zero byte. 64 bits have room for 2^48
+// words.
 std::uint64_t sum_of(wire::bytes bytes) noexcept {
   std::uint64_t sum = 0;
   while (bytes.size() >= 4) {
@@ -21,7 +21,8 @@ std::uint64_t sum_of(wire::bytes bytes) noexcept {
   return sum;
 }
 
-// 2^16 is 1 modulo 2^16 - 1: carries are added at the low end, and a 32-bit word counts as its two halves.
+// Folds a sum to 16 bits. 2^16 is 1 modulo 2^16 - 1: so carries are added at the low end, and a 32-bit word has the
+// same sum as its two halves.
 std::uint16_t fold(std::uint64_t sum) noexcept {
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<std::uint16_t>(~sum & 0xffff);

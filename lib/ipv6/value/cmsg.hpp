@@ -1,5 +1,5 @@
-// Control bytes: a bounds-checked reader and writer, and the decoder that runs once for each received buffer.
-// Nothing here trusts a length: the CMSG_ macros do, and liburing's have run past the end.
+// Control bytes: a bounds-checked reader and writer, and the decoder that runs once for each received buffer. Every
+// length is checked, because the CMSG_ macros check none, and liburing's have read past the end.
 #pragma once
 
 #include <linux/time_types.h>
@@ -29,7 +29,7 @@ struct cmsg_view {
   int type;
   std::span<const std::byte> data;
 
-  /// Reads the value at the front of the data; false, and nothing read, if that is short.
+  /// Reads the value at the beginning of the data. False: the data are too short, and `value` is unchanged.
   template <class T>
   bool read(T& value) const noexcept {
     if (data.size() < sizeof(T)) return false;
@@ -38,12 +38,12 @@ struct cmsg_view {
   }
 };
 
-/// Walks control bytes, at any alignment.
+/// Reads control messages one after the other, at any alignment.
 class cmsg_reader {
  public:
   explicit cmsg_reader(std::span<const std::byte> area) noexcept : at_(area.data()), left_(area.size()) {}
 
-  /// Steps to the next control message. False at the end, and for good at a malformed one.
+  /// Reads the next control message. False at the end, and at a malformed message, behind which nothing is read.
   bool next(cmsg_view& view) noexcept {
     if (left_ < sizeof(cmsghdr)) return false;
     cmsghdr header;
@@ -63,7 +63,8 @@ class cmsg_reader {
     return true;
   }
 
-  /// Steps over the next one if it is this, whole, and as long as its value: as the kernel writes them.
+  /// Reads the next control message if it has this level and type, and exactly the length of the value. Else false, and
+  /// the reader stays before it.
   template <class T>
   bool next_is(int level, int type, T& value) noexcept {
     constexpr std::size_t space = control_space(sizeof(T));
@@ -78,10 +79,10 @@ class cmsg_reader {
     return true;
   }
 
-  /// What it has not stepped over.
+  /// The bytes that are not read yet.
   std::span<const std::byte> rest() const noexcept { return {at_, left_}; }
 
-  /// Whether the walk ended at a length that cannot be.
+  /// Did the reader stop at a message with an impossible length?
   bool malformed() const noexcept { return malformed_; }
 
  private:
@@ -90,12 +91,12 @@ class cmsg_reader {
   bool malformed_ = false;
 };
 
-/// Appends control messages to an area, zeroing the padding: the kernel reads all of it.
+/// Appends control messages to an area. Zeroes the padding, because the kernel copies it, too.
 class cmsg_writer {
  public:
   explicit cmsg_writer(std::span<std::byte> area) noexcept : area_(area) {}
 
-  /// False, and nothing written, if the area is full.
+  /// Appends a message. False: it does not fit, and nothing was written.
   template <class T>
   bool append(int level, int type, const T& value) noexcept {
     constexpr std::size_t space = control_space(sizeof(T));
@@ -120,12 +121,12 @@ class cmsg_writer {
   std::size_t size_ = 0;
 };
 
-/// What the runtime itself asks of the kernel, beside the user's control message.
+/// The control data that the library asks of the kernel for its own use.
 struct received_extras {
-  std::uint32_t gro_segment_size = 0;  ///< 0: one datagram. Else the length of each but the last. UDP_GRO.
+  std::uint32_t gro_segment_size = 0;  ///< 0: a single datagram. Else octets of each datagram but the last. UDP_GRO
 };
 
-/// All that can come beside a received buffer.
+/// All control data of a received buffer.
 struct received_control : received_extras {
   control_message message;
 };
@@ -167,7 +168,8 @@ inline void set_arrival(control_message& message, const in6_pktinfo& info) noexc
   set_interface(message.interface_index, info.ipi6_ifindex);
 }
 
-/// Field by field: assigning a fresh one costs as much as decoding does (GCC 12 makes it a `rep stos`).
+/// Clears field by field. Assigning a new control_message would cost as much as decoding (GCC 12 emits `rep stos` for
+/// it).
 inline void clear(control_message& message) noexcept {
   static_assert(std::is_trivially_destructible_v<control_message>);
   std::construct_at(&message.traffic_class);
@@ -223,7 +225,8 @@ inline void decode_one(const cmsg_view& view, control_message& message, received
   }
 }
 
-/// False if the rest is malformed. Not inlined: what comes before it need not save a register for it.
+/// Decodes any control messages in any order. False if they are malformed. Not inlined, so that the fast path before it
+/// saves no registers.
 [[gnu::noinline]] inline bool decode_rest(std::span<const std::byte> area, control_message& message,
                                           received_extras& extras) noexcept {
   cmsg_reader reader(area);
@@ -233,14 +236,15 @@ inline void decode_one(const cmsg_view& view, control_message& message, received
 
 }  // namespace cmsg_detail
 
-/// Reads the control bytes of one received buffer into `message` and `extras`, which are emptied first. Malformed
-/// bytes end the reading; what stands before them counts. False if there were any.
+/// Reads the control bytes of one received buffer into `message` and `extras`, which are cleared first. Stops at
+/// malformed bytes and returns false; the messages before them count.
 inline bool decode_received(std::span<const std::byte> area, control_message& message,
                             received_extras& extras) noexcept {
   cmsg_detail::clear(message);
   extras = {};
   cmsg_reader reader(area);
-  // Of nearly every datagram these are all, in the order in which the kernel writes them: nothing is to be searched.
+  // The fast path: nearly every datagram has these messages and no others, in the order in which the kernel writes
+  // them.
   if (in6_pktinfo info; reader.next_is(IPPROTO_IPV6, IPV6_PKTINFO, info)) cmsg_detail::set_arrival(message, info);
   int octet = 0;
   if (reader.next_is(IPPROTO_IPV6, IPV6_HOPLIMIT, octet)) cmsg_detail::set_octet(message.hop_limit, octet);

@@ -1,4 +1,4 @@
-// Text for the codecs' to_string functions.
+// Text that the to_string functions of the codecs share.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace uring6 {
 
-/// An address as it stands in a packet: without the name of a zone, which no packet has.
+/// The text of an address from a packet, without a zone.
 inline std::string packet_address_text(const ip_address& address) {
   const auto nameless = [](std::uint32_t, std::span<char, zone_name_size>) { return std::string_view(); };
   return std::string(format_address(address, nameless).view());

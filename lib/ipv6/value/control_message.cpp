@@ -12,7 +12,7 @@ constexpr bool in_range(const std::optional<int>& value, int least) noexcept {
   return !value || (*value >= least && *value <= 255);
 }
 
-// What the kernel would refuse with a bare EINVAL, or drop without a word, is refused here with a reason.
+// Refuses, with a specific error, the values that the kernel would refuse with EINVAL or ignore.
 std::error_code reason_to_refuse(const control_message& message, peer_family peer) noexcept {
   const bool ipv4 = peer == peer_family::ipv4;
   if (message.next_hop) return std::make_error_code(std::errc::not_supported);

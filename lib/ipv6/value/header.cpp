@@ -17,19 +17,19 @@ fragment_header read_fragment(wire::bytes bytes) noexcept {
           .identification = wire::load32(bytes, 4)};
 }
 
-// The length of an extension header by its second byte, in bytes.
+// The length of an extension header, in bytes, from its second byte.
 std::size_t length_of(ip_protocol type, std::uint8_t length_field) noexcept {
   switch (type) {
-    case ip_protocol::fragment:  // The byte is reserved (RFC 8200, 4.5).
+    case ip_protocol::fragment:  // the second byte is reserved (RFC 8200, 4.5)
       return 8;
-    case ip_protocol::ah:  // In units of four, less two (RFC 4302, 2.2).
+    case ip_protocol::ah:  // in units of 4 bytes, less 2 (RFC 4302, 2.2)
       return (std::size_t{length_field} + 2) * 4;
-    default:  // In units of eight, not counting the first.
+    default:  // in units of 8 bytes, without the first 8
       return (std::size_t{length_field} + 1) * 8;
   }
 }
 
-// Where the packet ends by what its header says, or where the bytes do.
+// The end of the packet: where its header says, or the end of the available bytes if that is earlier.
 std::size_t end_of(const header& fixed, std::size_t available) noexcept {
   const bool may_be_jumbogram = fixed.payload_length == 0 && fixed.next_header == ip_protocol::hop_by_hop;
   if (may_be_jumbogram) return available;

@@ -1,6 +1,5 @@
-// Bytes in network order: a reader that never leaves its bytes and a writer that never leaves its area.
-//
-// Both remember the first step too far and carry on harmlessly, so that a codec asks once, at the end.
+// A reader and a writer of bytes in network order that check every bound. After the first step beyond the end both do
+// nothing more and remember it, so that a codec checks once, at the end.
 #pragma once
 
 #include <algorithm>
@@ -39,7 +38,7 @@ constexpr void store16(std::span<std::byte> to, std::size_t at, std::uint16_t va
   to[at + 1] = static_cast<std::byte>(value & 0xff);
 }
 
-/// Takes values off the front. Beyond the end there are zeros and empty spans, and `ok()` says so.
+/// Takes values from the front. Beyond the end it returns zeros and empty spans, and `ok()` is false from then on.
 class reader {
  public:
   explicit constexpr reader(bytes from) noexcept : left_(from) {}
@@ -61,7 +60,7 @@ class reader {
     return taken.empty() ? ip_address() : load_address(taken);
   }
 
-  /// The next `size` bytes, or none at all.
+  /// Takes the next `size` bytes; none if fewer are left.
   constexpr bytes take(std::size_t size) noexcept {
     if (size > left_.size()) {
       ok_ = false;
@@ -74,7 +73,7 @@ class reader {
   }
   constexpr void skip(std::size_t size) noexcept { take(size); }
 
-  /// All that is left.
+  /// Takes all bytes that are left.
   constexpr bytes rest() noexcept { return take(left_.size()); }
 
   constexpr bool ok() const noexcept { return ok_; }
@@ -85,7 +84,7 @@ class reader {
   bool ok_ = true;
 };
 
-/// Appends values to an area. What does not fit is not written, and `size()` says so.
+/// Appends values to an area. A value that does not fit is not written, and `size()` returns an error from then on.
 class writer {
  public:
   explicit constexpr writer(std::span<std::byte> area) noexcept : area_(area) {}
@@ -112,13 +111,13 @@ class writer {
     std::fill_n(area_.begin() + static_cast<std::ptrdiff_t>(size_), count, std::byte{0});
     size_ += count;
   }
-  /// Zeros up to the next multiple of `unit` bytes, counted from `start`.
+  /// Appends zeros up to the next multiple of `unit` bytes, counted from `start`.
   void pad(std::size_t start, std::size_t unit) noexcept {
     const std::size_t over = (size_ - start) % unit;
     if (over != 0) zeros(unit - over);
   }
 
-  /// Where the next value goes: for fields whose value is known later.
+  /// The place of the next value, for `set8` and `set16` once the value of the field is known.
   constexpr std::size_t position() const noexcept { return size_; }
   constexpr void set8(std::size_t at, unsigned value) noexcept {
     if (at < size_) area_[at] = static_cast<std::byte>(value);
@@ -126,7 +125,7 @@ class writer {
   constexpr void set16(std::size_t at, unsigned value) noexcept {
     if (at + 2 <= size_) store16(area_, at, static_cast<std::uint16_t>(value));
   }
-  /// What was written from `start` on.
+  /// The bytes written from `start` on.
   constexpr bytes written(std::size_t start = 0) const noexcept { return area_.first(size_).subspan(start); }
 
   /// The bytes written. Error: `std::errc::no_buffer_space` if the area was too short.
@@ -136,7 +135,7 @@ class writer {
   }
 
  private:
-  // Once something did not fit, nothing does any more: a later, shorter value must not take its place.
+  // After one value did not fit, no later and shorter value is written in its place.
   constexpr bool room(std::size_t count) noexcept {
     if (count > area_.size() - size_) overflow_ = true;
     return !overflow_;

@@ -2,7 +2,7 @@
 
 namespace uring6::detail {
 
-void tell(const kernel_limits& limits, std::vector<std::string>& sentences) {
+void append_sentences(const kernel_limits& limits, std::vector<std::string>& sentences) {
   const auto add = [&](bool good, const char* sentence) {
     if (!good) sentences.emplace_back(sentence);
   };
@@ -19,11 +19,9 @@ void tell(const kernel_limits& limits, std::vector<std::string>& sentences) {
       "processor time");
   add(limits.min_wait, "min_wait has no effect (since Linux 6.12 it has): a loop wakes for the first completion");
   add(limits.merges_only_equals,
-      "trains are not received (UDP_GRO): the kernel may merge datagrams of different ECN and tell one's for all, "
-      "which "
-      "was mended in Linux 6.9, 6.8.10, 6.6.31 and 6.1.91. A vendor's kernel that has the change under another number "
-      "is "
-      "not recognised");
+      "trains are not received (UDP_GRO): the kernel may merge datagrams of different ECN and report the ECN of one "
+      "for all (mended in Linux 6.9, 6.8.10, 6.6.31 and 6.1.91). A vendor's kernel that has the change under another "
+      "number is not recognised");
 }
 
 }  // namespace uring6::detail

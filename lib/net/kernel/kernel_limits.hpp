@@ -1,4 +1,4 @@
-// What older kernels do worse than the newest, where the loop works around it: the sentences of probe().
+// What older kernels lack that the loop works around, as sentences for the report of probe().
 #pragma once
 
 #include <string>
@@ -6,7 +6,7 @@
 
 namespace uring6::detail {
 
-/// True: as the newest kernel does, or not known.
+/// Each member is true if the kernel behaves as the newest one does, or if that is not known.
 struct kernel_limits {
   bool bounded_reads = true;         ///< `try_multishot_bound`
   bool errors_leave_buffers = true;  ///< `try_error_leaves_buffer`
@@ -16,8 +16,8 @@ struct kernel_limits {
   bool merges_only_equals = true;    ///< `kernel_merges_only_equals`
 };
 
-/// Appends a sentence for a user for each limit that is false: what happens, since which release it does not, and what
-/// the loop does about it.
-void tell(const kernel_limits& limits, std::vector<std::string>& sentences);
+/// Appends a sentence for each member that is false: what the kernel does, since which release it does better, and how
+/// the loop works around it.
+void append_sentences(const kernel_limits& limits, std::vector<std::string>& sentences);
 
 }  // namespace uring6::detail

@@ -46,8 +46,8 @@ std::string explain_no_loopback(std::error_code error) {
   return "lo has lost its address ::1. Run: ip -6 address add ::1/128 dev lo";
 }
 
-/// The largest buffer that this option gives without privilege; SO_RCVBUFFORCE and SO_SNDBUFFORCE would go
-/// beyond.
+/// The largest buffer, octets, that this option grants without a privilege. (SO_RCVBUFFORCE and SO_SNDBUFFORCE grant
+/// more.)
 std::size_t largest_buffer(int fd, option which) {
   if (!set_option(fd, which, std::numeric_limits<int>::max() / 2)) return 0;
   return static_cast<std::size_t>(get_option(fd, which).value_or(0));
@@ -58,7 +58,7 @@ std::string explain_no_socket(std::error_code error) {
   return explain_refused_call("a socket of AF_INET6", "socket", error.value());
 }
 
-void look_at_network(probe_report& report) {
+void probe_network(probe_report& report) {
   const auto fd = open_socket(AF_INET6, SOCK_DGRAM);
   report.ipv6 = fd.has_value();
   if (!fd) {
@@ -69,7 +69,7 @@ void look_at_network(probe_report& report) {
   report.ipv6_loopback = bound.has_value();
   if (!bound) report.missing.push_back(explain_no_loopback(bound.error()));
 
-  // The length of a train is found out with one over ::1.
+  // segment_limit() sends a train over ::1.
   if (bound && set_option(fd->get(), option::udp_segment, 1)) {
     report.longest_train = static_cast<unsigned>(detail::segment_limit());
   }
@@ -90,7 +90,7 @@ void look_at_network(probe_report& report) {
 
 // --- privileges ---
 
-void look_at_privileges(probe_report& report) {
+void probe_privileges(probe_report& report) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
   if (::syscall(SYS_capget, &header, sets.data()) != 0) return;
@@ -101,7 +101,7 @@ void look_at_privileges(probe_report& report) {
 
 // --- the ring ---
 
-/// Sends two datagrams from a conn to itself; both come by the read that the first `read_from` arms.
+/// Sends two datagrams from a conn to itself and reads them. not_supported: the read did not stay armed for both.
 task<std::error_code> send_and_read(event_loop& loop) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(1);
   constexpr int datagrams = 2;
@@ -146,7 +146,7 @@ void try_to_read(event_loop& loop, probe_report& report) {
   if (error) report.missing.push_back(explain_no_read(error));
 }
 
-void look_at_ring(probe_report& report, const loop_options& options) {
+void probe_ring(probe_report& report, const loop_options& options) {
   std::string reason;
   auto loop = event_loop::create(options, reason);
   if (!loop) {
@@ -159,7 +159,8 @@ void look_at_ring(probe_report& report, const loop_options& options) {
   report.ring_features = detail::ring_feature_names(features.kernel_features);
   report.submission_entries = features.submission_entries;
   report.completion_entries = features.completion_entries;
-  const auto turned = core.run_once();  // which registers what only the ring's own thread may
+  const auto turned = core.run_once();  // the first enter registers the descriptor, which the kernel allows to the
+                                        // ring's own thread only
   for (const std::string& refused : features.refused) report.degraded.push_back("the kernel refused " + refused);
   if (!turned) {
     report.missing.push_back(
@@ -181,13 +182,14 @@ void look_at_ring(probe_report& report, const loop_options& options) {
     try_to_read(*loop, report);
   }
   const bool has_min_wait = features.kernel_features & kernel_abi::feat_min_timeout;
-  detail::tell({.bounded_reads = detail::try_multishot_bound().value_or(true),
-                .errors_leave_buffers = detail::try_error_leaves_buffer().value_or(true),
-                .ordered_completions = detail::try_completion_order(features.setup_flags).value_or(true),
-                .ring_messages = features.messages,
-                .min_wait = has_min_wait || options.min_wait.count() > 0,  // what was asked for is told as refused
-                .merges_only_equals = detail::kernel_merges_only_equals()},
-               report.degraded);
+  detail::append_sentences(
+      {.bounded_reads = detail::try_multishot_bound().value_or(true),
+       .errors_leave_buffers = detail::try_error_leaves_buffer().value_or(true),
+       .ordered_completions = detail::try_completion_order(features.setup_flags).value_or(true),
+       .ring_messages = features.messages,
+       .min_wait = has_min_wait || options.min_wait.count() > 0,  // a refused min_wait is in `features.refused` already
+       .merges_only_equals = detail::kernel_merges_only_equals()},
+      report.degraded);
 }
 
 }  // namespace
@@ -195,9 +197,9 @@ void look_at_ring(probe_report& report, const loop_options& options) {
 probe_report probe(const loop_options& options) {
   probe_report report;
   report.kernel = kernel_release();
-  look_at_network(report);
-  look_at_privileges(report);
-  look_at_ring(report, options);
+  probe_network(report);
+  probe_privileges(report);
+  probe_ring(report, options);
   return report;
 }
 

@@ -9,22 +9,25 @@
 namespace uring6::detail {
 namespace {
 
+/// The first releases with commit 5babae777c61: of mainline, and of each stable series that has it.
 constexpr kernel_version first_in_mainline{6, 9, 0};
 
-/// The first release of each stable series that merges only equals.
 struct stable_series {
   kernel_version first;
-  bool told_by_long_trains;  // trains of 128 came to this series later than that
+  bool told_by_long_trains;  // trains of 128 datagrams came to this series with a later release
 };
 constexpr stable_series stable[] = {
     {{6, 1, 91}, true},  // 6.1.107
     {{6, 6, 31}, false},
-    {{6, 8, 10}, false},  // 6.8.8 sends 128, too
+    {{6, 8, 10}, false},  // 6.8.8 sends trains of 128, too
 };
 
-constexpr std::size_t long_train = 128;  // datagrams, UDP_MAX_SEGMENTS since then
+constexpr std::size_t long_train = 128;  // datagrams: UDP_MAX_SEGMENTS of the kernels with the later change
 
-/// Nothing where only a train could tell, and none could be sent.
+/// Decides by the version. A trial on ::1 is not possible: the kernel merges only datagrams that a device with NAPI
+/// receives. But since 6.1.107 the series 6.1 sends trains of 128 datagrams instead of 64, which can be tried there: a
+/// kernel of that series that does so has the commit, too. Without a patch level, and in every other series before 6.9,
+/// the answer is false. Nothing where only a train could decide, and `longest_train` is unknown.
 std::optional<bool> decide(const kernel_version& kernel, std::optional<std::size_t> longest_train) noexcept {
   if (kernel >= first_in_mainline) return true;
   const auto* const series = std::ranges::find_if(stable, [&](const stable_series& each) {

@@ -8,19 +8,14 @@
 
 namespace uring6::detail {
 
-/// Before commit 5babae777c61 the kernel merged datagrams of different traffic class or hop limit, and told one's
-/// values for all. Mainline has it since 6.9; the stable series of 6.1 since 6.1.91, 6.6 since 6.6.31, 6.8
-/// since 6.8.10.
+/// Does the kernel have commit 5babae777c61? Before it the kernel merged datagrams of different traffic class or hop
+/// limit, and reported the values of one of them for all.
 ///
-/// It cannot be tried on ::1: the kernel merges only what a device with NAPI receives. What can be tried there is
-/// another change that the series of 6.1 took later (6.1.107): trains of 128 datagrams instead of 64 leave. A kernel of
-/// that series that sends 128 has both. Otherwise the patch level decides, and a kernel that does not tell it is taken
-/// for one without the change, as is every other series before 6.9.
-///
-/// `longest_train`: what `ask_segment_limit` says; nothing where it cannot be asked.
+/// `longest_train`: the result of `ask_segment_limit`; nothing where the kernel cannot be asked.
 bool merges_only_equals(const kernel_version& kernel, std::optional<std::size_t> longest_train) noexcept;
 
-/// The same of the kernel that runs here, asked once per process; where nothing tells, once per call. Any thread.
+/// The same for the running kernel. The answer is kept for the process; an unknown answer counts as false, and the next
+/// call asks again. Any thread.
 bool kernel_merges_only_equals() noexcept;
 
 }  // namespace uring6::detail

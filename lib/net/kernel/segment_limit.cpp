@@ -15,7 +15,7 @@
 namespace uring6::detail {
 namespace {
 
-constexpr std::size_t older_limit = 64;
+constexpr std::size_t older_limit = 64;  // datagrams: UDP_MAX_SEGMENTS before Linux 6.9
 
 }  // namespace
 

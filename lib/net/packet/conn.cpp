@@ -16,17 +16,17 @@ result<int> open(int fd) {
   return fd;
 }
 
-/// Which families the socket sends to: one that is connected, that of its peer.
+/// The families to which the socket sends; of a connected socket the family of its peer.
 families speaks(int fd) {
-  // Of another family the kernel then says that it has no such option.
+  // For an AF_INET socket the kernel then reports that it has no such option.
   if (get_option(fd, option::socket_domain) != AF_INET6) return families::v6;
   if (const auto peer = peer_endpoint(fd)) return peer->address.is_v4_mapped() ? families::v4 : families::v6;
-  // Raw sockets speak one family, and take its options only.
+  // A raw socket sends one family, and takes only that family's options.
   const bool raw = get_option(fd, option::socket_type) == SOCK_RAW;
   return !raw && get_option(fd, option::only_v6) == 0 ? families::both : families::v6;
 }
 
-/// The row to ask for.
+/// The option of the family that this socket sends.
 option row(int fd, option v6, option v4) {
   return speaks(fd) == families::v4 ? v4 : v6;
 }

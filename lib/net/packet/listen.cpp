@@ -22,7 +22,7 @@ namespace {
 using detail::packet_kind;
 using detail::packet_network;
 
-/// Collects the outcome of a sequence of calls: after the first failure the rest is not made.
+/// A sequence of calls that ends with the first failure; `error` is the error of that call.
 class steps {
  public:
   template <class Call>
@@ -48,7 +48,7 @@ std::error_code apply(int fd, const packet_network& net, const packet_options& o
       .then(options.freebind, on(option::freebind))
       .then(!options.device.empty(), [&] { return set_bound_device(fd, options.device); })
       .then(options.joined_groups_only, on(option::multicast_all, 0))
-      // Off at first on an IPv6 socket, other than on one of IPv4.
+      // The kernel's default for this option is off on an IPv6 socket, on on an IPv4 socket.
       .then(net.dual_stack, on(option::v4_multicast_all, options.joined_groups_only ? 0 : 1))
       .then(udp && options.receive_offload, on(option::udp_receive_offload))
       .then(options.receive_buffer > 0,
@@ -64,7 +64,7 @@ detail::buffer_class class_for(const packet_options& options) {
   return small ? detail::buffer_class::small : detail::buffer_class::large;
 }
 
-/// Raw sockets cannot, and a kernel may not know how to.
+/// The shortest zero-copy send, octets; 0 where there are none: on raw sockets, and on a kernel without the operation.
 std::size_t zero_copy_from(event_loop& loop, const packet_network& net, const packet_options& options) {
   const bool can = net.kind == packet_kind::udp && loop.core()->ring().features().zero_copy_send;
   return can ? options.zero_copy_from : 0;
@@ -82,7 +82,8 @@ result<file_descriptor> open_socket_for(const packet_network& net) {
   return open_socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6);
 }
 
-/// Only UDP has ports. The "port" of an ICMP conn is the identifier of its echo requests; nobody need choose it.
+/// Parses an address with or without a port. Only UDP has ports. The "port" of an ICMP conn is the identifier of its
+/// echo requests; without one the kernel chooses it.
 result<endpoint> parse_end(const packet_network& net, std::string_view text) {
   if (net.kind == packet_kind::udp) {
     const auto end = endpoint::parse(text);
@@ -90,26 +91,26 @@ result<endpoint> parse_end(const packet_network& net, std::string_view text) {
     return end;
   }
   if (text.empty()) return endpoint{};
-  const auto bare = ip_address::parse(text);
-  if (bare && bare->is_v4_mapped()) return fail(errc::ipv4_address);
-  if (bare) return endpoint{*bare, 0};
+  const auto address = ip_address::parse(text);
+  if (address && address->is_v4_mapped()) return fail(errc::ipv4_address);
+  if (address) return endpoint{*address, 0};
   if (net.kind == packet_kind::icmp && text.starts_with('[')) return endpoint::parse(text);
-  return fail(bare.error());
+  return fail(address.error());
 }
 
-/// Where to listen for what is sent to this address: a group is heard at the wildcard address of its family.
+/// The address to bind to for datagrams that are sent to `given`: for a group the wildcard address of its family.
 ip_address listening_address(const packet_network& net, const packet_options& options, const ip_address& given) {
   if (!given.is_multicast()) return given;
   if (net.kind == packet_kind::udp) {
     if (options.bind_to_group) return given;
     return given.is_v4_mapped() ? ip_address::v4_mapped({}) : ip_address();
   }
-  // The kernel binds a link-local group only with its interface.
+  // The kernel refuses to bind to a link-local group without an interface.
   const bool needs_zone = given.scope() <= multicast_scope::link_local && given.zone() == 0;
   return needs_zone ? ip_address() : given;
 }
 
-/// What `parse_end` makes sure of, of an endpoint that was no text.
+/// The checks of `parse_end`, for an endpoint that the caller did not give as text.
 std::error_code check_end(const packet_network& net, const endpoint& end) {
   if (net.kind == packet_kind::udp)
     return !net.dual_stack && end.address.is_v4_mapped() ? errc::ipv4_address : std::error_code();
@@ -118,7 +119,8 @@ std::error_code check_end(const packet_network& net, const endpoint& end) {
   return {};
 }
 
-/// `address` is the one that the caller gave.
+/// Opens a conn. `address`: as the caller gave it, for the hook `options.control`. `attach` binds or connects the
+/// socket.
 template <class Attach>
 result<packet_conn> open(event_loop& loop, const packet_network& net, packet_options options, const endpoint& address,
                          std::optional<endpoint> peer, Attach&& attach) {
@@ -131,7 +133,7 @@ result<packet_conn> open(event_loop& loop, const packet_network& net, packet_opt
   if (const auto error = apply(fd->get(), net, options)) return fail(error);
   if (const auto error = options.control(fd->get(), address)) return fail(error);
   if (const result<void> attached = attach(fd->get()); !attached) return fail(attached.error());
-  // What was dropped before the conn had its peer is none of its own.
+  // Datagrams that the kernel dropped before the socket was connected do not count as the conn's drops.
   const auto drops = peer ? drop_count(fd->get()) : result<std::uint32_t>(0);
   if (!drops) return fail(drops.error());
   return packet_conn(std::make_unique<detail::packet_socket>(
@@ -168,7 +170,7 @@ result<packet_conn> listen_packet(event_loop& loop, std::string_view network_wor
   if (local.address.is_multicast()) chosen.reuse_address = true;
   return open(loop, *net, std::move(chosen), local, {}, [&](int fd) {
     const endpoint where{listening_address(*net, options, local.address), local.port};
-    // Also where the zone is not bound to, it has to make sense.
+    // Checks the zone of `local` even when `where` has none.
     return check_zone(fd, local.address).and_then([&] { return bind_socket(fd, where); });
   });
 }
@@ -188,7 +190,8 @@ result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word,
   if (!net) return fail(net.error());
   if (const auto error = check_end(*net, peer)) return fail(error);
   return open(loop, *net, options, peer, peer, [&](int fd) {
-    // Until it is connected the kernel delivers datagrams of every sender, and the conn shows all as its peer's.
+    // Until the socket is connected the kernel delivers datagrams of every sender, and the conn would show them as its
+    // peer's.
     const auto before = drop_arrivals(fd);
     if (!before) return result<void>(fail(before.error()));
     return (options.local ? bind_socket(fd, *options.local) : result<void>())
@@ -199,7 +202,7 @@ result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word,
 
 namespace {
 
-/// What kind of socket somebody else has opened.
+/// The kind of a socket that the program has opened.
 result<packet_network> network_of(int fd) {
   const auto family = get_option(fd, option::socket_domain);
   if (!family) return fail(family.error());
@@ -231,9 +234,10 @@ namespace {
 
 struct handed_over {
   std::span<const kept_datagram> datagrams;
-  std::optional<std::uint32_t> kernel_drops;  // nothing: the drops up to now are not the new conn's
-  std::optional<endpoint> peer{};             // where the kernel does not tell it
-  bool is_shared = false;                     // somebody else reads the socket, too: how it gives datagrams stays
+  std::optional<std::uint32_t>
+      kernel_drops;                // the count of drops at which the new conn's count is 0; empty: the present
+  std::optional<endpoint> peer{};  // of a connected raw socket: the kernel does not report it
+  bool is_shared = false;          // other code reads the socket, too: its options must stay
 };
 
 result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& options, const handed_over& before) {
@@ -241,7 +245,8 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
   const auto net = network_of(fd);
   if (!net) return fail(net.error());
   const bool udp = net->kind == packet_kind::udp;
-  // On already: trains may wait in the socket, which the kernel tells from long datagrams only while it is on.
+  // If UDP_GRO is on already, it stays on: trains may wait in the socket, and the kernel reports their segment size
+  // only while it is on.
   const auto merges = udp ? get_option(fd, option::udp_receive_offload) : result<int>(0);
   if (!merges) return fail(merges.error());
   const bool to_merge = options.receive_offload && udp && !before.is_shared && detail::kernel_merges_only_equals();
@@ -250,13 +255,13 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
   auto peer = peer_endpoint(fd);
   if (!peer && peer.error() != std::errc::not_connected) return fail(peer.error());
-  // The kernel knows a peer by its port, which raw IP has not.
+  // getpeername fails on a connected raw socket, which has no port.
   if (!peer && before.peer) peer = *before.peer;
   const auto drops = before.kernel_drops ? result<std::uint32_t>(*before.kernel_drops) : drop_count(fd);
   if (!drops) return fail(drops.error());
   const auto asked = detail::what_was_asked(fd, net->dual_stack);
   if (!asked) return fail(asked.error());
-  // One that the socket came with would cut each datagram that is longer.
+  // The kernel would cut each longer datagram into segments of a UDP_SEGMENT size that the socket had before.
   if (udp && !before.is_shared) {
     if (const auto set = set_option(fd, option::udp_segment, 0); !set) return fail(set.error());
   }

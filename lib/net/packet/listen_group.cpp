@@ -15,8 +15,8 @@
 namespace uring6 {
 namespace {
 
-/// What one thread waits for, and another one gives. Not std::promise, which needs memory to say that nothing will
-/// come.
+/// A value that one thread waits for and another thread gives. Not std::promise, which allocates memory to report that
+/// no value will come.
 template <class T>
 class answer {
  public:
@@ -54,7 +54,7 @@ auto call_on(const loop_group& group, std::size_t index, F f) -> decltype(f()) {
     explicit question(std::shared_ptr<answer<value>> to, F& what) noexcept : answer_(std::move(to)), f_(&what) {}
     question(question&&) noexcept = default;
     ~question() {
-      if (answer_) answer_->give({});  // destroyed unrun
+      if (answer_) answer_->give({});  // the loop has ended, and destroys the question without running it
     }
     void operator()() noexcept {
       const auto to = std::exchange(answer_, nullptr);
@@ -72,7 +72,8 @@ auto call_on(const loop_group& group, std::size_t index, F f) -> decltype(f()) {
   return given->wait();
 }
 
-/// A conn ends on its loop's thread, whichever thread drops it: what that takes is made with the conn.
+/// Closes a conn on its loop's thread, whichever thread drops the last pointer to it. The message for that is allocated
+/// with the conn, so that dropping it cannot fail.
 class ender {
  public:
   explicit ender(std::shared_ptr<detail::loop_core> loop)
@@ -85,7 +86,7 @@ class ender {
   }
 
  private:
-  // A loop that has ended, which destroys it unrun, has closed the conn.
+  // A loop that has ended destroys the message without running it; it has closed the conn before.
   struct last_message final : detail::inbox_message {
     void run() noexcept override { conn.reset(); }
     std::unique_ptr<packet_conn> conn;
@@ -141,7 +142,7 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
 
   std::vector<std::shared_ptr<packet_conn>> opened;
   std::error_code error;
-  // One after the other: their order is the index by which a program steers.
+  // One after the other: a steering program selects a socket by its place in the order of the binds.
   for (std::size_t i = 0; i < group.size() && !error; ++i) {
     const auto open = [&]() -> result<std::shared_ptr<packet_conn>> {
       auto pc = listen_packet(group[i], network, *where, each);
@@ -175,7 +176,7 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
     try {
       (void)call_on(group, i, close);
     } catch (const std::bad_alloc&) {
-      // It is closed a little later, when it is dropped.
+      // The conn is closed when `opened` drops it.
     }
   }
   return fail(error);

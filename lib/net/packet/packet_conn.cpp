@@ -63,7 +63,7 @@ result<control_flags> packet_conn::enabled_control() const {
 
 namespace {
 
-// A socket that is bound to a group hears that group alone.
+// The kernel delivers to a socket that is bound to a group only that group's datagrams.
 result<void> check_can_hear(int fd, const ip_address& group) {
   const auto here = local_endpoint(fd);
   if (!here) return fail(here.error());
@@ -213,7 +213,7 @@ result<std::optional<int>> packet_conn::checksum() const {
 }
 result<void> packet_conn::set_checksum(std::optional<int> offset) {
   return descriptor().and_then([=](int fd) -> result<void> {
-    // The kernel's word for "nowhere".
+    // A negative offset switches the option off: only std::nullopt may do that.
     if (offset && *offset < 0) return fail(errc::out_of_range);
     return set_option(fd, option::checksum, offset.value_or(-1));
   });
@@ -275,7 +275,7 @@ result<endpoint> packet_conn::local_endpoint() const {
 result<endpoint> packet_conn::peer_endpoint() const {
   if (!is_open()) return fail(errc::closed);
   const auto peer = uring6::peer_endpoint(inside_->fd());
-  // The kernel knows a peer by its port, which raw IP has not.
+  // getpeername fails on a connected raw socket, which has no port.
   if (!peer && inside_->connected()) return inside_->peer();
   return peer;
 }

@@ -1,5 +1,7 @@
 #include "uring6/detail/packet_operations.hpp"
 
+#include <cassert>
+
 #include "net/packet/packet_socket.hpp"
 #include "uring6/datagram_batch.hpp"
 
@@ -11,7 +13,7 @@ void read_waiter::leave() noexcept {
   socket_->reading().leave(*this);
 }
 
-// Also of one that is about to be resumed: its datagram stays in the conn, for the next read.
+// A reader that has a reservation is about to be resumed. It is canceled, too; its datagram stays in the conn.
 void read_waiter::stop_requested() noexcept {
   if (state_ == state::idle) return;
   const bool was_waiting = state_ == state::waiting;
@@ -37,12 +39,13 @@ bool read_operation::wait(std::coroutine_handle<> reader, stop_root& stop, bool 
   waiter_.emplace(socket_).error_ = error;
   if (error) return false;
   socket_->reading().wait(*waiter_, reader, stop);
-  // The next round comes after the kernel has been asked.
+  // A read that waits for one turn only is resumed by the next turn, after the kernel was entered once.
   if (briefly && !static_cast<ready_node&>(*waiter_).linked()) make_ready(*socket_->loop(), *waiter_);
   return true;
 }
 
 receiver* read_operation::resumed() noexcept {
+  assert(waiter_ && "the read did not wait");
   waiter_->forget();
   if (waiter_->state_ == read_waiter::state::waiting) {
     waiter_->leave();
@@ -71,7 +74,7 @@ result<datagram> read_from_operation::outcome() noexcept {
   if (waiter_) {
     if (receiver* const from = resumed()) {
       taken_ = from->take({data_, size_});
-      from->serve_next();
+      from->wake_next();
     }
   }
   if (!taken_.head) [[unlikely]]
@@ -127,7 +130,7 @@ result<std::size_t> receive_operation::await_resume() noexcept {
 // --- writing ---
 
 write_waiter::~write_waiter() {
-  if (waiting_hook::linked()) socket_->writing().abandon(*this);
+  if (waiting_hook::linked()) socket_->writing().cancel_and_wait(*this);
 }
 
 bool write_waiter::suspend(std::coroutine_handle<> writer, stop_root& stop) {
@@ -145,7 +148,7 @@ bool write_waiter::suspend(std::coroutine_handle<> writer, stop_root& stop) {
 }
 
 void write_waiter::stop_requested() noexcept {
-  if (waiting_hook::linked()) socket_->writing().withdraw(*this, errc::canceled);
+  if (waiting_hook::linked()) socket_->writing().cancel(*this, errc::canceled);
 }
 
 void write_waiter::finish() noexcept {

@@ -24,7 +24,7 @@ packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor&& 
   static_assert(sizeof(void*) != 8 || offsetof(packet_socket, receiver_) % cache_line == cache_line / 2,
                 "the receiver's hot members begin behind half a cache line of cold ones");
 #pragma GCC diagnostic pop
-  receiver_.source().use(options.receive_class);
+  receiver_.source().set_buffer_class(options.receive_class);
   enabled_ = options.asked.control;
   leave_errors_to_reader(options.asked.error_reports);
   open(std::move(fd));
@@ -78,7 +78,7 @@ std::uint64_t packet_socket::drops() noexcept {
 
 // The kernel's name of the peer is the one that it gives with each datagram.
 void packet_socket::use_enabled_control() noexcept {
-  sender_.tell_of_path_mtu(has_any(enabled_, control_flags::path_mtu) ? &receiver_ : nullptr);
+  sender_.set_path_mtu_reader(has_any(enabled_, control_flags::path_mtu) ? &receiver_ : nullptr);
   if (!payload_alone_) return;
   // Also the source has to be the kernel's once it is asked for: the user may have connected the descriptor elsewhere.
   const bool asked = enabled_ != control_flags::none;
@@ -155,7 +155,7 @@ result<void> packet_socket::set_error_reports(bool on) noexcept {
 
 // The error of a connected socket is its peer's, so the write that meets it may end with it.
 void packet_socket::leave_errors_to_reader(bool reports) noexcept {
-  sender_.leave_errors_to(reports && !connected_ ? &receiver_ : nullptr);
+  sender_.set_error_reader(reports && !connected_ ? &receiver_ : nullptr);
 }
 
 void packet_socket::set_read_deadline(std::optional<clock::time_point> when) {

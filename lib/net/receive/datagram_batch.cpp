@@ -1,5 +1,6 @@
 #include "uring6/datagram_batch.hpp"
 
+#include <cassert>
 #include <utility>
 
 #include "uring/buffer_pool.hpp"
@@ -28,6 +29,7 @@ datagram_batch& datagram_batch::operator=(datagram_batch&& other) noexcept {
 
 void datagram_batch::clear() noexcept {
   if (buffers_.empty()) return;
+  assert(pool_ && buffer_count_ > 0);
   if (all_pooled_) {
     pool_->give_back(buffers_, buffer_count_);
   } else {

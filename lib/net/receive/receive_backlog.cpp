@@ -1,5 +1,7 @@
 #include "net/receive/receive_backlog.hpp"
 
+#include <cassert>
+
 #include "net/receive/receiver.hpp"
 #include "uring6/datagram_batch.hpp"
 
@@ -13,7 +15,10 @@ void receive_backlog::move_out() noexcept {
   owner_.make_room();
 }
 
+// The last datagram of the buffer was taken. The reader's view points into a buffer with memory of its own, so such a
+// buffer is kept until the next one is used up.
 void receive_backlog::used_up(buffer& what, buffer_pool& pool) noexcept {
+  assert(what.remaining == 0);
   static_cast<list_hook&>(what).unlink();
   shrink(1);
   if (!what.own_memory) return pool.give_back(what);
@@ -29,6 +34,7 @@ void receive_backlog::shrink(std::uint32_t count) noexcept {
 }
 
 void receive_backlog::take_back(const open_train& train) noexcept {
+  assert(!empty());
   buffer& from = buffers_.front();
   const auto taken = static_cast<std::uint32_t>(train.next - from.payload);
   assert(taken < from.remaining && taken % train.length == 0);
@@ -41,7 +47,7 @@ void receive_backlog::take_back(const open_train& train) noexcept {
 std::size_t receive_backlog::lend(datagram_batch& batch, std::uint32_t count,
                                   const std::shared_ptr<buffer_pool>& pool) noexcept {
   assert(count > 0 && count <= size_);
-  // Of the first one, which may be a train, readers may have taken datagrams.
+  // Readers may have taken datagrams from the first buffer's train: show the batch the rest.
   buffers_.front().show_next();
 
   list_hook* end = buffers_.first();

@@ -1,5 +1,5 @@
-// What has arrived for a receiver and was not handed out: filled buffers, each a datagram or a train of them, in the
-// order of their arrival.
+// The filled buffers of a receiver, in the order of arrival, until readers have taken their datagrams. Each buffer has
+// a datagram or a train.
 #pragma once
 
 #include <algorithm>
@@ -24,9 +24,9 @@ class receiver;
 
 class receive_backlog final : public buffer_holder {
  public:
-  /// What is not touched for each datagram: the owner keeps it behind its hot members.
+  /// Members that most datagrams do not touch: the receiver stores them behind its hot members.
   struct rarely_used {
-    buffer* last_moved = nullptr;  // with memory of its own; its reader may still look at it
+    buffer* last_moved = nullptr;  // the last used-up buffer with memory of its own: its reader may still see it
     std::uint64_t discarded = 0;   // datagrams that were received and thrown away
   };
 
@@ -35,24 +35,27 @@ class receive_backlog final : public buffer_holder {
   receive_backlog& operator=(const receive_backlog&) = delete;
 
   bool empty() const noexcept { return size_ == 0; }
-  /// Buffers, each of which has one datagram at least.
+  /// How many buffers; each has at least one datagram.
   std::uint32_t size() const noexcept { return size_; }
 
   void push_back(buffer& filled) noexcept {
+    assert(filled.payload && "the kernel has the buffer");
     if (filled.own_memory) all_pooled_ = false;
     buffers_.push_back(filled);
     ++size_;
   }
 
-  /// Is the next datagram short, whole, and not the last of its buffer? Nearly all of a train are.
-  /// Precondition: not empty.
+  /// Does `take_amid_a_train` apply: is the next datagram short, no longer than `room`, and not the last of its buffer?
+  /// Nearly all datagrams of trains are. Precondition (asserted): not empty.
   bool next_is_amid_a_train(std::size_t room) const noexcept {
+    assert(!empty());
     const buffer& from = buffers_.front();
     return from.segment < from.remaining && from.segment <= room && from.segment >= short_piece &&
            from.segment <= longest_short;
   }
 
-  /// `take` for such a datagram: it calls no function, so that the compiler saves no register around it.
+  /// The fast `take` for a datagram of which `next_is_amid_a_train` is true. It calls no function, so the caller's loop
+  /// keeps its registers.
   received_piece take_amid_a_train(std::byte* into) noexcept {
     buffer& from = buffers_.front();
     const std::size_t length = from.segment;
@@ -80,7 +83,8 @@ class receive_backlog final : public buffer_holder {
     return {copied, &from.first, full_length, from.first.truncated || copied < length};
   }
 
-  /// Lends the first `count` buffers. Returns how many datagrams they have.
+  /// Moves the first `count` buffers into the batch, which gives them back to the pool. Returns how many datagrams they
+  /// have. Precondition (asserted): `count` is 1 to `size()`.
   std::size_t lend(datagram_batch& batch, std::uint32_t count, const std::shared_ptr<buffer_pool>& pool) noexcept;
 
   /// How many datagrams the first buffer has before its last one, which may be shorter; 0 if it is empty or single.
@@ -90,9 +94,11 @@ class receive_backlog final : public buffer_holder {
     return (from.remaining - 1) / from.segment;
   }
 
-  /// The train of the first buffer, for readers that take from it without a call: the next `count` datagrams of it.
-  /// Until `take_back` the counters and the buffer stand as they are now.
+  /// Opens the first buffer's train: readers take its next `count` datagrams without a call into the library.
+  /// `take_back` brings the counters and the buffer up to date; until then they do not change. Precondition (asserted):
+  /// `count` is at most `equal_datagrams()`.
   void lend_train(open_train& train, std::uint32_t count) noexcept {
+    assert(count <= equal_datagrams());
     buffer& from = buffers_.front();
     train.head = &from.first;
     train.next = from.payload;
@@ -100,20 +106,20 @@ class receive_backlog final : public buffer_holder {
     train.left = count;
   }
 
-  /// Enters what readers took from the open train.
+  /// Removes what readers took from the open train, and counts it.
   void take_back(const open_train& train) noexcept;
 
-  /// Copies all datagrams into memory of their own, as far as the pool's limit allows, and discards the others,
-  /// counted. Buffers stay in place where there is no memory.
+  /// Copies all datagrams out of the pool, so that it has its buffers again. Datagrams beyond the pool's limit are
+  /// discarded and counted. A buffer stays in the backlog if there is no memory for its copy.
   void move_to_memory(buffer_pool& pool) noexcept;
 
-  /// Throws all datagrams away; `count_them` unless they were handed on.
+  /// Discards all datagrams. `count_them`: adds them to the discarded ones; false when the caller has copies.
   void clear(buffer_pool& pool, bool count_them) noexcept;
 
   /// Copies of all datagrams. Throws std::bad_alloc.
   std::vector<kept_datagram> copies();
 
-  std::uint64_t datagrams() const noexcept { return datagrams_; }  // handed out
+  std::uint64_t datagrams() const noexcept { return datagrams_; }  // that readers took
   std::uint64_t bytes() const noexcept { return bytes_; }          // of payload, as sent
 
  private:

@@ -22,7 +22,7 @@ namespace {
 
 using state = receive_source::state;
 
-// Every step that there is. Row: from; column: to, in the order of the enumerators.
+// The steps that a source may take. Row: from; column: to, in the order of the enumerators.
 constexpr bool transitions[5][5] = {
     //              unarmed armed  canceling spinning starved
     /* unarmed   */ {false, true, false, true, true},
@@ -32,7 +32,7 @@ constexpr bool transitions[5][5] = {
     /* starved   */ {true, false, false, false, false},
 };
 
-// Shared by all reads: the kernel copies the lengths when the read is submitted, and writes nothing here.
+// Shared by all reads of the process: the kernel copies the lengths when a read is submitted, and does not write here.
 msghdr layout = [] {
   msghdr lengths{};
   lengths.msg_namelen = buffer_layout::name;
@@ -51,7 +51,7 @@ receive_source::rarely_used& receive_source::rare() const noexcept {
 loop_core& receive_source::loop() const noexcept {
   return owner_.loop_;
 }
-bool receive_source::wanted() const noexcept {
+bool receive_source::has_waiting_reader() const noexcept {
   return owner_.readers_.has_waiting();
 }
 
@@ -71,8 +71,10 @@ std::error_code receive_source::open_pool() noexcept {
   return {};
 }
 
-// MSG_TRUNC asks for the full length of what was cut. True: for the payload alone.
+// Fills in a multishot read. MSG_TRUNC: the kernel reports the full length of a datagram that it cuts. Returns whether
+// the read asks for the payload alone.
 bool receive_source::prepare_read(io_uring_sqe& entry, int flags) noexcept {
+  assert(pool_);
   const bool payload_only = may_be_payload_only_;
   if (payload_only) {
     submission(entry).recv_multishot(fd_, MSG_TRUNC | flags, pool_->group());
@@ -82,10 +84,11 @@ bool receive_source::prepare_read(io_uring_sqe& entry, int flags) noexcept {
   return payload_only;
 }
 
-// Of an armed or canceling read the last completion arms the next one, if a coroutine waits by then.
+// In the states armed and canceling nothing is to do: the read's last completion arms the next read if a coroutine
+// waits.
 void receive_source::arm() noexcept {
-  if (state_ != state::unarmed || held_) return;
-  if (const auto error = open_pool()) return owner_.failed(error);
+  if (state_ != state::unarmed || reads_stopped_) return;
+  if (const auto error = open_pool()) return owner_.deliver_error(error);
   if (begin_to_spin()) return become(state::spinning);
   rarely_used& of = rare();
   if (std::exchange(of.armed_before, true)) ++of.counted.rearms;
@@ -103,26 +106,26 @@ bool receive_source::begin_to_spin() noexcept {
   return spun && spun->begin();
 }
 
-void receive_source::call_back(cancel_reason why) noexcept {
+void receive_source::cancel_read(cancel_reason why) noexcept {
   if (state_ != state::armed) return;
   become(state::canceling);
   rare().why = why;
   loop().ring().cancel(*this);
 }
 
-void receive_source::call_back_if_submitted(cancel_reason why) noexcept {
-  if (in_flight()) call_back(why);
+void receive_source::cancel_read_if_submitted(cancel_reason why) noexcept {
+  if (in_flight()) cancel_read(why);
 }
 
 void receive_source::end_reads() noexcept {
-  call_back(cancel_reason::ending);
-  // Also once more, should the kernel not have found the read when it was first asked.
+  cancel_read(cancel_reason::ending);
+  // Repeats the request if the read was canceled before: the kernel may not have found it then.
   loop().ring().cancel(*this);
   if (!rare().drain_reads) return;
   for (drain_read& each : *rare().drain_reads) loop().ring().cancel(each);
 }
 
-bool receive_source::reads() const noexcept {
+bool receive_source::is_reading() const noexcept {
   const auto& drains = rare().drain_reads;
   return !idle() || (drains && !std::ranges::all_of(*drains, &drain_read::idle));
 }
@@ -137,37 +140,38 @@ void receive_source::expect_only(const std::optional<endpoint>& peer) noexcept {
   may_be_payload_only_ = peer.has_value();
   if (peer) rare().peer = *peer;
   if (peer || !reads_payload_only()) return;
-  // What these reads bring has no control messages. A new read takes their place at once if a coroutine waits.
+  // Payload-only reads deliver no control messages. A new read replaces them at once if a coroutine waits.
   end_reads();
   loop().drain_until([this] { return !reads_payload_only(); });
 }
 
 void receive_source::buffers_are_back() noexcept {
   become(state::unarmed);
-  if (wanted()) arm();
+  if (has_waiting_reader()) arm();
 }
 
 bool receive_source::starves() const noexcept {
-  return owner_.backlog_.empty() && wanted();
+  return owner_.backlog_.empty() && has_waiting_reader();
 }
 
-void receive_source::hold() noexcept {
-  held_ = true;
+void receive_source::stop_reads() noexcept {
+  reads_stopped_ = true;
   end_reads();
-  loop().drain_until([this] { return !reads(); });
+  loop().drain_until([this] { return !is_reading(); });
   rare().spun.reset();
   buffer_waiter::unlink();
   if (state_ != state::unarmed) become(state::unarmed);
 }
 
-void receive_source::go_on() noexcept {
-  held_ = false;
-  if (wanted()) arm();
+void receive_source::resume_reads() noexcept {
+  reads_stopped_ = false;
+  if (has_waiting_reader()) arm();
 }
 
-// --- what the kernel tells ---
+// --- completions ---
 
-// The read ends: an empty datagram, an error, ENOBUFS, a full completion queue, or it was called back.
+// The last completion of the armed read: an empty datagram, an error, ENOBUFS, a full completion queue, or a cancel
+// ended it.
 void receive_source::complete(completion what) noexcept {
   rarely_used& of = rare();
   assert((state_ == state::canceling) == (of.why != cancel_reason::none));
@@ -175,84 +179,84 @@ void receive_source::complete(completion what) noexcept {
   of.why = cancel_reason::none;
   const std::uint64_t empties = of.empties;
   if (what.result == -ENOBUFS) {
-    // Back-pressure, not loss: what arrives now waits in the socket.
+    // No datagram is lost: new ones wait in the socket.
     ++of.counted.exhausted;
     become(state::starved);
     pool_->wait_for_buffers(*this, owner_.counters_.buffers > of.buffers_when_armed);
-    owner_.tell_readers();
+    owner_.wake_readers();
     return;
   }
-  take_end(what, payload_only_);
+  take_completion(what, payload_only_);
   if (of.empties > empties) of.drain_reads_wanted = std::min(2 * of.drain_reads_wanted + 1, most_drain_reads);
-  if (wanted()) arm();
+  if (has_waiting_reader()) arm();
 }
 
-// The read goes on. What the kernel wrote some datagrams ago is in the first cache no more: fetched ahead, with the
-// buffer that is to show it.
+// Completions of an armed read that stays armed. The buffers of later completions have left the first-level cache since
+// the kernel wrote them, so they are prefetched.
 void receive_source::complete_run(const ::io_uring_cqe* first, std::size_t count) noexcept {
-  constexpr std::size_t ahead = 4;  // datagrams: the time of a fetch from the second cache
+  constexpr std::size_t ahead = 4;  // datagrams: as long as a fetch from the second-level cache takes
   for (std::size_t i = 0; i < count; ++i) {
-    if (i + ahead < count) pool_->soon_received(completion_of(first[i + ahead]).buffer_id());
+    if (i + ahead < count) pool_->prefetch_received(completion_of(first[i + ahead]).buffer_id());
     const completion what = completion_of(first[i]);
     if (what.has_buffer() && what.result >= 0) {
       take_buffer(pool_->received(what.buffer_id()), static_cast<std::uint32_t>(what.result), payload_only_);
     } else {
-      take_end(what, payload_only_);
+      take_completion(what, payload_only_);
     }
   }
-  owner_.tell_readers();
-  owner_.call_back_if_reader_is_away();
+  owner_.wake_readers();
+  owner_.cancel_read_if_reader_is_away();
   if (spun_read* const spun = rare().spun.get()) [[unlikely]] {
-    if (spun->wants_to_spin_after(count)) call_back(cancel_reason::spin_is_faster);
+    if (spun->wants_to_spin_after(count)) cancel_read(cancel_reason::spin_is_faster);
   }
 }
 
-void receive_source::soon_complete() const noexcept {
-  if (wanted()) fetch(&owner_.readers_.first_waiting(), sizeof(read_waiter));
+void receive_source::prefetch_for_completion() const noexcept {
+  if (has_waiting_reader()) fetch(&owner_.readers_.first_waiting(), sizeof(read_waiter));
 }
 
-void receive_source::hand_on(buffer& filled) noexcept {
+void receive_source::append_to_backlog(buffer& filled) noexcept {
   if (filled.remaining == 0) ++rare().empties;
   owner_.backlog_.push_back(filled);
   pool_->add_holder(owner_.backlog_);
 }
 
 void receive_source::take_buffer(buffer& filled, std::uint32_t length, bool payload_only) noexcept {
-  if (read_off(filled, length, payload_only)) {
-    hand_on(filled);
+  if (decode_buffer(filled, length, payload_only)) {
+    append_to_backlog(filled);
   } else {
     ++rare().counted.malformed;
     pool_->give_back(filled);
   }
 }
 
-// One that may be a read's last, of any kind.
-void receive_source::take_end(completion what, bool payload_only) noexcept {
+// A completion of any kind: a filled buffer, an empty datagram, or an error.
+void receive_source::take_completion(completion what, bool payload_only) noexcept {
   if (what.has_buffer() && what.result >= 0) {
     take_buffer(pool_->received(what.buffer_id()), static_cast<std::uint32_t>(what.result), payload_only);
-    return owner_.tell_readers();
+    return owner_.wake_readers();
   }
   if (what.has_buffer()) pool_->return_unfilled(what.buffer_id());
   if (what.result == 0) {
-    take_empty();
+    take_empty_datagram();
   } else if (what.result != -ECANCELED && what.result != -EINTR) {
-    owner_.failed({-what.result, std::system_category()});
+    owner_.deliver_error({-what.result, std::system_category()});
   }
-  owner_.tell_readers();
+  owner_.wake_readers();
 }
 
-// A payload-only read tells of an empty datagram without a buffer.
-void receive_source::take_empty() noexcept {
+// An empty datagram, which a payload-only read reports without a buffer.
+void receive_source::take_empty_datagram() noexcept {
   if (buffer* const what = pool_->spare()) {
-    read_payload_only(*what, 0);
-    hand_on(*what);
+    decode_payload_only(*what, 0);
+    append_to_backlog(*what);
   } else {
-    ++rare().counted.malformed;  // no memory for it
+    ++rare().counted.malformed;  // no buffer and no memory: the datagram is lost
   }
 }
 
-// There is only the payload. A result beyond the buffer is the length of a datagram that was cut.
-void receive_source::read_payload_only(buffer& what, std::uint32_t length) noexcept {
+// A buffer that has only a payload. `length` above the buffer's size: the kernel cut a datagram of that length.
+void receive_source::decode_payload_only(buffer& what, std::uint32_t length) noexcept {
   const auto room = static_cast<std::uint32_t>(pool_->size());
   const endpoint& peer = rare().peer;
   received_extras none;
@@ -268,11 +272,12 @@ void receive_source::read_payload_only(buffer& what, std::uint32_t length) noexc
   ++owner_.counters_.buffers;
 }
 
-// Reads the header that the kernel put before the payload. Nothing in it is trusted: what the name and control areas
-// hold beyond the lengths given is left over from earlier datagrams.
-bool receive_source::read_off(buffer& what, std::uint32_t length, bool payload_only) noexcept {
+// Decodes the io_uring_recvmsg_out that the kernel wrote before the payload. The name and control areas hold bytes of
+// earlier datagrams beyond the lengths in the header, so only these lengths are read. False: the completion is too
+// short for a header.
+bool receive_source::decode_buffer(buffer& what, std::uint32_t length, bool payload_only) noexcept {
   if (payload_only) {
-    read_payload_only(what, length);
+    decode_payload_only(what, length);
     return true;
   }
   if (length < buffer_layout::payload) return false;
@@ -284,7 +289,8 @@ bool receive_source::read_off(buffer& what, std::uint32_t length, bool payload_o
   received_extras beside;
   decode_received({control, std::min<std::size_t>(header.controllen, buffer_layout::control)}, what.first.control,
                   beside);
-  // Read where it lies, and written piece by piece: what is put together first is read across its pieces, which stalls.
+  // Reads the name in place and writes member by member. A temporary would be written by several short stores and
+  // copied by wider loads, for which the processor waits (a failed store-to-load forwarding).
   const auto& from = *reinterpret_cast<const sockaddr_in6*>(name);
   const bool known = header.namelen >= sizeof from && from.sin6_family == AF_INET6;
   const ip_address address = known ? endpoint::from_sockaddr(from).address : ip_address();
@@ -305,19 +311,20 @@ bool receive_source::read_off(buffer& what, std::uint32_t length, bool payload_o
   return true;
 }
 
-// --- what a spin found ---
+// --- reads of spins ---
 
 void receive_source::take_spun(buffer& filled, std::uint32_t length, bool payload_only) noexcept {
+  assert(state_ == state::unarmed && "the spin has ended");
   take_buffer(filled, length, payload_only);
-  owner_.tell_readers();
+  owner_.wake_readers();
 }
 
 void receive_source::fail_spun(int error_number) noexcept {
-  owner_.failed({error_number, std::system_category()});
-  owner_.tell_readers();
+  owner_.deliver_error({error_number, std::system_category()});
+  owner_.wake_readers();
 }
 
-// --- reads that drain empty datagrams ---
+// --- drain reads ---
 
 void receive_source::drain_read::prepare(io_uring_sqe& entry) noexcept {
   payload_only = of->prepare_read(entry, MSG_DONTWAIT);
@@ -329,12 +336,12 @@ void receive_source::drain_read::complete(completion what) noexcept {
       if (what.has_buffer()) of->pool_->return_unfilled(what.buffer_id());
       of->rare().drain_reads_wanted = 0;
       return;
-    case ENOBUFS:  // the armed read waits for buffers, if its socket has something for it
+    case ENOBUFS:  // if the socket has more datagrams, the armed read ends with ENOBUFS, too, and waits for buffers
       ++of->rare().counted.exhausted;
       of->pool_->ran_out();
       return;
     default:
-      of->take_end(what, payload_only);
+      of->take_completion(what, payload_only);
   }
 }
 
@@ -342,11 +349,11 @@ void receive_source::send_drain_reads() noexcept {
   auto& drains = rare().drain_reads;
   if (!drains) {
     if (!loop().ring().features().ordered_completions) {
-      rare().drain_reads_wanted = 0;  // the armed read alone ends with each empty datagram, and keeps their order
+      rare().drain_reads_wanted = 0;  // several reads would report datagrams in the wrong order
       return;
     }
     drains.reset(new (std::nothrow) std::array<drain_read, most_drain_reads>);
-    if (!drains) return;  // no memory: the armed read alone is slower, and as good
+    if (!drains) return;  // no memory: the armed read alone reads them, slower
     for (drain_read& each : *drains) each.of = this;
   }
   for (drain_read& each : std::span(*drains).first(rare().drain_reads_wanted)) {

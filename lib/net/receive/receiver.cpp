@@ -33,11 +33,11 @@ receive_counters receiver::counters() noexcept {
           .source = source_rarely_used_.counted};
 }
 
-// --- what the source tells ---
+// --- called by the source ---
 
-// One reader for each buffer at hand, which has one datagram at least. The next reader is woken when the first one has
-// taken its own.
-void receiver::tell_readers() noexcept {
+// Reserves one buffer for each waiting reader, because a buffer has at least one datagram. If a train has more, the
+// reader that takes its first datagram wakes the next reader (wake_next).
+void receiver::wake_readers() noexcept {
   while (readers_.has_waiting() && backlog_.size() > readers_.reservations()) {
     read_waiter& next = readers_.first_waiting();
     readers_.reserve(next);
@@ -45,7 +45,7 @@ void receiver::tell_readers() noexcept {
   }
 }
 
-void receiver::failed(std::error_code error) noexcept {
+void receiver::deliver_error(std::error_code error) noexcept {
   ++counters_.errors;
   if (!readers_.has_waiting()) {
     pending_error_ = error;
@@ -58,19 +58,20 @@ void receiver::failed(std::error_code error) noexcept {
   wake(first);
 }
 
-// No reader is here, and half of the pool is this conn's: the rest waits in the socket, where it takes no buffers.
-void receiver::call_back_if_reader_is_away() noexcept {
+// Cancels the read if no reader waits and this backlog has half of the pool's buffers. New datagrams then wait in the
+// socket, where they need no buffer of the pool.
+void receiver::cancel_read_if_reader_is_away() noexcept {
   if (readers_.has_reservations() || readers_.has_waiting()) return;
-  if (backlog_.size() * 2 >= source_.pool().count()) source_.call_back(cancel_reason::reader_is_away);
+  if (backlog_.size() * 2 >= source_.pool().count()) source_.cancel_read(cancel_reason::reader_is_away);
 }
 
-// --- what the pool asks for ---
+// --- called by the pool, through the backlog ---
 
 void receiver::make_room() noexcept {
-  if (readers_.has_waiting() || readers_.has_reservations()) return;  // a reader is at work
+  if (readers_.has_waiting() || readers_.has_reservations()) return;  // a reader will take datagrams soon
   this_threads_train.close();
   backlog_.move_to_memory(source_.pool());
-  source_.call_back_if_submitted(cancel_reason::moved_out);
+  source_.cancel_read_if_submitted(cancel_reason::moved_out);
 }
 
 // --- readers ---
@@ -96,14 +97,14 @@ void receiver::wait(read_waiter& reader, std::coroutine_handle<> handle, stop_ro
   source_.arm();
 }
 
-// A reader that waits for one turn only is in the ready queue already.
+// A reader that waits for one turn only (read_batch without waiting) is in the ready queue already.
 void receiver::wake(read_waiter& reader) noexcept {
   if (!static_cast<ready_node&>(reader).linked()) make_ready(loop_, reader);
 }
 
 void receiver::leave(read_waiter& reader) noexcept {
   readers_.remove(reader);
-  tell_readers();
+  wake_readers();
 }
 
 void receiver::fail_waiting(std::error_code error) noexcept {
@@ -130,7 +131,7 @@ std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
                         .control_truncated = taken.head->control_truncated,
                         .full_length = taken.full_length};
   }
-  serve_next();
+  wake_next();
   return count;
 }
 
@@ -140,16 +141,16 @@ std::size_t receiver::lend(datagram_batch& batch) noexcept {
   return count > 0 ? backlog_.lend(batch, count, source_rarely_used_.pool) : 0;
 }
 
-// --- the end ---
+// --- closing ---
 
 void receiver::end_reading(std::error_code error) noexcept {
   fail_waiting(error);
   while (readers_.has_reservations()) {
     read_waiter& reader = readers_.first_reserved();
     reader.error_ = error;
-    readers_.remove(reader);  // it stays in the ready queue
+    readers_.remove(reader);  // the reader stays in the ready queue
   }
-  source_.hold();
+  source_.stop_reads();
 }
 
 void receiver::close(std::error_code error) noexcept {
@@ -160,12 +161,12 @@ void receiver::close(std::error_code error) noexcept {
 
 result<std::vector<kept_datagram>> receiver::take_out() noexcept {
   this_threads_train.close();
-  source_.hold();
+  source_.stop_reads();
   std::vector<kept_datagram> kept;
   try {
     kept = backlog_.copies();
   } catch (const std::bad_alloc&) {
-    source_.go_on();
+    source_.resume_reads();
     return fail(std::errc::not_enough_memory);
   }
   end_reading(errc::closed);
@@ -174,7 +175,7 @@ result<std::vector<kept_datagram>> receiver::take_out() noexcept {
 }
 
 result<void> receiver::take_in_kept(std::span<const kept_datagram> datagrams) noexcept {
-  assert(!source_.reads() && backlog_.empty());
+  assert(!source_.is_reading() && backlog_.empty());
   if (datagrams.empty()) return {};
   if (const auto error = source_.open_pool()) return fail(error);
   buffer_pool& pool = source_.pool();

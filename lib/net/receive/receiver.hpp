@@ -1,6 +1,7 @@
-// The reading half of a packet_conn, made of three parts: the source fills buffers, the backlog keeps them until they
-// are handed out, and the readers are the coroutines that wait, first come, first served. Here the three meet: what
-// arrives is reserved for readers, and their number decides whether the source reads on.
+// The reading half of a packet_conn, made of three parts: the source fills buffers; the backlog keeps them until
+// readers take their datagrams; the reservation queue has the coroutines that wait, in the order in which they came.
+// The receiver joins them: it reserves arrived datagrams for waiting readers, and cancels the source's read when no
+// reader comes.
 #pragma once
 
 #include <cstddef>
@@ -21,10 +22,10 @@
 namespace uring6::detail {
 
 struct receive_counters {
-  std::uint64_t datagrams = 0;  // handed out
+  std::uint64_t datagrams = 0;  // that readers took
   std::uint64_t bytes = 0;      // of payload, as sent
-  std::uint64_t buffers = 0;    // filled: datagrams per buffer is the length of the trains
-  std::uint64_t errors = 0;     // errors of the socket (ICMP) delivered
+  std::uint64_t buffers = 0;    // that the source filled
+  std::uint64_t errors = 0;     // errors of the socket (ICMP)
   std::uint64_t discarded = 0;  // datagrams that were received and thrown away
   receive_source::counters source;
 };
@@ -38,34 +39,36 @@ class receiver final : train_owner {
 
   receive_source& source() noexcept { return source_; }
 
-  /// Do reads begin here, as far as closing and deadlines are concerned?
+  /// False while the conn is closed or its read deadline has passed: no read may begin.
   void admit(bool reads) noexcept { admits_ = reads; }
   bool may_read() const noexcept { return admits_ && loop_.runs_here(); }
 
-  /// A coroutine waits for a datagram. It will be resumed.
+  /// Queues a coroutine until a datagram is reserved for it, or an error ends its wait; then it is resumed.
   void wait(read_waiter& reader, std::coroutine_handle<> handle, stop_root& stop);
 
-  /// A reader was resumed and takes the datagram that was reserved for it.
+  /// A resumed reader takes the datagram that was reserved for it: the caller calls `take` (or `lend`, `take_some`)
+  /// next.
   void resumed(read_waiter& reader) noexcept { readers_.remove(reader); }
 
-  /// A reader goes without taking a datagram: one that was reserved for it is the next reader's.
+  /// A reader leaves without a datagram. One that was reserved for it is reserved for the next reader.
   void leave(read_waiter& reader) noexcept;
 
-  /// Every reader that waits, and that no datagram is reserved for, gets this error.
+  /// Ends the wait of every reader without a reservation with this error.
   void fail_waiting(std::error_code error) noexcept;
 
-  /// Is there a datagram that is reserved for no other reader, and may it be taken without a suspension?
+  /// May a read take a datagram without suspension? The backlog has one, no other reader waits or has a reservation,
+  /// and the turn's budget is not used up. True spends one of the budget.
   bool at_hand() noexcept {
     this_threads_train.close();
     return !backlog_.empty() && !readers_.has_reservations() && !readers_.has_waiting() && loop_.spend();
   }
 
   /// Copies the first datagram of the backlog into the caller's buffer. Precondition (asserted): the backlog is not
-  /// empty. A reader that was resumed for it then calls `serve_next`.
+  /// empty. A reader that was resumed for it then calls `wake_next`.
   received_piece take(std::span<std::byte> into) noexcept { return backlog_.take(into, source_.pool()); }
 
-  /// After a read of a datagram that was at hand: the next ones of its train go without these questions, as many as the
-  /// turn's budget has.
+  /// Called after a read without suspension. If the first buffer has a train, opens it: the thread's next reads of this
+  /// conn take from it without a call, as many as the turn's budget allows.
   void open_train_of(const packet_socket& socket) noexcept {
     const std::uint32_t equal = backlog_.equal_datagrams();
     if (equal == 0) return;
@@ -74,41 +77,43 @@ class receiver final : train_owner {
     backlog_.lend_train(this_threads_train, loop_.spend(equal));
   }
 
-  /// Reserves the next datagram for the first reader that waits.
-  void serve_next() noexcept {
-    if (readers_.has_waiting()) tell_readers();
+  /// Reserves the next datagrams for the readers that wait, and wakes these readers.
+  void wake_next() noexcept {
+    if (readers_.has_waiting()) wake_readers();
   }
 
-  /// Copies out as many datagrams as there are messages, but for those that are reserved for other readers.
+  /// Copies datagrams that are not reserved for other readers into the messages. Returns how many were copied.
   std::size_t take_some(std::span<incoming> messages) noexcept;
 
-  /// Lends all that has arrived, but for what is reserved for other readers.
+  /// Lends the backlog to the batch, except one buffer for each reservation of another reader. Returns how many
+  /// datagrams.
   std::size_t lend(datagram_batch& batch) noexcept;
 
-  /// The kernel keeps something for the next read that is armed (the news of a path MTU), which wakes none that is
-  /// armed already: that one ends, and is armed again when a reader waits.
-  void look_again() noexcept { source_.call_back_if_submitted(cancel_reason::kernel_has_news); }
+  /// Cancels the armed read; the next one is armed when a reader waits. The kernel reports the news of a path MTU to a
+  /// read that begins after it, and does not wake an armed read for it.
+  void restart_read() noexcept { source_.cancel_read_if_submitted(cancel_reason::kernel_has_news); }
 
-  /// An error of the socket that came while no reader waited, once, unless datagrams came before it.
+  /// Takes the error of the socket that arrived while no reader waited. Empty if there is none, or if the backlog has
+  /// datagrams, which arrived before the error.
   error_slot take_error_before_data() noexcept {
     if (!error_pends_ || !backlog_.empty() || readers_.has_waiting()) return {};
     error_pends_ = false;
     return pending_error_;
   }
 
-  /// An error of the socket ends one read: the first that waits, or else the next.
-  void failed(std::error_code error) noexcept;
+  /// Delivers an error of the socket to the first reader that waits, else to the next read.
+  void deliver_error(std::error_code error) noexcept;
 
-  /// Ends the read, waits for the kernel's last word, fails every reader with `error`, and discards the backlog,
-  /// counted.
+  /// Ends the source's reads and returns after their last completions; ends every reader with `error`, and discards the
+  /// backlog, counted.
   void close(std::error_code error) noexcept;
 
-  /// As close with `errc::closed`, but the datagrams of the backlog are the caller's. not_enough_memory: readers and
-  /// backlog are as they were.
+  /// As `close` with `errc::closed`, but returns the backlog's datagrams. not_enough_memory: nothing has changed for
+  /// readers and backlog.
   result<std::vector<kept_datagram>> take_out() noexcept;
 
-  /// Puts copies of these datagrams into the backlog. Precondition (asserted): no read has begun. Errors:
-  /// not_enough_memory, and of the pool: then the backlog is as it was.
+  /// Puts copies of these datagrams into the backlog. Precondition (asserted): no read has begun, and the backlog is
+  /// empty. Errors: not_enough_memory; those of `receive_source::open_pool`. After an error the backlog is empty.
   result<void> take_in_kept(std::span<const kept_datagram> datagrams) noexcept;
 
   receive_counters counters() noexcept;
@@ -120,8 +125,8 @@ class receiver final : train_owner {
   void close_train() noexcept override;
 
   // Called by the source.
-  void tell_readers() noexcept;
-  void call_back_if_reader_is_away() noexcept;
+  void wake_readers() noexcept;
+  void cancel_read_if_reader_is_away() noexcept;
 
   // Called by the backlog.
   void make_room() noexcept;
@@ -129,8 +134,8 @@ class receiver final : train_owner {
   void wake(read_waiter& reader) noexcept;
   void end_reading(std::error_code error) noexcept;
 
-  // What every datagram touches lies together, from the source's operation on: three cache lines, because of many conns
-  // it is in no cache. What is not touched for each datagram comes behind.
+  // The members that every datagram touches, from the source's operation on, are in three adjacent cache lines: with
+  // many conns each line is a cache miss. The other members come behind them.
   receive_source source_;
   receive_backlog backlog_{*this};
   [[no_unique_address]] reservation_queue<read_waiter> readers_;

@@ -15,30 +15,31 @@
 namespace uring6::detail {
 
 bool spun_read::begin() noexcept {
-  assert(!linked());
-  if (!pays_ || source_.reads()) return false;  // what the ring reads comes first
-  if (!into_) into_ = source_.pool().draw();
-  looks_ = 0;
-  if (into_ && source_.loop().spinner().watch(*this)) return true;
+  assert(!linked() && "the spins read this socket already");
+  if (!spin_is_faster_ || source_.is_reading()) return false;  // datagrams of the ring's reads are older
+  if (!buffer_) buffer_ = source_.pool().draw();
+  empty_reads_ = 0;
+  if (buffer_ && source_.loop().spinner().watch(*this)) return true;
   stop();
   return false;
 }
 
 void spun_read::stop() noexcept {
   unlink();
-  if (into_) source_.pool().give_back(*std::exchange(into_, nullptr));
+  if (buffer_) source_.pool().give_back(*std::exchange(buffer_, nullptr));
 }
 
-// From a spin that the source is in.
+// Ends the source's state `spinning` without a datagram.
 void spun_read::leave() noexcept {
   stop();
   source_.spin_ends();
 }
 
-// As the kernel fills a buffer for a multishot read. Returns what its completion would say.
+// Reads one datagram into `buffer_`, laid out as by a multishot read. Returns the result of that read's completion.
 int spun_read::read(bool payload_only) noexcept {
-  source_.loop().count_look();
-  std::byte* const memory = into_->memory;
+  assert(buffer_);
+  source_.loop().count_direct_read();
+  std::byte* const memory = buffer_->memory;
   if (payload_only) {
     const ssize_t length = ::recv(source_.fd(), memory, source_.pool().size(), MSG_DONTWAIT | MSG_TRUNC);
     return length < 0 ? -errno : static_cast<int>(length);
@@ -63,25 +64,26 @@ int spun_read::read(bool payload_only) noexcept {
   return static_cast<int>(buffer_layout::payload + std::min(static_cast<std::size_t>(length), room));
 }
 
-// Where the first look finds something time and again, datagrams come in bulk, and the ring takes more in at once.
-bool spun_read::look() noexcept {
-  constexpr unsigned in_bulk = 4;  // first looks in a row that found something
-  if (!source_.wanted()) {
+// Called by each pass of a spin. When the first read of four spins in a row finds a datagram, datagrams arrive faster
+// than they are read, and the ring is better: it delivers many at once.
+bool spun_read::try_read() noexcept {
+  constexpr unsigned in_bulk = 4;  // spins in a row
+  if (!source_.has_waiting_reader()) {
     leave();
     return false;
   }
   const bool payload_only = source_.payload_only();
   const int result = read(payload_only);
   if (result == -EAGAIN || result == -EINTR) {
-    ++looks_;
+    ++empty_reads_;
     return false;
   }
-  at_once_ = looks_ == 0 ? at_once_ + 1 : 0;
-  if (at_once_ == in_bulk) pays_ = false;
+  first_read_hits_ = empty_reads_ == 0 ? first_read_hits_ + 1 : 0;
+  if (first_read_hits_ == in_bulk) spin_is_faster_ = false;
   if (result == -EPERM || result == -ENOSYS) {
     refused_ = true;
     unlink();
-    go_by_ring();
+    return_to_ring();
     return true;
   }
   unlink();
@@ -89,27 +91,27 @@ bool spun_read::look() noexcept {
   if (result < 0) {
     source_.fail_spun(-result);
   } else {
-    source_.pool().filled_by_hand();
-    source_.take_spun(*std::exchange(into_, nullptr), static_cast<std::uint32_t>(result), payload_only);
+    source_.pool().count_filled_without_ring();
+    source_.take_spun(*std::exchange(buffer_, nullptr), static_cast<std::uint32_t>(result), payload_only);
   }
-  if (source_.wanted()) source_.arm();
+  if (source_.has_waiting_reader()) source_.arm();
   if (!linked()) stop();
   return true;
 }
 
-void spun_read::go_by_ring() noexcept {
-  pays_ = false;
+void spun_read::return_to_ring() noexcept {
+  spin_is_faster_ = false;
   leave();
-  if (source_.wanted()) source_.arm();
+  if (source_.has_waiting_reader()) source_.arm();
 }
 
 bool spun_read::wants_to_spin_after(std::size_t datagrams) noexcept {
-  constexpr unsigned one_by_one = 16;  // single datagrams in a row
+  constexpr unsigned one_by_one = 16;  // runs of a single datagram in a row: a short pause of a stream is no reason
   const spinner& spins = source_.loop().spinner();
-  alone_ = datagrams == 1 && spins.helps() ? alone_ + 1 : 0;
-  if (alone_ < one_by_one || refused_ || !spins.has_place() || !source_.pool().can_draw()) return false;
-  alone_ = at_once_ = 0;
-  pays_ = true;
+  single_completions_ = datagrams == 1 && spins.helps() ? single_completions_ + 1 : 0;
+  if (single_completions_ < one_by_one || refused_ || !spins.has_place() || !source_.pool().can_draw()) return false;
+  single_completions_ = first_read_hits_ = 0;
+  spin_is_faster_ = true;
   return true;
 }
 

@@ -1,5 +1,6 @@
-// How a source reads while its loop spins: it asks the socket itself, again and again. Where datagrams come one by one
-// within a spin, that tells of them sooner than the ring, which polls, puts work off, and is entered for it.
+// How a source reads while its loop spins: by a non-blocking system call in each pass of the spin. A datagram that
+// arrives within a spin is read sooner than by the ring, for which the kernel polls the socket, defers the read to task
+// work, and needs an enter.
 #pragma once
 
 #include <cstddef>
@@ -18,16 +19,16 @@ class spun_read final : public watched_socket {
   spun_read& operator=(const spun_read&) = delete;
   ~spun_read() { stop(); }
 
-  /// The spins look at the socket from now on, until they have found something. False: a read of the ring is faster, or
-  /// there is no place or no buffer for it.
+  /// The loop's spins read the socket from now on, until a read returns something. False: a read of the ring is faster,
+  /// four other sockets are watched, or the pool has no buffer to spare. Precondition (asserted): not watched yet.
   bool begin() noexcept;
 
-  /// The ring has told of `datagrams` at once. Is it time to read by spinning again? True after 16 single ones in a
-  /// row.
+  /// The ring has delivered `datagrams` in one run. Shall the source read by spinning again? True after 16 runs of one
+  /// datagram while spins help.
   bool wants_to_spin_after(std::size_t datagrams) noexcept;
 
-  bool look() noexcept override;
-  void go_by_ring() noexcept override;
+  bool try_read() noexcept override;
+  void return_to_ring() noexcept override;
 
  private:
   int read(bool payload_only) noexcept;
@@ -35,12 +36,12 @@ class spun_read final : public watched_socket {
   void leave() noexcept;
 
   receive_source& source_;
-  buffer* into_ = nullptr;  // what is read into
-  bool pays_ = true;        // it is faster than the ring
-  bool refused_ = false;    // a filter of system calls lets only the ring pass
-  unsigned looks_ = 0;      // that found nothing, since it began
-  unsigned at_once_ = 0;    // times in a row that the first look found something
-  unsigned alone_ = 0;      // times in a row that the ring told of a single datagram
+  buffer* buffer_ = nullptr;         // drawn from the pool while watched: where the next read goes
+  bool spin_is_faster_ = true;       // than the ring, as far as the last datagrams tell
+  bool refused_ = false;             // a seccomp filter refuses recv or recvmsg: only the ring may read
+  unsigned empty_reads_ = 0;         // reads without a datagram since `begin`
+  unsigned first_read_hits_ = 0;     // spins in a row that found a datagram with their first read
+  unsigned single_completions_ = 0;  // runs of the ring in a row that had a single datagram
 };
 
 }  // namespace uring6::detail

@@ -1,8 +1,9 @@
-// Destinations that take no trains, or none of long datagrams: what a sender has learnt of them, and for how long it
-// believes it.
+// The destinations that have refused a train, and the datagram length at which they refused it. Until an entry expires
+// the sender sends datagrams of that length or longer singly.
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <new>
@@ -16,63 +17,64 @@ class refusing_routes {
  public:
   using clock = std::chrono::steady_clock;
 
-  /// How long a refusal is believed. Then the next train of such datagrams is tried: if the path has recovered, trains
-  /// are back; if not, that one train is refused, and its datagrams go singly, as all others in the meantime. So a path
-  /// that stays bad costs one refused train a second.
-  static constexpr std::chrono::seconds believed_for{1};
+  /// For how long the sender sends singly after a refusal. Then it tries one train: if the kernel takes that train, the
+  /// entry is erased; if the kernel refuses it, the period begins again. So a path that stays bad costs one refused
+  /// train per second, and a path that has recovered has its trains back after one second at most.
+  static constexpr std::chrono::seconds refusal_lifetime{1};
 
-  /// How many datagrams of this length may be one train there; `otherwise` where nothing is known, or no longer
-  /// believed.
-  std::size_t limit_towards(const ip_address& to, std::size_t length, std::size_t otherwise) const noexcept {
-    const auto refuses = [&](const refusal& each) { return each.route == to && length >= each.from; };
+  /// How many datagrams of this length one train to `to` may have: 1 where an entry has not expired, else `otherwise`.
+  std::size_t train_limit(const ip_address& to, std::size_t length, std::size_t otherwise) const noexcept {
+    const auto refuses = [&](const refusal& each) { return each.route == to && length >= each.min_length; };
     const auto known = std::ranges::find_if(known_, refuses);
     return known == known_.end() || clock::now() >= known->until ? otherwise : 1;
   }
 
-  /// Is a train of datagrams of this length a try: was one refused there?
+  /// Has this route refused a train of datagrams of this length, or of shorter ones? True also after the entry expired.
   bool is_doubtful(const ip_address& route, std::size_t length) const noexcept {
-    const auto refuses = [&](const refusal& each) { return each.route == route && length >= each.from; };
+    const auto refuses = [&](const refusal& each) { return each.route == route && length >= each.min_length; };
     return !known_.empty() && std::ranges::any_of(known_, refuses);
   }
 
-  /// A train of datagrams of this length departs: until it is known what becomes of it, or `believed_for` has passed,
-  /// no other one is tried.
-  void train_departs(const ip_address& route, std::size_t length) noexcept {
+  /// The sender is about to send a train to this route. No other train is tried there until the kernel has answered, or
+  /// `refusal_lifetime` has passed.
+  void on_train_sealed(const ip_address& route, std::size_t length) noexcept {
     if (known_.empty()) return;
     const auto known = std::ranges::find(known_, route, &refusal::route);
-    if (known != known_.end() && length >= known->from) known->until = clock::now() + believed_for;
+    if (known != known_.end() && length >= known->min_length) known->until = clock::now() + refusal_lifetime;
   }
 
-  /// A train of datagrams of this length was refused. The oldest is forgotten for it where there are too many. Nothing
-  /// is remembered where there is no memory for it.
-  void remember(const ip_address& route, std::size_t from) noexcept {
+  /// The kernel refused a train of datagrams of `length` octets. Replaces the oldest entry when there are
+  /// `max_routes`. Without memory for an entry nothing is remembered: the next train costs one more refusal.
+  void remember(const ip_address& route, std::size_t length) noexcept {
+    assert(length > 0 && "a train has datagrams of at least one octet");
     const auto known = std::ranges::find(known_, route, &refusal::route);
-    const auto until = clock::now() + believed_for;
+    const auto until = clock::now() + refusal_lifetime;
     if (known != known_.end()) {
-      known->from = std::min(known->from, from);
+      known->min_length = std::min(known->min_length, length);
       known->until = until;
       return;
     }
-    if (known_.size() == most) known_.erase(known_.begin());
+    if (known_.size() == max_routes) known_.erase(known_.begin());
     try {
-      known_.push_back({route, from, until});
-    } catch (const std::bad_alloc&) {  // then it is refused once more
+      known_.push_back({route, length, until});
+    } catch (const std::bad_alloc&) {
     }
   }
 
-  /// A train of datagrams of this length was taken: it is no refusing route for them.
-  void train_went(const ip_address& route, std::size_t length) noexcept {
+  /// The kernel took a train of datagrams of this length: the route's entry is erased if it was about such a train.
+  void on_train_taken(const ip_address& route, std::size_t length) noexcept {
     if (known_.empty()) return;
     const auto known = std::ranges::find(known_, route, &refusal::route);
-    if (known != known_.end() && length >= known->from) known_.erase(known);
+    if (known != known_.end() && length >= known->min_length) known_.erase(known);
   }
 
  private:
-  static constexpr std::size_t most = 64;
+  /// Entries of one conn. The sender searches all of them for each train, so they are few.
+  static constexpr std::size_t max_routes = 64;
 
   struct refusal {
     ip_address route;
-    std::size_t from;  // the length of the datagrams that was refused; shorter ones may pass
+    std::size_t min_length;  // octets of a datagram: trains of shorter datagrams may pass
     clock::time_point until;
   };
 

@@ -1,4 +1,4 @@
-// Whether two values are the same to the byte: faster asked than whether they are equal, member by member.
+// Compares the bytes of two values, which is faster than comparing them member by member.
 #pragma once
 
 #include <algorithm>
@@ -9,11 +9,11 @@
 
 namespace uring6::detail {
 
-/// If so they are equal. If not they may be equal nevertheless: the difference may lie in what is not theirs,
-/// padding and what an empty optional holds.
+/// True: the values are equal. False: they may still be equal, because padding and the storage of an empty optional are
+/// compared, too; the caller then compares the members.
 template <class T>
 bool same_bytes(const T& one, const T& other) noexcept {
-  using block [[gnu::vector_size(16)]] = std::uint64_t;  // a register of any 64-bit machine
+  using block [[gnu::vector_size(16)]] = std::uint64_t;  // one vector register of every 64-bit processor
   static_assert(std::is_trivially_copyable_v<T>);
   const auto load = [](const T& from, std::size_t at) {
     block loaded{};

@@ -1,11 +1,12 @@
-// What leaves one socket together, by one sendmmsg(2): trains, and datagrams of their own. Of many that is faster than
-// by the ring, which does more for each of its entries than one call for all of them costs.
+// Trains and single datagrams of one conn that leave by one sendmmsg(2). From `min_members` on that is faster than one
+// ring entry for each: the kernel does more work for a ring entry than for a message of sendmmsg.
 #pragma once
 
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <cstddef>
 #include <new>
@@ -16,27 +17,34 @@ namespace uring6::detail {
 
 class send_convoy {
  public:
-  static constexpr std::size_t most = 64;
-  static constexpr std::size_t enough = 8;          // members; from here on it is the faster way
-  static constexpr std::size_t enough_inside = 64;  // datagrams in their trains: the same
+  /// Members: as many trains as one conn may hold.
+  static constexpr std::size_t capacity = 64;
+  /// From so many members on sendmmsg is faster than the ring (measured: docs/design.md, "Many leave together").
+  static constexpr std::size_t min_members = 8;
+  /// The same for the datagrams in all trains together.
+  static constexpr std::size_t min_datagrams = 64;
 
   struct member {
     send_train* train;
-    // A datagram that goes without: the train is there, and is loaded only if it has to go by the ring.
+    // Set for a single datagram, which is sent from the writer's message. Its train stays empty; the sender fills it
+    // only if the datagram has to go by the ring.
     outgoing* message = nullptr;
     write_waiter* writer = nullptr;
   };
 
   bool empty() const noexcept { return count_ == 0; }
-  bool is_long() const noexcept { return count_ >= enough || datagrams_ >= enough_inside; }
+  bool is_worth_a_call() const noexcept { return count_ >= min_members || datagrams_ >= min_datagrams; }
 
   void add(send_train& train) noexcept {
+    assert(count_ < capacity && "a conn holds at most `capacity` trains");
     members_[count_++] = {&train};
     datagrams_ += train.datagrams();
   }
 
   void add(outgoing& message, write_waiter& writer, send_train& reserve) noexcept {
-    // Made in its place: a copy would be read across the pieces that it is written by, which stalls.
+    assert(count_ < capacity && "a conn holds at most `capacity` trains");
+    // Constructed in place. A temporary would be written by several short stores and copied by wider loads, for which
+    // the processor waits (a failed store-to-load forwarding).
     new (&names_[count_]) sockaddr_in6(message.destination.to_sockaddr());
     pieces_[count_] = {const_cast<std::byte*>(message.payload.data()), message.payload.size()};
     headers_[count_].msg_hdr = {.msg_name = &names_[count_],
@@ -50,35 +58,39 @@ class send_convoy {
     ++datagrams_;
   }
 
+  /// Removes the first member: the caller has its outcome, or sends it another way.
   member take_first() noexcept {
-    const member first = members_[gone_];
-    if (++gone_ == count_) count_ = gone_ = datagrams_ = 0;
+    assert(!empty());
+    const member first = members_[sent_];
+    if (++sent_ == count_) count_ = sent_ = datagrams_ = 0;
     return first;
   }
 
-  /// Before the first `send`.
-  void describe_trains() noexcept {
-    for (std::size_t each = gone_; each < count_; ++each) {
-      if (!members_[each].message) members_[each].train->describe(headers_[each].msg_hdr);
+  /// Fills the headers of the trains. Called once, before the first `send`.
+  void fill_train_headers() noexcept {
+    for (std::size_t each = sent_; each < count_; ++each) {
+      if (!members_[each].message) members_[each].train->fill_header(headers_[each].msg_hdr);
     }
   }
 
-  /// Sends as many as go without waiting. Returns how many went, or the negative errno of the first one. Of one that
-  /// fails behind others nothing is said: it is the first of the next call.
+  /// Sends as many members as the kernel takes without waiting (MSG_DONTWAIT). Returns how many it took, at least 1, or
+  /// the negative errno of the first member. sendmmsg does not report the error of a later member: the next call, in
+  /// which that member is the first, does.
   int send(int fd) noexcept {
-    if (count_ - gone_ == 1) return ::sendmsg(fd, &headers_[gone_].msg_hdr, MSG_DONTWAIT) < 0 ? -errno : 1;
-    const int went = ::sendmmsg(fd, &headers_[gone_], static_cast<unsigned>(count_ - gone_), MSG_DONTWAIT);
+    assert(!empty());
+    if (count_ - sent_ == 1) return ::sendmsg(fd, &headers_[sent_].msg_hdr, MSG_DONTWAIT) < 0 ? -errno : 1;
+    const int went = ::sendmmsg(fd, &headers_[sent_], static_cast<unsigned>(count_ - sent_), MSG_DONTWAIT);
     return went > 0 ? went : -errno;
   }
 
  private:
   std::size_t count_ = 0;
-  std::size_t gone_ = 0;
-  std::size_t datagrams_ = 0;  // of all, until the last one has gone
-  std::array<mmsghdr, most> headers_{};
-  std::array<sockaddr_in6, most> names_{};
-  std::array<iovec, most> pieces_{};
-  std::array<member, most> members_{};
+  std::size_t sent_ = 0;       // members from the front that `take_first` has removed
+  std::size_t datagrams_ = 0;  // of all `count_` members
+  std::array<mmsghdr, capacity> headers_{};
+  std::array<sockaddr_in6, capacity> names_{};
+  std::array<iovec, capacity> pieces_{};
+  std::array<member, capacity> members_{};
 };
 
 }  // namespace uring6::detail

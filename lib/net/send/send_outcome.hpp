@@ -1,23 +1,26 @@
-// What the kernel means by the way a sendmsg ends.
+// What the result of a sendmsg says about the datagrams: negative errno, or at least 0 for success.
 #pragma once
 
 #include <cerrno>
 
 namespace uring6::detail {
 
-// EIO: no checksum offload (before 6.11), IPsec. EINVAL, EMSGSIZE: a segment longer than the path takes whole.
+/// Did the kernel refuse the train as a train, so that its datagrams may go singly? EIO: the route's device has no
+/// checksum offload (before Linux 6.11), or IPsec transforms the packets. EINVAL, EMSGSIZE: a segment is longer than
+/// the path's MTU.
 inline bool refuses_trains(int result) noexcept {
   return result == -EIO || result == -EINVAL || result == -EMSGSIZE;
 }
 
-// Nothing was sent, and a copy may go. Errors that the network has reported are not among them: they are told once.
+/// Did a zero-copy send fail without sending anything, for a reason that a copying send may not have? The errors that
+/// the network reports (ICMP) are not listed: the kernel reports each of them once, so the writer has to get them.
 inline bool fails_without_copy(int result) noexcept {
   switch (-result) {
-    case EAGAIN:  // waits for room, as a copy
+    case EAGAIN:  // no room in the socket's buffer: the copying send waits for room
     case ENOMEM:
     case ENOBUFS:   // RLIMIT_MEMLOCK, net.core.optmem_max
-    case EMSGSIZE:  // more pages than the kernel takes
-    case EFAULT:    // memory that cannot be pinned
+    case EMSGSIZE:  // the payload covers more pages than the kernel takes
+    case EFAULT:    // memory that the kernel cannot pin
     case EINVAL:
     case EIO:
     case EACCES:
@@ -28,11 +31,12 @@ inline bool fails_without_copy(int result) noexcept {
   }
 }
 
-// An answer of the network to an earlier datagram, by which a connected socket refuses the next one, whatever that is.
-inline bool is_answer(int result) noexcept {
+/// May this errno be an ICMP error about an earlier datagram? The kernel keeps such an error in the socket and returns
+/// it from the next send, whatever that send's destination is.
+inline bool may_be_icmp_error(int result) noexcept {
   switch (-result) {
     case ECONNREFUSED:  // port unreachable
-    case EACCES:        // prohibited
+    case EACCES:        // administratively prohibited
     case EPROTO:        // parameter problem
     case ENOPROTOOPT:
     case EHOSTUNREACH:
@@ -45,8 +49,8 @@ inline bool is_answer(int result) noexcept {
   }
 }
 
-// Of these a send is never the cause: the network's answer to an earlier datagram pends in the socket.
-inline bool is_always_an_answer(int result) noexcept {
+/// Is this errno always an ICMP error about an earlier datagram? No check of the send itself returns these values.
+inline bool is_always_icmp_error(int result) noexcept {
   return result == -ECONNREFUSED || result == -EPROTO || result == -ENOPROTOOPT;
 }
 

@@ -8,21 +8,21 @@ std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
   std::shared_ptr<send_pool>& slot = loop.send_pool_slot();
   if (!slot) {
     auto made = std::make_shared<send_pool>();
-    made->trains_.reserve(most_trains);
-    made->free_trains_.reserve(most_trains);
-    made->blocks_.reserve(most_blocks);
-    made->free_blocks_.reserve(most_blocks);
+    made->trains_.reserve(max_trains);
+    made->free_trains_.reserve(max_trains);
+    made->blocks_.reserve(max_blocks);
+    made->free_blocks_.reserve(max_blocks);
     slot = std::move(made);
   }
   return slot;
 }
 
-send_train* send_pool::find_train(bool has_none) noexcept {
+send_train* send_pool::find_train(bool conn_has_none) noexcept {
   const std::size_t in_use = trains_.size() - free_trains_.size();
-  if (in_use >= most_trains && !has_none) return nullptr;
+  if (in_use >= max_trains && !conn_has_none) return nullptr;
   if (free_trains_.empty()) {
     try {
-      free_trains_.reserve(trains_.size() + 1);  // so that give_back need not allocate
+      free_trains_.reserve(trains_.size() + 1);  // give_back must not allocate
       trains_.push_back(std::make_unique<send_train>());
     } catch (const std::bad_alloc&) {
       return nullptr;
@@ -36,7 +36,7 @@ send_train* send_pool::find_train(bool has_none) noexcept {
 
 slab_block* send_pool::take_block() noexcept {
   if (free_blocks_.empty()) {
-    if (blocks_.size() == most_blocks) return nullptr;
+    if (blocks_.size() == max_blocks) return nullptr;
     try {
       blocks_.push_back(std::make_unique<slab_block>());
     } catch (const std::bad_alloc&) {

@@ -10,10 +10,28 @@
 
 namespace uring6::detail {
 
+#ifndef NDEBUG
+void send_train::check_step(state next) const noexcept {
+  // Row: from; column: to, in the order of the enumerators. docs/architecture.md, "States of a train".
+  constexpr bool steps[7][7] = {
+      //            pooled filling sealed in_convoy in_flight sent to_resend
+      /* pooled    */ {false, true, false, false, false, false, false},
+      /* filling   */ {true, false, true, false, true, false, false},
+      /* sealed    */ {false, false, false, true, true, true, false},
+      /* in_convoy */ {false, false, false, false, true, true, false},
+      /* in_flight */ {false, false, false, false, false, true, false},
+      /* sent      */ {true, false, false, false, true, false, true},
+      /* to_resend */ {true, false, false, true, true, true, false},
+  };
+  assert(steps[static_cast<int>(state_)][static_cast<int>(next)] && "a train takes a step that its life does not have");
+}
+#endif
+
 std::error_code send_train::begin(const endpoint& destination, const control_message& control, bool addressed,
                                   std::size_t limit) noexcept {
+  assert(limit > 0 && limit <= max_segments);
   control_length_ = 0;
-  if (!tells_nothing(control)) {
+  if (!is_empty_for_send(control)) {
     const auto encoded = encode(control, {control_bytes_.data(), max_encoded_size}, family_of(destination.address));
     if (!encoded) return encoded.error();
     control_length_ = *encoded;
@@ -21,22 +39,23 @@ std::error_code send_train::begin(const endpoint& destination, const control_mes
   destination_ = destination;
   control_ = control;
   name_length_ = addressed ? sizeof name_ : 0;
-  if (addressed) new (&name_) sockaddr_in6(destination.to_sockaddr());  // in its place, as send_convoy does
+  if (addressed) new (&name_) sockaddr_in6(destination.to_sockaddr());  // in place: see send_convoy::add
   limit_ = limit;
   room_ = longest_payload(destination.address);
-  segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = refused = 0;
-  met = 0;
-  tries = 0;
-  complete_ = may_park = zero_copy = answered_ = copied_ = false;
+  segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = refused_length = 0;
+  retried_error = 0;
+  retries = 0;
+  last_is_short_ = may_park = zero_copy = has_result_ = copied_ = false;
   block = nullptr;
   return {};
 }
 
-// The loop over a batch: what it counts stays in registers, and each message is compared with the one before it, which
-// is at hand.
+// The hot loop over a batch. Its counters are locals, which the compiler keeps in registers; each message is compared
+// with the message before it, which is in the first-level cache.
 std::size_t send_train::append(std::span<outgoing> messages, bool addressed, write_waiter& from) noexcept {
-  const std::size_t most = std::min(messages.size(), limit_ - datagrams_);
-  if (most == 0) return 0;
+  assert(datagrams_ <= limit_);
+  const std::size_t at_most = std::min(messages.size(), limit_ - datagrams_);
+  if (at_most == 0) return 0;
   outgoing* message = messages.data();
   if (datagrams_ == 0) {
     segment_ = message->payload.size();
@@ -44,11 +63,11 @@ std::size_t send_train::append(std::span<outgoing> messages, bool addressed, wri
     return 0;
   }
   const bool plain = control_length_ == 0;
-  const auto rides_along = [addressed, plain](const outgoing& one, const outgoing& before) {
+  const auto continues_train = [addressed, plain](const outgoing& one, const outgoing& before) {
     if (addressed && !(one.destination == before.destination)) return false;
-    return plain ? tells_nothing(one.control) : tells_the_same(one.control, before.control);
+    return plain ? is_empty_for_send(one.control) : is_equal_for_send(one.control, before.control);
   };
-  outgoing* const end = message + most;
+  outgoing* const end = message + at_most;
   iovec* last = last_piece();
   const std::size_t segment = segment_;
   const std::size_t room = room_ - bytes_;
@@ -61,17 +80,18 @@ std::size_t send_train::append(std::span<outgoing> messages, bool addressed, wri
     ++message;
     if (message == end || length < segment) break;
     length = message->payload.size();
-  } while (length > 0 && length <= segment && bytes + length <= room && rides_along(message[0], message[-1]));
+  } while (length > 0 && length <= segment && bytes + length <= room && continues_train(message[0], message[-1]));
   const auto count = static_cast<std::uint32_t>(message - messages.data());
   add_part({nullptr, messages.data(), &from, count, static_cast<std::uint32_t>(bytes)});
   vectors_ = vectors_up_to(last);
   datagrams_ += count;
   bytes_ += bytes;
-  complete_ = message[-1].payload.size() < segment;
+  last_is_short_ = message[-1].payload.size() < segment;
   return count;
 }
 
-// Payloads that follow each other in memory (the slab, a received train) are one piece.
+// Adds the payload to the scatter list behind its last element `last`, and returns the new last element. Payloads that
+// are adjacent in memory (in the slab, or of a received train that is sent on) become one element.
 inline iovec* send_train::extend(iovec* last, std::span<const std::byte> payload) noexcept {
   if (last && static_cast<const std::byte*>(last->iov_base) + last->iov_len == payload.data()) {
     last->iov_len += payload.size();
@@ -90,40 +110,43 @@ inline iovec* send_train::extend(iovec* last, std::span<const std::byte> payload
 }
 
 void send_train::add_part(const part& next) noexcept {
+  assert(parts_used_ < max_segments);
   if (parts_used_ == 1) long_->parts.front() = part_;
   (parts_used_ > 0 ? long_->parts[parts_used_] : part_) = next;
   ++parts_used_;
 }
 
 void send_train::append(std::span<const std::byte> copied) noexcept {
+  assert(datagrams_ < limit_ && !last_is_short_);
   const auto length = static_cast<std::uint32_t>(copied.size());
   if (datagrams_ == 0) segment_ = length;
-  if (length < segment_) complete_ = true;
+  if (length < segment_) last_is_short_ = true;
   ++datagrams_;
   load(copied);
   if (parts_used_ > 0) {
-    ++part_.datagrams;  // a block of the slab is filled in order
+    ++part_.datagrams;  // the slab is filled in order, so this payload follows the part's others
     part_.bytes += length;
   } else {
     add_part({copied.data(), nullptr, nullptr, 1, length});
   }
 }
 
-bool send_train::is_over() const noexcept {
-  return std::ranges::all_of(parts(), &part::gone);
+bool send_train::is_done() const noexcept {
+  return std::ranges::all_of(parts(), &part::done);
 }
 
-void send_train::reload() noexcept {
-  const std::size_t left = parts_used_ - std::ranges::remove_if(parts(), &part::gone).size();
+void send_train::rebuild() noexcept {
+  assert(!is_done());
+  const std::size_t left = parts_used_ - std::ranges::remove_if(parts(), &part::done).size();
   if (parts_used_ > 1 && left == 1) part_ = long_->parts.front();
   parts_used_ = left;
   vectors_ = bytes_ = datagrams_ = 0;
   for (part each : parts()) {
-    if (refused > 0) each = each.take_first(segment_);
+    if (refused_length > 0) each = each.take_first(segment_);
     if (each.slab) load(std::span(each.slab, each.bytes));
     for (const outgoing& message : std::span(each.messages, each.messages ? each.datagrams : 0)) load(message.payload);
     datagrams_ += each.datagrams;
-    if (refused > 0) return;
+    if (refused_length > 0) return;
   }
 }
 
@@ -133,7 +156,7 @@ void send_train::load(std::span<const std::byte> payload) noexcept {
 }
 
 std::size_t send_train::pages() const noexcept {
-  constexpr std::uintptr_t page = 4096;  // or longer, and then there are fewer
+  constexpr std::uintptr_t page = 4096;  // octets, the shortest pages there are: longer ones are fewer
   std::size_t count = 0;
   for (const iovec& each : pieces()) {
     const auto offset = reinterpret_cast<std::uintptr_t>(each.iov_base) % page;
@@ -142,7 +165,7 @@ std::size_t send_train::pages() const noexcept {
   return count;
 }
 
-// One piece of memory, and nothing beside it: then there is no msghdr for the kernel to fetch and to keep.
+// A single payload without control bytes needs no msghdr, which the kernel would have to copy and keep.
 void send_train::prepare_alone(io_uring_sqe& entry) noexcept {
   submission request(entry);
   request.send(fd, piece_.iov_base, piece_.iov_len, may_park ? 0 : MSG_DONTWAIT);
@@ -150,12 +173,13 @@ void send_train::prepare_alone(io_uring_sqe& entry) noexcept {
   if (!may_park) request.skip_success();
 }
 
-void send_train::describe(msghdr& header) noexcept {
+void send_train::fill_header(msghdr& header) noexcept {
   std::size_t control_length = control_length_;
-  // Only where it says something: some paths get the checksum of a train of one wrong.
+  // Not for a single datagram: some paths compute a wrong checksum for a train of one.
   if (datagrams_ > 1) {
     cmsg_writer rest{std::span<std::byte>{control_bytes_}.subspan(control_length)};
     rest.append(IPPROTO_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(segment_));
+    assert(rest.size() > 0 && "the area has room for UDP_SEGMENT behind every encoded control message");
     control_length += rest.size();
   }
   header = {.msg_name = name_length_ ? &name_ : nullptr,
@@ -172,10 +196,10 @@ void send_train::prepare(io_uring_sqe& entry) noexcept {
     prepare_alone(entry);
     return;
   }
-  describe(header_);
+  fill_header(header_);
   if (zero_copy) {
-    // It never parks: there are kernels that lose the control message of one that is tried again (before 6.10).
-    answered_ = copied_ = false;
+    // MSG_DONTWAIT: before Linux 6.10 the kernel may lose the control message of a zero-copy send that it tries again.
+    has_result_ = copied_ = false;
     submission(entry).sendmsg_without_copy(fd, header_, MSG_DONTWAIT);
     return;
   }
@@ -186,12 +210,12 @@ void send_train::prepare(io_uring_sqe& entry) noexcept {
 
 void send_train::complete(completion what) noexcept {
   if (what.more()) {
-    answered_ = true;
-    answer_ = what.result;
+    has_result_ = true;
+    result_ = what.result;
     return;
   }
   if (is_notification(what)) copied_ = says_copied(what);
-  owner->finished(*this, zero_copy && answered_ ? answer_ : what.result);
+  owner->on_train_sent(*this, zero_copy && has_result_ ? result_ : what.result);
 }
 
 }  // namespace uring6::detail

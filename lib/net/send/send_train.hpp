@@ -1,5 +1,5 @@
-// One sendmsg: a datagram, or a run of equal ones that the kernel takes as a single UDP_SEGMENT super-packet (GSO).
-// The kernel reads the name and the control bytes again at each retry, so they live here until the completion.
+// One send: a single datagram, or a train that the kernel takes in one call (UDP_SEGMENT, GSO). The train owns the name
+// and the control bytes until its completion, because the kernel reads them again at each retry.
 #pragma once
 
 #include <netinet/in.h>
@@ -8,14 +8,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 
 #include "net/kernel/segment_limit.hpp"
+#include "net/send/send_control.hpp"
 #include "net/send/send_slab.hpp"
-#include "net/send/told_control.hpp"
 #include "uring6/control_message.hpp"
 #include "uring6/datagram.hpp"
 #include "uring6/detail/operation.hpp"
@@ -25,32 +26,51 @@ namespace uring6::detail {
 class sender;
 class write_waiter;
 
-/// The most octets that fit one IP packet with a UDP header, as a datagram or as a train.
+/// The longest payload of one send to this destination, octets: the kernel builds a train as one IP packet with a UDP
+/// header and cuts it afterwards, so the limit is the same for a datagram and for a train.
 constexpr std::size_t longest_payload(const ip_address& destination) noexcept {
   constexpr std::size_t over_ipv4 = 65'535 - 20 - 8;
   return family_of(destination) == peer_family::ipv4 ? over_ipv4 : max_udp_payload;
 }
 
-/// Membership in the sender's list of trains, beside the ring's queue.
+/// Links a train into one of the sender's lists. The hook of `operation` links it into the ring's queue.
 struct train_hook : list_hook {};
 
 class send_train final : public operation, public train_hook {
  public:
-  static constexpr std::size_t most_segments = longest_segment_limit;
+  /// Where the train is in its life (docs/architecture.md, "States of a train"). Debug builds check each step.
+  enum class state : std::uint8_t {
+    pooled,     // the pool has it
+    filling,    // a sender has it, and may append datagrams
+    sealed,     // no datagram may be appended; the next step of the flush submits it
+    in_convoy,  // a member of the convoy, until its sendmmsg has returned
+    in_flight,  // queued in the ring, or with the kernel
+    sent,       // the kernel has answered; the sender reads the result
+    to_resend   // what is left of it goes again with the next flush
+  };
+  void become([[maybe_unused]] state next) noexcept {
+#ifndef NDEBUG
+    check_step(next);
+    state_ = next;
+#endif
+  }
 
-  /// Datagrams of the train that follow each other in a writer's batch or, without an owner, in the slab: then
-  /// nobody waits for them.
+  static constexpr std::size_t max_segments = longest_segment_limit;
+
+  /// Consecutive datagrams of the train that come from one writer's batch, or, when `owner` is null, from the slab:
+  /// their writes have completed already.
   struct part {
     const std::byte* slab = nullptr;
     outgoing* messages = nullptr;
     write_waiter* owner = nullptr;
-    std::uint32_t datagrams = 0;  // 0: it has gone, or was given up
+    std::uint32_t datagrams = 0;  // without a result yet; 0: the part is done
     std::uint32_t bytes = 0;
 
-    bool gone() const noexcept { return datagrams == 0; }
+    bool done() const noexcept { return datagrams == 0; }
 
-    /// The first datagram, as a part of its own, which this one has no more.
+    /// Moves the first datagram into a part of its own.
     part take_first(std::size_t segment) noexcept {
+      assert(!done());
       const auto length =
           static_cast<std::uint32_t>(messages ? messages->payload.size() : std::min<std::size_t>(segment, bytes));
       const part first{slab, messages, owner, 1, length};
@@ -62,97 +82,128 @@ class send_train final : public operation, public train_hook {
     }
   };
 
-  /// Starts empty, for at most `limit` datagrams to this destination (which a connected socket is not told:
-  /// not `addressed`) with this control message. An error: they cannot be sent.
+  /// Empties the train, for at most `limit` datagrams to this destination with this control message. `addressed`: the
+  /// send names the destination, as it must on a socket that is not connected. An error: the control message cannot be
+  /// encoded for this destination, and the train stays unusable until the next `begin`.
   std::error_code begin(const endpoint& destination, const control_message& control, bool addressed,
                         std::size_t limit) noexcept;
 
-  /// May this one ride along? Equal destination, control that tells the kernel the same, equal length or, as the last
-  /// one, shorter.
+  /// May this datagram be appended? It needs the destination and the control data of the train, and its length; the
+  /// last datagram may be shorter.
   bool accepts(std::span<const std::byte> payload, const endpoint& destination,
                const control_message& control) const noexcept {
-    return datagrams_ < limit_ && !complete_ && !payload.empty() && payload.size() <= segment_ &&
-           bytes_ + payload.size() <= room_ && destination == destination_ && tells_the_same(control, control_);
+    return datagrams_ < limit_ && !last_is_short_ && !payload.empty() && payload.size() <= segment_ &&
+           bytes_ + payload.size() <= room_ && destination == destination_ && is_equal_for_send(control, control_);
   }
 
-  /// As many of the writer's messages, from the first on, as may ride along; `addressed` tells whether they name
-  /// destinations. Returns how many.
+  /// Appends the writer's messages up to the first one that the train does not accept. `addressed`: the messages name
+  /// their destinations. Returns how many were appended.
   std::size_t append(std::span<outgoing> messages, bool addressed, write_waiter& from) noexcept;
 
-  /// A datagram in the slab.
+  /// Appends a datagram that was copied into the slab, behind the train's last one. Precondition: `accepts`, or empty.
   void append(std::span<const std::byte> copied) noexcept;
 
-  std::span<part> parts() noexcept { return {parts_used_ > 1 ? long_->parts.data() : &part_, parts_used_}; }
-  std::span<const part> parts() const noexcept { return {parts_used_ > 1 ? long_->parts.data() : &part_, parts_used_}; }
+  std::span<part> parts() noexcept {
+    return {parts_used_ > 1 ? long_->parts.data() : &part_, parts_used_};
+  }
+  std::span<const part> parts() const noexcept {
+    return {parts_used_ > 1 ? long_->parts.data() : &part_, parts_used_};
+  }
 
-  /// The first datagram, of a train that has departed: what became of it is known.
+  /// Removes the first datagram from a train that was sent: the caller has its result.
   part take_first() noexcept {
     part& of = parts().front();
     const part first = of.take_first(segment_);
-    if (of.gone()) of = {};
+    if (of.done()) of = {};
     return first;
   }
-  /// Nothing of it is left.
-  bool is_over() const noexcept;
-  /// What is left of it is to depart again: all of it, or, once a route has refused it, its first datagram alone.
-  void reload() noexcept;
+  /// Has every datagram its result?
+  bool is_done() const noexcept;
+  /// Prepares the next send of the datagrams without a result: of all of them, or, when a route has refused the train
+  /// (`refused_length`), of the first one alone. Precondition (asserted): not `is_done`.
+  void rebuild() noexcept;
 
-  /// That depart together.
-  std::size_t datagrams() const noexcept { return datagrams_; }
-  std::size_t bytes() const noexcept { return bytes_; }
-  std::size_t segment() const noexcept { return segment_; }
-  const endpoint& destination() const noexcept { return destination_; }
-  const control_message& control() const noexcept { return control_; }
-  bool addressed() const noexcept { return name_length_ != 0; }
+  /// Datagrams of the next send.
+  std::size_t datagrams() const noexcept {
+    return datagrams_;
+  }
+  std::size_t bytes() const noexcept {
+    return bytes_;
+  }
+  std::size_t segment() const noexcept {
+    return segment_;
+  }
+  const endpoint& destination() const noexcept {
+    return destination_;
+  }
+  const control_message& control() const noexcept {
+    return control_;
+  }
+  bool addressed() const noexcept {
+    return name_length_ != 0;
+  }
 
-  /// At most so many pages of memory hold the payload.
+  /// An upper bound of the pages of memory that the payload covers.
   std::size_t pages() const noexcept;
 
-  /// Over when the enter that submits it returns; only a failure costs a completion.
-  bool quiet() const noexcept { return !may_park && !zero_copy; }
+  /// Does the send post a completion only if it fails (IOSQE_CQE_SKIP_SUCCESS)? It is then over when the enter that
+  /// submits it returns.
+  bool quiet() const noexcept {
+    return !may_park && !zero_copy;
+  }
 
-  // Of a send without a copy. It has two completions: the result, and the notification that the kernel has let go of
-  // the payload. It is over with the second one.
-  bool answered() const noexcept { return answered_; }  // the result has come
-  bool copied() const noexcept { return copied_; }      // the notification says that the kernel has copied after all
+  // A zero-copy send has two completions: the result, and the notification that the kernel does not read the payload
+  // any more. The train is in flight until the second one.
+  bool has_result() const noexcept {
+    return has_result_;
+  }  // the result has arrived
+  bool copied() const noexcept {
+    return copied_;
+  }  // the notification says that the kernel copied the payload
 
-  /// As sendmsg(2) takes it. What it refers to belongs to the train.
-  void describe(msghdr& header) noexcept;
+  /// Fills the header for sendmsg(2). It points into the train.
+  void fill_header(msghdr& header) noexcept;
 
   void prepare(io_uring_sqe& entry) noexcept override;
   void complete(completion what) noexcept override;
 
   sender* owner = nullptr;
   int fd = -1;
-  slab_block* block = nullptr;  // the slab memory that its payloads lie in
-  bool may_park = false;        // it was refused once because the socket's buffer is full: now it waits for room
-  bool zero_copy = false;       // the kernel is asked to send the payload from where it lies
-  std::size_t refused = 0;      // the length of the datagrams, if a route refused the train: then they go one by one
-  int met = 0;                  // an error by which the socket refused this send, which was made again; negative errno
-  unsigned tries = 0;           // times that it was made again for such an error
+  slab_block* block = nullptr;     // the slab block that holds its payloads; nullptr: they lie in the writers' memory
+  bool may_park = false;           // the socket's buffer was full: the next send waits in the kernel for room
+  bool zero_copy = false;          // the kernel is asked to send the payload from where it lies
+  std::size_t refused_length = 0;  // 0, or the length of the datagrams when a route refused the train: they go singly
+  int retried_error = 0;           // 0, or the ICMP error (negative errno) because of which this send was repeated
+  unsigned retries = 0;            // how often the send was repeated because of such errors
 
  private:
-  // The datagrams of many destinations are trains of one each, all at once: these are to fit the cache, so what only a
-  // long train needs lies elsewhere. There are either no more than one piece (one part), in the train, or they all are
-  // there.
+  // Datagrams to many destinations need one train each at the same time. So that these fit the cache, the arrays that
+  // only a long train needs are allocated apart: a single piece (part) is stored in the train, two or more are all
+  // stored there.
   struct long_train {
-    std::array<iovec, most_segments> pieces;
-    std::array<part, most_segments> parts;
+    std::array<iovec, max_segments> pieces;
+    std::array<part, max_segments> parts;
   };
 
   void prepare_alone(io_uring_sqe& entry) noexcept;
   void load(std::span<const std::byte> payload) noexcept;
   void add_part(const part& next) noexcept;
-  std::span<iovec> pieces() noexcept { return {vectors_ > 1 ? long_->pieces.data() : &piece_, vectors_}; }
-  std::span<const iovec> pieces() const noexcept { return {vectors_ > 1 ? long_->pieces.data() : &piece_, vectors_}; }
-  iovec* last_piece() noexcept { return vectors_ > 0 ? &pieces().back() : nullptr; }
+  std::span<iovec> pieces() noexcept {
+    return {vectors_ > 1 ? long_->pieces.data() : &piece_, vectors_};
+  }
+  std::span<const iovec> pieces() const noexcept {
+    return {vectors_ > 1 ? long_->pieces.data() : &piece_, vectors_};
+  }
+  iovec* last_piece() noexcept {
+    return vectors_ > 0 ? &pieces().back() : nullptr;
+  }
   std::size_t vectors_up_to(const iovec* last) const noexcept {
     return last == &piece_ ? 1 : static_cast<std::size_t>(last - long_->pieces.data()) + 1;
   }
   iovec* extend(iovec* last, std::span<const std::byte> payload) noexcept;
 
-  std::size_t limit_ = 1;
-  std::size_t room_ = 0;
+  std::size_t limit_ = 1;  // datagrams
+  std::size_t room_ = 0;   // octets of all datagrams, at most
   std::size_t segment_ = 0;
   std::size_t bytes_ = 0;
   std::size_t datagrams_ = 0;
@@ -160,10 +211,10 @@ class send_train final : public operation, public train_hook {
   std::size_t parts_used_ = 0;
   std::size_t control_length_ = 0;
   socklen_t name_length_ = 0;
-  bool complete_ = false;  // a shorter one was the last
-  bool answered_ = false;
+  bool last_is_short_ = false;  // a datagram shorter than `segment_` ended the train
+  bool has_result_ = false;
   bool copied_ = false;
-  int answer_ = 0;
+  int result_ = 0;
   iovec piece_{};
   part part_;
   sockaddr_in6 name_{};
@@ -172,6 +223,10 @@ class send_train final : public operation, public train_hook {
   msghdr header_{};
   alignas(cmsghdr) std::array<std::byte, max_encoded_size + control_space(sizeof(std::uint16_t))> control_bytes_{};
   std::unique_ptr<long_train> long_ = std::make_unique<long_train>();
+#ifndef NDEBUG
+  void check_step(state next) const noexcept;
+  state state_ = state::pooled;
+#endif
 };
 
 }  // namespace uring6::detail

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 
@@ -12,14 +13,16 @@
 namespace uring6::detail {
 namespace {
 
-constexpr std::size_t most_held = send_convoy::most;  // trains of one conn, of the pool's 512
-constexpr std::size_t most_blocks = 8;                // of the slab's 64
+/// Trains that one conn may hold, of the pool's 512: eight conns can hold as many. The convoy has room for all of them.
+constexpr std::size_t max_trains_per_conn = send_convoy::capacity;
+/// Slab blocks that one conn may hold (2 MiB), of the pool's 64.
+constexpr std::size_t max_slab_blocks_per_conn = 8;
 
-// The next one goes elsewhere, so it would be a train by itself; and it is plain: nothing about it is to be told to the
-// kernel, or to be refused.
-bool goes_alone(const outgoing& message, const outgoing& next) noexcept {
-  constexpr std::size_t fits_always = 65'535 - 20 - 8;  // IPv4
-  return !(message.destination == next.destination) && tells_nothing(message.control) &&
+// Can the message be sent without a train? It must be a train of one, because the next message has another destination,
+// and need neither control bytes nor the checks of `check_message`.
+bool is_plain_single(const outgoing& message, const outgoing& next) noexcept {
+  constexpr std::size_t fits_always = 65'535 - 20 - 8;  // octets: the longest payload over IPv4, the shorter of both
+  return !(message.destination == next.destination) && is_empty_for_send(message.control) &&
          message.payload.size() <= fits_always && message.destination.address.zone() == 0;
 }
 
@@ -34,33 +37,36 @@ bool sender::wait(write_waiter& writer, stop_root& stop) {
       return false;
     }
     stop.prepare(loop_);
-    departed_.push_back(writer);
+    awaiting_writers_.push_back(writer);
     writer.listen(stop);
-    hurry();
+    schedule_flush();
     return true;
   }
   if (writer.messages_.empty()) return false;
   if (options_.coalesce) {
-    // As a socket reports an ICMP error: what came later is not sent, so that whoever retries sends it once.
+    // A late error fails this write before anything of it is sent, as a socket reports an ICMP error. So a caller that
+    // repeats the failed write sends its datagrams once.
     if (late_error_) {
       writer.ended_ = take_error();
       return false;
     }
-    if (writers_.empty() && fill_slab(writer)) {
-      hurry();
+    if (queued_writers_.empty() && copy_to_slab(writer)) {
+      schedule_flush();
       if (loop_.spend()) return false;
       make_ready(loop_, writer);
       return true;
     }
   }
   stop.prepare(loop_);
-  writers_.push_back(writer);
+  queued_writers_.push_back(writer);
   writer.listen(stop);
-  hurry();
+  schedule_flush();
   return true;
 }
 
-void sender::settle(write_waiter& writer) noexcept {
+// Resumes the writer if every message has a result, and, for flush, no train is left.
+void sender::finish_if_done(write_waiter& writer) noexcept {
+  assert(static_cast<waiting_hook&>(writer).linked() && "the writer is resumed already");
   if (writer.in_flight_ > 0 || writer.next_ < writer.messages_.size()) return;
   if (writer.flushes_ && !writer.ended_) {
     if (has_unsent()) return;
@@ -70,7 +76,9 @@ void sender::settle(write_waiter& writer) noexcept {
   if (!static_cast<ready_node&>(writer).linked()) make_ready(loop_, writer);
 }
 
-void sender::account(const send_train::part& part, std::error_code error) noexcept {
+// Gives the datagrams of this part their result, and counts them.
+void sender::record(const send_train::part& part, std::error_code error) noexcept {
+  assert(!part.done());
   if (error) {
     counters_.failed += part.datagrams;
   } else {
@@ -85,50 +93,51 @@ void sender::account(const send_train::part& part, std::error_code error) noexce
     return;
   }
   write_waiter& writer = *part.owner;
+  assert(writer.in_flight_ >= part.datagrams);
   writer.in_flight_ -= part.datagrams;
   if (!error) {
-    writer.sent_ += part.datagrams;  // none of them has an error since it was appended
+    writer.sent_ += part.datagrams;  // their `error` is empty since they were appended
   } else {
     for (outgoing& each : std::span(part.messages, part.datagrams)) each.error = error;
     if (!writer.first_error_) writer.first_error_ = error;
   }
-  settle(writer);
+  finish_if_done(writer);
 }
 
-void sender::withdraw(write_waiter& writer, std::error_code why) noexcept {
-  if (!static_cast<waiting_hook&>(writer).linked()) return;  // it is over, and about to be resumed
+void sender::cancel(write_waiter& writer, std::error_code why) noexcept {
+  if (!static_cast<waiting_hook&>(writer).linked()) return;  // the write is over, its coroutine about to be resumed
   writer.ended_ = why;
   for (; writer.next_ < writer.messages_.size(); ++writer.next_) writer.messages_[writer.next_].error = why;
   static_cast<waiting_hook&>(writer).unlink();
-  departed_.push_back(writer);
-  ++writer.in_flight_;  // it must not settle half way
-  unsent_.for_each([&](send_train& train) {
+  awaiting_writers_.push_back(writer);
+  ++writer.in_flight_;  // keeps finish_if_done from resuming the writer before all its datagrams were looked at
+  trains_to_resend_.for_each([&](send_train& train) {
     for (send_train::part& each : train.parts()) {
       if (each.owner == &writer) {
-        account(each, why);
+        record(each, why);
         each = {};
       }
     }
   });
-  flying_.for_each([&](send_train& train) {
+  trains_in_flight_.for_each([&](send_train& train) {
     const auto parts = train.parts();
     if (std::ranges::any_of(parts, [&](const send_train::part& each) { return each.owner == &writer; })) {
       loop_.ring().cancel(train);
     }
   });
   --writer.in_flight_;
-  settle(writer);
+  finish_if_done(writer);
 }
 
-void sender::abandon(write_waiter& writer) noexcept {
-  withdraw(writer, errc::canceled);
+void sender::cancel_and_wait(write_waiter& writer) noexcept {
+  cancel(writer, errc::canceled);
   loop_.drain_until([&] { return writer.in_flight_ == 0; });
 }
 
 void sender::fail_waiting(std::error_code why) noexcept {
-  while (!writers_.empty()) withdraw(writers_.front(), why);
-  departed_.for_each([&](write_waiter& each) {
-    if (!each.ended_) withdraw(each, why);
+  while (!queued_writers_.empty()) cancel(queued_writers_.front(), why);
+  awaiting_writers_.for_each([&](write_waiter& each) {
+    if (!each.ended_) cancel(each, why);
   });
 }
 
@@ -136,237 +145,267 @@ void sender::close(std::error_code why) noexcept {
   closing_ = why;
   do {
     flush();
-    // What a route refuses goes again, which makes it fewer each time.
-    loop_.drain_until([this] { return held_ == parked_ || !unsent_.empty(); });
-    if (!unsent_.empty()) continue;
+    // Trains that a route refuses meanwhile are sent again by the next pass, each time with fewer datagrams: this ends.
+    loop_.drain_until([this] { return trains_held_ == trains_waiting_ || !trains_to_resend_.empty(); });
+    if (!trains_to_resend_.empty()) continue;
     fail_waiting(why);
-    flying_.for_each([this](send_train& train) { loop_.ring().cancel(train); });
-    loop_.drain_until([this] { return flying_.empty(); });
-  } while (!unsent_.empty());
+    trains_in_flight_.for_each([this](send_train& train) { loop_.ring().cancel(train); });
+    loop_.drain_until([this] { return trains_in_flight_.empty(); });
+  } while (!trains_to_resend_.empty());
   outbound::unlink();
 }
 
 // --- trains ---
 
-// A socket that does not drain must not hold what the others send with.
+// Takes a train from the pool. nullptr when this conn holds its 64, so that a socket that does not drain leaves trains
+// to the other conns; when the pool has none; or, if this conn holds none, when there is no memory.
 send_train* sender::take_train() noexcept {
-  send_train* const train = held_ < most_held ? pool_->take_train(held_ == 0) : nullptr;  // of none: no memory
+  send_train* const train = trains_held_ < max_trains_per_conn ? pool_->take_train(trains_held_ == 0) : nullptr;
   if (!train) {
-    // What it has does not all wait: some is back after the next enter. Who found the pool empty is first in line
-    // then.
-    if (held_ > parked_) held_ < most_held ? hurry() : loop_.expect_progress();
+    // Some of this conn's trains come back with the next enter. If the pool was empty, the flush is scheduled now, so
+    // that it runs before those of conns that ask later; at its own limit the conn waits for its own completions.
+    if (trains_held_ > trains_waiting_) trains_held_ < max_trains_per_conn ? schedule_flush() : loop_.expect_progress();
     return nullptr;
   }
-  ++held_;
+  train->become(send_train::state::filling);
+  ++trains_held_;
   train->owner = this;
   train->fd = fd_;
   return train;
 }
 
 void sender::give_back(send_train& train) noexcept {
-  --held_;
+  assert(trains_held_ > 0 && train.owner == this);
+  train.become(send_train::state::pooled);
+  --trains_held_;
   pool_->give_back(train);
 }
 
-// What need not be tried.
-std::error_code sender::refusal_of(const outgoing& message, const endpoint& to) const noexcept {
+// The error of a message that the kernel would refuse, or would send otherwise than the caller meant.
+std::error_code sender::check_message(const outgoing& message, const endpoint& to) const noexcept {
   constexpr std::size_t longest_packet = 65'535;
   if (message.payload.size() > (options_.udp ? longest_payload(to.address) : longest_packet)) return errc::too_long;
-  // The kernel would look for a route to ::ffff:0:0/96.
+  // A raw socket of IPv6 sends no IPv4 packet: the kernel would look for an IPv6 route to ::ffff:0:0/96.
   if (!options_.udp && to.address.is_v4_mapped()) return make_error_code(std::errc::invalid_argument);
-  // The kernel would send it without a look at the zone.
+  // The kernel ignores the zone of an address that has none, and would send the datagram.
   if (to.address.zone() != 0 && !has_zones(to.address)) [[unlikely]]
     return check_zone(fd_, to.address).error();
   return {};
 }
 
-std::error_code sender::start(send_train& train, const endpoint& to, const outgoing& message, bool addressed) noexcept {
-  if (const auto refused = refusal_of(message, to)) return refused;
-  const std::size_t limit = refusing_.limit_towards(to.address, message.payload.size(), longest_train_);
+std::error_code sender::begin_train(send_train& train, const endpoint& to, const outgoing& message,
+                                    bool addressed) noexcept {
+  if (const auto refused = check_message(message, to)) return refused;
+  const std::size_t limit = refusing_.train_limit(to.address, message.payload.size(), longest_train_);
   return train.begin(to, message.control, addressed, limit);
 }
 
-void sender::hurry() noexcept {
+void sender::schedule_flush() noexcept {
   loop_.flush_before_enter(*this);
 }
 
-void sender::depart(send_train& train) noexcept {
-  if (train.datagrams() > 1) refusing_.train_departs(train.destination().address, train.segment());
+// No datagram is appended any more. During a flush the train is submitted at once, else by the next flush.
+void sender::seal(send_train& train) noexcept {
+  train.become(send_train::state::sealed);
+  if (train.datagrams() > 1) refusing_.on_train_sealed(train.destination().address, train.segment());
   if (zero_copy_ && zero_copy_->takes(train)) [[unlikely]] {
     train.zero_copy = true;
-    ++parked_;
+    ++trains_waiting_;
   }
   if (flushing_) {
-    launch(train);
+    submit(train);
   } else {
-    departing_.push_back(train);
+    sealed_trains_.push_back(train);
   }
 }
 
-void sender::launch(send_train& train) noexcept {
-  if (gathers_ && train.datagrams() > 1 && refusing_.is_doubtful(train.destination().address, train.segment()) &&
-      try_train(train)) [[unlikely]]
+void sender::seal_slab_train() noexcept {
+  if (slab_train_) seal(*std::exchange(slab_train_, nullptr));
+}
+
+// Chooses how the train leaves: at once, with the convoy, or by the ring.
+void sender::submit(send_train& train) noexcept {
+  assert(!train.is_done() && train.datagrams() > 0);
+  if (use_convoy_ && train.datagrams() > 1 && refusing_.is_doubtful(train.destination().address, train.segment()) &&
+      try_doubtful_train(train)) [[unlikely]]
     return;
-  if (gathers_) {
-    // A connected socket tells an answer of the network once, and sendmmsg keeps it to itself behind others that went.
-    if (train.quiet() && train.addressed()) return pool_->convoy().add(train);
-    leave_together();  // none overtakes another
+  if (use_convoy_) {
+    // Trains of a connected socket go by the ring: the socket reports an ICMP error once, and sendmmsg drops that
+    // report when it meets the error behind messages that were sent.
+    if (train.quiet() && train.addressed()) {
+      train.become(send_train::state::in_convoy);
+      return pool_->convoy().add(train);
+    }
+    submit_convoy();  // the convoy's members were written first, so they leave first
   }
-  leave_by_ring(train);
+  submit_by_ring(train);
 }
 
-void sender::leave_by_ring(send_train& train) noexcept {
-  // A quiet operation ends without a completion to wake up for: somebody may wait for it, or the rest of the train.
-  if (train.quiet() && (train.parts().front().owner || !departed_.empty() || train.refused > 0)) {
+void sender::submit_by_ring(send_train& train) noexcept {
+  // A quiet send that succeeds posts no completion, so the enter must not sleep when a coroutine waits for this train,
+  // or when the rest of a refused train waits for its first datagram.
+  if (train.quiet() && (train.parts().front().owner || !awaiting_writers_.empty() || train.refused_length > 0)) {
     loop_.expect_progress();
   }
-  flying_.push_back(train);
+  train.become(send_train::state::in_flight);
+  trains_in_flight_.push_back(train);
   loop_.ring().queue(train);
 }
 
-// A few go by the ring, which the loop enters anyway unless it spins. So does the rest from the first one on for which
-// the socket's buffer has no room, as the ring waits for that, or which a filter of system calls may have refused.
-void sender::leave_together() noexcept {
-  gathers_ = false;
+// Sends the convoy: by sendmmsg if it is long or the loop spins, else by the ring, which the loop enters anyway. The
+// rest goes by the ring from the first member on that finds no room in the socket's buffer (EAGAIN: the ring can wait
+// for room) or that a seccomp filter may have refused (EPERM, ENOSYS).
+void sender::submit_convoy() noexcept {
+  use_convoy_ = false;
   send_convoy& convoy = pool_->convoy();
-  bool room = convoy.is_long() || loop_.spinner().helps();
-  if (room) convoy.describe_trains();
+  bool room = convoy.is_worth_a_call() || loop_.spinner().helps();
+  if (room) convoy.fill_train_headers();
   while (room && !convoy.empty()) {
     const int went = convoy.send(fd_);
     loop_.count_send();
     room = went != -EAGAIN && went != -EPERM && went != -ENOSYS;
-    for (int left = room ? std::max(went, 1) : 0; left > 0; --left) arrive(convoy.take_first(), std::min(went, 0));
-    go_on();
+    for (int left = room ? std::max(went, 1) : 0; left > 0; --left)
+      on_member_sent(convoy.take_first(), std::min(went, 0));
+    serve_writers();
   }
   while (!convoy.empty()) {
     const auto [train, message, writer] = convoy.take_first();
     if (message) {
-      train->begin(message->destination, message->control, true, 1);  // and that goes: there is nothing to encode
+      train->begin(message->destination, message->control, true, 1);  // succeeds: the control message is empty
       train->append({message, 1}, true, *writer);
     }
-    leave_by_ring(*train);
+    submit_by_ring(*train);
   }
 }
 
-void sender::arrive(const send_convoy::member& from, int outcome) noexcept {
+// The convoy's sendmmsg has sent this member, or failed with `outcome` (negative errno).
+void sender::on_member_sent(const send_convoy::member& from, int outcome) noexcept {
+  assert(outcome <= 0);
   const auto [train, message, writer] = from;
-  if (!message) return finished(*train, outcome);
+  if (!message) return on_train_sent(*train, outcome);
   give_back(*train);
   if (outcome < 0) {
-    if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->look_again();
-    account({nullptr, message, writer, 1, 0}, reason_of(outcome, message->destination));
+    if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->restart_read();
+    record({nullptr, message, writer, 1, 0}, error_of(outcome, message->destination));
     return;
   }
   ++counters_.datagrams;
   counters_.bytes += message->payload.size();
   ++writer->sent_;
-  if (--writer->in_flight_ == 0) settle(*writer);
+  if (--writer->in_flight_ == 0) finish_if_done(*writer);
 }
 
-void sender::retire(send_train& train) noexcept {
+// Every datagram of the train has its result: the pool gets the train back, and the slab block with its last train.
+void sender::release(send_train& train) noexcept {
+  assert(!static_cast<train_hook&>(train).linked());
   if (slab_block* const block = train.block; block && --block->trains == 0) {
-    if (block == block_) block_ = nullptr;
-    --blocks_;
+    assert(slab_blocks_held_ > 0);
+    if (block == slab_block_) slab_block_ = nullptr;
+    --slab_blocks_held_;
     pool_->give_back(*block);
   }
   give_back(train);
-  go_on();
+  serve_writers();
 }
 
-// With what came back.
-void sender::go_on() noexcept {
-  if (!writers_.empty()) hurry();
+// Trains came back: queued messages can go on, and calls of flush() may be over.
+void sender::serve_writers() noexcept {
+  if (!queued_writers_.empty()) schedule_flush();
   if (!has_unsent()) {
-    departed_.for_each([this](write_waiter& each) { settle(each); });
+    awaiting_writers_.for_each([this](write_waiter& each) { finish_if_done(each); });
   }
 }
 
 void sender::flush() noexcept {
-  // What is on its way by the ring is not overtaken, and the child of a fork sends nothing.
-  // sendmmsg would keep an error of the socket to itself that it met behind datagrams that went.
-  gathers_ = flying_.empty() && !loop_.check_thread() && !error_reader_;
+  // No convoy while trains are in flight by the ring, which it would overtake; in the child of a fork, which must not
+  // send; or on a conn that keeps error reports, because sendmmsg drops an error that it meets behind messages that
+  // were sent.
+  use_convoy_ = trains_in_flight_.empty() && !loop_.check_thread() && !error_reader_;
   flushing_ = true;
-  while (!unsent_.empty()) {
-    send_train& train = unsent_.pop_front();
-    if (train.refused > 0 && gathers_ && pool_->convoy().empty()) leave_singly(train);
-    if (train.is_over()) {
-      retire(train);
+  while (!trains_to_resend_.empty()) {
+    send_train& train = trains_to_resend_.pop_front();
+    if (train.refused_length > 0 && use_convoy_ && pool_->convoy().empty()) send_one_by_one(train);
+    if (train.is_done()) {
+      release(train);
     } else {
-      train.reload();
-      launch(train);
+      train.rebuild();
+      submit(train);
     }
   }
-  while (!departing_.empty()) launch(departing_.pop_front());
-  if (open_) depart(*std::exchange(open_, nullptr));
+  while (!sealed_trains_.empty()) submit(sealed_trains_.pop_front());
+  seal_slab_train();
   if (options_.coalesce) {
-    while (!writers_.empty() && fill_slab(writers_.front())) all_taken(writers_.front());
-    if (open_) depart(*std::exchange(open_, nullptr));
+    while (!queued_writers_.empty() && copy_to_slab(queued_writers_.front())) await_results(queued_writers_.front());
+    seal_slab_train();
   }
-  build_trains();  // of one that writes ahead: what the slab has no room for
-  refuse_impatient();
-  leave_together();
+  build_trains();  // with coalesced writes: of the messages for which the slab has no room
+  fail_nonblocking_writers();
+  submit_convoy();
   flushing_ = false;
 }
 
-// The datagrams of a train that was refused, one behind the other without the ring: by the ring one would go with each
-// turn, and those of later trains in between. The rest goes by the ring from the first one on for which the socket's
-// buffer has no room, or which a filter of system calls may have refused.
-void sender::leave_singly(send_train& train) noexcept {
-  while (!train.is_over()) {
-    train.reload();
+// Sends the datagrams of a refused train singly, without the ring: by the ring only one would leave in each turn, with
+// datagrams of later trains in between. Returns early at a datagram that has to go by the ring: no room in the socket's
+// buffer (EAGAIN), or a seccomp filter may have refused the call (EPERM, ENOSYS).
+void sender::send_one_by_one(send_train& train) noexcept {
+  assert(train.refused_length > 0);
+  while (!train.is_done()) {
+    train.rebuild();
     msghdr header;
-    train.describe(header);
+    train.fill_header(header);
     const int outcome = ::sendmsg(fd_, &header, MSG_DONTWAIT) < 0 ? -errno : 0;
     loop_.count_send();
     if (outcome == -EAGAIN || outcome == -EPERM || outcome == -ENOSYS) return;
-    if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->look_again();
-    const std::error_code error = outcome < 0 ? reason_of(outcome, train.destination()) : std::error_code{};
-    if (!error) refusing_.remember(train.destination().address, train.refused);
-    account(train.take_first(), error);
+    if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->restart_read();
+    const std::error_code error = outcome < 0 ? error_of(outcome, train.destination()) : std::error_code{};
+    if (!error) refusing_.remember(train.destination().address, train.refused_length);
+    record(train.take_first(), error);
   }
 }
 
-// A train that may be refused, before what comes behind it departs: without the ring it is known at once. False: it is
-// to go another way.
-bool sender::try_train(send_train& train) noexcept {
+// Sends a train that the route may refuse without the ring, so that the kernel's answer is known before later messages
+// leave. False: nothing was sent, and the caller submits the train another way.
+bool sender::try_doubtful_train(send_train& train) noexcept {
   if (!pool_->convoy().empty() || !train.quiet()) return false;
   msghdr header;
-  train.describe(header);
+  train.fill_header(header);
   const int outcome = ::sendmsg(fd_, &header, MSG_DONTWAIT) < 0 ? -errno : 0;
   loop_.count_send();
   if (outcome == -EAGAIN || outcome == -EPERM || outcome == -ENOSYS) return false;
-  finished(train, outcome);
-  if (train.refused == 0 || !static_cast<train_hook&>(train).linked()) return true;
-  leave_singly(train);
-  if (train.is_over()) {
+  on_train_sent(train, outcome);
+  if (train.refused_length == 0 || !static_cast<train_hook&>(train).linked()) return true;
+  send_one_by_one(train);
+  if (train.is_done()) {
     static_cast<train_hook&>(train).unlink();
-    retire(train);
+    release(train);
   }
   return true;
 }
 
-void sender::all_taken(write_waiter& writer) noexcept {
+// Trains have taken all messages of the writer.
+void sender::await_results(write_waiter& writer) noexcept {
+  assert(writer.next_ == writer.messages_.size());
   static_cast<waiting_hook&>(writer).unlink();
-  departed_.push_back(writer);
-  settle(writer);
+  awaiting_writers_.push_back(writer);
+  finish_if_done(writer);
 }
 
-// No train is left for who still waits, and none comes back until the socket drains: whoever would not wait for that is
-// told.
-void sender::refuse_impatient() noexcept {
-  if (held_ > parked_) return;
-  writers_.for_each([this](write_waiter& each) {
-    if (each.impatient_) withdraw(each, make_error_code(std::errc::resource_unavailable_try_again));
+// When every train of this conn waits for the socket to drain, queued non-blocking writes end with EAGAIN.
+void sender::fail_nonblocking_writers() noexcept {
+  if (trains_held_ > trains_waiting_) return;
+  queued_writers_.for_each([this](write_waiter& each) {
+    if (each.impatient_) cancel(each, make_error_code(std::errc::resource_unavailable_try_again));
   });
 }
 
-// Those at hand that go alone. The loop over a batch, as send_train::append is.
-void sender::gather_alone(write_waiter& writer) noexcept {
-  if (!gathers_ || zero_copy_ || !options_.udp || !writer.addressed_) return;
+// Moves the writer's next messages into the convoy, up to the first one that needs a train. This is the hot loop over a
+// batch to many destinations, as send_train::append is for one destination.
+void sender::add_singles_to_convoy(write_waiter& writer) noexcept {
+  if (!use_convoy_ || zero_copy_ || !options_.udp || !writer.addressed_) return;
   send_convoy& convoy = pool_->convoy();
   const std::size_t end = writer.messages_.size();
   std::size_t at = writer.next_;
-  for (outgoing* message = &writer.messages_[at]; at + 1 < end && goes_alone(message[0], message[1]); ++message) {
+  for (outgoing* message = &writer.messages_[at]; at + 1 < end && is_plain_single(message[0], message[1]); ++message) {
     send_train* const reserve = take_train();
     if (!reserve) break;
     if (message->error) message->error.clear();
@@ -379,44 +418,45 @@ void sender::gather_alone(write_waiter& writer) noexcept {
 
 void sender::build_trains() noexcept {
   send_train* train = nullptr;
-  while (!writers_.empty()) {
-    write_waiter& writer = writers_.front();
+  while (!queued_writers_.empty()) {
+    write_waiter& writer = queued_writers_.front();
     if (writer.next_ == writer.messages_.size()) {
-      all_taken(writer);
+      await_results(writer);
       continue;
     }
-    if (!train && writer.messages_.size() - writer.next_ > 1) gather_alone(writer);
+    if (!train && writer.messages_.size() - writer.next_ > 1) add_singles_to_convoy(writer);
     const auto rest = writer.messages_.subspan(writer.next_);
     if (!train) {
       train = take_train();
-      if (!train && held_ > 0) return;  // it comes again when one is free
+      if (!train && trains_held_ > 0) return;  // serve_writers schedules the next flush when a train comes back
       if (!train) {
-        // No train comes back that could take it along later.
-        withdraw(writer, make_error_code(std::errc::not_enough_memory));
+        // No memory for a train, and this conn holds none: no return of a train could start the next try.
+        cancel(writer, make_error_code(std::errc::not_enough_memory));
         continue;
       }
       outgoing& message = rest.front();
-      if (const auto error = start(*train, destination_of(message, writer.addressed_), message, writer.addressed_)) {
+      if (const auto error =
+              begin_train(*train, destination_of(message, writer.addressed_), message, writer.addressed_)) {
         give_back(*std::exchange(train, nullptr));
         ++writer.next_;
         ++writer.in_flight_;
-        account({nullptr, &message, &writer, 1, 0}, error);
+        record({nullptr, &message, &writer, 1, 0}, error);
         continue;
       }
     }
-    const std::size_t aboard = train->append(rest, writer.addressed_, writer);
-    writer.next_ += aboard;
-    writer.in_flight_ += aboard;
-    if (aboard < rest.size()) depart(*std::exchange(train, nullptr));
+    const std::size_t appended = train->append(rest, writer.addressed_, writer);
+    writer.next_ += appended;
+    writer.in_flight_ += appended;
+    if (appended < rest.size()) seal(*std::exchange(train, nullptr));
   }
-  if (train) depart(*train);
+  if (train) seal(*train);
 }
 
-// --- writing ahead ---
+// --- coalesced writes ---
 
-// Copies the writer's datagrams into the slab. False: the slab is full, or no train is free. The writer is suspended,
-// and the rest goes out of its own memory.
-bool sender::fill_slab(write_waiter& writer) noexcept {
+// Copies the writer's datagrams into the slab. False: the slab is full, or no train is free. The caller then suspends
+// the writer, and sends its other datagrams from their own memory.
+bool sender::copy_to_slab(write_waiter& writer) noexcept {
   for (; writer.next_ < writer.messages_.size(); ++writer.next_) {
     outgoing& message = writer.messages_[writer.next_];
     std::error_code error;
@@ -431,38 +471,42 @@ bool sender::fill_slab(write_waiter& writer) noexcept {
   return true;
 }
 
+// Copies one datagram into the slab and appends it to the slab's train. True: done, or `error` says why the datagram
+// cannot be sent. False: there is no room, or no train.
 bool sender::write_ahead(const outgoing& message, bool addressed, std::error_code& error) noexcept {
   const std::size_t length = message.payload.size();
   const endpoint& to = destination_of(message, addressed);
-  error = refusal_of(message, to);
+  error = check_message(message, to);
   if (error) return true;
-  if (!open_ || block_->room() < length || !open_->accepts(message.payload, to, message.control)) {
-    if (open_) depart(*std::exchange(open_, nullptr));
+  if (!slab_train_ || slab_block_->room() < length || !slab_train_->accepts(message.payload, to, message.control)) {
+    seal_slab_train();
     send_train* const train = take_train();
     if (!train) return false;
-    error = start(*train, to, message, addressed);
+    error = begin_train(*train, to, message, addressed);
     if (error || !find_room(length)) {
       give_back(*train);
       return static_cast<bool>(error);
     }
-    train->block = block_;
-    ++block_->trains;
-    open_ = train;
+    train->block = slab_block_;
+    ++slab_block_->trains;
+    slab_train_ = train;
   }
-  std::byte* const place = block_->memory.get() + block_->used;
+  assert(slab_block_ && slab_block_->room() >= length);
+  std::byte* const place = slab_block_->memory.get() + slab_block_->used;
   if (length > 0) std::memcpy(place, message.payload.data(), length);
-  block_->used += length;
-  open_->append(std::span(place, length));
+  slab_block_->used += length;
+  slab_train_->append(std::span(place, length));
   return true;
 }
 
-// In a block of which a train is made at once: it goes back with its last train.
+// Makes `slab_block_` a block with room for `length` octets. The caller counts a train in it at once, because a block
+// goes back to the pool with its last train.
 bool sender::find_room(std::size_t length) noexcept {
-  if (block_ && block_->room() >= length) return true;
-  slab_block* const fresh = blocks_ < most_blocks ? pool_->take_block() : nullptr;
+  if (slab_block_ && slab_block_->room() >= length) return true;
+  slab_block* const fresh = slab_blocks_held_ < max_slab_blocks_per_conn ? pool_->take_block() : nullptr;
   if (!fresh) return false;
-  ++blocks_;
-  block_ = fresh;
+  ++slab_blocks_held_;
+  slab_block_ = fresh;
   return true;
 }
 

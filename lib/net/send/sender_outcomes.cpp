@@ -1,9 +1,9 @@
-// What becomes of a train when the kernel has said how its send ended: its datagrams have their results, or it goes
-// again.
+// What the sender does when the kernel has answered a send: each datagram gets its result, or the train is sent again.
 #include <netinet/in.h>
 #include <poll.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <utility>
 
@@ -16,10 +16,11 @@
 namespace uring6::detail {
 namespace {
 
-// The kernel does not know the operation or that it has to report (before 6.2), or a restriction forbids it: then there
-// is no notification. Or the socket cannot do it.
+// Can this kernel or socket make no zero-copy sends at all? EOPNOTSUPP: the socket cannot. EINVAL or EACCES without a
+// first completion: the kernel knows neither the operation nor IORING_SEND_ZC_REPORT_USAGE (before 6.2), or a
+// restriction of the ring forbids the operation.
 bool is_unknown(const send_train& train, int result) noexcept {
-  return result == -EOPNOTSUPP || (!train.answered() && (result == -EINVAL || result == -EACCES));
+  return result == -EOPNOTSUPP || (!train.has_result() && (result == -EINVAL || result == -EACCES));
 }
 
 }  // namespace
@@ -27,75 +28,79 @@ bool is_unknown(const send_train& train, int result) noexcept {
 bool sender::is_impatient(const send_train::part& part) noexcept {
   return part.owner && part.owner->impatient_;
 }
-bool sender::gave_up(const send_train::part& part) noexcept {
+bool sender::is_canceled(const send_train::part& part) noexcept {
   return part.owner && part.owner->ended_;
 }
 
-void sender::finished(send_train& train, int outcome) noexcept {
+void sender::on_train_sent(send_train& train, int outcome) noexcept {
+  assert(train.owner == this);
+  train.become(send_train::state::sent);
   static_cast<train_hook&>(train).unlink();
-  if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->look_again();
-  if (train.zero_copy && copy_instead(train, outcome)) return;
+  if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->restart_read();
+  if (train.zero_copy && finish_zero_copy(train, outcome)) return;
   const bool full = outcome == -EAGAIN && !train.may_park;
   if (full) {
     if (!closing_ &&
-        std::ranges::none_of(train.parts(), [](const auto& each) { return gave_up(each) || is_impatient(each); })) {
+        std::ranges::none_of(train.parts(), [](const auto& each) { return is_canceled(each) || is_impatient(each); })) {
       ++counters_.parked;
-      ++parked_;
+      ++trains_waiting_;
       train.may_park = true;
-      launch(train);
-      if (!writers_.empty()) hurry();  // it may be that nothing more goes
+      submit(train);
+      if (!queued_writers_.empty()) schedule_flush();  // lets fail_nonblocking_writers end them if no train is left
       return;
     }
     outcome = -ECANCELED;
   }
-  if (std::exchange(train.may_park, false)) --parked_;
-  if (error_reader_ && send_again(train, outcome)) [[unlikely]]
+  if (std::exchange(train.may_park, false)) --trains_waiting_;
+  if (error_reader_ && retry_after_icmp_error(train, outcome)) [[unlikely]]
     return;
   const bool is_train = train.datagrams() > 1;
   const bool canceled = outcome == -ECANCELED;
   if (is_train && refuses_trains(outcome)) {
     ++counters_.refused;
-    // Without checksum offload no train goes at all; else a shorter one may.
-    train.refused = outcome == -EIO ? 1 : train.segment();
+    // EIO refuses trains of every length (no checksum offload); else the route may take trains of shorter datagrams.
+    train.refused_length = outcome == -EIO ? 1 : train.segment();
   } else if (!canceled) {
-    const std::error_code error = outcome < 0 ? reason_of(outcome, train.destination()) : std::error_code{};
+    const std::error_code error = outcome < 0 ? error_of(outcome, train.destination()) : std::error_code{};
     if (!error && is_train) {
       ++counters_.trains;
-      refusing_.train_went(train.destination().address, train.segment());
+      refusing_.on_train_taken(train.destination().address, train.segment());
     }
-    if (!error && train.refused > 0) refusing_.remember(train.destination().address, train.refused);
-    // Sent singly, only the first of them would have met the answer.
-    if (train.refused == 0 && !(is_train && !train.addressed() && is_answer(outcome))) {
-      for (const send_train::part& each : train.parts()) account(each, error);
-      retire(train);
+    if (!error && train.refused_length > 0) refusing_.remember(train.destination().address, train.refused_length);
+    // All datagrams share the result, unless it is an ICMP error that a connected socket returned for a train: had the
+    // datagrams gone singly, only the first send would have met the error.
+    if (train.refused_length == 0 && !(is_train && !train.addressed() && may_be_icmp_error(outcome))) {
+      for (const send_train::part& each : train.parts()) record(each, error);
+      release(train);
       return;
     }
-    account(train.take_first(), error);
+    record(train.take_first(), error);
   }
-  // Whoever gave up, or would not wait, gets its error; the others' datagrams go again.
+  // Parts of canceled writers, and of non-blocking ones that found no room, get their error. The other parts go again.
   for (send_train::part& each : train.parts()) {
     std::error_code why;
-    if (gave_up(each)) {
+    if (is_canceled(each)) {
       why = each.owner->ended_.code();
     } else if (full && is_impatient(each)) {
       why = make_error_code(std::errc::resource_unavailable_try_again);
     } else if (canceled) {
       why = closing_;
     }
-    if (each.gone() || !why) continue;
-    account(each, why);
+    if (each.done() || !why) continue;
+    record(each, why);
     each = {};
   }
-  if (train.is_over()) {
-    retire(train);
+  if (train.is_done()) {
+    release(train);
   } else {
-    unsent_.push_back(train);
-    hurry();
+    train.become(send_train::state::to_resend);
+    trains_to_resend_.push_back(train);
+    schedule_flush();
   }
 }
 
-// All that the kernel says of a zone that there is not: it has no route there.
-std::error_code sender::reason_of(int outcome, const endpoint& to) const noexcept {
+// For an unknown zone the kernel reports ENETUNREACH. Check whether the interface exists to return the better error.
+std::error_code sender::error_of(int outcome, const endpoint& to) const noexcept {
   if (outcome == -ENETUNREACH && to.address.zone() != 0) {
     if (const auto known = check_zone(fd_, to.address); !known) return known.error();
   }
@@ -104,17 +109,17 @@ std::error_code sender::reason_of(int outcome, const endpoint& to) const noexcep
 
 namespace {
 
-// Whether a report waits in the socket's error queue, or an error pends.
+// Does the socket have a report in its error queue, or a pending error? Poll tells both as POLLERR.
 bool has_report(int fd) noexcept {
   pollfd asked{fd, 0, 0};
   return ::poll(&asked, 1, 0) == 1 && (asked.revents & POLLERR) != 0;
 }
 
-// Whether "too long" can be what another destination's path has answered: not of a single datagram that the socket is
-// not to fragment, of which it is the kernel's own refusal, unless it is so short that every path takes it. To send
-// that again would make a second report.
+// Can EMSGSIZE be an ICMP error ("packet too big") about another destination? Not for a single datagram that the socket
+// must not fragment and that is longer than the minimum MTU allows: there the kernel itself refuses the send, and a
+// second try would add a second report to the error queue.
 bool may_be_others_mtu(const send_train& train, int fd) noexcept {
-  constexpr std::size_t every_path_takes = 1280 - 40 - 8;  // IPv6
+  constexpr std::size_t every_path_takes = 1280 - 40 - 8;  // octets: the minimum MTU of IPv6 less both headers
   if (train.datagrams() > 1) return true;
   const bool v4 = train.destination().address.is_v4_mapped();
   if (!v4 && train.bytes() <= every_path_takes) return true;
@@ -126,34 +131,38 @@ bool may_be_others_mtu(const send_train& train, int fd) noexcept {
 
 }  // namespace
 
-// An unconnected socket that keeps reports refuses the next send, whatever its destination, with an error that the
-// network has reported of an earlier one, once. True: the send is made again. If it then ends otherwise, the error was
-// the socket's, and a reader gets it; if it ends the same, it is its own.
-bool sender::send_again(send_train& train, int outcome) noexcept {
-  constexpr unsigned most_tries = 4;  // answers to others may come faster than this one goes
-  const int met = std::exchange(train.met, 0);
-  const bool own = outcome == met && !is_always_an_answer(outcome);
-  if (met != 0 && !own) error_reader_->failed({-met, std::system_category()});
-  // A train longer than the path's new MTU is refused with what the report of that MTU is: which of both it was the
-  // kernel does not say, but the report is there.
+// An unconnected socket that keeps error reports fails its next send with the ICMP error about an earlier one, whatever
+// the destination of the next send is. So a send that ends with such an error is repeated. If the second try ends
+// otherwise, the error belonged to an earlier send, and the reader gets it; if it ends the same, the error is the
+// send's own. True: the send is repeated.
+bool sender::retry_after_icmp_error(send_train& train, int outcome) noexcept {
+  constexpr unsigned max_retries = 4;  // each try may meet the ICMP error of yet another send
+  const int retried_error = std::exchange(train.retried_error, 0);
+  const bool own = outcome == retried_error && !is_always_icmp_error(outcome);
+  if (retried_error != 0 && !own) error_reader_->deliver_error({-retried_error, std::system_category()});
+  // The kernel refuses a train with segments above the path's new MTU with EMSGSIZE, and reports that MTU with
+  // EMSGSIZE, too. It does not tell which of both this was; a report in the queue means that the reader has to hear of
+  // it.
   if (own && outcome == -EMSGSIZE && train.datagrams() > 1 && has_report(fd_)) {
-    error_reader_->failed({EMSGSIZE, std::system_category()});
+    error_reader_->deliver_error({EMSGSIZE, std::system_category()});
   }
-  const bool may_be_others = !own && (is_answer(outcome) || (outcome == -EMSGSIZE && may_be_others_mtu(train, fd_)));
-  if (!may_be_others || closing_ || train.tries == most_tries || std::ranges::any_of(train.parts(), gave_up)) {
-    train.tries = 0;
+  const bool may_be_others =
+      !own && (may_be_icmp_error(outcome) || (outcome == -EMSGSIZE && may_be_others_mtu(train, fd_)));
+  if (!may_be_others || closing_ || train.retries == max_retries || std::ranges::any_of(train.parts(), is_canceled)) {
+    train.retries = 0;
     return false;
   }
-  ++train.tries;
-  train.met = outcome;
-  launch(train);
+  ++train.retries;
+  train.retried_error = outcome;
+  submit(train);
   return true;
 }
 
-// A send without a copy is over. True: it goes again, the normal way. Else the outcome is one as of other sends.
-bool sender::copy_instead(send_train& train, int& outcome) noexcept {
+// A zero-copy send has ended. True: it failed for the lack of a copy, and is submitted again as a copying send. False:
+// `outcome` is treated as that of any other send.
+bool sender::finish_zero_copy(send_train& train, int& outcome) noexcept {
   train.zero_copy = false;
-  --parked_;
+  --trains_waiting_;
   if (outcome >= 0) {
     ++counters_.zero_copy;
     if (!train.copied()) return false;
@@ -164,11 +173,12 @@ bool sender::copy_instead(send_train& train, int& outcome) noexcept {
   if (!fails_without_copy(outcome)) return false;
   if (is_unknown(train, outcome)) zero_copy_.reset();
   if (outcome == -EAGAIN) return false;
-  if (std::ranges::any_of(train.parts(), gave_up)) {  // and need not wait for another try
+  if (std::ranges::any_of(train.parts(),
+                          is_canceled)) {  // the writer waits for the end of this send, not for another try
     outcome = -ECANCELED;
     return false;
   }
-  launch(train);
+  submit(train);
   return true;
 }
 

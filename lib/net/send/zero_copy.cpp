@@ -1,16 +1,19 @@
 #include "net/send/zero_copy.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 namespace uring6::detail {
 namespace {
 
-constexpr std::size_t most_pages = 17;  // MAX_SKB_FRAGS where it is smallest; beyond: EMSGSIZE
+/// Pages of one zero-copy send: MAX_SKB_FRAGS of the kernels that have it smallest. Beyond it the kernel returns
+/// EMSGSIZE.
+constexpr std::size_t max_pages = 17;
 
 }  // namespace
 
 bool zero_copy_choice::takes(const send_train& train) noexcept {
-  if (train.bytes() < from_ || train.pages() > most_pages) return false;
+  if (train.bytes() < min_octets_ || train.pages() > max_pages) return false;
   const auto known = std::ranges::find(copying_, train.destination().address, &copying::destination);
   if (known == copying_.end()) return true;
   if (--known->sends_left == 0) copying_.erase(known);
@@ -19,8 +22,9 @@ bool zero_copy_choice::takes(const send_train& train) noexcept {
 
 void zero_copy_choice::copied_towards(const ip_address& destination) noexcept {
   const auto known = std::ranges::find(copying_, destination, &copying::destination);
-  if (known != copying_.end()) return;  // sends that were on their way together
-  if (copying_.size() == most_destinations) copying_.erase(copying_.begin());
+  if (known != copying_.end()) return;  // two sends were in flight together, and both were copied
+  if (copying_.size() == max_destinations) copying_.erase(copying_.begin());
+  assert(copying_.size() < copying_.capacity() && "the constructor reserved the entries: push_back must not throw");
   copying_.push_back({destination, sends_until_retry});
 }
 

@@ -1,4 +1,4 @@
-// Which sends go without a copy: long ones, as far as the kernel does not copy them after all.
+// Which sends go without a copy: long ones, except to destinations for which the kernel copies the payload anyway.
 #pragma once
 
 #include <cstddef>
@@ -12,16 +12,19 @@ namespace uring6::detail {
 
 class zero_copy_choice {
  public:
-  static constexpr std::size_t most_destinations = 64;  // of which it is remembered that the kernel copies
+  /// Destinations for which the kernel copied. Each long send searches them all.
+  static constexpr std::size_t max_destinations = 64;
+  /// Sends to such a destination that go with a copy before the next one is tried without: the route may lead to
+  /// another device by then. At this number a destination that always copies costs one notification in 1,024 sends.
   static constexpr std::uint32_t sends_until_retry = 1024;
 
-  /// Of sends of at least so many octets.
-  explicit zero_copy_choice(std::size_t from) : from_(from) { copying_.reserve(most_destinations); }
+  /// Chooses among sends of at least `min_octets`.
+  explicit zero_copy_choice(std::size_t min_octets) : min_octets_(min_octets) { copying_.reserve(max_destinations); }
 
-  /// Is this one to go without a copy? Counts the sends to where the kernel copies: after some it is asked again.
+  /// Shall this train go without a copy? A call counts as one of the `sends_until_retry` of its destination.
   bool takes(const send_train& train) noexcept;
 
-  /// The kernel has copied what was to go there without a copy.
+  /// The kernel's notification says that it copied a zero-copy send to this destination.
   void copied_towards(const ip_address& destination) noexcept;
 
  private:
@@ -30,7 +33,7 @@ class zero_copy_choice {
     std::uint32_t sends_left;
   };
 
-  std::size_t from_;
+  std::size_t min_octets_;
   std::vector<copying> copying_;  // the oldest first
 };
 

@@ -25,8 +25,8 @@ struct posted_call final : detail::inbox_message {
   void* state;
 };
 
-/// An errno is the kernel's answer to io_uring_enter, or to io_uring_register at the first run; the ring could be used
-/// when the loop was made.
+/// The text of the exception that `run` throws. An errno comes from io_uring_enter, or, at the first run, from
+/// io_uring_register. (Both calls worked when the loop was created.)
 std::string why_not_run(std::error_code error) {
   if (error.category() != std::system_category()) return "event_loop::run";
   return "event_loop::run: " + detail::explain_use_failure("io_uring_enter or io_uring_register", error.value());

@@ -1,4 +1,5 @@
-// The only door from other threads into a loop: a stack that anybody may push to and the loop takes whole.
+// The only way from other threads into a loop: a lock-free stack. Any thread pushes; the loop takes all messages at
+// once.
 #pragma once
 
 #include <atomic>
@@ -12,8 +13,8 @@ struct inbox_message {
   virtual ~inbox_message() = default;
   virtual void run() noexcept = 0;
   inbox_message* next = nullptr;
-  /// The inbox owns it, and deletes it when it has run, or unrun if the loop ends first. Else its owner keeps it until
-  /// then, and may push it again from inside of `run`.
+  /// True: the inbox owns the message, and deletes it after `run`, or without `run` if the loop ends first. False:
+  /// another object owns it, keeps it alive until then, and may push it again from inside `run`.
   bool owned = true;
 };
 
@@ -24,7 +25,7 @@ class inbox {
   inbox& operator=(const inbox&) = delete;
   ~inbox() { close(); }
 
-  /// False if the inbox is closed: the message is destroyed unrun.
+  /// Queues a message. Any thread. False: the inbox is closed, and the message is destroyed without `run`.
   bool push(std::unique_ptr<inbox_message> message) noexcept {
     assert(message->owned);
     if (!push(*message)) return false;
@@ -32,23 +33,24 @@ class inbox {
     return true;
   }
 
-  /// The same for a message that its owner keeps, and that is in no inbox. False: it never runs.
+  /// The same for a message with `owned` false, which must not be in an inbox already. False: it will not run.
   bool push(inbox_message& message) noexcept {
     inbox_message* head = head_.load(std::memory_order_relaxed);
     do {
       if (head == closed()) return false;
       message.next = head;
-      // Sequentially consistent, as the loop's look before it sleeps: one of the two sees the other.
+      // Sequentially consistent, like `empty`, which the loop calls after it has stored that it sleeps: either the loop
+      // sees the message, or this thread sees that the loop sleeps.
     } while (!head_.compare_exchange_weak(head, &message, std::memory_order_seq_cst, std::memory_order_relaxed));
     return true;
   }
 
-  /// Nothing is run any more: what the inbox owns, of what has arrived and what arrives from now on, is destroyed.
+  /// No message runs after this. Owned messages that are queued, or pushed later, are destroyed.
   void close() noexcept { discard(take(closed())); }
 
   bool empty() const noexcept { return head_.load(std::memory_order_seq_cst) == nullptr; }
 
-  /// Runs what has arrived, in the order of arrival.
+  /// Runs the queued messages in the order of their arrival. Returns how many. The loop's thread.
   unsigned run() noexcept {
     if (empty() || head_.load(std::memory_order_relaxed) == closed()) return 0;
     unsigned count = 0;
@@ -63,7 +65,7 @@ class inbox {
   }
 
  private:
-  // No message's address: this object is there.
+  // The mark of a closed inbox: the address of this object, which no message can have.
   inbox_message* closed() noexcept { return reinterpret_cast<inbox_message*>(this); }
 
   inbox_message* take(inbox_message* leave) noexcept {

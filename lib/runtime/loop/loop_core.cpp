@@ -148,7 +148,7 @@ result<std::optional<clock::time_point>> loop_core::poll() {
     std::error_code error;
     turn(nullptr, false, error);
     if (error) return fail(error);
-    ring_->heard(strangers_ > 0);
+    ring_->heard(foreign_descriptor_waits_ > 0);
     if (ring_->notifies()) asleep_.store(sleeping::in_host, std::memory_order_seq_cst);
     publish_buffers();  // what the turn reaped may wait for buffers that are there
     if (at_rest()) return timers_.empty() ? std::optional<clock::time_point>() : timers_.next();
@@ -161,7 +161,7 @@ void loop_core::publish_buffers() noexcept {
   for (const auto& pool : pools_) {
     if (!pool) continue;
     if (pool->reads_wait()) [[unlikely]]
-      spinner_.rest();
+      spinner_.stop_watching();
     if (pool->publish()) progress_expected_ = true;
   }
 }
@@ -175,7 +175,7 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
   ++turns_;
   this_threads_train.close();
   budget_left_ = options_.budget;
-  destroy_buried();
+  destroy_frames();
   unsigned busy = run_ready(done);
   if (done && *done) {
     // What the last task wrote must still go out.
@@ -203,9 +203,9 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
   if (wait && spinner_.worthwhile() && spin()) {
     wait = false;
   } else if (wait || !may_sleep) {
-    spinner_.rest();
+    spinner_.stop_watching();
   } else {
-    spinner_.pass();
+    spinner_.read_watched_once();
   }
   if (wait) {
     // A spin that gave up gave its buffer back: a read may wait for that.
@@ -245,8 +245,8 @@ unsigned loop_core::run_ready(const bool* done) {
   return count;
 }
 
-void loop_core::destroy_buried() noexcept {
-  while (!buried_.empty()) buried_.pop_front().handle.destroy();
+void loop_core::destroy_frames() noexcept {
+  while (!frames_to_destroy_.empty()) frames_to_destroy_.pop_front().handle.destroy();
 }
 
 void loop_core::flush_outbound() noexcept {
@@ -268,7 +268,7 @@ bool loop_core::spin() noexcept {
     ring_->enter(false, {});
     // What did not fit does not wait until the spin is over.
     if (ring_->has_work() || ring_->has_queued()) {
-      spinner_.pass();
+      spinner_.read_watched_once();
       return true;
     }
   }
@@ -304,7 +304,7 @@ void loop_core::shut_down() noexcept {
     for (const auto& slot : targets_) {
       if (slot->target) slot->target->loop_ends();
     }
-    destroy_buried();
+    destroy_frames();
   }
   timers_.clear();
   for (const auto& pool : pools_) {

@@ -72,7 +72,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void make_ready(ready_node& node) noexcept { ready_.push_back(node); }
 
   /// A frame at its end, which must not be destroyed by what it runs: it goes with the next turn, or with the loop.
-  void bury(ready_node& frame) noexcept { buried_.push_back(frame); }
+  void destroy_later(ready_node& frame) noexcept { frames_to_destroy_.push_back(frame); }
 
   /// A completion without suspension costs one of the turn's budget; false when it is used up: then the
   /// coroutine goes through the ready queue, so that the others and the kernel get their turn.
@@ -108,8 +108,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   std::shared_ptr<send_pool>& send_pool_slot() noexcept { return send_pool_slot_; }
 
   /// An operation on a descriptor of which nothing is known begins; ends.
-  void stranger_begins() noexcept { ++strangers_; }
-  void stranger_ends() noexcept { --strangers_; }
+  void begin_foreign_wait() noexcept { ++foreign_descriptor_waits_; }
+  void end_foreign_wait() noexcept { --foreign_descriptor_waits_; }
 
   /// Turns that have begun: what completes in the same one was ready at the same time.
   std::uint64_t turns() const noexcept { return turns_; }
@@ -118,7 +118,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void count_send() noexcept { ++sends_; }
 
   /// A socket has been looked at without the ring.
-  void count_look() noexcept { ++looks_; }
+  void count_direct_read() noexcept { ++looks_; }
 
   /// The next enter ends something that a coroutine waits for: it need not sleep.
   void expect_progress() noexcept { progress_expected_ = true; }
@@ -177,7 +177,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   [[noreturn]] static void end_program(const char* what) noexcept;
   std::error_code begin() noexcept;
   unsigned run_ready(const bool* done);
-  void destroy_buried() noexcept;
+  void destroy_frames() noexcept;
   unsigned turn(const bool* done, bool may_sleep, std::error_code& error);
   void publish_buffers() noexcept;
   bool at_rest() const noexcept;
@@ -192,7 +192,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   std::stop_token stopped_;
   std::unique_ptr<detail::ring> ring_;
   intrusive_list<ready_node> ready_;
-  intrusive_list<ready_node> buried_;
+  intrusive_list<ready_node> frames_to_destroy_;
   intrusive_list<outbound> outbound_;
   intrusive_list<resident> residents_;
   timer_heap timers_;
@@ -208,7 +208,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   bool running_ = false;
   bool ended_ = false;
   std::atomic<sleeping> asleep_{sleeping::no};
-  unsigned strangers_ = 0;
+  unsigned foreign_descriptor_waits_ = 0;
   std::uint64_t turns_ = 0;
   std::uint64_t resumptions_ = 0;
   std::uint64_t posts_ = 0;

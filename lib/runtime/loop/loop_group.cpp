@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <condition_variable>
 #include <future>
@@ -24,14 +25,14 @@ namespace uring6 {
 
 namespace detail {
 
-/// The tasks of one kind that a loop takes. All but the scope under the group's mutex.
+/// The tasks of one kind (work, listeners) that a loop accepts. The group's mutex guards all members but `tasks`.
 struct intake {
   bool open = true;
-  std::size_t under_way = 0;  // given, and not begun
-  scope* tasks = nullptr;     // on the loop's thread, while it runs them
+  std::size_t under_way = 0;  // tasks that were posted and have not begun
+  scope* tasks = nullptr;     // used by the loop's thread only; nullptr when it runs none
 };
 
-/// Goes on in the loop's next turn, whatever stop was requested: the posts have been run by then.
+/// Resumes the coroutine in the loop's next turn, in which the posted tasks have begun. A stop does not end this wait.
 struct next_turn : ready_node {
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiting) noexcept {
@@ -51,7 +52,7 @@ struct loop_group::member {
   event finishing;
   detail::intake work;
   detail::intake listeners;
-  bool ended = false;  // under the group's mutex
+  bool ended = false;  // guarded by the group's mutex
   std::jthread thread;
 };
 
@@ -86,7 +87,7 @@ void check(const std::vector<std::vector<int>>& sets) {
 
 struct pinning {
   std::error_code error;
-  int refused = -1;  // the first CPU that the thread cannot have
+  int refused = -1;  // the first CPU on which the thread may not run; -1: none, or the call itself failed
 };
 
 pinning pin_to(const std::vector<int>& cpus) noexcept {
@@ -96,7 +97,7 @@ pinning pin_to(const std::vector<int>& cpus) noexcept {
   const pthread_t self = ::pthread_self();
   const int code = ::pthread_setaffinity_np(self, sizeof set, &set);
   if (code != 0 && code != EINVAL) return {{code, std::system_category()}};
-  // The kernel drops silently what is not there or not allowed, as long as anything is left: EINVAL if nothing is.
+  // The kernel drops CPUs that do not exist or are not allowed without an error; if none is left, it returns EINVAL.
   CPU_ZERO(&set);
   if (code == 0) ::pthread_getaffinity_np(self, sizeof set, &set);
   for (const int cpu : cpus) {
@@ -105,7 +106,7 @@ pinning pin_to(const std::vector<int>& cpus) noexcept {
   return {};
 }
 
-/// What a thread tells of its start: where it may run, and whether its loop became its own.
+/// How a thread's start went: its CPUs, and whether it could claim its loop.
 struct beginning {
   pinning pinned;
   std::error_code claimed;
@@ -116,7 +117,7 @@ std::string refusal_of(const pinning& what) {
   return "uring6::loop_group: CPU " + std::to_string(what.refused) + " is not there or not allowed";
 }
 
-/// Throws what keeps the thread from running its loop, if anything does.
+/// Throws the error that keeps the thread from running its loop, if there is one.
 void check(const beginning& what) {
   if (what.pinned.error) throw std::system_error(what.pinned.error, refusal_of(what.pinned));
   if (what.claimed)
@@ -138,7 +139,7 @@ loop_group::loop_group(const loop_group_options& options) : shared_(std::make_un
       member& self = *each;
       self.thread = detail::start_quiet_thread([this, &self, &started, pin = options.pin] {
         const pinning pinned = pin ? pin_to(self.cpus) : pinning();
-        const std::error_code claimed = self.loop.core()->claim();  // before another thread can use the loop
+        const std::error_code claimed = self.loop.core()->claim();  // before another thread can claim the loop
         started.set_value({pinned, claimed});
         if (pinned.error || claimed) return;
         try {
@@ -150,7 +151,7 @@ loop_group::loop_group(const loop_group_options& options) : shared_(std::make_un
           const std::scoped_lock lock(shared_->mutex);
           close(self);
         }
-        self.loop.core()->shut_down();  // here, where the kernel obeys; what comes later is dropped at once
+        self.loop.core()->shut_down();  // on this thread, for which the kernel cancels; later posts are dropped
         const std::scoped_lock lock(shared_->mutex);
         self.ended = true;
         shared_->one_ended.notify_all();
@@ -184,7 +185,7 @@ bool loop_group::ended(std::size_t index) const {
   return members_[index]->ended;
 }
 
-// What was taken in begins: an intake is closed before the scope goes, and only when nothing is under way to it.
+// Every accepted task begins: an intake closes before its scope ends, and only when no posted task has yet to begin.
 task<> loop_group::run_member(member& self) {
   const std::stop_token stop = co_await this_task::stop_token();
   scope work(stop);
@@ -204,14 +205,14 @@ task<> loop_group::run_member(member& self) {
   self.work.tasks = nullptr;
 }
 
-/// Whether none is under way any more.
+/// Accepts no listeners any more. True: none that was posted has yet to begin.
 bool loop_group::close_listeners(member& self) noexcept {
   const std::scoped_lock lock(shared_->mutex);
   self.listeners.open = false;
   return self.listeners.under_way == 0;
 }
 
-/// Whether it is closed: not while some is under way, which may give more.
+/// Closes the intake for work, unless a posted task has yet to begin, which may start more. True: it is closed.
 bool loop_group::close_work(member& self) noexcept {
   const std::scoped_lock lock(shared_->mutex);
   if (self.work.under_way > 0) return false;
@@ -219,7 +220,7 @@ bool loop_group::close_work(member& self) noexcept {
   return true;
 }
 
-/// Under the mutex: the group is stopped, or the loop could not run.
+/// Closes both intakes: the group was stopped, or the loop could not run. The caller has locked the mutex.
 void loop_group::close(member& self) noexcept {
   self.listeners.open = false;
   self.work.open = false;
@@ -233,8 +234,8 @@ task<> loop_group::guard(task<> one) {
   }
 }
 
-// Posted with the mutex held: what is under way is in the loop's inbox. What is refused goes to the loop, too, as long
-// as that lives: it may hold a conn, which must end there.
+// Posts with the mutex locked, so that `under_way` counts messages that are in the loop's inbox. A refused task is
+// posted, too, to be destroyed on the loop's thread: it may hold a conn, which must end there.
 bool loop_group::start_task(std::size_t index, kind of, std::function<task<>()> make) {
   member& self = *members_[index];
   detail::intake& to = of == kind::work ? self.work : self.listeners;
@@ -247,13 +248,14 @@ bool loop_group::start_task(std::size_t index, kind of, std::function<task<>()> 
   self.loop.post([this, &to, make = std::move(make)] {
     {
       const std::scoped_lock taking(shared_->mutex);
+      assert(to.under_way > 0);
       --to.under_way;
     }
     if (!to.tasks) return;
     try {
       to.tasks->spawn(guard(make()));
     } catch (...) {
-      fail(std::current_exception());  // as one out of the task
+      fail(std::current_exception());  // treated as an exception of the task
     }
   });
   ++to.under_way;
@@ -293,7 +295,7 @@ bool loop_group::drain(std::chrono::nanoseconds limit) {
     const std::scoped_lock lock(shared_->mutex);
     for (const auto& each : members_) each->listeners.open = false;
   }
-  // By post, behind all the work that was given before.
+  // By `post`, so that `finishing` is set after all tasks that were started before.
   for (const auto& each : members_) each->loop.post([&finishing = each->finishing] { finishing.set(); });
   bool in_time = false;
   {

@@ -1,5 +1,5 @@
-// What carries the calls of other threads to a remote_target: one message for each target, made when the target opens,
-// so that a call, which may come from a destructor or a std::stop_callback, needs no memory.
+// The message that carries calls of other threads to a remote_target. It is allocated when the target opens, because a
+// call may come from a destructor or a std::stop_callback, which must not fail for lack of memory.
 #pragma once
 
 #include <atomic>
@@ -9,21 +9,21 @@
 
 namespace uring6::detail {
 
-/// Belongs to the loop, which uses it for one target after the other.
+/// The loop owns the slot, and reuses it for another target after the first one has closed.
 class remote_slot final : public inbox_message {
  public:
   explicit remote_slot(loop_core& loop) noexcept : loop_(loop) { owned = false; }
 
-  /// Any thread. Calls that come before the loop has looked at the first one are one call.
+  /// Calls the target on the loop's thread. Any thread. Calls before the loop has run the first one count as one.
   void post() noexcept;
 
-  /// The loop's thread: calls the target, unless it has gone.
+  /// Calls the target, unless it has closed. The loop's thread.
   void run() noexcept override;
 
-  /// Is a call on its way?
+  /// Is a call in the inbox?
   bool posted() const noexcept { return posted_.load(std::memory_order_relaxed); }
 
-  // On the loop's thread only.
+  // Used by the loop's thread only.
   remote_target* target = nullptr;
   remote_slot* next_free = nullptr;
 

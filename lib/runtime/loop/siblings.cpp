@@ -1,5 +1,6 @@
 #include "uring6/detail/siblings.hpp"
 
+#include <cassert>
 #include <stdexcept>
 
 #include "uring6/when_all.hpp"
@@ -12,10 +13,11 @@ void siblings::open(stop_root& inherited) {
   loop_ = current_loop();
   if (!loop_) throw std::logic_error("uring6: tasks can be started only by a coroutine that a loop runs");
   stop_.open(*loop_, inherited);
-  running_ = 1;  // until all are started: none of them can be the last before that
+  running_ = 1;  // `wait` subtracts it: a child that ends before all are started is not taken for the last one
 }
 
 void siblings::start(const child& one, std::size_t index) {
+  assert(loop_ && "open was not called");
   child_promise& promise = one.promise();
   promise.set_owner(*this, stop_.root());
   promise.index = index;
@@ -28,10 +30,11 @@ bool siblings::wait(std::coroutine_handle<> waiting) {
   return --running_ > 0;
 }
 
-// At once, not in the next turn: what the last one has taken is nobody's until then, and an outer race that was decided
-// in between would drop it.
+// Resumes the waiting coroutine at once, not in the next turn: until it resumes, the results of its children have no
+// owner, and an outer when_any that is decided in between would drop them.
 std::coroutine_handle<> siblings::ended(child_promise& which) noexcept {
   one_ended(which);
+  assert(running_ > 0);
   return --running_ == 0 ? waiting_ : std::noop_coroutine();
 }
 
@@ -54,7 +57,7 @@ void timed_siblings::one_ended(child_promise& which) noexcept {
 }
 
 void timed_siblings::expired() noexcept {
-  if (stop_requested()) return;  // it ends for that reason, not for this one
+  if (stop_requested()) return;  // a stop was requested before the deadline: the task ends because of the stop
   timed_out_ = true;
   request_stop();
 }

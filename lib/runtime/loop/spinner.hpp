@@ -1,5 +1,6 @@
-// How a loop waits without a sleep: for a bounded time it looks for news itself, where that has helped before. A
-// wake-up takes longer than many a wait.
+// How a loop waits without a sleep: for a bounded time it asks again and again whether there is something to do. The
+// kernel's wake-up of a sleeping thread takes longer than many waits. A spin also reads watched sockets by system
+// calls.
 #pragma once
 
 #include <chrono>
@@ -11,52 +12,55 @@
 
 namespace uring6::detail {
 
-/// A socket that somebody waits for, and that a spin looks at without the ring, which takes longer to tell.
+/// A socket for which a coroutine waits, and which spins read by system calls instead of the ring.
 class watched_socket : public list_hook {
  public:
-  /// Takes in what is there. True: there was something, or the ring has to be entered for it; unless somebody else
-  /// waits, it is watched no more.
-  virtual bool look() noexcept = 0;
+  /// Reads the socket without blocking. True ends the spin: a datagram or an error arrived, or the ring has to be
+  /// entered. The implementation has then unlinked the socket, unless another coroutine waits for it.
+  virtual bool try_read() noexcept = 0;
 
-  /// It is watched no more: the ring is to tell.
-  virtual void go_by_ring() noexcept = 0;
+  /// The spinner has unlinked the socket: its next datagram has to come by the ring.
+  virtual void return_to_ring() noexcept = 0;
 
  protected:
   ~watched_socket() { unlink(); }
 
  private:
   friend class spinner;
-  unsigned passed_over_ = 0;  // spins that had news of something else
+  unsigned spins_without_data_ = 0;  // spins that ended with news of something else
 };
 
 class spinner {
  public:
-  /// Spins last at most so long; 0: there are none.
+  /// A spin lasts at most `longest`; 0: the loop does not spin.
   explicit spinner(std::chrono::nanoseconds longest) noexcept : longest_(longest) {}
 
-  /// Do waits end while it spins? Then the ring is entered for nothing else, and what need not go by it is faster.
-  bool helps() const noexcept { return longest_.count() > 0 && in_vain_ == 0 && passes_ < few_passes; }
+  /// Do this loop's waits end within spins? Then a turn need not enter the ring, and system calls outside of the ring
+  /// (spun reads, sendmmsg) are faster than its operations.
+  bool helps() const noexcept {
+    return longest_.count() > 0 && failed_spins_ == 0 && turns_without_wait_ < max_turns_without_wait;
+  }
 
-  /// Is the next wait to begin with a spin?
+  /// Shall the next wait begin with a spin?
   bool worthwhile() noexcept;
 
-  /// Spins until there is news, something of what is watched, or this time (of a timer) has come. False: in vain, it is
-  /// time to sleep.
+  /// Spins until `news()` is true, a watched socket has data, or `timer` is due. False: none of these within the
+  /// longest spin; the loop then sleeps.
   template <class News>
   bool spin(std::optional<clock::time_point> timer, News&& news) noexcept {
     std::optional<clock::time_point> end;
     bool until_timer = false;
     for (;;) {
-      // A look at a socket is a system call, and time enough until the next one.
+      // Passes between two readings of the clock, which costs a tenth of a short wait. Reading a watched socket is a
+      // system call: so fewer passes, and no pause between them.
       const bool calls = !watched_.empty();
       for (int left = calls ? 8 : 64; left > 0; --left) {
-        if (look() || news()) {
-          pass_over();
+        if (read_watched() || news()) {
+          return_idle_sockets();
           return ended(true);
         }
         if (!calls) relax();
       }
-      // The clock takes a tenth of a short wait.
       const auto now = clock::now();
       if (!end) {
         end = now + longest_;
@@ -67,35 +71,38 @@ class spinner {
     }
   }
 
-  /// The loop goes on without a wait: one look, so that who is watched is not forgotten. Of one that is always busy the
-  /// ring takes in more at once.
-  void pass() noexcept;
+  /// Called when a turn does not wait. Reads each watched socket once, because no spin will do it this turn. After
+  /// `max_turns_without_wait` such turns the loop is busy, and the sockets go back to the ring, which delivers more at
+  /// once.
+  void read_watched_once() noexcept;
 
-  /// Can another one be watched?
+  /// Are fewer than four sockets watched?
   bool has_place() const noexcept;
 
-  /// A spin is to look at this one. False: it looks at enough already.
+  /// Spins shall read this socket. False: four are watched already.
   bool watch(watched_socket& what) noexcept;
 
-  /// There is no spin. What is watched goes by the ring, and so does all until the next one.
-  void rest() noexcept;
+  /// The loop sleeps, or must not spin: hands every watched socket back to the ring. `helps` is false until the next
+  /// spin.
+  void stop_watching() noexcept;
 
   std::uint64_t spins() const noexcept { return spins_; }
   std::uint64_t idle_spins() const noexcept { return idle_spins_; }
 
  private:
-  static constexpr unsigned few_passes = 4;
+  // Turns in a row without a wait after which the loop counts as busy.
+  static constexpr unsigned max_turns_without_wait = 4;
 
   static void relax() noexcept;
-  bool look() noexcept;
+  bool read_watched() noexcept;
   bool ended(bool in_time) noexcept;
-  void pass_over() noexcept;
+  void return_idle_sockets() noexcept;
 
   std::chrono::nanoseconds longest_;
   intrusive_list<watched_socket> watched_;
-  unsigned in_vain_ = 0;  // since the last one that found something
-  unsigned waits_not_spun_ = 0;
-  unsigned passes_ = 0;  // since the last spin
+  unsigned failed_spins_ = 0;        // in a row
+  unsigned waits_not_spun_ = 0;      // counts waits without a spin: every eighth wait tries one
+  unsigned turns_without_wait_ = 0;  // in a row
   std::uint64_t spins_ = 0;
   std::uint64_t idle_spins_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "runtime/loop/timer_heap.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 namespace uring6::detail {
 
@@ -42,6 +43,7 @@ void timer_heap::insert(timer_node& timer) {
 
 void timer_heap::remove(timer_node& timer) noexcept {
   const std::size_t index = timer.index_;
+  assert(index < heap_.size() && heap_[index].timer == &timer && "the timer is not in this heap");
   const entry last = heap_.back();
   heap_.pop_back();
   if (last.timer == &timer) return;
@@ -54,7 +56,7 @@ void timer_heap::remove(timer_node& timer) noexcept {
 
 unsigned timer_heap::expire(clock::time_point now) noexcept {
   unsigned fired = 0;
-  // At most as many as there are now: one that re-arms itself in the past waits for the next round.
+  // A timer that is armed again with a deadline in the past waits for the next call.
   for (std::size_t bound = heap_.size(); bound > 0 && !empty() && heap_.front().deadline <= now; --bound) {
     timer_node& due = *heap_.front().timer;
     remove(due);

@@ -1,7 +1,8 @@
-// The timers of one loop: a 4-ary heap, each timer knowing its place, so that setting and canceling any of a
-// million takes logarithmic time and the next deadline none.
+// The timers of one loop: a 4-ary heap. Each timer stores its index, so setting and canceling a timer takes logarithmic
+// time, and reading the next deadline constant time.
 #pragma once
 
+#include <cassert>
 #include <vector>
 
 #include "uring6/detail/waiting.hpp"
@@ -12,20 +13,24 @@ class timer_heap {
  public:
   bool empty() const noexcept { return heap_.empty(); }
   std::size_t size() const noexcept { return heap_.size(); }
-  clock::time_point next() const noexcept { return heap_.front().deadline; }
+  /// The earliest deadline. Precondition (asserted): not empty.
+  clock::time_point next() const noexcept {
+    assert(!empty());
+    return heap_.front().deadline;
+  }
 
   void insert(timer_node& timer);
   void remove(timer_node& timer) noexcept;
 
-  /// Takes every timer that is due at `now` and tells it, in the order of the deadlines. A timer set meanwhile
-  /// with a deadline that has passed too is left for the next call: no timer can keep the loop here.
+  /// Removes the timers that are due at `now` and calls `expired` of each, in the order of their deadlines. Returns how
+  /// many. At most as many expire as there were at the call: timers that are set meanwhile cannot keep the loop here.
   unsigned expire(clock::time_point now) noexcept;
 
-  /// Takes all timers without telling them: the loop ends.
+  /// Removes all timers without calling `expired`: the loop ends.
   void clear() noexcept;
 
  private:
-  // The deadline is kept beside the pointer: sifting touches no timer that it does not move.
+  // Has a copy of the deadline, so that a comparison does not read the timer.
   struct entry {
     clock::time_point deadline;
     timer_node* timer;

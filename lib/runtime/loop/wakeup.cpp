@@ -20,7 +20,7 @@ result<void> wakeup::open() noexcept {
 
 void wakeup::signal() noexcept {
   const std::uint64_t one = 1;
-  // The counter cannot overflow in practice, and a full one wakes just as well.
+  // EAGAIN (the counter is at its maximum, 2^64 - 2) is no fault: the eventfd is readable then, and ends the sleep.
   [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
 }
 
@@ -28,7 +28,7 @@ void wakeup::prepare(io_uring_sqe& entry) noexcept {
   submission(entry).read(fd_, &count_, sizeof count_, 0);
 }
 
-// The loop looks at its inbox anyway and arms the read again before it sleeps.
+// Nothing to do here: each turn runs the inbox, and arms this read again before it sleeps.
 void wakeup::complete(completion) noexcept {}
 
 }  // namespace uring6::detail

@@ -1,4 +1,4 @@
-// Ends the loop's sleep from another thread: an eventfd that the ring reads.
+// An eventfd that the ring reads: another thread writes to it to end the loop's sleep.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ class wakeup final : public operation {
 
   result<void> open() noexcept;
 
-  /// Any thread; async-signal-safe.
+  /// Ends the sleep. Any thread; async-signal-safe.
   void signal() noexcept;
 
   void prepare(io_uring_sqe& entry) noexcept override;

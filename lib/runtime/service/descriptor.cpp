@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <utility>
 
@@ -12,7 +13,8 @@
 namespace uring6::detail {
 namespace {
 
-// What read(2) and write(2) move at most (MAX_RW_COUNT); more is not an error there, either.
+// Octets that one read(2) or write(2) transfers at most (MAX_RW_COUNT). As with these calls, a longer request is no
+// error.
 constexpr std::size_t longest_transfer = 0x7ffff000;
 
 }  // namespace
@@ -25,6 +27,7 @@ descriptor_operation::~descriptor_operation() {
 }
 
 bool descriptor_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
+  assert(idle());
   begin_wait(waiting);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
@@ -32,7 +35,7 @@ bool descriptor_operation::suspend(std::coroutine_handle<> waiting, stop_root& s
   if (error_) return false;
   stop.prepare(*loop_);
   loop_->add(*this);
-  loop_->stranger_begins();
+  loop_->begin_foreign_wait();
   loop_->ring().queue(*this);
   listen(stop);
   return true;
@@ -64,11 +67,11 @@ void descriptor_operation::complete(completion what) noexcept {
     return;
   }
   resident::unlink();
-  loop_->stranger_ends();
+  loop_->end_foreign_wait();
   if (what.result >= 0 && !was_polling) {
     value_ = static_cast<std::uint32_t>(what.result);
   } else if (given_up_ || what.result == -ECANCELED) {
-    // Canceled, interrupted, or found ready for a transfer that was not made: nothing was taken.
+    // Canceled, or interrupted, or canceled after the poll had found the descriptor ready: nothing was transferred.
     error_ = errc::canceled;
   } else {
     error_ = std::error_code(-what.result, std::system_category());

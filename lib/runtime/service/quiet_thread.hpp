@@ -1,4 +1,5 @@
-// Threads that take no signals: those are for whoever awaits or handles them on the program's own threads.
+// Threads with all signals blocked, so that the kernel delivers signals to the program's own threads, which handle or
+// await them.
 #pragma once
 
 #include <pthread.h>

@@ -1,5 +1,7 @@
 #include "uring6/run_blocking.hpp"
 
+#include <cassert>
+
 #include "runtime/loop/loop_core.hpp"
 #include "runtime/service/thread_pool.hpp"
 
@@ -10,7 +12,8 @@ blocking_job::~blocking_job() = default;
 void blocking_job::run_and_report() noexcept {
   {
     const std::scoped_lock lock(mutex_);
-    if (!waiter_) return;  // it left before this began
+    if (!waiter_) return;  // the waiter left the queue before its job began
+    assert(state_ != state::running && state_ != state::done && "a job runs once");
     state_ = state::running;
   }
   run();
@@ -41,7 +44,7 @@ bool blocking_wait::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   return true;
 }
 
-/// Whether there was something to leave; what is done already is not.
+/// Leaves a job that is queued or running. False: the job is done, or was left before.
 bool blocking_wait::leave() noexcept {
   const std::scoped_lock lock(job_->mutex_);
   if (!std::exchange(job_->waiter_, nullptr) || job_->state_ == blocking_job::state::done) return false;
@@ -63,7 +66,8 @@ void blocking_wait::wake() noexcept {
 std::error_code blocking_wait::finish() noexcept {
   forget();
   {
-    // The thread may be on its way out of the call that woke this: the loop must be there until then.
+    // The pool's thread may still be inside `call`, with the mutex locked, and uses the loop there: wait until it has
+    // left.
     const std::scoped_lock lock(job_->mutex_);
     job_->waiter_ = nullptr;
   }

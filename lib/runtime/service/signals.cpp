@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <csignal>
 #include <thread>
@@ -29,21 +30,21 @@ bool can_be_awaited(int number) noexcept {
     case SIGTRAP:
       return false;
     default:
-      // Between the system's and ours are the C library's own.
+      // The C library uses the real-time signals from 32 up to SIGRTMIN itself.
       return number > 0 && number <= SIGRTMAX && (number < 32 || number >= SIGRTMIN);
   }
 }
 
 }  // namespace
 
-/// The signals that this thread blocks for somebody, who may be several.
+/// The signals that one thread blocks for its `signals` objects, with a count of these objects for each signal.
 class blocked_signals {
  public:
   void block(const sigset_t& set) noexcept {
     sigset_t before;
     ::pthread_sigmask(SIG_BLOCK, &set, &before);
     for_each(set, [&](int number, unsigned& holders) {
-      if (holders++ == 0) ours_[static_cast<std::size_t>(number)] = ::sigismember(&before, number) == 0;
+      if (holders++ == 0) blocked_here_[static_cast<std::size_t>(number)] = ::sigismember(&before, number) == 0;
     });
   }
 
@@ -51,7 +52,8 @@ class blocked_signals {
     sigset_t free;
     ::sigemptyset(&free);
     for_each(set, [&](int number, unsigned& holders) {
-      if (--holders == 0 && ours_[static_cast<std::size_t>(number)]) ::sigaddset(&free, number);
+      assert(holders > 0);
+      if (--holders == 0 && blocked_here_[static_cast<std::size_t>(number)]) ::sigaddset(&free, number);
     });
     ::pthread_sigmask(SIG_UNBLOCK, &free, nullptr);
   }
@@ -65,13 +67,13 @@ class blocked_signals {
   }
 
   std::array<unsigned, NSIG> holders_{};
-  std::array<bool, NSIG> ours_{};
+  std::array<bool, NSIG> blocked_here_{};  // not blocked before: unblocked with the last holder
 };
 
 namespace {
 
-// By pointer, because the thread-local variables of a library that dlopen loads must be few octets (see frame.cpp).
-// Owned by the sources of the thread, so that one with static storage duration finds it at the end of the program.
+// A pointer, because the thread-local variables of a library that dlopen loads must be few octets (see frame.cpp). The
+// signal_source objects of the thread own it: one with static storage duration outlives the thread's own variables.
 thread_local std::weak_ptr<blocked_signals> blocked_here;
 
 std::shared_ptr<blocked_signals> blocked_by_this_thread() {
@@ -93,7 +95,7 @@ class signal_source {
     if (made_on_ == std::this_thread::get_id()) blocked_->unblock(set_);
   }
 
-  /// Non-blocking: nullopt if there is none.
+  /// Takes a pending signal without blocking; nullopt if there is none.
   result<std::optional<signal_event>> take() const noexcept {
     signalfd_siginfo info;
     for (;;) {
@@ -116,14 +118,14 @@ class signal_source {
   std::shared_ptr<loop_core> loop_;
   file_descriptor fd_;
   sigset_t set_;
-  std::shared_ptr<blocked_signals> blocked_;  // of the thread that it was made on
+  std::shared_ptr<blocked_signals> blocked_;  // of the thread `made_on_`
   std::thread::id made_on_ = std::this_thread::get_id();
 };
 
 namespace {
 
-// The signal stays with the kernel until the coroutine that takes it runs: one that is stopped before takes
-// none.
+// The signal stays pending in the kernel until the coroutine runs and takes it. So a coroutine that is stopped before
+// it runs loses no signal.
 task<result<signal_event>> next_of(std::shared_ptr<signal_source> from) {
   if (!from) co_return fail(errc::closed);
   if (!from->loop().runs_here()) co_return fail(errc::wrong_thread);

@@ -1,13 +1,15 @@
 #include "runtime/service/thread_pool.hpp"
 
 #include <atomic>
+#include <cassert>
 #include <new>
 
 #include "runtime/service/quiet_thread.hpp"
 
 namespace uring6::detail {
 
-// Never destroyed: the end of a program must not wait for a resolver that waits for a dead server.
+// The pool is never destroyed, because its threads may block (getaddrinfo, for a server that does not answer), and the
+// end of the program must not wait for them.
 thread_pool& thread_pool::shared() {
   static constinit std::atomic<thread_pool*> current{nullptr};
   thread_pool* seen = current.load(std::memory_order_acquire);
@@ -20,7 +22,7 @@ thread_pool& thread_pool::shared() {
 
 std::error_code thread_pool::submit(std::shared_ptr<blocking_job> job) {
   const std::scoped_lock lock(mutex_);
-  if (idle_ <= waiting_jobs_ && thread_count_ < most_threads) {
+  if (idle_ <= waiting_jobs_ && thread_count_ < max_threads) {
     const std::error_code error = start_thread();
     if (error && thread_count_ == 0) return error;
   }
@@ -45,6 +47,7 @@ std::error_code thread_pool::start_thread() {
 }
 
 std::shared_ptr<blocking_job> thread_pool::take_job() noexcept {
+  assert(jobs_ && waiting_jobs_ > 0);
   std::shared_ptr<blocking_job> job = std::move(jobs_);
   jobs_ = std::move(job->next_);
   if (!jobs_) last_job_ = nullptr;

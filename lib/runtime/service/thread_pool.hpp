@@ -1,4 +1,5 @@
-// The threads that may block, for run_blocking: few, started when they are needed.
+// The threads on which run_blocking makes its calls: at most 16 for the process, each started when a job finds no idle
+// one.
 #pragma once
 
 #include <array>
@@ -15,13 +16,15 @@ namespace uring6::detail {
 
 class thread_pool {
  public:
-  static constexpr std::size_t most_threads = 16;
+  /// Threads of the process. Blocking calls wait for disks and name servers, not for processors: so the limit does
+  /// not follow the number of processors.
+  static constexpr std::size_t max_threads = 16;
 
-  /// The process's own. The child of a fork, which has none of the threads, gets a new one.
+  /// The pool of the process. In the child of a fork, which has none of the threads, a new pool.
   static thread_pool& shared();
 
-  /// Any thread. An error if there is no thread and none can be started: EAGAIN, not_enough_memory. Else it needs no
-  /// memory.
+  /// Queues a job. Any thread. Errors, only when the pool has no thread and cannot start one: EAGAIN,
+  /// not_enough_memory.
   std::error_code submit(std::shared_ptr<blocking_job> job);
 
  private:
@@ -31,12 +34,12 @@ class thread_pool {
 
   std::mutex mutex_;
   std::condition_variable arrived_;
-  // The first one that waits owns the next one, and so on.
+  // A list of the queued jobs: each owns the next one.
   std::shared_ptr<blocking_job> jobs_;
   blocking_job* last_job_ = nullptr;
   std::size_t waiting_jobs_ = 0;
-  // An array: a thread that has begun cannot be kept if a vector cannot grow.
-  std::array<std::jthread, most_threads> threads_;
+  // An array, because a vector may fail to grow after the thread has started.
+  std::array<std::jthread, max_threads> threads_;
   std::size_t thread_count_ = 0;
   std::size_t idle_ = 0;
   fork_guard fork_guard_;

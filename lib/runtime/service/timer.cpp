@@ -21,7 +21,7 @@ void sleep_operation::expired() noexcept {
 }
 
 void sleep_operation::stop_requested() noexcept {
-  if (!armed()) return;  // the time has come already
+  if (!armed()) return;  // the timer has expired: the coroutine is in the ready queue
   disarm();
   error_ = errc::canceled;
   make_ready(*loop_, *this);

@@ -1,27 +1,30 @@
 #include "uring6/detail/frame.hpp"
 
 #include <array>
+#include <cassert>
 #include <new>
 #include <utility>
 
 namespace uring6::detail {
 namespace {
 
-// Before each frame: the resource it came from, or nullptr for the recycler. Keeps the frame aligned.
+// Stored before each frame: the memory resource that the frame came from, or nullptr for the recycler. Its alignment
+// keeps the frame aligned.
 struct alignas(alignof(std::max_align_t)) frame_header {
   std::pmr::memory_resource* resource;
 };
 
-constexpr std::size_t step = 64;
-constexpr std::size_t largest = 16 * 1024;
-constexpr std::size_t kept_per_class = 1024;
+constexpr std::size_t step = 64;              // octets between two size classes: a cache line
+constexpr std::size_t largest = 16 * 1024;    // octets: longer frames are rare, and go to operator new
+constexpr std::size_t kept_per_class = 1024;  // free frames of one size that a thread keeps: bounds what a burst leaves
 
 constexpr std::size_t class_of(std::size_t size) noexcept {
   return (size - 1) / step;
 }
 
-// Free frames of one thread, by size in steps of a cache line, last freed first used: it is still warm. A frame
-// may be freed on another thread than it was made on; it then serves that one.
+// The free frames of one thread, by size class. The frame that was freed last is reused first, because it is still in
+// the processor's cache. A frame that is freed on another thread than it was made on belongs to the other thread's
+// recycler.
 class recycler {
  public:
   recycler() = default;
@@ -39,8 +42,9 @@ class recycler {
     return from.first ? pop(from) : nullptr;
   }
 
-  /// False if enough of this size are free already.
+  /// False if `kept_per_class` frames of this size are free already: the caller deletes the block.
   bool give(void* block, std::size_t size) noexcept {
+    assert(size > 0 && size <= largest);
     shelf& to = shelves_[class_of(size)];
     if (to.count == kept_per_class) return false;
     to.first = new (block) link{to.first};
@@ -58,6 +62,7 @@ class recycler {
   };
 
   static void* pop(shelf& from) noexcept {
+    assert(from.first && from.count > 0);
     link* block = from.first;
     from.first = block->next;
     --from.count;
@@ -67,15 +72,15 @@ class recycler {
   std::array<shelf, class_of(largest) + 1> shelves_;
 };
 
-// A pointer, because all thread-local variables of the library must fit what glibc keeps free in each thread for
-// libraries that are loaded later by dlopen (512 octets for all of them), and the shelves are 4,096 octets. nullptr
-// before the thread's first frame, when there was no memory for the shelves, and once the thread ends.
+// A pointer, because glibc keeps only 512 octets in each thread for the thread-local variables of all libraries that
+// dlopen loads, and the shelves are 4,096 octets. nullptr before the thread frees its first frame, when there was no
+// memory for the shelves, and once the thread ends.
 [[gnu::tls_model("initial-exec")]] constinit thread_local recycler* frames = nullptr;
 
 constinit thread_local bool thread_ends = false;
 
 struct frames_owner {
-  // At the end of the thread. Frames that later destructors of the thread free are deleted.
+  // Runs at the end of the thread. Frames that the thread's later destructors free go to operator delete.
   ~frames_owner() {
     delete std::exchange(frames, nullptr);
     thread_ends = true;

@@ -1,5 +1,6 @@
 #include "uring6/detail/guest.hpp"
 
+#include <cassert>
 #include <new>
 #include <utility>
 
@@ -8,7 +9,7 @@
 namespace uring6::detail {
 
 struct guest::arrival final : inbox_message {
-  explicit arrival(guest& who) noexcept : guest_(&who) {}
+  explicit arrival(guest& of) noexcept : guest_(&of) {}
   ~arrival() override {
     if (guest_) guest_->turned_away();
   }
@@ -26,16 +27,17 @@ guest::~guest() {
 
 void guest::enter(std::stop_token stop) noexcept {
   stop_.follow(std::move(stop));
-  if (!loop_) return turned_away();  // a loop that was moved from
+  if (!loop_) return turned_away();  // the event_loop was moved from
   if (loop_->runs_here()) return begin();
   auto message = std::unique_ptr<inbox_message>(new (std::nothrow) arrival(*this));
   if (!message) return turned_away();
-  // The guest may be gone as soon as the message is posted.
+  // The loop's thread may run the message, and destroy this guest, before `post` returns.
   const std::shared_ptr<loop_core> loop = loop_;
   loop->post(std::move(message));
 }
 
 void guest::begin() noexcept {
+  assert(!running_);
   if (loop_->ended()) return turned_away();
   try {
     running_ = work().handle;
@@ -54,10 +56,11 @@ void guest_promise::tell(std::coroutine_handle<guest_promise> ended) noexcept {
 }
 
 void guest::end() noexcept {
+  assert(running_);
   resident::unlink();
   guest_promise& promise = std::exchange(running_, nullptr).promise();
   std::exception_ptr failure = std::move(promise.exception);
-  loop_->bury(promise);
+  loop_->destroy_later(promise);
   stop_.close();
   finished(std::move(failure));
 }

@@ -1,5 +1,7 @@
 #include "uring6/detail/local_stop.hpp"
 
+#include <cassert>
+
 #include "runtime/loop/loop_core.hpp"
 
 namespace uring6::detail {
@@ -18,15 +20,17 @@ void local_stop::request() noexcept {
   } else {
     root_.token_ = loop_->stopped_token();
   }
-  // Also if another thread has requested it, and the message of that is on its way.
+  // Tells the listeners at once, even if another thread has requested the stop and its message to this loop is under
+  // way.
   root_.called();
 }
 
-// The inherited token comes first: it may have to be made, too.
+// Makes the inherited token first, because `inherited_` may be a local stop that has no token yet, either.
 void local_stop::make_token() {
+  assert(loop_ && inherited_ && "open was not called");
   const std::stop_token above = inherited_->token();
   std::stop_source source;
-  root_.open(*loop_);  // to hear of it from other threads
+  root_.open(*loop_);  // so that other threads can request the stop
   source_ = std::move(source);
   root_.token_ = source_.get_token();
   root_.callback_.emplace(root_.token_, stop_root::forward{&root_});

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <cassert>
 #include <cstdio>
 #include <stdexcept>
 
@@ -10,7 +11,8 @@
 namespace uring6 {
 namespace {
 
-// Greater than 0 while a scope destroys children that have not ended: theirs go the same way.
+// Greater than 0 while a scope's destructor destroys children that have not ended: their scopes are then not joined,
+// either, and that is no error of the program.
 thread_local int dropping = 0;
 
 }  // namespace
@@ -22,7 +24,7 @@ scope::scope(event_loop& loop) : loop_(loop.core()) {}
 scope::~scope() {
   if (unjoined_) check_joined();
   from_parent_.reset();
-  bury();
+  destroy_ended();
   ++dropping;
   while (!children_.empty()) {
     std::coroutine_handle<detail::child_promise>::from_promise(children_.pop_front()).destroy();
@@ -60,14 +62,15 @@ void scope::adopt(detail::child child, const std::source_location& where) {
   where_ = where;
   unjoined_ = true;
   ++running_;
-  if (joiner_) static_cast<detail::ready_node&>(*joiner_).unlink();  // it may have been on its way already
+  if (joiner_) static_cast<detail::ready_node&>(*joiner_).unlink();  // the joiner may be in the ready queue already
   loop_->make_ready(promise);
 }
 
 std::coroutine_handle<> scope::ended(detail::child_promise& which) noexcept {
-  bury();
+  destroy_ended();
   static_cast<detail::sibling_hook&>(which).unlink();
-  dead_.push_back(which);
+  ended_.push_back(which);
+  assert(running_ > 0);
   --running_;
   if (which.exception && !failure_) {
     failure_ = std::move(which.exception);
@@ -78,10 +81,11 @@ std::coroutine_handle<> scope::ended(detail::child_promise& which) noexcept {
   return std::noop_coroutine();
 }
 
-// A frame cannot be destroyed by what it runs: it is left for the next one that ends, or for the join.
-void scope::bury() noexcept {
-  while (!dead_.empty()) {
-    std::coroutine_handle<detail::child_promise>::from_promise(dead_.pop_front()).destroy();
+// Destroys the frames of children that have ended. A frame cannot be destroyed by the code that it runs: so the frame
+// of the last child waits in `ended_` for the end of the next child, or for the join.
+void scope::destroy_ended() noexcept {
+  while (!ended_.empty()) {
+    std::coroutine_handle<detail::child_promise>::from_promise(ended_.pop_front()).destroy();
   }
 }
 
@@ -105,7 +109,7 @@ bool join_operation::suspend(std::coroutine_handle<> joining, stop_root& stop) {
 void join_operation::await_resume() {
   scope_->joiner_ = nullptr;
   scope_->from_joiner_.reset();
-  scope_->bury();
+  scope_->destroy_ended();
   scope_->unjoined_ = false;
   if (scope_->failure_) std::rethrow_exception(std::exchange(scope_->failure_, nullptr));
 }

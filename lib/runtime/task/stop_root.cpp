@@ -1,6 +1,7 @@
 #include "uring6/detail/stop_root.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 #include "uring6/detail/local_stop.hpp"
 
@@ -18,7 +19,8 @@ stop_root::~stop_root() {
   while (size_ > 0) listeners_[size_ - 1]->forget();
 }
 
-// The stop may be requested from within the allocation: nothing of the table is held meanwhile.
+// The allocation may request the stop (a memory resource of the program), which empties the table: so nothing of the
+// table is read before it.
 void stop_root::make_room() {
   const std::size_t room = 2 * room_;
   auto wider = std::make_unique_for_overwrite<stop_listener*[]>(room);
@@ -29,6 +31,7 @@ void stop_root::make_room() {
 }
 
 void stop_root::make_token() {
+  assert(local_);
   local_->make_token();
 }
 
@@ -41,7 +44,7 @@ void stop_root::called() noexcept {
 }
 
 void stop_root::close() noexcept {
-  callback_.reset();  // waits for a callback that another thread is in
+  callback_.reset();  // waits until a callback that runs on another thread has returned
   remote_target::close();
 }
 

@@ -21,7 +21,7 @@ constexpr address_flags every_address_flag =
     address_flags::temporary | address_flags::optimistic | address_flags::duplicate | address_flags::deprecated |
     address_flags::tentative | address_flags::permanent | address_flags::stable_privacy;
 
-constexpr unsigned v4_prefix = 96;  // Of ::ffff:0:0/96.
+constexpr unsigned v4_prefix = 96;  // bits: the prefix length of ::ffff:0:0/96
 
 std::optional<ip_address> address_from(unsigned char family, std::span<const std::byte> value) noexcept {
   if (family == AF_INET6) {
@@ -43,7 +43,7 @@ std::optional<interface_address> read_address(const nlmsghdr& answer) {
   if (answer.nlmsg_type != RTM_NEWADDR || header == nullptr) return std::nullopt;
 
   std::optional<ip_address> local;
-  std::optional<ip_address> other;  // The peer's where there is a local one, else the address itself.
+  std::optional<ip_address> other;  // IFA_ADDRESS: the peer's address if there is a local one, else the address itself
   std::uint32_t flags = header->ifa_flags;
   interface_address found;
   for_each_attribute<ifaddrmsg>(answer, [&](std::uint16_t type, std::span<const std::byte> value) {
@@ -54,7 +54,7 @@ std::optional<interface_address> read_address(const nlmsghdr& answer) {
       case IFA_ADDRESS:
         other = address_from(header->ifa_family, value);
         break;
-      case IFA_FLAGS:  // All of them; the header has room for eight.
+      case IFA_FLAGS:  // all flags: the header has room for eight bits only
         flags = attribute_as<std::uint32_t>(value).value_or(flags);
         break;
       case IFA_CACHEINFO:

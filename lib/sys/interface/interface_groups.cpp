@@ -16,7 +16,7 @@
 namespace uring6 {
 namespace {
 
-// Takes the next word of `line` away; empty at its end.
+// Removes the next word from `line` and returns it; empty at the end of the line.
 std::string_view take_word(std::string_view& line) noexcept {
   line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
   const std::string_view word = line.substr(0, line.find(' '));
@@ -36,7 +36,7 @@ bool parse_number(std::string_view word, T& to, int base = 10) noexcept {
   return error == std::errc{} && end == word.data() + word.size();
 }
 
-// 32 hexadecimal digits, as /proc writes an address.
+// Parses 32 hexadecimal digits, the form of addresses in /proc/net.
 bool parse_address(std::string_view word, ip_address& to) noexcept {
   ip_address::bytes_type bytes{};
   if (word.size() != 2 * bytes.size()) return false;
@@ -52,7 +52,8 @@ ip_address in_zone(const ip_address& group, std::uint32_t index) noexcept {
   return scoped ? group.with_zone(index) : group;
 }
 
-// Of this thread: /proc/net would be that of the process's first one, which may live in another namespace.
+// Reads a table in /proc/thread-self/net. /proc/net would be that of the process's main thread, which may be in another
+// network namespace.
 result<std::string> read_table(const char* path) {
   const file_descriptor file(::open(path, O_RDONLY | O_CLOEXEC));
   if (!file) return fail_errno(errno);
@@ -69,17 +70,17 @@ result<std::string> read_table(const char* path) {
   }
 }
 
-// ff31::7572:696e:6736: a transient source-specific group of interface-local scope, which no report ever
-// names.
+// ff31::7572:696e:6736: a transient source-specific group of interface-local scope. The kernel sends no report of a
+// group of that scope.
 constexpr ip_address marker({0xff, 0x31, 0, 0, 0, 0, 0, 0, 0, 0, 'u', 'r', 'i', 'n', 'g', '6'});
 
-// Kernels (seen in 6.18) begin mcfilter6 at the first device whose newest group has sources; what the devices
-// before it have is missing. With such a group on the first device of all, which is always lo, nothing is
-// missing.
+// Works around a fault of the kernel (seen in 6.18): mcfilter6 begins at the first device with sources in its newest
+// group, and the sources of the devices before it are missing. Joining such a group on the first device, which is
+// always lo, makes the table complete.
 file_descriptor mark_first_device() noexcept {
   constexpr std::uint32_t lo = 1;  // LOOPBACK_IFINDEX
   result<file_descriptor> fd = open_socket(AF_INET6, SOCK_DGRAM);
-  // Where this is refused, the table is as good as the kernel's own.
+  // If the join is refused, the table may lack sources.
   if (!fd || !join_source_specific_group(fd->get(), lo, marker, ip_address::loopback())) return {};
   return *std::move(fd);
 }
@@ -101,7 +102,7 @@ result<std::vector<group_membership>> parse_igmp6(std::string_view text) {
 }
 
 result<void> add_sources(std::vector<group_membership>& memberships, std::string_view text) {
-  take_line(text);  // The headings.
+  take_line(text);  // the column headings
   while (!text.empty()) {
     std::string_view line = take_line(text);  // index, device (cut), group, source, include count, exclude count
     std::uint32_t index = 0;
@@ -130,7 +131,7 @@ result<std::vector<group_membership>> interface::all_groups() {
   const file_descriptor mark = mark_first_device();
   const result<std::string> sources = read_table("/proc/thread-self/net/mcfilter6");
   if (!sources) return fail(sources.error());
-  // Another thread's.
+  // A marker group that another thread has joined at the same time.
   std::erase_if(*memberships, [](const group_membership& m) { return m.group.with_zone(0) == marker; });
   if (const result<void> added = add_sources(*memberships, *sources); !added) return fail(added.error());
   return memberships;

@@ -22,9 +22,9 @@ constexpr interface_flags every_interface_flag = interface_flags::up | interface
                                                  interface_flags::loopback | interface_flags::point_to_point |
                                                  interface_flags::running | interface_flags::multicast;
 
-// The link address of these is the tunnel's IP address, which is not a hardware address.
+// Is the link address of this type the IP address of a tunnel, and no hardware address?
 bool is_tunnel(unsigned short type) noexcept {
-  constexpr unsigned short ip6gre = 823;  // ARPHRD_IP6GRE, which glibc does not name.
+  constexpr unsigned short ip6gre = 823;  // ARPHRD_IP6GRE, which glibc does not define
   return type == ARPHRD_TUNNEL || type == ARPHRD_TUNNEL6 || type == ARPHRD_SIT || type == ARPHRD_IPGRE ||
          type == ip6gre;
 }
@@ -57,7 +57,8 @@ std::optional<interface> parse_link(const nlmsghdr& answer) {
   return link;
 }
 
-// Leaves out the counters and virtual functions, which nobody asks for and which can be most of the answer.
+// Asks the kernel to leave out counters and virtual functions, which this library does not use and which can be most of
+// the answer.
 void skip_statistics(nlmsghdr* request) noexcept {
   mnl_attr_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 }
@@ -84,8 +85,8 @@ result<std::vector<interface>> interface::all() {
 }
 
 result<interface> interface::by_name(std::string_view name) {
-  // Alternative names may be longer than IFNAMSIZ; the kernel looks for both kinds under either attribute.
-  constexpr std::size_t longest = 127;  // ALTIFNAMSIZ less the end of the string.
+  // Alternative names may be longer than IFNAMSIZ. The kernel searches both kinds of names under either attribute.
+  constexpr std::size_t longest = 127;  // octets: ALTIFNAMSIZ without the final NUL
   if (name.empty() || name.size() > longest || name.find('\0') != name.npos) return fail(errc::unknown_zone);
   const bool fits = name.size() < IFNAMSIZ;
   netlink_request<ifinfomsg> request(RTM_GETLINK, NLM_F_ACK);

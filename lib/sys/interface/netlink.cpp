@@ -15,7 +15,8 @@ struct close_socket {
 };
 using netlink_socket = std::unique_ptr<mnl_socket, close_socket>;
 
-// The kernel fills buffers of up to 32 KiB when they are offered, and an answer must not be cut.
+// Octets: the kernel sends answers of up to 32 KiB to a socket that reads with such a buffer. A shorter buffer would
+// cut them.
 constexpr std::size_t buffer_size = 32 * 1024;
 
 enum class progress { more, done };
@@ -51,7 +52,7 @@ result<std::span<const std::byte>> receive_from_kernel(int fd, std::span<std::by
   }
 }
 
-// The answers are walked here, not by mnl_cb_run: `each` may throw, which C code between would not survive.
+// Walks the answers without mnl_cb_run, because `each` may throw, and an exception must not pass through C code.
 result<progress> take(std::span<const std::byte> received, const nlmsghdr& request, std::uint32_t port,
                       const std::function<void(const nlmsghdr&)>& each) {
   const auto* answer = reinterpret_cast<const nlmsghdr*>(received.data());

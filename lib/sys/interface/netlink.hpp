@@ -1,4 +1,4 @@
-// Questions to the kernel over rtnetlink, and their answers.
+// Requests to the kernel over rtnetlink, and their answers.
 #pragma once
 
 #include <libmnl/libmnl.h>
@@ -42,22 +42,20 @@ class netlink_request {
 };
 
 /// Sends `request` on a socket of its own and hands every answer to `each`, up to the end of a dump or the
-/// acknowledgement (so a request that is not a dump needs NLM_F_ACK). The error is the kernel's; EINTR means
-/// that the table changed during a dump, and what `each` has seen may be incomplete.
-///
-/// Only the kernel is believed: an answer must come from its port (nl_pid 0), bear the number of the request and the
-/// port of this socket. ENOBUFS when the socket's buffer overflowed, so that an answer may be missing.
+/// acknowledgement: so a request that is not a dump needs NLM_F_ACK. Ignores messages that do not come from the
+/// kernel's port (nl_pid 0), or have the number of another request or the port of another socket. Errors: the kernel's.
+/// EINTR: the table changed during a dump; ENOBUFS: the socket's buffer overflowed. In both cases answers may be
+/// missing.
 result<void> netlink_ask(nlmsghdr* request, const std::function<void(const nlmsghdr&)>& each);
 
-/// A dump as a list of what `parse` (const nlmsghdr& -> std::optional<Item>) finds in each answer. One that
-/// was interrupted is taken again; EAGAIN when the table has not stood still for the length of a dump in half
-/// a second.
+/// Makes a dump and returns the items that `parse` (const nlmsghdr& -> std::optional<Item>) finds in its answers. A
+/// dump during which the table changed is repeated; EAGAIN if that happened 100 times, in half a second.
 template <class Item, class Parse>
 result<std::vector<Item>> netlink_dump(nlmsghdr* request, Parse parse) {
   constexpr int attempts = 100;
   for (int attempt = 0; attempt < attempts; ++attempt) {
-    // Bursts of changes are common (a thousand addresses, each of which becomes usable on its own): let them
-    // pass.
+    // Waits for the end of a burst of changes: such bursts are common (each of a thousand addresses becomes usable on
+    // its own).
     if (attempt > 1) std::this_thread::sleep_for(attempt * std::chrono::microseconds(100));
     std::vector<Item> items;
     const result<void> asked = netlink_ask(request, [&](const nlmsghdr& answer) {
@@ -79,7 +77,7 @@ const Header* netlink_header(const nlmsghdr& answer) noexcept {
 /// Calls `each` with the type and the bytes of every attribute behind the header.
 template <class Header, class Each>
 void for_each_attribute(const nlmsghdr& answer, Each each) {
-  // mnl_attr_for_each is written for C only.
+  // mnl_attr_for_each does not compile as C++.
   const auto* attribute = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(&answer, sizeof(Header)));
   const auto* end = static_cast<const std::byte*>(mnl_nlmsg_get_payload_tail(&answer));
   const auto left = [&] { return static_cast<int>(end - reinterpret_cast<const std::byte*>(attribute)); };

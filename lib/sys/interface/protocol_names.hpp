@@ -8,8 +8,8 @@
 
 namespace uring6 {
 
-/// The protocol of this name or alias, as the network words of raw conns take it: the names that `to_string` gives
-/// first, those of /etc/protocols second. Nothing if nobody knows it. getprotobyname_r
+/// The protocol of this name or alias, for the network words of raw conns. Searches the names that `to_string` returns,
+/// then /etc/protocols. Nothing if neither has the name. getprotobyname_r
 std::optional<ip_protocol> find_protocol(std::string_view name);
 
 }  // namespace uring6

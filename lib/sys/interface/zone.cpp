@@ -1,4 +1,4 @@
-// The text of addresses with the names of this system's interfaces in it.
+// Parsing and formatting of addresses with the name of an interface of this system as zone.
 #include <net/if.h>
 #include <sys/socket.h>
 
@@ -14,15 +14,15 @@ namespace {
 static_assert(zone_name_size == IF_NAMESIZE);
 
 result<std::uint32_t> find_zone(std::string_view name) {
-  // Longer than a name can be: an alternative one, of which if_nametoindex knows the short ones only.
+  // Longer than a name can be, so it is an alternative name; if_nametoindex takes only short ones.
   if (name.size() >= zone_name_size) return interface::by_name(name).map([](const interface& i) { return i.index; });
   std::array<char, zone_name_size> terminated{};
   name.copy(terminated.data(), terminated.size() - 1);
   const unsigned index = if_nametoindex(terminated.data());
   if (index != 0) return index;
-  // Out of descriptors, say: then the zone is not known to be unknown.
+  // The look-up may have failed for another reason than an unknown name, such as a lack of descriptors.
   const int error = errno;
-  // glibc's word for having no socket to ask with: the reason is what opening one says.
+  // glibc returns ENOENT if it could not open a socket to ask with. Opening one here tells the reason.
   if (error == ENOENT) {
     if (const auto socket = open_socket(AF_INET6, SOCK_DGRAM); !socket) return fail(socket.error());
   }

@@ -1,4 +1,4 @@
-// The kernel's requests about groups (RFC 3678, section 5): what membership and its repair share.
+// The kernel's requests about groups (RFC 3678, section 5), for membership.cpp and stale_membership.cpp.
 #pragma once
 
 #include <sys/socket.h>
@@ -10,8 +10,7 @@
 
 namespace uring6 {
 
-/// An address as the kernel takes it beside an interface index, of the family of the address. The kernel reads address
-/// and family only.
+/// The address in the form of MCAST_* requests, with its own family. The kernel reads address and family only.
 sockaddr_storage as_storage(const ip_address& address) noexcept;
 
 /// setsockopt of one of MCAST_*, with the kernel's errors in this library's words: `errc::unknown_zone` (ENODEV),

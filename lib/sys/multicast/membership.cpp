@@ -14,7 +14,7 @@
 namespace uring6 {
 namespace {
 
-// Agrees on one interface, or says that there is none to agree on.
+// The interface that the index and the zone name together. `errc::zone_mismatch` if they name different ones.
 result<std::uint32_t> merge(std::uint32_t interface_index, std::uint32_t zone) noexcept {
   if (interface_index == 0) return zone;
   if (zone != 0 && zone != interface_index) return fail(errc::zone_mismatch);
@@ -25,7 +25,7 @@ int level_of(const ip_address& group) noexcept {
   return group.is_v4_mapped() ? IPPROTO_IP : IPPROTO_IPV6;
 }
 
-// The kernel would let every IPv6 datagram socket join a group of IPv4, also one that hears IPv6 only.
+// Refuses to join an IPv4 group on a socket that receives no IPv4: the kernel allows it on every IPv6 datagram socket.
 result<void> check_family(int fd, const ip_address& group) noexcept {
   if (!group.is_v4_mapped() || get_option(fd, option::socket_domain) != AF_INET6) return {};
   const auto type = get_option(fd, option::socket_type);
@@ -58,7 +58,8 @@ result<void> change_source(int fd, int number, std::uint32_t interface_index, co
   return request_group(fd, level_of(group), number, &wanted, sizeof wanted);
 }
 
-// Of a group that the kernel says is joined: `said`, unless the interface had forgotten the group.
+// Called when the kernel says that a group is joined. Joins it again if the interface has forgotten it; otherwise
+// returns `said`, the kernel's answer.
 result<void> mend(int fd, std::uint32_t interface_index, const ip_address& group, const result<void>& said) {
   const auto state = merge(interface_index, group.zone()).and_then([&](std::uint32_t index) {
     return mend_membership(fd, index, group);
@@ -112,10 +113,10 @@ result<void> join_source_specific_group(int fd, std::uint32_t interface_index, c
                                         const ip_address& source) {
   const std::uint32_t zone = interface_index != 0 ? interface_index : group.zone();
   const std::uint32_t index = zone != 0 ? zone : source.zone();
-  // With no interface named: perhaps.
+  // Was the group joined before? Without an interface index this cannot be asked, and the answer is true.
   const bool before = group.is_multicast() && !group.is_v4_mapped() && (index == 0 || has_membership(fd, index, group));
   const auto joined = change_source(fd, MCAST_JOIN_SOURCE_GROUP, interface_index, group, source);
-  // A further source is put into the socket's list whether or not the interface still has the group.
+  // The kernel adds a further source to the socket's list also if the interface has forgotten the group.
   const bool is_joined = joined || joined.error() == std::errc::address_not_available;
   return before && is_joined ? mend(fd, index, group, joined) : joined;
 }

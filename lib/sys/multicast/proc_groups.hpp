@@ -1,4 +1,4 @@
-// The multicast tables in /proc: text in, memberships out.
+// Parses the multicast tables in /proc.
 #pragma once
 
 #include <string_view>
@@ -9,15 +9,15 @@
 
 namespace uring6 {
 
-/// Reads the text of /proc/net/igmp6. `errc::malformed` for a line that is not of that file.
+/// Parses the text of /proc/net/igmp6. `errc::malformed` for a line that is not in that file's format.
 result<std::vector<group_membership>> parse_igmp6(std::string_view text);
 
-/// The groups that the interfaces of this thread's network namespace hear, without sources. Errors: those of reading
-/// /proc/thread-self/net/igmp6; `errc::malformed`.
+/// The groups that the interfaces of this thread's network namespace have joined, without sources. Errors: those of
+/// reading /proc/thread-self/net/igmp6; `errc::malformed`.
 result<std::vector<group_membership>> read_igmp6();
 
-/// Adds the sources in the text of /proc/net/mcfilter6 to the memberships they belong to; those of a group
-/// that has been joined meanwhile have none and are left out. `errc::malformed` as above.
+/// Adds the sources in the text of /proc/net/mcfilter6 to their memberships. Sources of a group that is not in
+/// `memberships`, because it was joined after they were read, are ignored. `errc::malformed` as above.
 result<void> add_sources(std::vector<group_membership>& memberships, std::string_view text);
 
 }  // namespace uring6

@@ -21,13 +21,14 @@
 namespace uring6 {
 namespace {
 
-/// Whom a socket hears in a group: all but these sources (MCAST_EXCLUDE), or these alone (MCAST_INCLUDE).
+/// The source filter of a socket for a group: all sources but these (MCAST_EXCLUDE), or these alone (MCAST_INCLUDE).
 struct source_filter {
   std::uint32_t mode = MCAST_EXCLUDE;
   std::vector<sockaddr_storage> sources;
 };
 
-// Writes what the kernel knows of the socket's membership into `area`; false if there is none.
+// Writes the kernel's group_filter of the socket's membership into `area`; false if the socket has not joined the
+// group.
 bool get_filter(int fd, std::uint32_t index, const ip_address& group, std::span<std::byte> area,
                 std::uint32_t room_for) noexcept {
   group_filter asked{};
@@ -40,7 +41,8 @@ bool get_filter(int fd, std::uint32_t index, const ip_address& group, std::span<
 }
 
 source_filter filter_of(int fd, std::uint32_t index, const ip_address& group) {
-  // As many as net.ipv6.mld_max_msf allows by default; the kernel answers with the true number.
+  // net.ipv6.mld_max_msf by default. If there are more sources, the kernel returns their number, and the loop asks
+  // again.
   constexpr std::uint32_t sources_at_first = 64;
   std::uint32_t room = sources_at_first;
   for (;;) {
@@ -61,9 +63,9 @@ source_filter filter_of(int fd, std::uint32_t index, const ip_address& group) {
   }
 }
 
-// Network namespaces are told apart by a number since Linux 5.14. Nothing: the kernel does not say.
+// The number that identifies the socket's network namespace since Linux 5.14. Nothing on an older kernel.
 std::optional<std::uint64_t> namespace_of(int fd) noexcept {
-  constexpr int netns_cookie = 71;  // SO_NETNS_COOKIE, which glibc 2.36 does not name
+  constexpr int netns_cookie = 71;  // SO_NETNS_COOKIE, which glibc 2.36 does not define
   std::uint64_t cookie = 0;
   socklen_t length = sizeof cookie;
   if (::getsockopt(fd, SOL_SOCKET, netns_cookie, &cookie, &length) != 0) return std::nullopt;
@@ -75,8 +77,8 @@ bool is_in_this_namespace(int fd) noexcept {
   return own && namespace_of(own->get()) == namespace_of(fd);
 }
 
-// The interface of the socket's membership where the caller names none: the kernel tells a membership's sources only to
-// who names it. 0: that interface is gone.
+// The interface of the socket's membership, for a caller that names none: the kernel returns a membership's sources
+// only for a given interface. 0: the interface does not exist any more.
 std::uint32_t interface_of(int fd, const ip_address& group) noexcept {
   const std::unique_ptr<struct if_nameindex, decltype(&::if_freenameindex)> all(::if_nameindex(), ::if_freenameindex);
   for (const struct if_nameindex* each = all.get(); each && each->if_index != 0; ++each) {

@@ -12,11 +12,12 @@
 namespace uring6 {
 namespace {
 
-// Reads until the kernel says that nothing is left. While it drops what arrives that ends because nothing is added;
-// else a peer may go on sending, and about as many are thrown away as a receive buffer of 4 MiB holds.
+// Reads and discards datagrams until the socket's queue is empty. While the kernel drops new datagrams, the queue only
+// shrinks. Otherwise (`is_added_to`) a peer may keep it filled, so the function stops after as many datagrams as a
+// receive buffer of 4 MiB holds.
 result<void> empty_queue(int fd, bool is_added_to) noexcept {
-  constexpr int enough = 16'384;  // datagrams
-  for (int left = is_added_to ? enough : std::numeric_limits<int>::max(); left > 0;) {
+  constexpr int max_datagrams = 16'384;  // about what a receive buffer of 4 MiB holds
+  for (int left = is_added_to ? max_datagrams : std::numeric_limits<int>::max(); left > 0;) {
     if (::recv(fd, nullptr, 0, MSG_DONTWAIT | MSG_TRUNC) >= 0) {
       --left;
     } else if (errno == EAGAIN) {
@@ -34,7 +35,7 @@ result<former_filter> drop_arrivals(int fd) {
   former_filter before;
   socklen_t count = 0;  // instructions
   if (::getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, nullptr, &count) != 0) {
-    if (errno == EACCES) return before;  // eBPF
+    if (errno == EACCES) return before;  // an eBPF filter, which the kernel does not give out
     return fail_errno(errno);
   }
   before.program.resize(count);

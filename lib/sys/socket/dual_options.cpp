@@ -22,7 +22,7 @@ result<void> set_for(int fd, families of, option v6, std::int64_t value, V4 set_
 
 result<void> set_traffic_class(int fd, families of, int traffic_class) noexcept {
   return set_for(fd, of, option::traffic_class, traffic_class, [=] {
-    // A connection keeps its own ECN bits; there the kernel takes the other six.
+    // On a TCP connection the kernel keeps the ECN bits itself, and takes only the other six bits of the value.
     return set_option(fd, option::v4_traffic_class, traffic_class == -1 ? 0 : traffic_class);
   });
 }
@@ -54,7 +54,7 @@ result<void> set_multicast_interface(int fd, families of, std::uint32_t index) n
     ip_mreqn by{};
     by.imr_ifindex = static_cast<int>(index);
     const auto set = set_option(fd, option::v4_multicast_interface, std::as_bytes(std::span(&by, 1)));
-    // The kernel's word for an interface that does not exist.
+    // IP_MULTICAST_IF reports an interface that does not exist as EADDRNOTAVAIL.
     if (!set && index != 0 && set.error() == std::errc::address_not_available) return fail(errc::unknown_zone);
     return set;
   });

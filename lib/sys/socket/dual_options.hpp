@@ -1,5 +1,5 @@
-// Options of what is sent, for both families: an IPv6 socket that also speaks IPv4 keeps those of IPv4 apart, and the
-// options of IPv6 have no effect on what it sends to IPv4 peers.
+// Options of sent packets, for both families. A dual-stack socket has separate options for IPv4: its IPv6 options have
+// no effect on packets to IPv4 peers.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,13 @@
 
 namespace uring6 {
 
-/// Which families an option is to act for.
+/// The families for which an option is set.
 enum class families : std::uint8_t { v6, v4, both };
 
-// The options of IPv4 are set first, because their ranges are narrower: after an error nothing is changed. Values and
-// errors are those of `set_option`.
+// Each function sets the IPv4 option first, because its range is narrower: after an error neither option has changed.
+// Values and errors are those of `set_option`.
 
-/// IPV6_TCLASS, IP_TOS. -1, the system's, is 0 for IPv4.
+/// IPV6_TCLASS, IP_TOS. -1 is the system's default, which is 0 for IPv4.
 result<void> set_traffic_class(int fd, families of, int traffic_class) noexcept;
 
 /// IPV6_UNICAST_HOPS, IP_TTL. IPv4 has no 0: `errc::out_of_range`.

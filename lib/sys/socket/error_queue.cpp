@@ -12,14 +12,14 @@
 namespace uring6 {
 namespace {
 
-/// As the kernel lays it out on an IPv6 socket, of IPv4 peers, too.
+/// The layout of a report on an IPv6 socket, also of IPv4 peers.
 struct extended_error {
   sock_extended_err what;
   sockaddr_in6 offender;
 };
 
-// Beside the report come the control messages that the conn has asked for: of an ICMP message they are those of the
-// packet that it came in.
+// Octets of control data: the kernel adds to the report the control messages that the conn has asked for, with the
+// values of the packet that carried the ICMP message.
 constexpr std::size_t control_size = 512;
 static_assert(control_size >= control_space(~control_flags::none) + control_space(sizeof(extended_error)));
 
@@ -65,7 +65,7 @@ result<bool> read_error(int fd, error_report& report) noexcept {
   report = {.buffer = report.buffer};
   report.payload = report.buffer.first(static_cast<std::size_t>(length));
   report.truncated = header.msg_flags & MSG_TRUNC;
-  // A time stamp of something sent names nobody.
+  // A report of a transmit time stamp has no destination.
   if (header.msg_namelen >= sizeof name && name.sin6_family == AF_INET6) {
     report.destination = endpoint::from_sockaddr(name);
   }

@@ -1,4 +1,4 @@
-// The queue of errors that a socket keeps once it is asked to (IPV6_RECVERR).
+// The queue of error reports that the kernel keeps for a socket with IPV6_RECVERR.
 #pragma once
 
 #include "uring6/error_report.hpp"
@@ -6,7 +6,7 @@
 
 namespace uring6 {
 
-/// Takes the first report out of the queue. False: there is none. MSG_ERRQUEUE
+/// Takes the first report out of the queue. False: the queue is empty. MSG_ERRQUEUE
 result<bool> read_error(int fd, error_report& report) noexcept;
 
 }  // namespace uring6

@@ -26,7 +26,8 @@ class file_descriptor {
   /// Gives the descriptor away: the caller closes it. -1 when empty.
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
 
-  /// Closes now and reports what the kernel says; afterwards empty either way. `errc::closed` when empty.
+  /// Closes the descriptor and returns the kernel's error. Empty afterwards, also after an error. `errc::closed` when
+  /// empty.
   result<void> close() noexcept;
 
   void swap(file_descriptor& other) noexcept { std::swap(fd_, other.fd_); }
@@ -35,7 +36,8 @@ class file_descriptor {
   int fd_ = -1;
 };
 
-/// A caller's descriptor, which stays the caller's unless it is moved out: what throws before that does not close it.
+/// A descriptor of the caller. Unless it is moved out, the destructor leaves it open: so an exception does not close
+/// it.
 class lent_descriptor {
  public:
   explicit lent_descriptor(int fd) noexcept : fd_(fd) {}
@@ -43,7 +45,7 @@ class lent_descriptor {
   lent_descriptor& operator=(const lent_descriptor&) = delete;
   ~lent_descriptor() { (void)fd_.release(); }
 
-  /// For a constructor that moves from it as the last thing that it does.
+  /// For a constructor that moves from the result in its last step.
   file_descriptor&& take() noexcept { return std::move(fd_); }
 
  private:

@@ -9,7 +9,7 @@
 namespace uring6 {
 namespace {
 
-/// The version that the text begins with: "6.18", "6.1.192-3".
+/// The version at the beginning of the text: "6.18", "6.1.192-3".
 std::optional<kernel_version> leading_version(std::string_view text) noexcept {
   kernel_version found;
   const char* const end = text.data() + text.size();
@@ -21,7 +21,7 @@ std::optional<kernel_version> leading_version(std::string_view text) noexcept {
   return found;
 }
 
-/// The version at the beginning of any word, if it is of the same series as `of`; otherwise `of`. The greatest.
+/// The greatest version that a word of the text begins with and that is of the same series as `of`; at least `of`.
 kernel_version with_patch_of(kernel_version of, std::string_view text) noexcept {
   while (!text.empty()) {
     const std::string_view word = text.substr(0, text.find(' '));

@@ -10,8 +10,8 @@
 
 namespace uring6 {
 
-// Not from /proc/self/status, which needs a descriptor. A kernel without seccomp answers EINVAL; any other error is a
-// profile that refuses the question.
+// Asks by prctl, because reading /proc/self/status needs a descriptor. A kernel without seccomp returns EINVAL; any
+// other error comes from a profile that refuses prctl.
 bool seccomp_is_on() noexcept {
   const int mode = ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0);
   return mode < 0 ? errno != EINVAL : mode != SECCOMP_MODE_DISABLED;

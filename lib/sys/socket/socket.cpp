@@ -53,8 +53,8 @@ bool has_zones(const ip_address& address) noexcept {
   return scope ? *scope <= multicast_scope::link_local : address.is_link_local() && !address.is_v4_mapped();
 }
 
-// Asked before the kernel is told: a bind or connect that fails leaves the socket tied to the zone it was
-// given, also to one that does not exist, and an unprivileged caller cannot untie it.
+// The callers check before bind and connect: the kernel ties the socket to the zone even if the call fails, also to a
+// zone that does not exist, and an unprivileged program cannot undo that.
 result<void> check_zone(int fd, const ip_address& address) noexcept {
   if (address.zone() == 0) return {};
   ifreq wanted{};

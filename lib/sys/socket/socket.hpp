@@ -7,53 +7,53 @@
 
 namespace uring6 {
 
-/// Opens a socket, close-on-exec. It blocks, as io_uring wants it: with O_NONBLOCK an operation would end
-/// with EAGAIN where it should wait.
+/// Opens a blocking socket, close-on-exec. With O_NONBLOCK an io_uring operation would end with EAGAIN instead of
+/// waiting.
 ///
 /// `family` AF_*, `type` SOCK_*, `protocol` IPPROTO_* or 0. Errors: the kernel's (EPERM for raw without
 /// CAP_NET_RAW, EPROTONOSUPPORT, EMFILE, ...).
 result<file_descriptor> open_socket(int family, int type, int protocol = 0) noexcept;
 
-/// Makes a socket block that somebody else has opened. All its descriptors share that.
+/// Makes a socket blocking that the program has opened. The mode is shared by all descriptors of the socket.
 result<void> make_blocking(int fd) noexcept;
 
-/// Binds an AF_INET6 socket. A zone that does not exist, or not for such an address, is as of `check_zone`; EADDRINUSE,
-/// EADDRNOTAVAIL, EACCES and EINVAL (a link-local address without zone, bound already) as the kernel says them.
+/// Binds an AF_INET6 socket. Errors: those of `check_zone`; the kernel's (EADDRINUSE, EADDRNOTAVAIL, EACCES; EINVAL for
+/// a link-local address without zone, or a socket that is bound already).
 result<void> bind_socket(int fd, const endpoint& local) noexcept;
 
-/// Connects an AF_INET6 datagram or raw socket, which does not block; a stream socket waits here for its
-/// peer. A zone that does not exist, or not for such an address, is as of `check_zone`.
+/// Connects an AF_INET6 socket. A datagram or raw socket does not wait; a stream socket waits for its peer. Errors:
+/// those of `check_zone`; the kernel's.
 result<void> connect_socket(int fd, const endpoint& peer) noexcept;
 
-/// Lets connections in: at most `backlog` wait to be accepted, and no more than net.core.somaxconn. EINVAL of a
-/// socket that is no stream, EADDRINUSE. listen
+/// Accepts connections: at most `backlog`, and at most net.core.somaxconn, wait for accept. Errors: EINVAL for a socket
+/// that is no stream; EADDRINUSE. listen
 result<void> listen_socket(int fd, int backlog) noexcept;
 
-/// Whether an address stands for another host in each zone: link-local unicast, and groups of link-local or
-/// interface-local scope. Of other addresses the kernel ignores the zone. RFC 4007
+/// Does the address need a zone to be unique? True for link-local unicast, and for groups of link-local or
+/// interface-local scope. The kernel ignores the zone of other addresses. RFC 4007
 bool has_zones(const ip_address& address) noexcept;
 
-/// Whether the zone of the address makes sense: there is an interface of that index in the namespace of the socket,
-/// else `errc::unknown_zone`; and the address is of a kind that has zones, else `errc::needless_zone`. No zone is no
-/// error. Asked before a bind or connect, because one that fails leaves the socket tied to the zone that it was given.
+/// Checks the zone of an address: an interface has that index in the socket's namespace, else `errc::unknown_zone`; and
+/// the address is of a kind that has zones, else `errc::needless_zone`. An address without zone passes. Callers check
+/// before a bind or connect, because a call that fails leaves the socket tied to its zone.
 result<void> check_zone(int fd, const ip_address& address) noexcept;
 
-/// The address and port that the socket is bound to; of an AF_INET socket v4-mapped. getsockname
+/// The address and port to which the socket is bound; v4-mapped for an AF_INET socket. getsockname
 result<endpoint> local_endpoint(int fd) noexcept;
 
 /// The address and port that the socket is connected to; ENOTCONN if it is not. getpeername
 result<endpoint> peer_endpoint(int fd) noexcept;
 
-/// Whether a stream socket's connection is one to itself: a connect whose own port, which the kernel chose, is the one
-/// that it goes to meets itself (RFC 9293, 3.5: simultaneous initiation).
+/// Is a stream socket connected to itself? That happens when the kernel chooses as the own port of a connect the port
+/// to which the connect goes (RFC 9293, 3.5: simultaneous initiation).
 bool is_connected_to_itself(int fd) noexcept;
 
-/// Ends a connection without a trace: the next close resets it, and its port is free at once. SO_LINGER
+/// The next close resets the connection (RST), so its port is free at once. SO_LINGER
 void reset_on_close(int fd) noexcept;
 
-/// How many datagrams the socket has thrown away since it was opened, modulo 2^32: its buffer was full, a filter
-/// or a checksum refused them. Asked for when somebody wants to know: SO_RXQ_OVFL says it with every datagram, and
-/// takes its time for that. SO_MEMINFO
+/// How many datagrams the kernel has dropped for this socket since it was opened, modulo 2^32: the buffer was full, a
+/// filter refused them, or their checksum was wrong. A system call when a caller asks: SO_RXQ_OVFL would report the
+/// count with every datagram, and cost time for each. SO_MEMINFO
 result<std::uint32_t> drop_count(int fd) noexcept;
 
 }  // namespace uring6

@@ -16,9 +16,9 @@ namespace uring6 {
 namespace {
 
 constexpr std::int64_t any = INT_MAX;
-constexpr std::int64_t none = -1;  // As the greatest value: read only.
+constexpr std::int64_t none = -1;  // as the greatest value: the option is read only
 
-// A class only for the sake of `using enum`.
+// A class, because `using enum` needs a scope.
 struct options {
   using enum option;
   using enum payload;
@@ -31,7 +31,7 @@ struct options {
       {unicast_interface, "IPV6_UNICAST_IF", IPPROTO_IPV6, IPV6_UNICAST_IF, network_order, 0, any},
       {dont_fragment, "IPV6_DONTFRAG", IPPROTO_IPV6, IPV6_DONTFRAG, integer, 0, 1},
       {mtu_discovery, "IPV6_MTU_DISCOVER", IPPROTO_IPV6, IPV6_MTU_DISCOVER, integer, 0, IPV6_PMTUDISC_OMIT},
-      // At SOL_RAW it works on ICMPv6 sockets, too; at IPPROTO_IPV6 the kernel refuses it there.
+      // SOL_RAW: at IPPROTO_IPV6 the kernel refuses this option on ICMPv6 sockets.
       {checksum, "IPV6_CHECKSUM", SOL_RAW, IPV6_CHECKSUM, integer, -1, any},
       {v4_traffic_class, "IP_TOS", IPPROTO_IP, IP_TOS, integer, 0, 255},
       {v4_hop_limit, "IP_TTL", IPPROTO_IP, IP_TTL, integer, -1, 255},
@@ -94,7 +94,7 @@ static_assert(in_order(), "describe() indexes the table by option");
 
 result<void> set_raw(int fd, const option_info& row, const void* value, std::size_t length) noexcept {
   if (::setsockopt(fd, row.level, row.number, value, static_cast<socklen_t>(length)) != 0) {
-    // Of a socket option it always means the interface that was named, and says so less clearly.
+    // For every option in the table ENODEV means that the interface does not exist.
     if (errno == ENODEV) return fail(errc::unknown_zone);
     return fail_errno(errno);
   }
@@ -113,7 +113,7 @@ bool takes_integer(const option_info& row) noexcept {
 
 result<int> set_buffer(int fd, std::int64_t bytes, option forced, option plain) noexcept {
   result<void> set = set_option(fd, forced, bytes);
-  // Without CAP_NET_ADMIN net.core.rmem_max and wmem_max limit the size, and the kernel does not say so.
+  // Without CAP_NET_ADMIN the kernel silently limits the size to net.core.rmem_max or wmem_max.
   if (!set && set.error() == std::errc::operation_not_permitted) set = set_option(fd, plain, bytes);
   if (!set) return fail(set.error());
   return get_option(fd, plain);
@@ -168,7 +168,7 @@ result<std::size_t> get_option(int fd, option id, std::span<std::byte> value) no
 result<void> set_option(int fd, option id, std::span<const sock_filter> program) noexcept {
   const option_info& row = describe(id);
   if (row.kind != payload::program || !row.allows(std::ssize(program))) return fail(errc::out_of_range);
-  // The kernel only reads the program; its structure says otherwise.
+  // sock_fprog has a pointer to non-const, but the kernel only reads the program.
   const sock_fprog given{static_cast<unsigned short>(program.size()), const_cast<sock_filter*>(program.data())};
   return set_raw(fd, row, &given, sizeof given);
 }

@@ -1,4 +1,4 @@
-// Socket options: one table that says what each option is, and the few calls that work on all of them.
+// Socket options: one table of all options, and the functions that set and get them.
 #pragma once
 
 #include <linux/filter.h>
@@ -47,7 +47,7 @@ enum class option : std::uint8_t {
   receive_v4_traffic_class,  // IP_RECVTOS
   receive_v4_hop_limit,      // IP_RECVTTL
   receive_v4_errors,         // IP_RECVERR
-  // Where the socket stands.
+  // To what the socket is bound.
   only_v6,            // IPV6_V6ONLY
   freebind,           // IPV6_FREEBIND
   bind_without_port,  // IP_BIND_ADDRESS_NO_PORT
@@ -86,7 +86,7 @@ enum class option : std::uint8_t {
 enum class payload : std::uint8_t {
   integer,        ///< An int.
   network_order,  ///< An int in network byte order.
-  buffer_size,    ///< An int that the kernel doubles for its bookkeeping; ours is the undoubled one, both ways.
+  buffer_size,    ///< An int that the kernel doubles for its bookkeeping. Set and returned here without the doubling.
   bytes,          ///< A structure or text; the range is that of its length.
   program,        ///< A classic BPF program; the range is that of its number of instructions.
 };
@@ -94,11 +94,11 @@ enum class payload : std::uint8_t {
 /// One row of the table.
 struct option_info {
   option id;
-  std::string_view name;  ///< The kernel's.
+  std::string_view name;  ///< The kernel's name.
   int level;
   int number;
   payload kind;
-  std::int64_t least;  ///< Smallest value that can be set. With `most` below it the option is read only.
+  std::int64_t least;  ///< The smallest value that can be set. If `most` is smaller, the option is read only.
   std::int64_t most;
 
   [[nodiscard]] constexpr bool allows(std::int64_t value) const noexcept { return value >= least && value <= most; }
@@ -115,7 +115,8 @@ result<void> set_integer_option(int fd, option id, std::int64_t value) noexcept;
 }
 
 /// Sets an integer option. A value outside the row's range is `errc::out_of_range` and never reaches the
-/// kernel; otherwise the kernel's errno. A bool is 0 or 1. Never cut: 2^32 + 5 is out of range, not 5.
+/// kernel; otherwise the kernel's errno. A bool is 0 or 1. A wider value is not truncated: 2^32 + 5 is out of range,
+/// not 5.
 template <std::integral T>
 result<void> set_option(int fd, option id, T value) noexcept {
   if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t)) {
@@ -124,13 +125,13 @@ result<void> set_option(int fd, option id, T value) noexcept {
   return detail::set_integer_option(fd, id, static_cast<std::int64_t>(value));
 }
 
-/// The value of an integer option, as signed as the kernel has it (a checksum that is off is -1).
+/// The value of an integer option, signed as in the kernel (`checksum` is -1 when it is off).
 result<int> get_option(int fd, option id) noexcept;
 
-/// Sets an option whose payload is `bytes`. A length outside the row's range is `errc::out_of_range`.
+/// Sets an option of payload `bytes`. A length outside the row's range is `errc::out_of_range`.
 result<void> set_option(int fd, option id, std::span<const std::byte> value) noexcept;
 
-/// Reads an option whose payload is `bytes` into `value`; returns how many bytes the kernel wrote.
+/// Reads an option of payload `bytes` into `value`; returns how many bytes the kernel wrote.
 result<std::size_t> get_option(int fd, option id, std::span<std::byte> value) noexcept;
 
 /// Attaches a classic BPF program (`attach_filter`, `attach_reuse_port_filter`). 1 to 4096 instructions
@@ -139,7 +140,7 @@ result<std::size_t> get_option(int fd, option id, std::span<std::byte> value) no
 result<void> set_option(int fd, option id, std::span<const sock_filter> program) noexcept;
 
 /// Asks for a receive buffer of `bytes` (SO_RCVBUFFORCE, without the privilege SO_RCVBUF) and returns the
-/// size really granted, in the same units. `errc::out_of_range` below 0 or above INT_MAX / 2.
+/// size that the kernel granted, in the same units. `errc::out_of_range` below 0 or above INT_MAX / 2.
 result<int> set_receive_buffer(int fd, std::int64_t bytes) noexcept;
 
 /// As `set_receive_buffer`, for sending (SO_SNDBUFFORCE, SO_SNDBUF).

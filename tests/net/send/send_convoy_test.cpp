@@ -23,7 +23,7 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-constexpr std::size_t enough = detail::send_convoy::enough;
+constexpr std::size_t min_members = detail::send_convoy::min_members;
 
 struct many_conns {
   explicit many_conns(std::size_t count) {
@@ -54,14 +54,14 @@ task<> expect_number(packet_conn& at, std::uint64_t number) {
 }
 
 TEST_CASE("many destinations: one sendmmsg takes many datagrams, the ring takes a few") {
-  for (const std::size_t count : {enough - 1, enough, detail::send_convoy::most}) {
+  for (const std::size_t count : {min_members - 1, min_members, detail::send_convoy::capacity}) {
     CAPTURE(count);
     many_conns to(count);
     run(to.loop, [&]() -> task<> {
       auto batch = to.batch();
       const auto sent = co_await to.from.write_batch(batch);
-      CHECK(to.loop.stats().sends == (count < enough ? 0 : 1));
-      CHECK(to.handed_to_ring() == (count < enough ? count : 0));
+      CHECK(to.loop.stats().sends == (count < min_members ? 0 : 1));
+      CHECK(to.handed_to_ring() == (count < min_members ? count : 0));
       REQUIRE(sent);
       CHECK(*sent == count);
       for (std::size_t i = 0; i < count; ++i) co_await expect_number(to.conns[i], i);
@@ -72,7 +72,7 @@ TEST_CASE("many destinations: one sendmmsg takes many datagrams, the ring takes 
 }
 
 TEST_CASE("a train of many leaves by a call of its own, a train of a few by the ring") {
-  constexpr std::size_t many = detail::send_convoy::enough_inside;
+  constexpr std::size_t many = detail::send_convoy::min_datagrams;
   for (const std::size_t count : {many - 1, many}) {
     CAPTURE(count);
     many_conns to(1);
@@ -94,13 +94,13 @@ TEST_CASE("a train of many leaves by a call of its own, a train of a few by the 
 
 TEST_CASE("many destinations: a batch that is longer than one call takes is sent whole, each order kept") {
   constexpr std::size_t rounds = 20;
-  many_conns to(enough);
+  many_conns to(min_members);
   run(to.loop, [&]() -> task<> {
     std::vector<numbered> numbers;
-    for (std::uint64_t i = 0; i < rounds * enough; ++i) numbers.emplace_back(i / enough);
+    for (std::uint64_t i = 0; i < rounds * min_members; ++i) numbers.emplace_back(i / min_members);
     std::vector<outgoing> batch;
     for (std::size_t i = 0; i < numbers.size(); ++i) {
-      batch.push_back({numbers[i], {}, name_of(to.conns[i % enough]), {}});
+      batch.push_back({numbers[i], {}, name_of(to.conns[i % min_members]), {}});
     }
     const auto before = to.handed_to_ring();
     const auto sent = co_await to.from.write_batch(batch);
@@ -114,7 +114,7 @@ TEST_CASE("many destinations: a batch that is longer than one call takes is sent
 }
 
 TEST_CASE("many destinations: a refused datagram has its own error, and no other one has it") {
-  constexpr std::size_t count = 2 * enough;
+  constexpr std::size_t count = 2 * min_members;
   many_conns to(count);
   run(to.loop, [&]() -> task<> {
     auto batch = to.batch();
@@ -161,14 +161,14 @@ TEST_CASE(
 
     const std::vector<std::byte> longer(1500);
     std::vector<outgoing> batch;
-    for (std::uint16_t i = 0; i < enough; ++i) {
+    for (std::uint16_t i = 0; i < min_members; ++i) {
       const auto port = static_cast<std::uint16_t>(4000 + i);
       batch.push_back({longer, {}, {cable.far.address, port}, {}});
     }
     batch.push_back({as_payload("short"), {}, {cable.far.address, 4000}, {}});
     const auto sent = co_await from.write_batch(batch);
     CHECK(sent == 1U);
-    for (std::size_t i = 0; i < enough; ++i) CHECK(batch[i].error == std::errc::message_size);
+    for (std::size_t i = 0; i < min_members; ++i) CHECK(batch[i].error == std::errc::message_size);
     CHECK(loop.stats().sends > 0);
     co_await reader.join();
     CHECK(heard == 1500U);
@@ -176,16 +176,16 @@ TEST_CASE(
 }
 
 TEST_CASE("many destinations: each datagram has its own control message") {
-  many_conns to(enough);
+  many_conns to(min_members);
   for (auto& each : to.conns) REQUIRE(each.set_control_message(control_flags::hop_limit, true));
   run(to.loop, [&]() -> task<> {
     auto batch = to.batch();
-    for (std::size_t i = 1; i < enough; ++i) batch[i].control.hop_limit = static_cast<std::uint8_t>(i);
+    for (std::size_t i = 1; i < min_members; ++i) batch[i].control.hop_limit = static_cast<std::uint8_t>(i);
     const auto sent = co_await to.from.write_batch(batch);
-    CHECK(sent == enough);
+    CHECK(sent == min_members);
     CHECK(to.loop.stats().sends == 1);
     std::array<std::byte, 16> buffer;
-    for (std::size_t i = 0; i < enough; ++i) {
+    for (std::size_t i = 0; i < min_members; ++i) {
       const auto got = co_await to.conns[i].read_from(buffer);
       REQUIRE(got);
       CHECK(number_in(got->payload) == i);
@@ -198,14 +198,14 @@ TEST_CASE("many destinations: a seccomp filter that allows the ring only keeps n
   for (const int error_number : {EPERM, ENOSYS}) {
     const std::string said = in_child([&] {
       forbid_system_call(SYS_sendmmsg, error_number);
-      many_conns to(enough);
+      many_conns to(min_members);
       std::string errors;
       to.loop.run([](many_conns& here, std::string& text) -> task<> {
         auto batch = here.batch();
         const auto sent = co_await here.from.write_batch(batch);
         if (!sent) text = sent.error().message();
-        if (sent && *sent != enough) text = "not all";
-        for (std::size_t i = 0; i < enough; ++i) {
+        if (sent && *sent != min_members) text = "not all";
+        for (std::size_t i = 0; i < min_members; ++i) {
           std::array<std::byte, 16> buffer;
           const auto got = co_await here.conns[i].read_from(buffer);
           if (!got || number_in(got->payload) != i) text = "another one came";
@@ -218,25 +218,25 @@ TEST_CASE("many destinations: a seccomp filter that allows the ring only keeps n
 }
 
 TEST_CASE("many destinations: a message has the result of this write, not of an earlier one") {
-  many_conns to(enough);
+  many_conns to(min_members);
   run(to.loop, [&]() -> task<> {
     auto batch = to.batch();
     for (outgoing& each : batch) each.error = errc::canceled;
     const auto sent = co_await to.from.write_batch(batch);
-    CHECK(sent == enough);
+    CHECK(sent == min_members);
     for (const outgoing& each : batch) CHECK_FALSE(each.error);
   });
 }
 
 TEST_CASE("many destinations: an unknown zone is refused, the other datagrams are sent") {
-  constexpr std::size_t which = enough / 2;
-  many_conns to(enough);
+  constexpr std::size_t which = min_members / 2;
+  many_conns to(min_members);
   run(to.loop, [&]() -> task<> {
     auto batch = to.batch();
     batch[which].destination.address = ip_address::loopback().with_zone(0x7fff'fff0);
     const auto sent = co_await to.from.write_batch(batch);
-    CHECK(sent == enough - 1);
-    for (std::size_t i = 0; i < enough; ++i) {
+    CHECK(sent == min_members - 1);
+    for (std::size_t i = 0; i < min_members; ++i) {
       CAPTURE(i);
       CHECK(batch[i].error == (i == which ? make_error_code(errc::unknown_zone) : std::error_code()));
       if (i != which) co_await expect_number(to.conns[i], i);
@@ -245,14 +245,14 @@ TEST_CASE("many destinations: an unknown zone is refused, the other datagrams ar
 }
 
 TEST_CASE("many destinations: on a connected conn all datagrams go to its peer") {
-  many_conns to(enough);
+  many_conns to(min_members);
   run(to.loop, [&]() -> task<> {
     auto peer = open_conn(to.loop);
     auto from = dial(to.loop, name_of(peer));
     auto batch = to.batch();
     const auto sent = co_await from.write_batch(batch);
-    CHECK(sent == enough);
-    for (std::size_t i = 0; i < enough; ++i) co_await expect_number(peer, i);
+    CHECK(sent == min_members);
+    for (std::size_t i = 0; i < min_members; ++i) co_await expect_number(peer, i);
   });
 }
 
@@ -261,9 +261,9 @@ TEST_CASE("one destination: a connected conn reports each ICMP error, also of a 
   run(loop, [&]() -> task<> {
     const endpoint nobody = name_of(open_conn(loop));
     auto from = dial(loop, nobody, {.send_offload = false});
-    std::vector<outgoing> batch(2 * enough, {as_payload("knock"), {}, {}, {}});
+    std::vector<outgoing> batch(2 * min_members, {as_payload("knock"), {}, {}, {}});
     const auto sent = co_await from.write_batch(batch);
-    CHECK(sent == enough);
+    CHECK(sent == min_members);
     // The answer refuses every second one.
     for (std::size_t i = 0; i < batch.size(); ++i) {
       CAPTURE(i);
@@ -277,11 +277,11 @@ TEST_CASE("one destination: a connected conn reports each ICMP error, also of a 
 }
 
 TEST_CASE("many destinations: single writes of one turn leave together as well") {
-  many_conns to(enough);
+  many_conns to(min_members);
   run(to.loop, [&]() -> task<> {
     const auto before = to.handed_to_ring();
     scope all;
-    for (std::size_t i = 0; i < enough; ++i) {
+    for (std::size_t i = 0; i < min_members; ++i) {
       all.spawn([](many_conns& here, std::size_t which) -> task<> {
         const auto sent = co_await here.from.write_to(here.numbers[which], name_of(here.conns[which]));
         CHECK(sent);
@@ -289,23 +289,23 @@ TEST_CASE("many destinations: single writes of one turn leave together as well")
     }
     co_await all.join();
     CHECK(to.handed_to_ring() == before);
-    for (std::size_t i = 0; i < enough; ++i) co_await expect_number(to.conns[i], i);
+    for (std::size_t i = 0; i < min_members; ++i) co_await expect_number(to.conns[i], i);
   });
 }
 
 TEST_CASE("many destinations: writes ahead leave together, too") {
-  many_conns to(enough);
+  many_conns to(min_members);
   auto ahead = open_conn(to.loop, {.coalesce_writes = true});
   run(to.loop, [&]() -> task<> {
     const auto before = to.handed_to_ring();
-    for (std::size_t i = 0; i < enough; ++i) {
+    for (std::size_t i = 0; i < min_members; ++i) {
       const auto sent = co_await ahead.write_to(to.numbers[i], name_of(to.conns[i]));
       CHECK(sent);
     }
     const auto flushed = co_await ahead.flush();
     CHECK(flushed);
     CHECK(to.handed_to_ring() == before);
-    for (std::size_t i = 0; i < enough; ++i) co_await expect_number(to.conns[i], i);
+    for (std::size_t i = 0; i < min_members; ++i) co_await expect_number(to.conns[i], i);
   });
 }
 

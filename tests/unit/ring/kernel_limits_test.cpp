@@ -18,7 +18,7 @@ using Catch::Matchers::ContainsSubstring;
 
 std::vector<std::string> told(const detail::kernel_limits& limits) {
   std::vector<std::string> sentences{"what was told before"};
-  detail::tell(limits, sentences);
+  detail::append_sentences(limits, sentences);
   CHECK(sentences.front() == "what was told before");
   sentences.erase(sentences.begin());
   return sentences;

@@ -18,22 +18,24 @@
 
 namespace uring6::detail {
 
-class line_waiter;
+class permit_waiter;
 
 /// Permits, and the coroutines of any loops that wait for them, first come, first served. The caller of a member
 /// holds the mutex.
 ///
 /// A waiting coroutine takes its permit when it resumes. If it is stopped or destroyed before, it gives the permit to
 /// the next one in the queue: a wait that lost to a timer has taken nothing.
-class URING6_EXPORT line {
+class URING6_EXPORT permit_queue {
  public:
   /// The permit of a gate is not used up: every coroutine may pass.
   enum class kind : std::uint8_t { counter, gate };
 
-  line(std::mutex& mutex, std::size_t permits, kind of = kind::counter) noexcept
+  permit_queue(std::mutex& mutex, std::size_t permits, kind of = kind::counter) noexcept
       : mutex_(mutex), permits_(permits), kind_(of) {}
 
+  /// Takes a permit. False: there is none.
   bool take() noexcept;
+  /// Adds permits, and wakes the coroutines that get one.
   void give(std::size_t permits) noexcept;
   void withdraw_all() noexcept { permits_ = 0; }
   std::size_t permits() const noexcept { return permits_; }
@@ -42,10 +44,10 @@ class URING6_EXPORT line {
   void close() noexcept;
 
  private:
-  friend line_waiter;
+  friend permit_waiter;
 
   std::mutex& mutex_;
-  intrusive_list<line_waiter, waiting_hook> waiting_;
+  intrusive_list<permit_waiter, waiting_hook> waiting_;
   std::size_t permits_;
   kind kind_;
   bool closed_ = false;
@@ -66,7 +68,7 @@ class URING6_EXPORT remote_waker : public remote_target {
   }
 };
 
-class URING6_EXPORT line_waiter : ready_node, waiting_hook, stop_listener, remote_waker {
+class URING6_EXPORT permit_waiter : ready_node, waiting_hook, stop_listener, remote_waker {
  public:
   bool await_ready() const noexcept { return false; }
   template <class Promise>
@@ -75,15 +77,15 @@ class URING6_EXPORT line_waiter : ready_node, waiting_hook, stop_listener, remot
   }
 
  protected:
-  explicit line_waiter(line& in) noexcept : line_(in) {}
-  ~line_waiter();
+  explicit permit_waiter(permit_queue& in) noexcept : queue_(in) {}
+  ~permit_waiter();
 
   /// Call first in await_resume. Returns the error that ended the wait, or none: then the caller has the permit.
   std::error_code resume() noexcept;
 
  private:
-  friend line;
-  friend class intrusive_list<line_waiter, waiting_hook>;
+  friend permit_queue;
+  friend class intrusive_list<permit_waiter, waiting_hook>;
 
   // waiting: in the queue; served: a permit is kept for it until it resumes.
   enum class state : std::uint8_t { idle, waiting, served };
@@ -94,7 +96,7 @@ class URING6_EXPORT line_waiter : ready_node, waiting_hook, stop_listener, remot
   void wake() noexcept override;
   void give_up() noexcept override { leave({}); }
 
-  line& line_;
+  permit_queue& queue_;
   loop_core* loop_ = nullptr;
   std::error_code error_;
   state state_ = state::idle;

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "net/send/told_control.hpp"
+#include "net/send/send_control.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/traffic/conns.hpp"
 
@@ -17,8 +17,8 @@ using namespace uring6::test;
 
 TEST_CASE("two control messages are the same if every field that is sent is the same") {
   const control_message nothing;
-  CHECK(detail::tells_nothing(nothing));
-  CHECK(detail::tells_the_same(nothing, nothing));
+  CHECK(detail::is_empty_for_send(nothing));
+  CHECK(detail::is_equal_for_send(nothing, nothing));
 
   const auto other = or_throw(ip_address::parse("2001:db8::1"));
   std::vector<std::array<control_message, 2>> pairs(5);
@@ -31,11 +31,11 @@ TEST_CASE("two control messages are the same if every field that is sent is the 
     pairs[4][i].next_hop = address;
   }
   for (const auto& [one, another] : pairs) {
-    CHECK_FALSE(detail::tells_nothing(one));
-    CHECK(detail::tells_the_same(one, one));
-    CHECK_FALSE(detail::tells_the_same(one, another));
-    CHECK_FALSE(detail::tells_the_same(one, nothing));
-    CHECK_FALSE(detail::tells_the_same(nothing, one));
+    CHECK_FALSE(detail::is_empty_for_send(one));
+    CHECK(detail::is_equal_for_send(one, one));
+    CHECK_FALSE(detail::is_equal_for_send(one, another));
+    CHECK_FALSE(detail::is_equal_for_send(one, nothing));
+    CHECK_FALSE(detail::is_equal_for_send(nothing, one));
   }
 }
 
