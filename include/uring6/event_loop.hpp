@@ -40,6 +40,9 @@ struct loop_options {
   /// While a conn with a waiting reader finds no buffer, the pool copies the datagrams of conns without a waiting
   /// reader out of its buffers. Beyond the limit it discards such datagrams, as a full socket would, and counts them
   /// (`packet_stats::discarded`, `pool_stats::not_moved_out`).
+  ///
+  /// The copies that `adopt_packet` makes of a released backlog count, too. `adopt_packet` refuses a backlog that would
+  /// go beyond the limit; no datagram is lost.
   std::size_t moved_out_limit = std::size_t{16} << 20;
   /// How many operations may complete without suspension, and how many coroutines may resume, before the loop asks
   /// the kernel again and lets the other coroutines run. At least 1.
@@ -84,6 +87,9 @@ class URING6_EXPORT event_loop {
   ///   eventfd2;
   /// - EOPNOTSUPP before Linux 6.0, which has no multishot recvmsg to read with;
   /// - `errc::out_of_range` for options outside of their ranges.
+  ///
+  /// The first loop of a process also reads a pair of sockets (socketpair, sendmsg) by a ring, to find out whether the
+  /// kernel keeps the order of completions. If a sandbox refuses these calls, the loop works without that knowledge.
   explicit event_loop(const loop_options& options = {});
 
   /// The same without an exception; std::bad_alloc becomes `not_enough_memory`. On an error `reason` holds the text
@@ -102,7 +108,9 @@ class URING6_EXPORT event_loop {
   /// Throws std::system_error if the loop cannot run: `errc::wrong_thread`; `errc::forked`;
   /// resource_deadlock_would_occur inside of the loop itself; `errc::closed` if it was moved from; EPERM, EACCES or
   /// ENOSYS if a sandbox has forbidden io_uring_enter or io_uring_register since the loop was made (the text says
-  /// so).
+  /// so). Then the tasks are dropped, and the kernel gives up the operations that they waited for, without touching
+  /// their memory again. On a ring without DEFER_TASKRUN (before Linux 6.1) this needs io_uring_register: if a sandbox
+  /// forbids both, operations in flight end the program with a message.
   template <class T>
   T run(task<T> main) {
     bool done = false;

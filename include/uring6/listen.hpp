@@ -154,8 +154,11 @@ struct packet_options {
 
 /// The same for what `packet_conn::release` returned: the datagrams that the old conn had read ahead come first, and
 /// the count of the kernel's drops goes on from the old conn's. After success `from` holds nothing of value. After an
-/// error the caller still owns the descriptor and the datagrams. Errors: the same, and
-/// `std::errc::not_enough_memory`.
+/// error the caller still owns the descriptor and the datagrams.
+///
+/// Until they are read, the copies of the datagrams count against `loop_options::moved_out_limit`. Errors: the same;
+/// `std::errc::no_buffer_space` if the copies do not fit into that limit (a loop with a higher limit takes them, or the
+/// caller hands over a part of them); `std::errc::not_enough_memory`.
 [[nodiscard]] URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from,
                                                              const packet_options& options = {});
 

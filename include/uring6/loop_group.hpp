@@ -102,6 +102,7 @@ class URING6_EXPORT loop_group {
  private:
   enum class kind : bool { work, listener };
   struct member;
+  struct given_task;
 
   template <class F>
   bool start(std::size_t index, kind of, F make) {
@@ -109,8 +110,9 @@ class URING6_EXPORT loop_group {
     struct holder {
       static task<> run(F callable) { co_await callable(); }
     };
-    auto shared = std::make_shared<F>(std::move(make));
-    return start_task(index, of, [shared] { return holder::run(std::move(*shared)); });
+    // No reference stays here: the loop's thread destroys the last one.
+    return start_task(index, of,
+                      [shared = std::make_shared<F>(std::move(make))] { return holder::run(std::move(*shared)); });
   }
   bool close_listeners(member& self) noexcept;
   bool close_work(member& self) noexcept;

@@ -155,8 +155,8 @@ class URING6_EXPORT packet_conn {
 
   // --- multicast (RFC 3493 5.2, RFC 3678) ---
 
-  // On a dual-stack conn groups and sources may be IPv4 addresses (v4-mapped); on other conns an IPv4 address is
-  // `std::errc::address_family_not_supported`.
+  // On a dual-stack conn groups and sources may be IPv4 addresses (v4-mapped); on other conns an IPv4 group is
+  // `errc::ipv4_address`. A source of another family than its group is `std::errc::address_family_not_supported`.
 
   /// Joins `group` on the interface `on`. MCAST_JOIN_GROUP. Go: JoinGroup.
   ///
@@ -167,7 +167,10 @@ class URING6_EXPORT packet_conn {
   /// An interface that loses IPv6 forgets its groups: its MTU fell below 1280 octets, it was deleted, or it was moved
   /// to another network namespace. When the interface has IPv6 again, the kernel still counts the conn as a member,
   /// but the conn receives nothing: call `join_group` again. It then leaves the group and joins it anew, with the
-  /// sources that were joined or excluded, and succeeds. `errc::already_joined` means that the interface really has
+  /// sources that were joined or excluded, and succeeds. If the kernel refuses a part of that (ENOBUFS, ENOMEM), the
+  /// call returns that error, and the conn has left the group with all its sources.
+  ///
+  /// `errc::already_joined` means that the interface really has
   /// the group. This holds for IPv6 groups; a program must leave an IPv4 group and join it again.
   [[nodiscard]] result<void> join_group(const interface& on, const ip_address& group);
   /// Joins on the interface that the group's zone names; without a zone, on the one that the routing table chooses.
@@ -233,16 +236,18 @@ class URING6_EXPORT packet_conn {
 
   // --- errors that the network reports (RFC 4443, section 3) ---
 
-  /// Whether the kernel keeps a report of each error that the network, or this host, finds with a sent datagram.
-  /// Works on connected and unconnected conns, and on a dual-stack conn also for IPv4 peers. Off by default;
-  /// switching it off discards the reports. IPV6_RECVERR, IP_RECVERR.
+  /// Whether the kernel keeps a report of each error that the network or this host finds with a sent datagram, also on
+  /// an unconnected conn. Off at first; switching it off discards the reports. A dual-stack conn keeps those about IPv4
+  /// peers, too. IPV6_RECVERR, IP_RECVERR.
   ///
-  /// The error itself still ends one operation. On a connected conn it ends the next read or
-  /// write; a write that it ends was not sent. On an unconnected conn the error may belong to another destination, so
-  /// a write that meets it is made again and the next read ends with it.
+  /// The error itself still ends one call: a read on an unconnected conn, a read or a write on a connected one,
+  /// whichever meets it first (a write that it ends was not sent). On an unconnected conn the error may be about
+  /// another destination, so the conn repeats a write that meets it, and a read gets the error. The same holds on any
+  /// conn for the report of a path MTU that meets a train; the train's datagrams then go singly.
   ///
-  /// The option has three costs: writes leave by the ring only; a device that drops a datagram reports ENOBUFS;
-  /// reports that the program does not take keep buffer memory and cause a needless look with each wake-up.
+  /// Costs: each turn that writes asks the socket for errors first. On an unconnected conn all writes leave by the
+  /// ring. A device that drops a datagram reports ENOBUFS. Reports that no coroutine takes keep buffer memory, and each
+  /// wake-up looks for them in vain.
   [[nodiscard]] result<bool> error_reports() const;
   [[nodiscard]] result<void> set_error_reports(bool on);
 
@@ -298,6 +303,7 @@ class URING6_EXPORT packet_conn {
 
   /// A deadline ends the operations that wait, and all later ones, with `errc::deadline_exceeded` until it is set
   /// anew; nullopt clears it. CLOCK_MONOTONIC. Go: SetDeadline, SetReadDeadline, SetWriteDeadline.
+  /// The setters throw std::bad_alloc, and then change no deadline.
   using time_point = std::chrono::steady_clock::time_point;
   [[nodiscard]] result<void> set_deadline(std::optional<time_point> when);
   [[nodiscard]] result<void> set_read_deadline(std::optional<time_point> when);
@@ -332,6 +338,10 @@ class URING6_EXPORT packet_conn {
   /// Errors: `std::errc::not_enough_memory`, which leaves the conn as it was; `errc::closed`; `errc::wrong_thread`;
   /// `errc::forked` in the child of a fork, because the parent has the datagrams. Go: PacketConn.File, with
   /// nothing read ahead.
+  ///
+  /// The socket keeps its options. With `packet_options::receive_offload` UDP_GRO may be on: a plain recvmsg then
+  /// returns several datagrams in one buffer, and their length in a control message. Turn it off with setsockopt(2) for
+  /// a program that does not expect this. Control messages that `set_control_message` turned on stay on, too.
   [[nodiscard]] result<released_packet> release();
 
   /// The conn's counters. A closed conn keeps its last values. All are 0 on a moved-from conn, and on another thread

@@ -77,7 +77,9 @@ class URING6_EXPORT scope final : detail::child_owner {
   /// and destroys all that the tasks own.
   ///
   /// A task that calls `exit` destroys the scopes of static storage duration inside of the running loop, which counts
-  /// as leaving without a join. Return from `main` instead, or call `exit` after `event_loop::run` has returned.
+  /// as leaving without a join: it ends the program with that message (SIGABRT). The task that calls `exit` may be in
+  /// one of these scopes, and cannot be destroyed while it runs. Return from `main` instead, or call `exit` after
+  /// `event_loop::run` has returned.
   ~scope();
 
   /// Starts `child` in the loop's next turn. A child may call it, also while `join` waits. In a stopped scope the

@@ -53,8 +53,12 @@ struct packet_stats {
   std::uint64_t received_trains = 0;  ///< Buffers with more than one datagram.
   std::uint64_t rearms = 0;           ///< Times that the read had ended and was armed again.
   std::uint64_t out_of_buffers = 0;  ///< Reads that ended because the pool was empty (ENOBUFS): back-pressure, no loss.
-  std::uint64_t receive_errors = 0;  ///< Errors of the socket (ICMP) reported to readers.
-  std::uint64_t malformed = 0;       ///< Completions with an invalid header, or without memory for an empty datagram.
+  /// Errors that a read of the socket met (answers of the network by ICMP, refusals of the kernel), and those that a
+  /// write met and left to a reader (`packet_conn::set_error_reports`): each once, when it was found. Of several that
+  /// come while no coroutine reads, the last one ends the next read. Not counted: a pool without buffers, a stop, a
+  /// deadline, the end of the conn, and errors that end writes (`failed_datagrams`).
+  std::uint64_t receive_errors = 0;
+  std::uint64_t malformed = 0;  ///< Completions with an invalid header, or without memory for an empty datagram.
   /// Entries of the socket's queue that the kernel dropped since the conn was opened or adopted, because its buffer
   /// was full or a filter or a checksum refused them (SO_MEMINFO).
   ///
@@ -70,8 +74,10 @@ struct packet_stats {
   std::uint64_t sent_trains = 0;     ///< Trains sent (UDP_SEGMENT).
   /// Trains sent again datagram by datagram, as the route takes no trains.
   std::uint64_t refused_trains = 0;
-  std::uint64_t parked_sends = 0;        ///< Sends that had to wait for room in the socket's buffer.
-  std::uint64_t failed_datagrams = 0;    ///< Datagrams that were not sent and have an error.
+  std::uint64_t parked_sends = 0;  ///< Sends that had to wait for room in the socket's buffer.
+  /// Not sent, with an error. Not counted: those of calls that end before they begin (a closed conn, a passed
+  /// deadline), and of a call that reports the error of an earlier write (coalesce_writes).
+  std::uint64_t failed_datagrams = 0;
   std::uint64_t failed_after_write = 0;  ///< Of `failed_datagrams`: after `write_to` had returned (coalesce_writes).
   std::uint64_t zero_copy_sends = 0;     ///< Datagrams and trains sent by SENDMSG_ZC (zero_copy_from).
   /// Of `zero_copy_sends`: the kernel copied after all (IORING_NOTIF_USAGE_ZC_COPIED).

@@ -153,6 +153,7 @@ class URING6_EXPORT tcp_conn {
 
   /// A deadline ends the operations that wait, and all later ones, with `errc::deadline_exceeded` until it is set
   /// anew; nullopt clears it. CLOCK_MONOTONIC. Go: SetDeadline, SetReadDeadline, SetWriteDeadline.
+  /// The setters throw std::bad_alloc, and then change no deadline.
   using time_point = std::chrono::steady_clock::time_point;
   [[nodiscard]] result<void> set_deadline(std::optional<time_point> when);
   [[nodiscard]] result<void> set_read_deadline(std::optional<time_point> when);
@@ -190,7 +191,9 @@ class URING6_EXPORT tcp_conn {
   /// the octets that the conn read and no coroutine has taken, also those of a read that was about to resume. A
   /// waiting write may have sent a part, as `stats` tells. Go: TCPConn.File.
   ///
-  /// not_enough_memory if octets were lost (see the class); the conn then stays open.
+  /// not_enough_memory if octets were lost (see the class); the conn then stays open, and its operations go on. If a
+  /// stopped read loses its octets during this call, the operations have ended with `errc::closed`, and the conn stays
+  /// open.
   [[nodiscard]] result<released_tcp> release();
 
   /// The conn's counters. A closed conn keeps its last values. All are 0 on a moved-from conn, and on another thread
@@ -229,6 +232,7 @@ class URING6_EXPORT tcp_listener {
   }
 
   /// Sets the deadline of `accept`, as tcp_conn does for its operations. Go: SetDeadline.
+  /// Throws std::bad_alloc, and then changes nothing.
   [[nodiscard]] result<void> set_deadline(std::optional<std::chrono::steady_clock::time_point> when);
 
   /// The listener's address, with the port that the kernel or the caller chose. Go: Addr.
@@ -261,7 +265,8 @@ class URING6_EXPORT tcp_listener {
 /// The port is available as soon as the listener before has closed (SO_REUSEADDR).
 ///
 /// Errors: `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`,
-/// `errc::unknown_zone`, EADDRINUSE, EADDRNOTAVAIL, EACCES, …
+/// `errc::unknown_zone`, `errc::ipv4_address` for an IPv4 address with "tcp6", `errc::out_of_range` for
+/// `tcp_options::accept_ahead`, `errc::no_ipv6`, EADDRINUSE, EADDRNOTAVAIL, EACCES, …
 [[nodiscard]] URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network,
                                                             std::string_view address, const tcp_options& options = {});
 /// The same at an endpoint.
@@ -286,7 +291,8 @@ class URING6_EXPORT tcp_listener {
 /// still owns all of it.
 URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from);
 
-/// Connects to `address`. Network words, addresses and errors as of `listen_tcp`; ECONNREFUSED, ENETUNREACH,
+/// Connects to `address`. Network words, addresses and errors as of `listen_tcp`, also `errc::ipv4_address` for an
+/// IPv4 address in `tcp_options::local` with "tcp6"; ECONNREFUSED, ENETUNREACH,
 /// ETIMEDOUT, … A stop (`with_timeout(5s, dial_tcp(…))`) gives the attempt up. A dial that loses a race closes its
 /// connection. Go: net.Dialer.
 ///
@@ -303,7 +309,8 @@ URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& f
 /// Connects to one of `addresses`, the best first, as `resolve` found them for a name: "happy eyeballs" (RFC 8305,
 /// sections 4 and 5). IPv6 and IPv4 alternate, beginning with the family of the first address. The dial tries the
 /// next address when one has failed or `attempt_delay` has passed, takes the first that answers, and gives up the
-/// others. With "tcp6" it skips IPv4 addresses.
+/// others. With "tcp6" it skips IPv4 addresses; if there are no others, the error is
+/// `errc::ipv4_address`.
 ///
 /// If none answers, the error is that of the first address. No addresses: `std::errc::invalid_argument`.
 [[nodiscard("co_await it")]] URING6_EXPORT detail::dial_operation dial_tcp(event_loop& loop, std::string_view network,

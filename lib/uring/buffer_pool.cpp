@@ -215,9 +215,15 @@ void buffer_pool::wait_for_buffers(buffer_waiter& waiter, bool took_some) noexce
 }
 
 bool buffer_pool::may_move_out(const buffer& what) noexcept {
-  if (moved_out_bytes_ + sizeof(buffer) + what.remaining <= moved_out_limit_) return true;
+  if (moved_out_bytes_ + charge_of(what.remaining) <= moved_out_limit_) return true;
   ++not_moved_out_;
   return false;
+}
+
+bool buffer_pool::may_copy(std::span<const kept_datagram> datagrams) const noexcept {
+  std::size_t charge = 0;
+  for (const kept_datagram& each : datagrams) charge += charge_of(each.payload.size());
+  return moved_out_bytes_ + charge <= moved_out_limit_;
 }
 
 buffer* buffer_pool::move_out(buffer& what) noexcept {
@@ -227,8 +233,6 @@ buffer* buffer_pool::move_out(buffer& what) noexcept {
   copy->cut_off = what.cut_off;
   copy->first = what.first;
   copy->show_next();
-  copy->charged = static_cast<std::uint32_t>(sizeof(buffer)) + what.remaining;
-  moved_out_bytes_ += copy->charged;
   ++moved_out_;
   return copy;
 }
@@ -256,6 +260,8 @@ buffer* buffer_pool::new_copy(std::span<const std::byte> payload) noexcept {
   copy->payload = copy->own_memory.get();
   copy->remaining = static_cast<std::uint32_t>(payload.size());
   std::ranges::copy(payload, copy->payload);
+  copy->charged = static_cast<std::uint32_t>(charge_of(payload.size()));
+  moved_out_bytes_ += copy->charged;
   return copy.release();
 }
 

@@ -6,6 +6,7 @@
 
 #include <liburing.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -104,7 +105,8 @@ struct buffer_holder : list_hook {
 class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
  public:
   /// Registers a buffer ring of `count` buffers (a power of two, 2 to 32,768) of `size` octets under `group`.
-  /// `moved_out_limit`: octets that copies of `move_out` may take together. Errors: out_of_range; ENOMEM; the kernel's.
+  /// `moved_out_limit`: octets that copies with memory of their own may take together. Errors: out_of_range; ENOMEM;
+  /// the kernel's.
   static result<std::shared_ptr<buffer_pool>> create(ring& ring, std::uint16_t group, std::size_t count,
                                                      std::size_t size, std::size_t moved_out_limit);
   buffer_pool(const buffer_pool&) = delete;
@@ -184,6 +186,11 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// How many buffers the kernel has.
   std::size_t available() const noexcept { return available_; }
 
+  /// How many buffers the kernel will have once `publish` has handed over the free ones.
+  std::size_t available_soon() const noexcept {
+    return std::max(available_, std::min(window_, available_ + free_count_));
+  }
+
   /// Lists a backlog that has buffers. The backlog unlinks itself when it has none.
   void add_holder(buffer_holder& backlog) noexcept {
     if (!backlog.linked()) holders_.push_back(backlog);
@@ -195,7 +202,11 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// Copies the buffer's datagrams into a buffer with memory of its own. nullptr: there is no memory.
   buffer* move_out(buffer& what) noexcept;
 
-  /// A new buffer with memory of its own that has this datagram; nullptr if there is no memory.
+  /// Whether copies of all these datagrams are within the limit.
+  bool may_copy(std::span<const kept_datagram> datagrams) const noexcept;
+
+  /// A new buffer with memory of its own that has this datagram; nullptr if there is no memory. It counts against the
+  /// limit, which the caller has asked for (`may_copy`).
   buffer* copy_of(const kept_datagram& what) noexcept;
 
   /// Unregisters the buffer ring, because the ring ends. The memory stays as long as the pool, which lent batches own,
@@ -224,6 +235,8 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   void shrink_if_calm() noexcept;
   void hand_over() noexcept;
   bool a_waiter_starves() noexcept;
+  /// What a copy of so many octets counts against the limit.
+  static constexpr std::size_t charge_of(std::size_t payload) noexcept { return sizeof(buffer) + payload; }
   buffer* new_copy(std::span<const std::byte> payload) noexcept;
   void notice_lost_buffers() noexcept;
   void give_up_lost_buffers() noexcept;

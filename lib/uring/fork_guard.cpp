@@ -4,12 +4,19 @@
 
 namespace uring6::detail {
 
+// glibc needs memory from the 49th handler of a process on. Where it had none once, it refuses all that follow (2.36).
+std::error_code fork_handler::ensure() noexcept {
+  if (registered_.load(std::memory_order_acquire)) return {};
+  if (const int code = ::pthread_atfork(nullptr, nullptr, in_child_); code != 0) return {code, std::system_category()};
+  registered_.store(true, std::memory_order_release);
+  return {};
+}
+
 unsigned fork_guard::forks_ = 0;
 
-fork_guard::fork_guard() noexcept {
-  static const int registered = ::pthread_atfork(nullptr, nullptr, [] { ++forks_; });
-  (void)registered;
-  born_ = forks_;
+std::error_code fork_guard::watch() noexcept {
+  static constinit fork_handler count([] { ++forks_; });
+  return count.ensure();
 }
 
 }  // namespace uring6::detail

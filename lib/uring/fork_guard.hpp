@@ -2,18 +2,41 @@
 // it. Costs a load.
 #pragma once
 
+#include <atomic>
+#include <system_error>
+
 namespace uring6::detail {
+
+/// Calls a function in the child of each fork, from when it is registered on. For a variable of static storage
+/// duration.
+class fork_handler {
+ public:
+  explicit constexpr fork_handler(void (*in_child)()) noexcept : in_child_(in_child) {}
+  fork_handler(const fork_handler&) = delete;
+  fork_handler& operator=(const fork_handler&) = delete;
+
+  /// Registers it unless it is registered already. not_enough_memory: the next call tries again. Two threads at once
+  /// may register it twice, so the function must do no more when it is called twice. pthread_atfork(3)
+  std::error_code ensure() noexcept;
+
+ private:
+  void (*in_child_)();
+  std::atomic<bool> registered_ = false;
+};
 
 /// Remembers the process in which it was made.
 class fork_guard {
  public:
-  fork_guard() noexcept;
+  fork_guard() noexcept : born_(forks_) {}
+
+  /// From when this has succeeded once in the process, guards know forks. not_enough_memory: the next call tries again.
+  static std::error_code watch() noexcept;
 
   /// Was this process forked after the guard was made?
   bool forked() const noexcept { return born_ != forks_; }
 
  private:
-  static unsigned forks_;  // how many forks lie between the start of the program and this process
+  static unsigned forks_;  // forks between the start of the program and this process; one fork may count twice
   unsigned born_;
 };
 

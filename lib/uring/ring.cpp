@@ -44,6 +44,10 @@ result<std::unique_ptr<ring>> ring::create(const ring_options& options) {
 }
 
 result<std::unique_ptr<ring>> ring::create(const ring_options& options, std::string& reason) {
+  if (const auto error = fork_guard::watch()) {
+    reason = "uring6: pthread_atfork";
+    return fail(error);
+  }
   std::unique_ptr<ring> made(new ring);
   if (auto done = set_up_ring(options, made->ring_, made->features_, reason); !done) return fail(done.error());
   made->set_up_ = true;
@@ -248,6 +252,8 @@ std::uint64_t ring::key_of(const operation& op) const noexcept {
 
 std::error_code ring::enter(bool wait, std::optional<std::chrono::nanoseconds> timeout) noexcept {
   if (forked()) return errc::forked;
+  if (called_back_) [[unlikely]]
+    return {EPERM, std::system_category()};
   hand_over();
   // What did not fit must be handed over before anything may sleep.
   if (has_queued()) wait = false;
@@ -275,6 +281,8 @@ std::error_code ring::enter_and_gather(std::optional<std::chrono::nanoseconds> t
                                        std::chrono::microseconds gather) noexcept {
   if (!features_.min_wait) return enter(true, timeout);
   if (forked()) return errc::forked;
+  if (called_back_) [[unlikely]]
+    return {EPERM, std::system_category()};
   hand_over();
   if (has_queued()) return enter(false, {});
   ++counters_.enters;
@@ -446,6 +454,32 @@ unsigned ring::deliver_quiet() noexcept {
     ++count;
   }
   return count;
+}
+
+bool ring::call_back() noexcept {
+  reap_completions();
+  withdraw_submissions();
+  ::io_uring_sync_cancel_reg all{};
+  all.fd = -1;
+  all.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
+  all.timeout = {.tv_sec = -1, .tv_nsec = -1};
+  const int code = ::io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_SYNC_CANCEL, &all, 1);
+  reap_completions();
+  if (code >= 0 || code == -ENOENT) return true;
+  // A worker of the kernel (io-wq) that reads a regular file meanwhile goes on to the end of that read; all that waits
+  // for a socket, a pipe or a timer waits for an enter.
+  called_back_ = (ring_.flags & IORING_SETUP_DEFER_TASKRUN) != 0;
+  return called_back_ || in_flight_ == 0;
+}
+
+// Another enter could succeed, when the memory that they name has gone.
+void ring::withdraw_submissions() noexcept {
+  const unsigned mask = features_.submission_entries - 1;
+  for (unsigned at = __atomic_load_n(ring_.sq.khead, __ATOMIC_ACQUIRE); at != ring_.sq.sqe_tail; ++at) {
+    ::io_uring_sqe& entry = ring_.sq.sqes[at & mask];
+    ::io_uring_prep_nop(&entry);
+    entry.user_data = nobody;
+  }
 }
 
 void ring::disown() noexcept {

@@ -126,8 +126,16 @@ class ring {
   /// Delivers the completions that are there to their operations. Returns how many.
   unsigned reap() noexcept;
 
-  /// The kernel takes no more orders from here (a fork, another thread): with the next reap every operation is
-  /// over for its owner, with -ECANCELED.
+  /// For a ring that the kernel lets its own thread enter no more: makes sure that the kernel touches the memory of no
+  /// operation any more, and delivers what it had completed. False if it still may. IORING_REGISTER_SYNC_CANCEL
+  ///
+  /// Where the kernel refuses that, too, a ring with DEFER_TASKRUN is safe all the same: what its reads and writes wait
+  /// for they do in an enter of their thread, and there is none, because from now on `enter` refuses.
+  bool call_back() noexcept;
+
+  /// The kernel takes no more orders from here (a fork, another thread, `call_back`): with the next reap every
+  /// operation is over for its owner, with -ECANCELED. What the kernel has not taken from the submission queue it never
+  /// does.
   void disown() noexcept;
 
   const ring_features& features() const noexcept { return features_; }
@@ -162,9 +170,11 @@ class ring {
   unsigned backlog() const noexcept;
   bool overflown() const noexcept;
   void release_slot(operation& op) noexcept;
+  void withdraw_submissions() noexcept;
 
   ::io_uring ring_{};
   bool set_up_ = false;
+  bool called_back_ = false;  // operations may be in flight that the kernel must not go on with
   file_descriptor news_;      // the eventfd
   file_descriptor news_set_;  // of news_ and the ring
   fork_guard fork_guard_;

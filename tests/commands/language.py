@@ -119,6 +119,17 @@ def paragraphs(lines):
         yield run
 
 
+def longest_piece(paragraph):
+    """The number of lines of the longest piece of prose: an item of a list is a piece, and an indented line is code."""
+    longest = length = 0
+    for line in paragraph:
+        if line.text.startswith("    "):
+            continue
+        length = 1 if line.text.startswith("- ") else length + 1
+        longest = max(longest, length)
+    return longest
+
+
 def sentences(paragraph):
     """Pairs of the first line's number and the sentence."""
     text = " ".join(line.text.strip() for line in paragraph)
@@ -150,8 +161,8 @@ class Findings:
             self.actorless[folder] += len(ACTORLESS.findall(CODE.sub("", line.text)))
         for paragraph in paragraphs(comments):
             limit = LIMIT_OF_HEAD if paragraph[0].head else LIMIT_OF_PARAGRAPH
-            if paragraph[0].alone and len(paragraph) > limit:
-                self.faults.append(f"{name}:{paragraph[0].number}: {len(paragraph)} lines without a paragraph's end; "
+            if paragraph[0].alone and longest_piece(paragraph) > limit:
+                self.faults.append(f"{name}:{paragraph[0].number}: {longest_piece(paragraph)} lines without a paragraph's end; "
                                    f"{limit} are the limit")
             for number, sentence, found in sentences(paragraph):
                 if not found:
@@ -201,6 +212,8 @@ def check_itself():
         ("a.cpp", "int x;\n" + line * LIMIT_OF_PARAGRAPH, (0, 0)),
         ("a.cpp", "int x;\n" + line * (LIMIT_OF_PARAGRAPH + 1), (0, 1)),
         ("a.cpp", "int x;\n" + line * LIMIT_OF_PARAGRAPH + "//\n" + line * LIMIT_OF_PARAGRAPH, (0, 0)),
+        ("a.cpp", "int x;\n" + "// - an item\n" * 9, (0, 0)),
+        ("a.cpp", "int x;\n" + "//     code();\n" * 9, (0, 0)),
         ("a.cpp", line * LIMIT_OF_HEAD, (0, 0)),
         ("a.cpp", line * (LIMIT_OF_HEAD + 1), (0, 1)),
     ]

@@ -5,6 +5,9 @@
 #include <string_view>
 #include <uring6/uring6.hpp>
 
+// docs/gcc12.md:
+// ## A dropped result is not warned of
+
 using namespace uring6;
 using namespace std::chrono_literals;
 

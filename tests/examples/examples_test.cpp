@@ -266,7 +266,7 @@ TEST_CASE("traceroute marks a router that has no route, prohibits or finds no ne
   if (!can_have_private_files()) SKIP(no_private_files);
   const routed_network net;
   net.cable.far.space.run([&] {
-    add_prohibit_route(parse("2001:db8:3::2"), 128);
+    add_dead_route(dead_route::prohibit, parse("2001:db8:3::2"), 128);
     write_sysctl("net/ipv6/neigh/behind0/retrans_time_ms", "100");  // the kernel asks thrice for a neighbor
   });
   CHECK(end_of_way("2001:db8:3::1") == "1 2001:db8::2 (router.example) !N");

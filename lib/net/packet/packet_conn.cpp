@@ -255,7 +255,9 @@ result<void> packet_conn::detach_bpf() {
 // --- time, ends ---
 
 result<void> packet_conn::set_deadline(std::optional<time_point> when) {
-  return set_read_deadline(when).and_then([&] { return set_write_deadline(when); });
+  if (const auto error = check_thread()) return fail(error);
+  inside_->set_deadline(when);
+  return {};
 }
 result<void> packet_conn::set_read_deadline(std::optional<time_point> when) {
   if (const auto error = check_thread()) return fail(error);

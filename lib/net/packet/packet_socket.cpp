@@ -153,11 +153,15 @@ result<void> packet_socket::set_error_reports(bool on) noexcept {
   return set;
 }
 
-// The error of a connected socket is its peer's, so the write that meets it may end with it.
 void packet_socket::leave_errors_to_reader(bool reports) noexcept {
-  sender_.set_error_reader(reports && !connected_ ? &receiver_ : nullptr);
+  sender_.set_error_reader(reports ? &receiver_ : nullptr, connected_);
 }
 
+void packet_socket::set_deadline(std::optional<clock::time_point> when) {
+  if (when && *when > clock::now()) loop_->timers().make_room(2);
+  set_read_deadline(when);
+  set_write_deadline(when);
+}
 void packet_socket::set_read_deadline(std::optional<clock::time_point> when) {
   read_deadline_.set(*loop_, when);
   receiver_.admit(!closed() && !read_deadline_.passed());

@@ -56,6 +56,8 @@ class alignas(cache_line) packet_socket final : public owned_socket {
   std::error_code check_write() const noexcept { return check(write_deadline_.passed()); }
 
   /// Sticky, as Go has them: for the operations that wait and all that come, until set anew. None: no deadline.
+  /// Throw std::bad_alloc, and change none then.
+  void set_deadline(std::optional<clock::time_point> when);
   void set_read_deadline(std::optional<clock::time_point> when);
   void set_write_deadline(std::optional<clock::time_point> when);
 
@@ -66,7 +68,8 @@ class alignas(cache_line) packet_socket final : public owned_socket {
   /// and nothing has changed.
   result<released_packet> release() noexcept;
 
-  /// Takes in what another conn had read ahead, before the first read. not_enough_memory: nothing was taken.
+  /// Takes in what another conn had read ahead, before the first read. no_buffer_space, not_enough_memory: nothing was
+  /// taken.
   result<void> take_in(std::span<const kept_datagram> datagrams) noexcept { return receiver_.take_in_kept(datagrams); }
 
   /// As close, of a socket that was never read from: the descriptor is the caller's again.

@@ -356,7 +356,10 @@ void receive_source::send_drain_reads() noexcept {
     if (!drains) return;  // no memory: the armed read alone reads them, slower
     for (drain_read& each : *drains) each.of = this;
   }
-  for (drain_read& each : std::span(*drains).first(rare().drain_reads_wanted)) {
+  // The armed read takes a buffer as well. A read that finds none would only end with ENOBUFS.
+  const std::size_t buffers = pool_->available_soon();
+  const std::size_t useful = std::min(rare().drain_reads_wanted, buffers > 0 ? buffers - 1 : 0);
+  for (drain_read& each : std::span(*drains).first(useful)) {
     if (each.idle()) loop().ring().queue(each);
   }
 }

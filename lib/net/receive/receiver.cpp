@@ -179,6 +179,7 @@ result<void> receiver::take_in_kept(std::span<const kept_datagram> datagrams) no
   if (datagrams.empty()) return {};
   if (const auto error = source_.open_pool()) return fail(error);
   buffer_pool& pool = source_.pool();
+  if (!pool.may_copy(datagrams)) return fail(std::errc::no_buffer_space);
   intrusive_list<buffer> made;
   for (const kept_datagram& each : datagrams) {
     buffer* const copy = pool.copy_of(each);

@@ -112,8 +112,9 @@ class receiver final : train_owner {
   /// readers and backlog.
   result<std::vector<kept_datagram>> take_out() noexcept;
 
-  /// Puts copies of these datagrams into the backlog. Precondition (asserted): no read has begun, and the backlog is
-  /// empty. Errors: not_enough_memory; those of `receive_source::open_pool`. After an error the backlog is empty.
+  /// Puts copies of these datagrams into the backlog. Precondition (asserted): no read has begun. Errors:
+  /// no_buffer_space (loop_options::moved_out_limit), not_enough_memory, and of the pool. After an error the backlog is
+  /// unchanged.
   result<void> take_in_kept(std::span<const kept_datagram> datagrams) noexcept;
 
   receive_counters counters() noexcept;

@@ -16,7 +16,7 @@ void send_train::check_step(state next) const noexcept {
   constexpr bool steps[7][7] = {
       //            pooled filling sealed in_convoy in_flight sent to_resend
       /* pooled    */ {false, true, false, false, false, false, false},
-      /* filling   */ {true, false, true, false, true, false, false},
+      /* filling   */ {true, false, true, false, true, true, false},
       /* sealed    */ {false, false, false, true, true, true, false},
       /* in_convoy */ {false, false, false, false, true, true, false},
       /* in_flight */ {false, false, false, false, false, true, false},

@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "net/receive/receiver.hpp"
 #include "sys/socket/socket.hpp"
@@ -107,6 +108,7 @@ void sender::record(const send_train::part& part, std::error_code error) noexcep
 void sender::cancel(write_waiter& writer, std::error_code why) noexcept {
   if (!static_cast<waiting_hook&>(writer).linked()) return;  // the write is over, its coroutine about to be resumed
   writer.ended_ = why;
+  counters_.failed += writer.messages_.size() - writer.next_;
   for (; writer.next_ < writer.messages_.size(); ++writer.next_) writer.messages_[writer.next_].error = why;
   static_cast<waiting_hook&>(writer).unlink();
   awaiting_writers_.push_back(writer);
@@ -186,7 +188,7 @@ std::error_code sender::check_message(const outgoing& message, const endpoint& t
   constexpr std::size_t longest_packet = 65'535;
   if (message.payload.size() > (options_.udp ? longest_payload(to.address) : longest_packet)) return errc::too_long;
   // A raw socket of IPv6 sends no IPv4 packet: the kernel would look for an IPv6 route to ::ffff:0:0/96.
-  if (!options_.udp && to.address.is_v4_mapped()) return make_error_code(std::errc::invalid_argument);
+  if (!options_.udp && to.address.is_v4_mapped()) return errc::ipv4_address;
   // The kernel ignores the zone of an address that has none, and would send the datagram.
   if (to.address.zone() != 0 && !has_zones(to.address)) [[unlikely]]
     return check_zone(fd_, to.address).error();
@@ -242,6 +244,8 @@ void sender::submit(send_train& train) noexcept {
 }
 
 void sender::submit_by_ring(send_train& train) noexcept {
+  if (error_reader_ && take_pending_error(train)) [[unlikely]]
+    return;
   // A quiet send that succeeds posts no completion, so the enter must not sleep when a coroutine waits for this train,
   // or when the rest of a refused train waits for its first datagram.
   if (train.quiet() && (train.parts().front().owner || !awaiting_writers_.empty() || train.refused_length > 0)) {
@@ -318,9 +322,10 @@ void sender::serve_writers() noexcept {
 
 void sender::flush() noexcept {
   // No convoy while trains are in flight by the ring, which it would overtake; in the child of a fork, which must not
-  // send; or on a conn that keeps error reports, because sendmmsg drops an error that it meets behind messages that
-  // were sent.
-  use_convoy_ = trains_in_flight_.empty() && !loop_.check_thread() && !error_reader_;
+  // send; or on an unconnected conn that keeps error reports, because sendmmsg drops an error that it meets behind
+  // messages that were sent.
+  use_convoy_ = trains_in_flight_.empty() && !loop_.check_thread() && (!error_reader_ || errors_are_the_peers_);
+  pending_error_taken_ = false;
   flushing_ = true;
   while (!trains_to_resend_.empty()) {
     send_train& train = trains_to_resend_.pop_front();
@@ -367,11 +372,14 @@ void sender::send_one_by_one(send_train& train) noexcept {
 // leave. False: nothing was sent, and the caller submits the train another way.
 bool sender::try_doubtful_train(send_train& train) noexcept {
   if (!pool_->convoy().empty() || !train.quiet()) return false;
+  if (error_reader_ && take_pending_error(train)) return true;
   msghdr header;
   train.fill_header(header);
   const int outcome = ::sendmsg(fd_, &header, MSG_DONTWAIT) < 0 ? -errno : 0;
   loop_.count_send();
   if (outcome == -EAGAIN || outcome == -EPERM || outcome == -ENOSYS) return false;
+  // Behind take_pending_error no other error can have been pending: EMSGSIZE is the refusal of this train.
+  if (error_reader_ && outcome == -EMSGSIZE) train.retried_error = outcome;
   on_train_sent(train, outcome);
   if (train.refused_length == 0 || !static_cast<train_hook&>(train).linked()) return true;
   send_one_by_one(train);
@@ -464,9 +472,10 @@ bool sender::copy_to_slab(write_waiter& writer) noexcept {
     message.error = error;
     if (!error) {
       ++writer.sent_;
-    } else if (!writer.first_error_) {
-      writer.first_error_ = error;
+      continue;
     }
+    ++counters_.failed;
+    if (!writer.first_error_) writer.first_error_ = error;
   }
   return true;
 }

@@ -73,9 +73,14 @@ class sender final : outbound {
   /// too long; nullptr: the conn does not ask for such news.
   void set_path_mtu_reader(receiver* reader) noexcept { path_mtu_reader_ = reader; }
 
-  /// Sets the reader that gets the ICMP errors which a write meets: on an unconnected conn that keeps error reports
-  /// such an error may be about another destination. nullptr: the write that meets an error gets it.
-  void set_error_reader(receiver* reader) noexcept { error_reader_ = reader; }
+  /// Sets the reader that gets the ICMP errors which a write meets and which do not end that write. On an unconnected
+  /// conn that keeps error reports these are all errors that may be about another destination; on a connected one the
+  /// reports of a path MTU that meet a train. nullptr: the conn keeps no reports, and the write that meets an error
+  /// gets it.
+  void set_error_reader(receiver* reader, bool connected) noexcept {
+    error_reader_ = reader;
+    errors_are_the_peers_ = connected;
+  }
 
   /// The peer of a connected socket, as `options` had it.
   const endpoint& peer() const noexcept { return options_.peer; }
@@ -108,6 +113,8 @@ class sender final : outbound {
   static bool is_canceled(const send_train::part& part) noexcept;
   bool finish_zero_copy(send_train& train, int& outcome) noexcept;
   bool retry_after_icmp_error(send_train& train, int outcome) noexcept;
+  bool may_be_other_error(const send_train& train, int outcome) const noexcept;
+  bool take_pending_error(send_train& train) noexcept;
   void release(send_train& train) noexcept;
   void serve_writers() noexcept;
   void record(const send_train::part& part, std::error_code error) noexcept;
@@ -136,12 +143,15 @@ class sender final : outbound {
   std::unique_ptr<zero_copy_choice> zero_copy_;  // nullptr: every send is copied
   receiver* path_mtu_reader_ = nullptr;
   receiver* error_reader_ = nullptr;
-  bool flushing_ = false;           // `flush` runs: `seal` submits at once
-  bool use_convoy_ = false;         // `submit` may put trains into the convoy
-  std::error_code late_error_;      // the first error of a coalesced datagram since `take_error`
-  std::size_t trains_held_ = 0;     // trains that this sender has from the pool
-  std::size_t trains_waiting_ = 0;  // of these, trains that may not come back soon: parked, or zero-copy
-  std::error_code closing_;         // set by `close`: no send is parked any more
+  bool errors_are_the_peers_ = false;  // the conn is connected: an ICMP error is about its peer
+  bool pending_error_taken_ = false;   // since this flush began; of a conn that keeps error reports
+  bool had_reports_ = false;           // reports were in the queue then: a report is no sign of a pending error
+  bool flushing_ = false;              // `flush` runs: `seal` submits at once
+  bool use_convoy_ = false;            // `submit` may put trains into the convoy
+  std::error_code late_error_;         // the first error of a coalesced datagram since `take_error`
+  std::size_t trains_held_ = 0;        // trains that this sender has from the pool
+  std::size_t trains_waiting_ = 0;     // of these, trains that may not come back soon: parked, or zero-copy
+  std::error_code closing_;            // set by `close`: no send is parked any more
   send_counters counters_;
 };
 

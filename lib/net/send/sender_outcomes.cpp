@@ -99,10 +99,14 @@ void sender::on_train_sent(send_train& train, int outcome) noexcept {
   }
 }
 
-// For an unknown zone the kernel reports ENETUNREACH. Check whether the interface exists to return the better error.
+// For an unknown zone, and for an IPv4 address on a socket of IPv6 only, the kernel reports ENETUNREACH. Find out which
+// of both it was to return the better error.
 std::error_code sender::error_of(int outcome, const endpoint& to) const noexcept {
-  if (outcome == -ENETUNREACH && to.address.zone() != 0) {
-    if (const auto known = check_zone(fd_, to.address); !known) return known.error();
+  if (outcome == -ENETUNREACH) {
+    if (to.address.is_v4_mapped() && get_option(fd_, option::only_v6) == 1) return errc::ipv4_address;
+    if (to.address.zone() != 0) {
+      if (const auto known = check_zone(fd_, to.address); !known) return known.error();
+    }
   }
   return {-outcome, std::system_category()};
 }
@@ -131,6 +135,33 @@ bool may_be_others_mtu(const send_train& train, int fd) noexcept {
 
 }  // namespace
 
+// A socket that keeps error reports fails its next send with the pending error. EMSGSIZE is such an error (the path's
+// MTU has shrunk), but also the kernel's refusal of a train with segments above the MTU, and a report in the queue may
+// be an old one. So the sender takes the pending error before the first send of a flush. On a connected socket the
+// error ends that send, as if the kernel had refused it: true. Every other error goes to a reader.
+bool sender::take_pending_error(send_train& train) noexcept {
+  assert(error_reader_ != nullptr);
+  if (std::exchange(pending_error_taken_, true)) return false;
+  had_reports_ = has_report(fd_);
+  if (!had_reports_) return false;
+  const int pending = get_option(fd_, option::pending_error).value_or(0);
+  if (pending == 0) return false;
+  if (!errors_are_the_peers_ || (pending == EMSGSIZE && train.datagrams() > 1)) {
+    error_reader_->deliver_error({pending, std::system_category()});
+    return false;
+  }
+  if (std::exchange(train.zero_copy, false)) --trains_waiting_;
+  on_train_sent(train, -pending);
+  return true;
+}
+
+// Whether the error that a send met can be about an earlier send. On a connected conn only the report of a path MTU
+// goes to a reader, and only if a train meets it: the sender would take it for a refusal of the train.
+bool sender::may_be_other_error(const send_train& train, int outcome) const noexcept {
+  if (errors_are_the_peers_) return outcome == -EMSGSIZE && train.datagrams() > 1;
+  return may_be_icmp_error(outcome) || (outcome == -EMSGSIZE && may_be_others_mtu(train, fd_));
+}
+
 // An unconnected socket that keeps error reports fails its next send with the ICMP error about an earlier one, whatever
 // the destination of the next send is. So a send that ends with such an error is repeated. If the second try ends
 // otherwise, the error belonged to an earlier send, and the reader gets it; if it ends the same, the error is the
@@ -141,14 +172,14 @@ bool sender::retry_after_icmp_error(send_train& train, int outcome) noexcept {
   const bool own = outcome == retried_error && !is_always_icmp_error(outcome);
   if (retried_error != 0 && !own) error_reader_->deliver_error({-retried_error, std::system_category()});
   // The kernel refuses a train with segments above the path's new MTU with EMSGSIZE, and reports that MTU with
-  // EMSGSIZE, too. It does not tell which of both this was; a report in the queue means that the reader has to hear of
-  // it.
-  if (own && outcome == -EMSGSIZE && train.datagrams() > 1 && has_report(fd_)) {
+  // EMSGSIZE, too. It does not tell which of both this was; a report that came since the flush began means that the
+  // reader has to hear of it.
+  if (own && outcome == -EMSGSIZE && train.datagrams() > 1 && !had_reports_ && has_report(fd_)) {
+    had_reports_ = true;
     error_reader_->deliver_error({EMSGSIZE, std::system_category()});
   }
-  const bool may_be_others =
-      !own && (may_be_icmp_error(outcome) || (outcome == -EMSGSIZE && may_be_others_mtu(train, fd_)));
-  if (!may_be_others || closing_ || train.retries == max_retries || std::ranges::any_of(train.parts(), is_canceled)) {
+  if (own || !may_be_other_error(train, outcome) || closing_ || train.retries == max_retries ||
+      std::ranges::any_of(train.parts(), is_canceled)) {
     train.retries = 0;
     return false;
   }

@@ -13,14 +13,15 @@ class sticky_deadline final : public timer_node {
  public:
   explicit sticky_deadline(Owner& owner) noexcept : owner_(owner) {}
 
-  /// None: no deadline. One that has passed is due at once.
+  /// None: no deadline. One that has passed is due at once. Throws std::bad_alloc: then it is as it was.
   void set(loop_core& loop, std::optional<clock::time_point> when) {
+    const bool due = when && *when <= clock::now();
+    if (when && !due && !armed()) loop.timers().make_room(1);
     disarm();
     passed_ = false;
-    if (!when) return;
-    if (*when <= clock::now()) {
+    if (due) {
       expired();
-    } else {
+    } else if (when) {
       arm(loop, *when);
     }
   }

@@ -46,8 +46,11 @@ dial_race::dial_race(std::shared_ptr<loop_core> loop, result<std::vector<endpoin
     if (only_v6 && each.address.is_v4_mapped()) continue;
     attempts_.push_back(std::make_unique<attempt>(*this, each));
   }
-  if (attempts_.empty()) {
-    ended_ = make_error_code(addresses->empty() ? std::errc::invalid_argument : std::errc::network_unreachable);
+  const bool local_is_v4 = options_.local && options_.local->address.is_v4_mapped();
+  if (addresses->empty()) {
+    ended_ = make_error_code(std::errc::invalid_argument);
+  } else if (attempts_.empty() || (only_v6 && local_is_v4)) {
+    ended_ = errc::ipv4_address;
   }
 }
 

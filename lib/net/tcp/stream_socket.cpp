@@ -90,6 +90,12 @@ stream_socket::stream_socket(std::shared_ptr<loop_core> loop, file_descriptor&& 
   open(std::move(fd));
 }
 
+void stream_socket::set_deadline(std::optional<clock::time_point> when) {
+  if (when && *when > clock::now()) loop_->timers().make_room(2);
+  set_read_deadline(when);
+  set_write_deadline(when);
+}
+
 void stream_socket::start(stream_operation& op, stop_root& stop) {
   stop.prepare(*loop_);
   line_of(op).push_back(op);
@@ -180,15 +186,21 @@ void stream_socket::stop(stream_operation& op) noexcept {
   withdraw(op, errc::canceled);
 }
 
+bool stream_socket::keep(const stream_operation& op) noexcept {
+  return op.moved_ == 0 || kept_.put_back({op.data_, op.moved_});
+}
+
 // Its frame still exists.
 void stream_socket::give_back(stream_operation& op) noexcept {
-  if (op.moved_ > 0) {
-    if (!kept_.put_back({op.data_, op.moved_})) has_gap_ = true;
-    op.moved_ = 0;
-    op.error_ = op.why_ ? op.why_ : error_slot(errc::canceled);
-  } else if (op.error_) {
-    op.error_ = op.why_ ? op.why_ : error_slot(errc::canceled);  // the kernel's one is noted
-  }
+  if (!keep(op)) has_gap_ = true;
+  withhold(op);
+}
+
+// An error of the kernel is noted for the next read.
+void stream_socket::withhold(stream_operation& op) noexcept {
+  if (op.moved_ == 0 && !op.error_) return;
+  op.moved_ = 0;
+  op.error_ = op.why_ ? op.why_ : error_slot(errc::canceled);
 }
 
 void stream_socket::leave(stream_operation& op) noexcept {
@@ -214,8 +226,8 @@ void stream_socket::fail_waiting(line& those, std::error_code why) noexcept {
   those.for_each([&](stream_operation& op) { withdraw(op, why); });
 }
 
-// With `keep`, reads that have octets leave them here; else they return them.
-void stream_socket::end_operations(bool keep) noexcept {
+// For a release, reads that have octets leave them here if there is memory to keep them; else they return them.
+void stream_socket::end_operations(bool for_release) noexcept {
   read_deadline_.disarm();
   write_deadline_.disarm();
   for (line* those : {&readers_, &writers_}) {
@@ -224,9 +236,9 @@ void stream_socket::end_operations(bool keep) noexcept {
     while (!those->empty()) {
       stream_operation& op = those->pop_front();  // it is in the ready queue
       if (!op.reads()) continue;
-      if (keep) {
+      if (for_release && keep(op)) {
         op.why_ = errc::closed;
-        give_back(op);
+        withhold(op);
       }
       received_ += op.moved_;
     }
@@ -244,8 +256,9 @@ void stream_socket::close() noexcept {
 }
 
 result<released_tcp> stream_socket::release() noexcept {
-  end_operations(true);
   if (has_gap_) return fail(std::errc::not_enough_memory);
+  end_operations(true);
+  if (has_gap_) return fail(std::errc::not_enough_memory);  // of a read that was stopped before, and has ended now
   resident::unlink();
   return released_tcp{fd_.release(), kept_.release(), unread_error_.code()};
 }

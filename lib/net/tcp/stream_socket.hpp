@@ -41,13 +41,15 @@ class stream_socket final : public owned_socket {
   void leave(stream_operation& op) noexcept;
   void abandon(stream_operation& op) noexcept;
 
+  /// Throws std::bad_alloc: then both are as they were.
+  void set_deadline(std::optional<clock::time_point> when);
   void set_read_deadline(std::optional<clock::time_point> when) { read_deadline_.set(*loop_, when); }
   void set_write_deadline(std::optional<clock::time_point> when) { write_deadline_.set(*loop_, when); }
 
   void close() noexcept;
 
   /// As close, but the connection goes on: nothing that was read is lost. not_enough_memory if it was: then it stays
-  /// open. And what its next owner begins with.
+  /// open, and operations go on. And what its next owner begins with.
   result<released_tcp> release() noexcept;
   void begin_with(std::vector<std::byte> unread, std::error_code error) noexcept;
 
@@ -67,10 +69,12 @@ class stream_socket final : public owned_socket {
   void go(stream_operation& op) noexcept;
   void finish(stream_operation& op) noexcept;
   void withdraw(stream_operation& op, std::error_code why) noexcept;
+  bool keep(const stream_operation& op) noexcept;
   void give_back(stream_operation& op) noexcept;
+  void withhold(stream_operation& op) noexcept;
   void note_error(int number) noexcept;
   void fail_waiting(line& those, std::error_code why) noexcept;
-  void end_operations(bool keep) noexcept;
+  void end_operations(bool for_release) noexcept;
   void loop_ends() noexcept override { close(); }
   void read_deadline_passed() noexcept { fail_waiting(readers_, errc::deadline_exceeded); }
   void write_deadline_passed() noexcept { fail_waiting(writers_, errc::deadline_exceeded); }

@@ -57,7 +57,9 @@ result<released_tcp> tcp_conn::release() {
 }
 
 result<void> tcp_conn::set_deadline(std::optional<time_point> when) {
-  return set_read_deadline(when).and_then([&] { return set_write_deadline(when); });
+  if (const auto error = check_thread()) return fail(error);
+  inside_->set_deadline(when);
+  return {};
 }
 result<void> tcp_conn::set_read_deadline(std::optional<time_point> when) {
   if (const auto error = check_thread()) return fail(error);

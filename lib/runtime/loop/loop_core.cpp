@@ -1,7 +1,6 @@
 #include "runtime/loop/loop_core.hpp"
 
 #include <fmt/core.h>
-#include <pthread.h>
 
 #include <bit>
 #include <cstdio>
@@ -10,6 +9,7 @@
 
 #include "sys/socket/refusal.hpp"
 #include "uring/cache.hpp"
+#include "uring/fork_guard.hpp"
 #include "uring6/detail/open_train.hpp"
 
 namespace uring6::detail {
@@ -46,6 +46,16 @@ loop_core* current_loop() noexcept {
   return running_loop;
 }
 
+namespace {
+
+// A child that is forked inside of a coroutine is not inside of the loop any more.
+constinit fork_handler leaves_loop([] {
+  running_loop = nullptr;
+  this_threads_train = {};
+});
+
+}  // namespace
+
 class loop_core::adopted {
  public:
   explicit adopted(loop_core& loop) noexcept
@@ -67,12 +77,10 @@ class loop_core::adopted {
 result<std::shared_ptr<loop_core>> loop_core::create(const loop_options& options, std::string& reason) {
   reason = "uring6::loop_options";
   if (!in_range(options)) return fail(errc::out_of_range);
-  // A child that is forked inside of a coroutine is not inside of the loop any more.
-  static const int forgets = ::pthread_atfork(nullptr, nullptr, [] {
-    running_loop = nullptr;
-    this_threads_train = {};
-  });
-  if (forgets != 0) return fail_errno(forgets);
+  if (const auto error = leaves_loop.ensure()) {
+    reason = "uring6: pthread_atfork";
+    return fail(error);
+  }
   std::shared_ptr<loop_core> made(new loop_core(options));
   auto ring = ring::create({.submission_entries = options.submission_entries,
                             .completion_entries = options.completion_entries,
@@ -109,6 +117,16 @@ void loop_core::end_program(const char* what) noexcept {
              "uring6: {} was destroyed on another thread than its loop's, which still lives: do it there "
              "(event_loop::post), or when that thread has ended\n",
              what);
+  std::fflush(stderr);
+  std::terminate();
+}
+
+void loop_core::end_sandboxed_program() const noexcept {
+  fmt::print(
+      stderr,
+      "uring6: io_uring_enter and io_uring_register are refused, and the kernel may still read into the memory of "
+      "{} operations, which cannot be ended: do not forbid them while a loop lives\n",
+      ring_->in_flight());
   std::fflush(stderr);
   std::terminate();
 }
@@ -180,8 +198,8 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
   if (done && *done) {
     // What the last task wrote must still go out.
     flush_outbound();
-    while (ring_->has_queued() && enter_and_reap(false)) {
-    }
+    while (ring_->has_queued() && !error) error = enter_and_reap(false);
+    if (error == errc::forked) error = {};  // what was queued is the parent's
     return busy;
   }
   const unsigned posts = inbox_.run();
@@ -277,16 +295,19 @@ bool loop_core::spin() noexcept {
   return spinner_.spin(timer, [this] { return ring_->has_work() || !inbox_.empty(); });
 }
 
-bool loop_core::enter_and_reap(bool wait) noexcept {
+// An error: every operation is over, as far as its owner is concerned.
+std::error_code loop_core::enter_and_reap(bool wait) noexcept {
   std::error_code refused = ring_->enable();
   if (!refused) refused = ring_->enter(wait, {});
   if (refused) {
     must_end_here("a task");
-    // The child of a fork, or a thread that outlived the loop's own, with which the kernel has ended everything.
+    // The child of a fork, or a thread that outlived the loop's own, with which the kernel has ended everything; or a
+    // sandbox forbids the loop's own thread to enter the ring.
+    if (!check_thread() && ring_->in_flight() > 0 && !ring_->call_back()) end_sandboxed_program();
     ring_->disown();
   }
   ring_->reap();
-  return !refused;
+  return refused;
 }
 
 void loop_core::shut_down() noexcept {

@@ -62,7 +62,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// when everything has been handed over: quiet operations end without a completion.
   template <class Done>
   void drain_until(Done&& done) noexcept {
-    for (bool wait = false; !done() && enter_and_reap(wait);) wait = !ring_->has_queued() && !ring_->has_quiet();
+    for (bool wait = false; !done() && !enter_and_reap(wait);) wait = !ring_->has_queued() && !ring_->has_quiet();
   }
 
   /// Ends everything that is in flight and waits for the kernel's last word on it.
@@ -175,13 +175,14 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   enum class sleeping : std::uint8_t { no, in_ring, in_host };
 
   [[noreturn]] static void end_program(const char* what) noexcept;
+  [[noreturn]] void end_sandboxed_program() const noexcept;
   std::error_code begin() noexcept;
   unsigned run_ready(const bool* done);
   void destroy_frames() noexcept;
   unsigned turn(const bool* done, bool may_sleep, std::error_code& error);
   void publish_buffers() noexcept;
   bool at_rest() const noexcept;
-  bool enter_and_reap(bool wait) noexcept;
+  std::error_code enter_and_reap(bool wait) noexcept;
   void flush_outbound() noexcept;
   std::error_code sleep() noexcept;
   void end_sleep() noexcept;

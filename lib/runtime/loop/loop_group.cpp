@@ -234,32 +234,50 @@ task<> loop_group::guard(task<> one) {
   }
 }
 
-// Posts with the mutex locked, so that `under_way` counts messages that are in the loop's inbox. A refused task is
-// posted, too, to be destroyed on the loop's thread: it may hold a conn, which must end there.
-bool loop_group::start_task(std::size_t index, kind of, std::function<task<>()> make) {
-  member& self = *members_[index];
-  detail::intake& to = of == kind::work ? self.work : self.listeners;
-  std::unique_lock lock(shared_->mutex);
-  if (!to.open) {
-    lock.unlock();
-    self.loop.post([dropped = std::move(make)] {});
-    return false;
-  }
-  self.loop.post([this, &to, make = std::move(make)] {
+/// A task on its way to its loop. The loop's thread destroys it in any case, as long as the loop lives: the callable
+/// may hold a conn, which must end there.
+struct loop_group::given_task final : detail::inbox_message {
+  given_task(loop_group& by_, detail::intake& to_, std::function<task<>()>&& make_) noexcept
+      : by(by_), to(to_), make(std::move(make_)) {}
+
+  void run() noexcept override {
+    if (!taken) return;
     {
-      const std::scoped_lock taking(shared_->mutex);
+      const std::scoped_lock taking(by.shared_->mutex);
       assert(to.under_way > 0);
       --to.under_way;
     }
     if (!to.tasks) return;
     try {
-      to.tasks->spawn(guard(make()));
+      to.tasks->spawn(by.guard(make()));
     } catch (...) {
-      fail(std::current_exception());  // treated as an exception of the task
+      by.fail(std::current_exception());  // treated as an exception of the task
     }
-  });
-  ++to.under_way;
-  return true;
+  }
+
+  loop_group& by;
+  detail::intake& to;
+  std::function<task<>()> make;
+  bool taken = false;
+};
+
+// Posts with the mutex locked, so that `under_way` counts messages that are in the loop's inbox. With the mutex locked
+// nothing is done that can fail or that calls the program (the callable's destructor).
+bool loop_group::start_task(std::size_t index, kind of, std::function<task<>()> make) {
+  member& self = *members_[index];
+  detail::intake& to = of == kind::work ? self.work : self.listeners;
+  auto message = std::make_unique<given_task>(*this, to, std::move(make));
+  {
+    const std::scoped_lock lock(shared_->mutex);
+    if (to.open) {
+      message->taken = true;
+      self.loop.core()->post(std::move(message));
+      ++to.under_way;
+      return true;
+    }
+  }
+  self.loop.core()->post(std::move(message));
+  return false;
 }
 
 void loop_group::fail(std::exception_ptr what) noexcept {

@@ -41,6 +41,11 @@ void timer_heap::insert(timer_node& timer) {
   sift_up(heap_.size() - 1, {timer.deadline_, &timer});
 }
 
+void timer_heap::make_room(std::size_t more) {
+  const std::size_t needed = heap_.size() + more;
+  if (needed > heap_.capacity()) heap_.reserve(std::max(needed, 2 * heap_.capacity()));
+}
+
 void timer_heap::remove(timer_node& timer) noexcept {
   const std::size_t index = timer.index_;
   assert(index < heap_.size() && heap_[index].timer == &timer && "the timer is not in this heap");

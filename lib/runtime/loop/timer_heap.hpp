@@ -20,6 +20,10 @@ class timer_heap {
   }
 
   void insert(timer_node& timer);
+
+  /// After that so many more timers are inserted without an allocation, until another one is. Throws std::bad_alloc.
+  void make_room(std::size_t more);
+
   void remove(timer_node& timer) noexcept;
 
   /// Removes the timers that are due at `now` and calls `expired` of each, in the order of their deadlines. Returns how

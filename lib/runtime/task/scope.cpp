@@ -39,7 +39,8 @@ void scope::check_joined() noexcept {
   const std::source_location& where = children_.empty() ? where_ : children_.front().where;
   fmt::print(stderr,
              "uring6: a scope was left without co_await join(); {} of its tasks still run. {}:{}: spawned "
-             "here, in {}\n",
+             "here, in {}. Join it first; if exit() in a task destroyed a static scope, return from main instead, or "
+             "call exit() after event_loop::run\n",
              running_, where.file_name(), where.line(), where.function_name());
   std::fflush(stderr);
   std::terminate();

@@ -31,7 +31,7 @@ result<void> check_family(int fd, const ip_address& group) noexcept {
   const auto type = get_option(fd, option::socket_type);
   if (!type) return fail(type.error());
   if (*type == SOCK_DGRAM && get_option(fd, option::only_v6) == 0) return {};
-  return fail(std::errc::address_family_not_supported);
+  return fail(errc::ipv4_address);
 }
 
 result<std::uint32_t> check_group(int fd, std::uint32_t interface_index, const ip_address& group) noexcept {

@@ -15,14 +15,17 @@ namespace uring6 {
 /// Joins `group` for all sources. MCAST_JOIN_GROUP
 ///
 /// Errors: `errc::not_multicast`; `errc::already_joined`; EINVAL on an interface without IPv6 (an MTU below 1280);
-/// EAFNOSUPPORT for an IPv4 group (v4-mapped) on a socket of IPv6 only. The kernel refuses an IPv6 group as joined also
+/// `errc::ipv4_address` for an IPv4 group (v4-mapped) on a socket of IPv6 only.
+///
+/// The kernel refuses an IPv6 group as joined also
 /// after its interface has forgotten it (stale_membership.hpp). Then this function leaves the group and joins it again,
-/// with the sources that were joined or excluded, and succeeds.
+/// with the sources that were joined or excluded, and succeeds. If the kernel refuses a part of that, this function
+/// returns its error, and the group is left.
 result<void> join_group(int fd, std::uint32_t interface_index, const ip_address& group);
 
 /// Leaves `group` and forgets its sources. MCAST_LEAVE_GROUP
 ///
-/// Errors: `errc::not_multicast`; `errc::not_joined`; EAFNOSUPPORT.
+/// Errors: `errc::not_multicast`; `errc::not_joined`; `errc::ipv4_address`.
 result<void> leave_group(int fd, std::uint32_t interface_index, const ip_address& group) noexcept;
 
 /// Joins `group` for one source. A further call adds a further source. MCAST_JOIN_SOURCE_GROUP

@@ -125,7 +125,12 @@ result<membership_state> mend_membership(int fd, std::uint32_t interface_index, 
   const group_req whole{on, as_storage(group)};
   if (const auto left = request_group(fd, IPPROTO_IPV6, MCAST_LEAVE_GROUP, &whole, sizeof whole); !left)
     return fail(left.error());
-  if (const auto joined = join_again(fd, on, group, filter); !joined) return fail(joined.error());
+  if (const auto joined = join_again(fd, on, group, filter); !joined) {
+    // Joined for other sources than the program chose, it would hear what it had excluded, or miss what it had joined.
+    // Fails where nothing was joined yet.
+    (void)request_group(fd, IPPROTO_IPV6, MCAST_LEAVE_GROUP, &whole, sizeof whole);
+    return fail(joined.error());
+  }
   return membership_state::rejoined;
 }
 

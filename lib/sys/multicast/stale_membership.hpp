@@ -22,8 +22,9 @@ enum class membership_state : std::uint8_t {
 /// on `interface_index` (0: on any). Keeps the sources that are joined or excluded. Reads /proc/thread-self/net/igmp6,
 /// which has the groups of this thread's network namespace: for a socket of another namespace it does nothing.
 ///
-/// Errors: those of a join (EINVAL while the interface has no IPv6: the group is left then); those of
-/// reading /proc. May throw std::bad_alloc.
+/// Errors: those of a join and of a source (EINVAL while the interface has no IPv6, ENOBUFS, ENOMEM): the group is left
+/// then, with all its sources; those of reading /proc: nothing was done. May throw std::bad_alloc, and has done nothing
+/// then.
 result<membership_state> mend_membership(int fd, std::uint32_t interface_index, const ip_address& group);
 
 /// Does the socket's list have the IPv6 `group` on this interface? MCAST_MSFILTER

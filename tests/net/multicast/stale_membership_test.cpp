@@ -1,12 +1,18 @@
 // Groups that an interface has lost while the socket keeps its membership: joining again brings their datagrams back.
+#include <netinet/in.h>
+#include <sys/syscall.h>
+
 #include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <string>
 
 #include "support/case/coroutines.hpp"
 #include "support/case/eventually.hpp"
 #include "support/machine/link_control.hpp"
 #include "support/machine/veth_pair.hpp"
+#include "support/process/forked.hpp"
 #include "support/traffic/conns.hpp"
 #include "uring6/interface.hpp"
 
@@ -219,6 +225,26 @@ TEST_CASE("a lost group keeps its sources when it is joined again without an int
     co_await hosts.send(specific, "joined", near);
     co_await hosts.expect("joined");
   });
+}
+
+TEST_CASE("a forgotten group of which the kernel takes back only a part is left, as the error says") {
+  const std::string said = in_child([] {
+    forgetful hosts;
+    const ip_address near = hosts.cable.near.address;
+    const auto join = [&] { return hosts.in_far([&] { return hosts.at.join_group(hosts.link, site); }); };
+    or_throw(join());
+    or_throw(hosts.in_far([&] { return hosts.at.exclude_source_specific_group(hosts.link, site, near); }));
+    hosts.shrink_and_grow();
+    // The group can be joined, but its source not excluded.
+    forbid_system_call(SYS_setsockopt, ENOBUFS, {.index = 2, .value = MCAST_BLOCK_SOURCE});
+    const auto refused = join();
+    if (refused || refused.error() != std::errc::no_buffer_space) return std::string("no error");
+    if (hosts.has(site)) return std::string("heard with the source that was excluded");
+    const auto left = hosts.in_far([&] { return hosts.at.leave_group(hosts.link, site); });
+    if (left || left.error() != errc::not_joined) return std::string("still joined");
+    return std::string(join() && hosts.has(site) ? "left" : "cannot be joined any more");
+  });
+  CHECK(said == "left");
 }
 
 }  // namespace

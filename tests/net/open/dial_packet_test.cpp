@@ -1,15 +1,20 @@
 // The sources of a dialed conn: it reads its peer only, from the first datagram on, and where the source addresses that
 // it shows come from.
 #include <dlfcn.h>
+#include <linux/bpf.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
+#include <cstdint>
 #include <functional>
 #include <string>
+#include <system_error>
 
 #include "support/case/coroutines.hpp"
 #include "support/machine/veth_pair.hpp"
@@ -187,6 +192,82 @@ TEST_CASE("a filter that a hook attaches stays on a dialed conn, locked or not")
     socklen_t instructions = 0;
     REQUIRE(::getsockopt(client->native_handle(), SOL_SOCKET, SO_GET_FILTER, nullptr, &instructions) == 0);
     CHECK(instructions == filter_length);
+  }
+}
+
+/// Loads a socket filter of eBPF that keeps the first `length` octets of each packet, 0: none. Nothing without the
+/// privilege (CAP_BPF, or kernel.unprivileged_bpf_disabled = 0). bpf(2)
+file_descriptor load_ebpf_filter(std::int32_t length) {
+  const std::array<bpf_insn, 2> program{
+      {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = length},
+       {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}}};
+  bpf_attr what{};
+  what.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+  what.insn_cnt = program.size();
+  what.insns = reinterpret_cast<std::uintptr_t>(program.data());
+  what.license = reinterpret_cast<std::uintptr_t>("GPL");
+  file_descriptor loaded(static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &what, sizeof what)));
+  if (!loaded && errno != EPERM) throw std::system_error(errno, std::system_category(), "bpf");
+  return loaded;
+}
+
+std::error_code attach_ebpf_filter(int fd, const file_descriptor& program) {
+  const int of = program.get();
+  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &of, sizeof of) == 0) return {};
+  return {errno, std::system_category()};
+}
+
+/// The kernel does not give an eBPF filter out, but says that one is there.
+bool has_ebpf_filter(int fd) {
+  socklen_t instructions = 0;
+  return ::getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, nullptr, &instructions) != 0 && errno == EACCES;
+}
+
+TEST_CASE("an eBPF filter that a hook attaches stays on a dialed conn, which hears its peer and no stranger") {
+  const file_descriptor keep_all = load_ebpf_filter(-1);
+  if (!keep_all) SKIP("bpf(2) is not permitted");
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    packet_conn peer = open_conn(loop);
+    const file_descriptor stranger = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+    const auto attach = [&](int fd, const endpoint&) { return attach_ebpf_filter(fd, keep_all); };
+    constexpr int strangers = 3;  // datagrams
+    packet_conn client = [&] {
+      const in_between act([&](int fd) {
+        REQUIRE(has_ebpf_filter(fd));
+        for (int i = 0; i < strangers; ++i) send_plainly(stranger.get(), "stranger", or_throw(local_endpoint(fd)));
+      });
+      return dial(loop, name_of(peer), {.local = endpoint{ip_address::loopback(), 0}, .control = attach});
+    }();
+    CHECK(has_ebpf_filter(client.native_handle()));
+    const auto sent = co_await peer.write_to(as_payload("peer"), name_of(client));
+    REQUIRE(sent);
+    std::array<std::byte, 64> buffer;
+    const auto got = co_await client.read_from(buffer);
+    REQUIRE(got);
+    CHECK(as_text(got->payload) == "peer");
+    CHECK(client.stats().received_datagrams == 1);
+    CHECK(client.stats().kernel_drops == 0);
+  });
+}
+
+TEST_CASE("an adopted or borrowed socket keeps its eBPF filter, and what that drops is counted") {
+  const file_descriptor keep_none = load_ebpf_filter(0);
+  if (!keep_none) SKIP("bpf(2) is not permitted");
+  event_loop loop;
+  const file_descriptor from = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+  for (const bool borrowed : {false, true}) {
+    CAPTURE(borrowed);
+    file_descriptor fd = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+    or_throw(bind_socket(fd.get(), endpoint{ip_address::loopback(), 0}));
+    const endpoint here = or_throw(local_endpoint(fd.get()));
+    REQUIRE_FALSE(attach_ebpf_filter(fd.get(), keep_none));
+    packet_conn at = or_throw(borrowed ? borrow_packet(loop, fd.get()) : adopt_packet(loop, fd.release()));
+    CHECK(has_ebpf_filter(at.native_handle()));
+    for (int i = 0; i < 2; ++i) send_plainly(from.get(), "dropped", here);
+    CHECK(at.stats().kernel_drops == 2);
+    REQUIRE(at.detach_bpf());
+    CHECK_FALSE(has_ebpf_filter(at.native_handle()));
   }
 }
 

@@ -55,7 +55,7 @@ TEST_CASE("a dial that is refused, has no route or is malformed gives its error"
     co_await expect("tcp6", "[::1]:1", std::errc::connection_refused);
     co_await expect("tcp6", "[2001:db8::1]:1", std::errc::network_unreachable);
     co_await expect("tcp", "127.0.0.1:1", std::errc::connection_refused);
-    co_await expect("tcp6", "127.0.0.1:1", std::errc::network_unreachable);
+    co_await expect("tcp6", "127.0.0.1:1", errc::ipv4_address);
     co_await expect("tcp6", "[::1]", errc::missing_port);
     co_await expect("tcp7", "[::1]:1", errc::unknown_network);
     co_await expect("tcp6", "[fe80::1%nosuch0]:1", errc::unknown_zone);

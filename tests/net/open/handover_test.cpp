@@ -1,10 +1,13 @@
 // Datagrams that a conn received and no reader took are handed over with its socket, or counted.
+#include <fcntl.h>
 #include <unistd.h>
+
 #include <array>
-#include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <cstring>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -128,11 +131,10 @@ TEST_CASE("a socket that is handed over again and again under a flood loses no d
   std::optional<event_loop> loop(std::in_place);
   std::optional<packet_conn> at(open_conn(*loop, {.receive_offload = false}));
   const endpoint there = name_of(*at);
-  std::atomic<bool> done = false;
   std::uint64_t sent = 0;
-  std::thread flood([&] {
+  std::jthread flood([&](const std::stop_token& done) {
     plain_sender sender(there);
-    while (!done.load()) {
+    while (!done.stop_requested()) {
       if (sender.try_send(numbered(sent))) ++sent;
     }
   });
@@ -161,10 +163,54 @@ TEST_CASE("a socket that is handed over again and again under a flood loses no d
     loop.emplace();
     at.emplace(or_throw(adopt_packet(*loop, released, {.receive_offload = false})));
   }
-  done = true;
+  flood.request_stop();
   flood.join();
   loop->run(read(*at, true));
   CHECK(received + drops + at->stats().kernel_drops == sent);
+}
+
+TEST_CASE(
+    "adopt: a backlog that was handed over counts against the limit of copies, and beyond it is refused, not lost") {
+  constexpr std::uint64_t count = 50;
+  constexpr std::size_t length = 1000;  // octets of each datagram
+  event_loop first;
+  event_loop narrow(loop_options{.moved_out_limit = length * count / 2});
+  event_loop wide(loop_options{.moved_out_limit = 4 * length * count});
+  packet_conn old = open_conn(first);
+  plain_sender sender(name_of(old));
+  std::vector<std::byte> text(length);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    std::memcpy(text.data(), &i, sizeof i);
+    sender.send(text);
+  }
+  std::vector<std::byte> buffer(length);
+  run(first, [&]() -> task<> {
+    const auto got = co_await old.read_from(buffer);
+    REQUIRE(got);
+  });
+  const released_packet released = or_throw(old.release());
+  REQUIRE(released.datagrams.size() == count - 1);
+
+  const auto refused = adopt_packet(narrow, released);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error() == std::errc::no_buffer_space);
+  CHECK(narrow.pools()[1].moved_out_bytes == 0);
+  REQUIRE(::fcntl(released.fd, F_GETFD) >= 0);
+
+  auto taken = or_throw(adopt_packet(wide, released));
+  CHECK(wide.pools()[1].moved_out_bytes > length * (count - 1));
+  CHECK(wide.pools()[1].moved_out == 0);
+  run(wide, [&]() -> task<> {
+    for (std::uint64_t i = 1; i < count; ++i) {
+      const auto got = co_await taken.read_from(buffer);
+      REQUIRE(got);
+      REQUIRE(number_in(got->payload) == i);
+    }
+    REQUIRE(taken.close());
+  });
+  CHECK(taken.stats().discarded == 0);
+  taken = open_conn(wide);
+  CHECK(wide.pools()[1].moved_out_bytes == 0);
 }
 
 TEST_CASE("borrow: datagrams that its reader did not take are counted at the end, or handed over") {

@@ -82,9 +82,9 @@ TEST_CASE("loop group: all work that is taken while the group drains or stops be
         ++taken;
       }
     };
-    std::thread one(give, 0);
-    std::thread two(give, 1);
-    REQUIRE(eventually([&] { return ran > 10; }));
+    std::jthread one(give, 0);
+    std::jthread two(give, 1);
+    CHECK(eventually([&] { return ran > 10; }));
     if (round % 2 == 0) group.request_stop();
     (void)group.drain(10s);
     one.join();

@@ -76,6 +76,24 @@ TEST_CASE("empty datagrams cost the pool no buffer, however many a dialed conn r
   });
 }
 
+TEST_CASE("reads that drain empty datagrams are not more than a small pool has buffers for") {
+  constexpr int count = 200;
+  event_loop loop(loop_options{.receive_buffers = 4});
+  run(loop, [&]() -> task<> {
+    auto at = open_conn(loop);
+    plain_sender sender(name_of(at));
+    for (int i = 0; i < count; ++i) sender.send("");
+    std::array<std::byte, 16> buffer;
+    for (int i = 0; i < count; ++i) {
+      const auto got = co_await at.read_from(buffer);
+      REQUIRE(got);
+      REQUIRE(got->payload.empty());
+    }
+    CHECK(at.stats().out_of_buffers == 0);
+    CHECK(loop.pools()[1].exhausted == 0);
+  });
+}
+
 TEST_CASE("empty datagrams between others are read without an allocation") {
   event_loop loop;
   const bool payload_only = GENERATE(true, false);

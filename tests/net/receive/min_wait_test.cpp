@@ -36,7 +36,7 @@ TEST_CASE("datagrams of one socket end the sleep of a loop that lets completions
     }
     const auto enters = loop.stats().enters;
     bool all_sent = true;
-    std::thread sender([&] {
+    std::jthread sender([&] {
       plain_sender from(there);
       for (std::uint64_t i = 0; i < count; ++i) all_sent &= from.try_send(numbered(i));
     });

@@ -282,8 +282,10 @@ TEST_CASE("a conn is read by a spin or by the ring, never by both at once") {
       co_await sleep_for(100us);
       CHECK((loop.stats().looks > looks) != (in_ring(loop) > own));
       to.close();
-      const bool ended = co_await one.join() && co_await two.join();
-      CHECK(ended);
+      for (beside* const each : {&one, &two}) {
+        const bool ended = co_await each->join();
+        CHECK(ended);
+      }
     });
   }
 }

@@ -1,6 +1,7 @@
 // State that a conn learns about a path, and its expiry: trains are used again when the path has recovered.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <chrono>
 #include <cstring>
 #include <vector>
@@ -140,6 +141,87 @@ TEST_CASE("a train that is refused because of another destination's error change
     // The next read ends with the error.
     const auto got = co_await from.read_from(path.buffer);
     CHECK(got.error() == std::errc::connection_refused);
+  });
+}
+
+TEST_CASE("a train that its own path refuses is no error of a read, also while an old report is unread") {
+  for (const bool connected : {false, true}) {
+    CAPTURE(connected);
+    narrowing path;
+    run(path.loop, [&]() -> task<> {
+      auto to = path.receiver();
+      const endpoint there{path.cable.far.address, name_of(to).port};
+      auto from = connected ? path.cable.near.space.run([&] { return dial(path.loop, there); }) : path.sender();
+      REQUIRE(from.set_error_reports(true));
+      // A datagram that is longer than the link takes leaves a report, and its error is the write's.
+      REQUIRE(from.set_dont_fragment(true));
+      const std::vector<std::byte> longer(1500);
+      std::vector<outgoing> one{{longer, {}, there, {}}};
+      const auto refused = co_await from.write_batch(one);
+      REQUIRE(refused.error() == std::errc::message_size);
+      REQUIRE(from.set_dont_fragment(false));
+
+      path.set_near_mtu(1400);
+      co_await path.exchange(from, to);
+      CHECK(from.stats().refused_trains == 1);
+      incoming room{path.buffer, {}};
+      const auto got = co_await from.read_batch({&room, 1}, read_flags::dont_wait);
+      CHECK(got.error() == std::errc::resource_unavailable_try_again);
+      CHECK(from.stats().receive_errors == 0);
+    });
+  }
+}
+
+TEST_CASE(
+    "trains come back as soon as a route that kills packets has gone, and writes meanwhile fail as the kernel says") {
+  struct kind {
+    dead_route what;
+    std::errc error;
+  };
+  const auto [what, error] = GENERATE(kind{dead_route::blackhole, std::errc::invalid_argument},
+                                      kind{dead_route::unreachable, std::errc::host_unreachable},
+                                      kind{dead_route::prohibit, std::errc::permission_denied});
+  const bool ahead = GENERATE(false, true);
+  const bool connected = GENERATE(false, true);
+  const bool reports = GENERATE(false, true);
+  CAPTURE(error, ahead, connected, reports);
+  narrowing path;
+  run(path.loop, [&]() -> task<> {
+    auto to = path.receiver();
+    const endpoint there{path.cable.far.address, name_of(to).port};
+    auto from = connected
+                    ? path.cable.near.space.run([&] { return dial(path.loop, there, {.coalesce_writes = ahead}); })
+                    : path.sender({.coalesce_writes = ahead});
+    REQUIRE(from.set_error_reports(reports));
+    co_await path.exchange(from, to);
+    REQUIRE(from.stats().sent_trains == 1);
+
+    path.cable.near.space.run([&] { add_dead_route(what, path.cable.far.address, 128); });
+    constexpr int rounds = 3;
+    for (int i = 0; i < rounds; ++i) {
+      std::vector<outgoing> batch(datagrams, {path.text, {}, there, {}});
+      const auto sent = co_await from.write_batch(batch);
+      if (ahead) {
+        CHECK(sent == datagrams);
+        const auto flushed = co_await from.flush();
+        CHECK(flushed.error() == error);
+      } else {
+        CHECK(sent.error() == error);
+        for (const outgoing& each : batch) CHECK(each.error == error);
+      }
+    }
+    CHECK(from.stats().failed_datagrams == rounds * datagrams);
+    CHECK(from.stats().failed_after_write == (ahead ? rounds * datagrams : 0));
+    CHECK(from.stats().sent_datagrams == path.written);
+    CHECK(from.stats().sent_trains == 1);
+
+    path.cable.near.space.run([&] { delete_dead_route(what, path.cable.far.address, 128); });
+    const bool back = co_await path.exchange_until_trains_go(from, to);
+    CHECK(back);
+    CHECK(from.stats().sent_datagrams == path.written);
+    CHECK(from.stats().failed_datagrams == rounds * datagrams);
+    CHECK(to.stats().received_datagrams == path.written);
+    CHECK(from.stats().receive_errors == 0);
   });
 }
 

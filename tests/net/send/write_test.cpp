@@ -2,6 +2,7 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,46 @@ task<std::vector<bytes>> read_all(packet_conn& at, std::size_t count) {
     all.emplace_back(got->payload.begin(), got->payload.end());
   }
   co_return all;
+}
+
+TEST_CASE("each datagram that is not sent is counted: refused at once, or withdrawn before it went to the kernel") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const std::vector<std::byte> too_long(max_udp_payload + 1);
+    for (const bool ahead : {false, true}) {
+      CAPTURE(ahead);
+      auto from = open_conn(loop, {.coalesce_writes = ahead});
+      auto to = open_conn(loop);
+      const endpoint there = name_of(to);
+      std::vector<outgoing> batch{{as_payload("one"), {}, there, {}}, {too_long, {}, there, {}}};
+      const auto sent = co_await from.write_batch(batch);
+      CHECK(sent == 1U);
+      CHECK(batch[1].error == errc::too_long);
+      const auto flushed = co_await from.flush();
+      CHECK(flushed);
+      CHECK(from.stats().failed_datagrams == 1);
+      CHECK(from.stats().failed_after_write == 0);
+      CHECK(from.stats().sent_datagrams == 1);
+    }
+
+    auto from = open_conn(loop);
+    auto to = open_conn(loop);
+    const endpoint there = name_of(to);
+    std::vector<outgoing> batch(3, {as_payload("late"), {}, there, {}});
+    beside writer(loop, [&]() -> task<> {
+      const auto sent = co_await from.write_batch(batch);
+      CHECK(sent.error() == errc::deadline_exceeded);
+    });
+    beside ender(loop, [&]() -> task<> {
+      or_throw(from.set_write_deadline(std::chrono::steady_clock::now() - std::chrono::seconds(1)));
+      co_return;
+    });
+    co_await writer.join();
+    co_await ender.join();
+    for (const outgoing& each : batch) CHECK(each.error == errc::deadline_exceeded);
+    CHECK(from.stats().failed_datagrams == batch.size());
+    CHECK(from.stats().sent_datagrams == 0);
+  });
 }
 
 TEST_CASE("a batch is sent whole and in order, equal datagrams as trains") {

@@ -146,17 +146,44 @@ void add_route(std::uint32_t index, const ip_address& destination, std::uint8_t 
   ask(message, "ip route add");
 }
 
-void add_prohibit_route(const ip_address& destination, std::uint8_t prefix_length) {
-  netlink_request<rtmsg> request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+namespace {
+
+std::uint8_t type_of(dead_route kind) {
+  switch (kind) {
+    case dead_route::blackhole:
+      return RTN_BLACKHOLE;
+    case dead_route::unreachable:
+      return RTN_UNREACHABLE;
+    case dead_route::prohibit:
+      break;
+  }
+  return RTN_PROHIBIT;
+}
+
+void change_dead_route(std::uint16_t how, std::uint16_t flags, dead_route kind, const ip_address& destination,
+                       std::uint8_t prefix_length, const char* what) {
+  netlink_request<rtmsg> request(how, flags);
   request->rtm_family = AF_INET6;
   request->rtm_dst_len = prefix_length;
   request->rtm_table = RT_TABLE_MAIN;
   request->rtm_protocol = RTPROT_STATIC;
   request->rtm_scope = RT_SCOPE_UNIVERSE;
-  request->rtm_type = RTN_PROHIBIT;
+  request->rtm_type = type_of(kind);
   nlmsghdr* message = request.message();
   mnl_attr_put(message, RTA_DST, destination.bytes().size(), destination.bytes().data());
-  ask(message, "ip route add prohibit");
+  ask(message, what);
+}
+
+}  // namespace
+
+void add_dead_route(dead_route kind, const ip_address& destination, std::uint8_t prefix_length) {
+  change_dead_route(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, kind, destination, prefix_length,
+                    "ip route add, of one that kills packets");
+}
+
+void delete_dead_route(dead_route kind, const ip_address& destination, std::uint8_t prefix_length) {
+  change_dead_route(RTM_DELROUTE, NLM_F_ACK, kind, destination, prefix_length,
+                    "ip route delete, of one that kills packets");
 }
 
 void limit_rate(std::uint32_t index, std::uint32_t rate) {

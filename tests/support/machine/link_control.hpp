@@ -47,8 +47,13 @@ void add_address(std::uint32_t index, const ip_address& address, std::uint8_t pr
 /// `ip route add destination/prefix_length via router dev index`
 void add_route(std::uint32_t index, const ip_address& destination, std::uint8_t prefix_length,
                const ip_address& router);
-/// `ip route add prohibit destination/prefix_length`: the kernel answers "administratively prohibited".
-void add_prohibit_route(const ip_address& destination, std::uint8_t prefix_length);
+/// A route whose packets go nowhere. This host's own sends fail with EINVAL, EHOSTUNREACH or EACCES; of forwarded
+/// packets the sender hears nothing, "address unreachable" or "administratively prohibited".
+enum class dead_route { blackhole, unreachable, prohibit };
+/// `ip route add blackhole destination/prefix_length`, and likewise.
+void add_dead_route(dead_route kind, const ip_address& destination, std::uint8_t prefix_length);
+/// `ip route delete blackhole destination/prefix_length`, and likewise.
+void delete_dead_route(dead_route kind, const ip_address& destination, std::uint8_t prefix_length);
 
 void delete_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length);
 

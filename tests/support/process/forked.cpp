@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
@@ -37,6 +38,13 @@ void write_all(int fd, const std::string& text) {
   ::_exit(status);
 }
 
+template <std::size_t size>
+void install_filter(std::array<sock_filter, size> program) {
+  const sock_fprog filter{.len = size, .filter = program.data()};
+  require(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
+  require(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0, "seccomp");
+}
+
 }  // namespace
 
 std::string in_child(const std::function<std::string()>& work) {
@@ -55,15 +63,26 @@ std::string in_child(const std::function<std::string()>& work) {
 }
 
 void forbid_system_call(long system_call, int error_number) {
-  std::array<sock_filter, 4> program{{
+  install_filter(std::array<sock_filter, 4>{{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(system_call), 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error_number)),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  }};
-  const sock_fprog filter{.len = program.size(), .filter = program.data()};
-  require(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
-  require(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0, "seccomp");
+  }});
+}
+
+void forbid_system_call(long system_call, int error_number, const call_argument& where) {
+  // The lower half of the argument; seccomp_data has 64 bits of each.
+  constexpr std::uint32_t lower_half = std::endian::native == std::endian::little ? 0 : 4;
+  const auto argument = static_cast<std::uint32_t>(offsetof(seccomp_data, args)) + 8 * where.index + lower_half;
+  install_filter(std::array<sock_filter, 6>{{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(system_call), 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, where.value, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error_number)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }});
 }
 
 }  // namespace uring6::test

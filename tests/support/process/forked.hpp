@@ -1,6 +1,7 @@
 // Runs a part of a test in a process of its own: its changes to itself (seccomp, limits, namespaces) end with it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -13,5 +14,12 @@ std::string in_child(const std::function<std::string()>& work);
 /// From now on `system_call` (SYS_*) fails with `error_number` in the calling process, for good: use it in a child.
 /// seccomp(2)
 void forbid_system_call(long system_call, int error_number);
+
+/// The same only where one of its arguments, 0 to 5, has this value.
+struct call_argument {
+  unsigned index = 0;
+  std::uint32_t value = 0;
+};
+void forbid_system_call(long system_call, int error_number, const call_argument& where);
 
 }  // namespace uring6::test

@@ -247,7 +247,7 @@ TEST_CASE("signals: a thousand queued signals reach a busy loop, in order", "[th
   std::uint64_t lost = 0;
   run(loop, [&]() -> task<> {
     beside traffic(loop, [&]() -> task<> { co_await exchange(pc, 2000, lost); });
-    std::thread sender([] {
+    std::jthread sender([] {
       for (int i = 0; i < count; ++i) {
         queue_to_self(SIGRTMIN, i);
         std::this_thread::sleep_for(100us);
@@ -269,7 +269,7 @@ TEST_CASE("signals: in a when_any with a timer no signal is lost", "[threads]") 
   event_loop loop;
   signals queued(loop, {SIGRTMIN});
   run(loop, [&]() -> task<> {
-    std::thread sender([] {
+    std::jthread sender([] {
       for (int i = 0; i < count; ++i) {
         queue_to_self(SIGRTMIN, i);
         if (i % 3 == 0) std::this_thread::sleep_for(50us);

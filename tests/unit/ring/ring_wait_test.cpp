@@ -60,7 +60,7 @@ TEST_CASE("a wait that gathers takes the completions that came meanwhile, and do
   on->queue(two);
   REQUIRE_FALSE(on->enter(false, {}));
   const auto begin = std::chrono::steady_clock::now();
-  std::thread writer([&] {
+  std::jthread writer([&] {
     ::eventfd_write(first.get(), 1);
     std::this_thread::sleep_for(1ms);
     ::eventfd_write(second.get(), 1);
@@ -81,7 +81,7 @@ TEST_CASE("a wait that gathers ends with the first completion after the time to 
   const file_descriptor event = counter();
   wait_readable op(event.get());
   on->queue(op);
-  std::thread writer([&] {
+  std::jthread writer([&] {
     std::this_thread::sleep_for(50ms);
     ::eventfd_write(event.get(), 1);
   });

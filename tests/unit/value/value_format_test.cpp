@@ -5,8 +5,10 @@
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
+#include <span>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "uring6/format.hpp"
 
@@ -26,6 +28,105 @@ TEST_CASE("every public value has a formatter") {
   CHECK(all_formattable<datagram, outgoing, error_report, error_origin, poll_events, signal_event, keep_alive>);
   CHECK(all_formattable<header, fragment_header, ip_protocol, stream_half>);
   CHECK(all_formattable<interface, interface_address, group_membership, group_source, address_scope>);
+  CHECK(all_formattable<interface_flags, address_flags, extension_header, upper_layer, incoming, icmp_filter>);
+  CHECK(all_formattable<errc, resolve_errc, read_flags, write_flags, steering, probe_report>);
+  CHECK(all_formattable<kept_datagram, released_packet, released_tcp>);
+  CHECK(all_formattable<loop_stats, pool_stats, packet_stats, tcp_stats>);
+}
+
+TEST_CASE("every public value of ICMPv6 has a formatter") {
+  using namespace icmp;
+  CHECK(all_formattable<icmp_type, message, raw_body, unreachable_code, time_exceeded_code, parameter_problem_code>);
+  CHECK(all_formattable<destination_unreachable, packet_too_big, time_exceeded, parameter_problem>);
+  CHECK(all_formattable<extended_echo_request, extended_echo_reply, extended_echo_code, neighbor_state>);
+  CHECK(all_formattable<extension, mpls_label, mpls_label_stack, interface_role, interface_info, interface_by_name,
+                        interface_by_index, interface_by_address, interface_ident, raw_extension>);
+  CHECK(all_formattable<version2_multicast_listener_query, version2_multicast_listener_report, record_type,
+                        listener_record>);
+  CHECK(all_formattable<router_solicitation, router_advertisement, router_preference, neighbor_solicitation,
+                        neighbor_advertisement, redirect>);
+  CHECK(all_formattable<option, option_type, prefix_information, redirected_header, link_mtu, recursive_dns_servers,
+                        dns_search_list, raw_option, domain_name>);
+}
+
+TEST_CASE("every public value of BPF has a formatter") {
+  CHECK(all_formattable<bpf::errc, bpf::reg, bpf::width, bpf::alu_op, bpf::jump_test, bpf::extension>);
+  CHECK(all_formattable<bpf::instruction, bpf::raw_instruction, bpf::packet_metadata>);
+  CHECK(all_formattable<bpf::load_constant, bpf::load_scratch, bpf::load_absolute, bpf::load_indirect,
+                        bpf::load_mem_shift, bpf::load_extension, bpf::store_scratch>);
+  CHECK(all_formattable<bpf::alu_op_constant, bpf::alu_op_x, bpf::negate_a, bpf::jump, bpf::jump_if, bpf::jump_if_x>);
+  CHECK(all_formattable<bpf::ret_a, bpf::ret_constant, bpf::txa, bpf::tax>);
+}
+
+TEST_CASE("an error condition is its message") {
+  CHECK(fmt::format("{}", errc::closed) == make_error_code(errc::closed).message());
+  CHECK(fmt::format("{}", resolve_errc::not_found) == make_error_code(resolve_errc::not_found).message());
+  CHECK(fmt::format("{}", bpf::errc::no_return) == make_error_code(bpf::errc::no_return).message());
+}
+
+TEST_CASE("headers of a packet say what they are, where, how long, and what follows") {
+  const std::array<std::byte, 12> octets{};
+  const extension_header routing{
+      .type = ip_protocol::routing, .next_header = ip_protocol::udp, .offset = 40, .bytes = std::span(octets).first(8)};
+  CHECK(fmt::format("{}", routing) == "ipv6-route at 40 octets=8 next=udp");
+  upper_layer above{.protocol = ip_protocol::udp, .offset = 48, .payload = octets, .fragment = {}};
+  CHECK(fmt::format("{}", above) == "udp at 48 octets=12");
+  above.fragment = fragment_header{.offset = 0, .more = true, .identification = 7};
+  CHECK(fmt::format("{}", above) == "udp at 48 octets=12 fragment id=0x7 offset=0 more");
+}
+
+TEST_CASE("a filter names the types of its smaller part") {
+  icmp_filter filter;
+  CHECK(fmt::format("{}", filter) == "accepts all");
+  filter.block(icmp_type::echo_request);
+  filter.block(icmp_type::echo_reply);
+  CHECK(fmt::format("{}", filter) == fmt::format("blocks {}, {}", icmp_type::echo_request, icmp_type::echo_reply));
+  filter.set_all(true);
+  CHECK(fmt::format("{}", filter) == "accepts none");
+  filter.accept(icmp_type::router_advertisement);
+  CHECK(fmt::format("{}", filter) == fmt::format("accepts {}", icmp_type::router_advertisement));
+}
+
+TEST_CASE("what is kept, handed over or made room for is one line") {
+  std::array<std::byte, 12> octets{};
+  const datagram got{.payload = octets, .source = end_of("[::1]:53"), .full_length = 12};
+  const incoming one{.buffer = octets, .received = got};
+  CHECK(fmt::format("{}", one) == "room=12 from [::1]:53 octets=12");
+  kept_datagram kept{.payload = {octets.begin(), octets.end()}, .control = {}, .source = end_of("[::1]:53")};
+  CHECK(fmt::format("{}", kept) == "from [::1]:53 octets=12");
+  kept.truncated = true;
+  kept.full_length = 40;
+  CHECK(fmt::format("{}", kept) == "from [::1]:53 octets=12 of 40");
+  released_packet packet{.fd = 7, .datagrams = {kept, kept}, .kernel_drops = 3};
+  CHECK(fmt::format("{}", packet) == "fd=7 datagrams=2 kernel_drops=3");
+  packet.peer = end_of("[::1]:9");
+  CHECK(fmt::format("{}", packet) == "fd=7 datagrams=2 kernel_drops=3 peer=[::1]:9");
+  released_tcp stream{.fd = 7, .unread = std::vector<std::byte>(8)};
+  CHECK(fmt::format("{}", stream) == "fd=7 unread=8");
+  stream.error = std::error_code(ECONNRESET, std::system_category());
+  CHECK(fmt::format("{}", stream) == "fd=7 unread=8: Connection reset by peer");
+}
+
+TEST_CASE("flags, choices and parts of BPF and ICMPv6 are words") {
+  CHECK(fmt::format("{}", read_flags::dont_wait) == "dont_wait");
+  CHECK(fmt::format("{}", write_flags::none) == "none");
+  CHECK(fmt::format("{}", steering::cpu) == "cpu");
+  CHECK(fmt::format("{}", bpf::reg::x) == "x");
+  CHECK(fmt::format("{}", bpf::width::half) == "half");
+  CHECK(fmt::format("{}", bpf::alu_op::shift_left) == "shift_left");
+  CHECK(fmt::format("{}", bpf::jump_test::less_or_equal) == "less_or_equal");
+  CHECK(fmt::format("{}", bpf::extension::cpu_id) == "cpu_id");
+  CHECK(fmt::format("{}", static_cast<bpf::extension>(200)) == "200");
+  CHECK(fmt::format("{}", icmp::option_type::pref64) == "pref64");
+  CHECK(fmt::format("{}", icmp::interface_role::next_hop) == "next_hop");
+  CHECK(fmt::format("{}", icmp::mpls_label{.label = 16, .bottom_of_stack = true, .ttl = 64}) ==
+        "label=16 tc=0 ttl=64 bottom");
+  bpf::packet_metadata of{.interface_index = 2, .cpu_id = 1};
+  CHECK(fmt::format("{}", of) ==
+        "protocol=0x86dd type=0 ifindex=2 mark=0x0 queue=0 hatype=0 rxhash=0x0 cpu=1 payload=0 random=0x0");
+  of.vlan_tag_present = true;
+  of.vlan_tag = 0x10;
+  CHECK(fmt::format("{:}", of).ends_with(" vlan=0x10 vlan_protocol=0x0"));
 }
 
 TEST_CASE("an error report prints its error, its cause and its sender") {

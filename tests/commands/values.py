@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Every type of the public headers that is a value has a formatter, which value_format_test.cpp asks for; the others are
+listed here. So a new type fails until its text is written, or it is said not to be a value."""
+
+import os
+import pathlib
+import re
+import sys
+
+SOURCE = pathlib.Path(os.environ.get("SOURCE", pathlib.Path(__file__).resolve().parents[2]))
+TEST = SOURCE / "tests/unit/value/value_format_test.cpp"
+
+NO_VALUES = {
+    "what a program sets, and gets nothing of back": """
+        packet_options tcp_options loop_options loop_group_options listen_group_options resolve_options""",
+    "has an identity: a conn, a loop, what tasks meet at": """
+        packet_conn conn tcp_conn tcp_listener event_loop loop_group scope interval event semaphore async_mutex
+        async_lock opening_hook""",
+    "a range, whose elements have text": """
+        datagram_batch""",
+    "walks over octets, or runs": """
+        header_walk vm asio_bridge""",
+    "a program and whether all of it was decoded: its instructions have text": """
+        disassembly""",
+}
+
+
+def declared():
+    """Names of the types that stand at the outermost level of a public header, without templates."""
+    names = {}
+    for header in sorted((SOURCE / "include/uring6").rglob("*.hpp")):
+        path = header.relative_to(SOURCE)
+        if "detail" in path.parts:
+            continue
+        before, spaces = "", []
+        for line in header.read_text().splitlines():
+            if entered := re.match(r"namespace (\S+) \{", line):
+                spaces.append(entered[1])
+            elif line.startswith("}  // namespace"):
+                spaces.pop()
+            found = re.match(r"(?:struct|class|enum class)(?: URING6_EXPORT| \[\[.*\]\])? (\w+)(?: final)?(?: :[^:].*)? \{",
+                             line)
+            if found and not before.startswith(("template", "requires")) and "detail" not in " ".join(spaces):
+                names[found[1]] = path
+            before = line
+    return names
+
+
+def main():
+    test = TEST.read_text()
+    formatted = {name.split("::")[-1] for each in re.findall(r"all_formattable<([^;]*?)>\)", test)
+                 for name in re.split(r"[,\s]+", each)}
+    no_values = {name for names in NO_VALUES.values() for name in names.split()}
+    types = declared()
+    if len(types) < 50:
+        sys.exit(f"only {len(types)} types were found: this script reads the headers wrongly")
+    wrong = [f"{path}: {name} has no text in {TEST.name} and is not listed as no value" for name, path in types.items()
+             if name not in formatted and name not in no_values]
+    wrong += [f"{name} is listed as no value, and no header declares it" for name in sorted(no_values - set(types))]
+    wrong += [f"{name} is listed as no value, and has text" for name in sorted(no_values & formatted)]
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
