@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "uring6/address.hpp"
+#include "uring6/bpf/vm.hpp"
 #include "uring6/datagram.hpp"
 #include "uring6/descriptor.hpp"
 #include "uring6/error_report.hpp"
@@ -104,9 +105,10 @@ inline void write_read_flags(read_flags value, fmt::memory_buffer& out) {
   write_name(value, names, out);
 }
 
-inline void write_write_flags(write_flags value, fmt::memory_buffer& out) {
-  using named = std::pair<write_flags, std::string_view>;
-  constexpr std::array<named, 2> names{{{write_flags::none, "none"}, {write_flags::dont_wait, "dont_wait"}}};
+inline void write_write_flags(uring6::write_flags value, fmt::memory_buffer& out) {
+  using named = std::pair<uring6::write_flags, std::string_view>;
+  constexpr std::array<named, 2> names{
+      {{uring6::write_flags::none, "none"}, {uring6::write_flags::dont_wait, "dont_wait"}}};
   write_name(value, names, out);
 }
 
@@ -193,6 +195,12 @@ inline void write_option_type(icmp::option_type value, fmt::memory_buffer& out) 
                                          {icmp::option_type::captive_portal, "captive_portal"},
                                          {icmp::option_type::pref64, "pref64"}}};
   write_name(value, names, out);
+}
+
+/// As `icmp::interface_ident` is written, whose hostile octets are escaped.
+template <class By>
+void write_ident_by(const By& by, fmt::memory_buffer& out) {
+  fmt::format_to(std::back_inserter(out), "{}", icmp::interface_ident{by});
 }
 
 inline void write_role(icmp::interface_role value, fmt::memory_buffer& out) {
@@ -373,6 +381,10 @@ URING6_FORMATTER(bpf::extension, write_extension);       // "cpu_id"
 URING6_FORMATTER(bpf::packet_metadata, write_metadata);  // "protocol=0x86dd type=0 ifindex=2 ..."
 URING6_FORMATTER(icmp::option_type, write_option_type);  // "prefix_information"
 URING6_FORMATTER(icmp::interface_role, write_role);      // "next_hop"
-URING6_FORMATTER(icmp::mpls_label, write_label);         // "label=16 tc=0 ttl=64 bottom"
+URING6_FORMATTER(icmp::interface_by_name, write_ident_by<uring6::icmp::interface_by_name>);    // "interface name=eth0"
+URING6_FORMATTER(icmp::interface_by_index, write_ident_by<uring6::icmp::interface_by_index>);  // "interface ifindex=2"
+URING6_FORMATTER(icmp::interface_by_address,
+                 write_ident_by<uring6::icmp::interface_by_address>);  // "interface family=2 addr=…"
+URING6_FORMATTER(icmp::mpls_label, write_label);                       // "label=16 tc=0 ttl=64 bottom"
 
 #undef URING6_FORMATTER

@@ -119,6 +119,10 @@ TEST_CASE("flags, choices and parts of BPF and ICMPv6 are words") {
   CHECK(fmt::format("{}", static_cast<bpf::extension>(200)) == "200");
   CHECK(fmt::format("{}", icmp::option_type::pref64) == "pref64");
   CHECK(fmt::format("{}", icmp::interface_role::next_hop) == "next_hop");
+  CHECK(fmt::format("{}", icmp::interface_by_name{"eth0"}) == "interface name=eth0");
+  CHECK(fmt::format("{}", icmp::interface_by_index{2}) == "interface ifindex=2");
+  const std::array address{std::byte{0xfe}, std::byte{0x80}};
+  CHECK(fmt::format("{}", icmp::interface_by_address{2, address}) == "interface family=2 addr=fe:80");
   CHECK(fmt::format("{}", icmp::mpls_label{.label = 16, .bottom_of_stack = true, .ttl = 64}) ==
         "label=16 tc=0 ttl=64 bottom");
   bpf::packet_metadata of{.interface_index = 2, .cpu_id = 1};
