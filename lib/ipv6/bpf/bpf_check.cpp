@@ -1,5 +1,4 @@
 // The kernel's rules for classic BPF programs (bpf_check_classic in net/core/filter.c).
-#include <array>
 #include <cassert>
 #include <cstddef>
 #include <vector>

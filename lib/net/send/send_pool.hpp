@@ -3,7 +3,6 @@
 // flushes.
 #pragma once
 
-#include <array>
 #include <cassert>
 #include <memory>
 #include <vector>

@@ -76,17 +76,23 @@ TEST_CASE("answers that another process sends to a netlink socket are not taken 
   }
   const file_descriptor forger = or_throw(open_socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
 
-  netlink_request<ifaddrmsg> request(RTM_GETADDR, NLM_F_DUMP);
   std::size_t of_the_kernel = 0;
   std::size_t of_the_forger = 0;
-  bool forged = false;
   int outcome = 0;
-  const result<void> asked = netlink_ask(request.message(), [&](const nlmsghdr& answer) {
-    if (!std::exchange(forged, true)) outcome = forge_answers(forger.get());
-    const auto* header = netlink_header<ifaddrmsg>(answer);
-    REQUIRE(header != nullptr);
-    ++(header->ifa_index == forged_interface ? of_the_forger : of_the_kernel);
-  });
+  const auto ask = [&] {
+    of_the_kernel = of_the_forger = 0;
+    bool forged = false;
+    netlink_request<ifaddrmsg> request(RTM_GETADDR, NLM_F_DUMP);
+    return netlink_ask(request.message(), [&](const nlmsghdr& answer) {
+      if (!std::exchange(forged, true)) outcome = forge_answers(forger.get());
+      const auto* header = netlink_header<ifaddrmsg>(answer);
+      REQUIRE(header != nullptr);
+      ++(header->ifa_index == forged_interface ? of_the_forger : of_the_kernel);
+    });
+  };
+  // EINTR: an address changed its state while the kernel listed them (NLM_F_DUMP_INTR).
+  result<void> asked = ask();
+  while (!asked && asked.error() == std::errc::interrupted) asked = ask();
   REQUIRE(asked);
   CHECK(of_the_kernel > addresses);  // ::1 and 127.0.0.1 are among them
   CHECK(of_the_forger == 0);
