@@ -19,11 +19,11 @@
 namespace uring6::detail {
 namespace {
 
-// user_data of entries whose completion says nothing to anybody (cancel requests, messages that have come), and of
-// messages that were refused. No slot has generation 0.
-constexpr std::uint64_t nobody = 0;
+// user_data of entries without an operation: cancel requests and messages that have arrived, and messages that the
+// kernel refused. No slot has generation 0.
+constexpr std::uint64_t no_operation = 0;
 constexpr std::uint64_t refused_message = 1;
-constexpr bool is_nobodys(std::uint64_t user_data) noexcept {
+constexpr bool is_without_operation(std::uint64_t user_data) noexcept {
   return user_data >> 32 == 0;
 }
 
@@ -192,7 +192,7 @@ void ring::hand_over() noexcept {
     ::io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
     if (!entry) break;
     ::io_uring_prep_cancel64(entry, cancels_[sent], 0);
-    entry->user_data = nobody;
+    entry->user_data = no_operation;
     slots_[static_cast<std::uint32_t>(cancels_[sent])].cancel_waits = false;
   }
   cancels_.erase(cancels_.begin(), cancels_.begin() + static_cast<std::ptrdiff_t>(sent));
@@ -320,20 +320,21 @@ int ring::submit_and_gather(std::chrono::nanoseconds timeout, std::chrono::micro
                            reinterpret_cast<sigset_t*>(&argument), sizeof argument);
 }
 
-// Not with the next enter, which may be long in coming: who posts work may go on to do its own share of it.
+// Enters at once: the thread that posts work may go on to do its own share of it, and its next enter may be long in
+// coming.
 bool ring::wake(const ring& other) noexcept {
   // What an enter has left in the submission queue is no business of this one.
   if (!features_.messages || !submitter_.made() || forked() || ::io_uring_sq_ready(&ring_) > 0) return false;
   ::io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
   if (!entry) return false;
-  ::io_uring_prep_msg_ring(entry, other.ring_.ring_fd, 0, nobody, 0);
+  ::io_uring_prep_msg_ring(entry, other.ring_.ring_fd, 0, no_operation, 0);
   entry->user_data = refused_message;
   entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
   ++counters_.enters;
   if (::io_uring_submit(&ring_) != 1) {
     // It stays in the queue: let it go with the next enter as nothing.
     ::io_uring_prep_nop(entry);
-    entry->user_data = nobody;
+    entry->user_data = no_operation;
     return false;
   }
   // A message is carried out while it is submitted, so its refusal is there by now, unless it found no room.
@@ -362,9 +363,9 @@ std::error_code ring::entered(int code) noexcept {
   }
 }
 
-// nullptr: of nobody, or disowned.
+// nullptr: the entry has no operation, or the ring has disowned it.
 operation* ring::owner_of(std::uint64_t user_data) const noexcept {
-  if (is_nobodys(user_data)) return nullptr;
+  if (is_without_operation(user_data)) return nullptr;
   const slot& owner = slots_[static_cast<std::uint32_t>(user_data)];
   return owner.generation == user_data >> 32 ? owner.op : nullptr;
 }
@@ -412,7 +413,7 @@ unsigned ring::deliver_run(unsigned from, unsigned tail) noexcept {
 // Calls f for what each of these completions belongs to, once where several in a row do.
 template <class F>
 void ring::for_each_owner(unsigned from, unsigned to, F&& f) const noexcept {
-  std::uint64_t previous = nobody;
+  std::uint64_t previous = no_operation;
   for (unsigned at = from; at != to; ++at) {
     const std::uint64_t user_data = completion_at(at).user_data;
     if (std::exchange(previous, user_data) == user_data) continue;
@@ -478,7 +479,7 @@ void ring::withdraw_submissions() noexcept {
   for (unsigned at = __atomic_load_n(ring_.sq.khead, __ATOMIC_ACQUIRE); at != ring_.sq.sqe_tail; ++at) {
     ::io_uring_sqe& entry = ring_.sq.sqes[at & mask];
     ::io_uring_prep_nop(&entry);
-    entry.user_data = nobody;
+    entry.user_data = no_operation;
   }
 }
 
@@ -518,7 +519,7 @@ unsigned ring::reap() noexcept {
 
 unsigned ring::reap_completions() noexcept {
   unsigned total = 0;
-  std::uint64_t previous = nobody;
+  std::uint64_t previous = no_operation;
   last_operations_ = 0;
   last_octets_ = 0;
   for (;;) {

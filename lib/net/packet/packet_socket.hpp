@@ -61,7 +61,7 @@ class alignas(cache_line) packet_socket final : public owned_socket {
   void set_read_deadline(std::optional<clock::time_point> when);
   void set_write_deadline(std::optional<clock::time_point> when);
 
-  /// Wakes everyone who waits with `closed`, waits for the kernel's last word, frees the port.
+  /// Ends all waiting operations with `closed`, waits for the kernel's last completion, and frees the port.
   void close() noexcept;
 
   /// As close, but gives the open descriptor and the backlog to the caller. Errors: closed, forked; not_enough_memory,

@@ -35,7 +35,7 @@ class reservation_queue {
     waiting_.push_back(waiter);
   }
 
-  /// Something is there that is reserved for nobody else.
+  /// Reserves one thing that has arrived, and that is reserved for no other waiter.
   void reserve(Waiter& waiter) noexcept {
     assert(waiter.state_ != state::reserved);
     static_cast<waiting_hook&>(waiter).unlink();
@@ -44,7 +44,7 @@ class reservation_queue {
     ++reserved_count_;
   }
 
-  /// It was resumed and takes what was reserved for it, or it goes without taking anything.
+  /// The waiter was resumed and takes the thing that was reserved for it, or it leaves without taking anything.
   void remove(Waiter& waiter) noexcept {
     if (waiter.state_ == state::reserved) {
       assert(reserved_count_ > 0);

@@ -72,7 +72,7 @@ class dial_race final : ready_node, stop_listener, timer_node, resident {
   attempt* winner_ = nullptr;
   error_slot first_error_;
   error_slot ended_;        // no more attempts: why
-  bool abandoned_ = false;  // nobody is to be resumed
+  bool abandoned_ = false;  // the coroutine's frame is being destroyed: it is not resumed
   bool waiting_ = false;    // a coroutine is to be resumed
 };
 

@@ -1,4 +1,4 @@
-// What was read from the kernel and not handed out: the octets of a read that was stopped, or whose frame was
+// Octets that a conn has read from the kernel and not handed out, because their read was stopped or its frame was
 // destroyed.
 #pragma once
 

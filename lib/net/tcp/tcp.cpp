@@ -194,7 +194,7 @@ result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, cons
   return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), std::move(*fd), options.accept_ahead));
 }
 
-// --- sockets that somebody else has opened ---
+// --- sockets that the program opened itself ---
 
 result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options& options) {
   if (const auto error = detail::check_thread(loop)) return fail(error);

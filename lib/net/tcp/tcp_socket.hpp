@@ -14,8 +14,8 @@ result<file_descriptor> open_tcp_socket(bool only_v6, const tcp_options& options
 /// Before the socket is bound or connected: the caller's own options. The hook's error.
 result<void> ask_hook(const tcp_options& options, int fd, const endpoint& address);
 
-/// Whether somebody else's descriptor is one of TCP over IPv6. EBADF, ENOTSOCK, address_family_not_supported,
-/// wrong_protocol_type.
+/// Whether a descriptor that the caller opened is one of TCP over IPv6. Errors: EBADF, ENOTSOCK,
+/// address_family_not_supported, wrong_protocol_type.
 result<void> check_tcp_socket(int fd);
 
 result<void> set_keep_alive(int fd, const std::optional<keep_alive>& when);

@@ -384,7 +384,8 @@ void remote_slot::run() noexcept {
   }
 }
 
-// On the thread of whoever posts. From another loop by a message of its ring to ours.
+// Called on the posting thread. A thread that runs another loop sends a message from its ring to this one; any other
+// thread writes to the eventfd.
 void loop_core::end_sleep() noexcept {
   if (running_loop && running_loop != this && running_loop->ring_->wake(*ring_)) return;
   wakeup_.signal();

@@ -58,8 +58,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// once if it is still busy.
   result<std::optional<clock::time_point>> poll();
 
-  /// Enters and reaps, resuming nobody, until `done()`: for the synchronous end of an operation. Sleeps only
-  /// when everything has been handed over: quiet operations end without a completion.
+  /// Enters and reaps until `done()`, and resumes no coroutine: for the synchronous end of an operation. Sleeps only
+  /// when the kernel has every queued operation, because quiet operations end without a completion.
   template <class Done>
   void drain_until(Done&& done) noexcept {
     for (bool wait = false; !done() && !enter_and_reap(wait);) wait = !ring_->has_queued() && !ring_->has_quiet();
@@ -139,7 +139,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   bool busy_elsewhere() const noexcept { return ring_->busy_elsewhere(); }
 
   /// Before `what` (a conn, ...) ends here: ends the program if this loop belongs to another thread that still lives.
-  /// What the kernel holds could not be called back, and it would write to memory that is somebody else's by then.
+  /// This thread could not cancel the operations that the kernel has, and the kernel would write to freed memory.
   void must_end_here(const char* what) const noexcept {
     if (busy_elsewhere()) [[unlikely]]
       end_program(what);
@@ -148,7 +148,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// Is the calling thread (and process) the one that may use this loop? Errors: wrong_thread, forked.
   std::error_code check_thread() const noexcept;
 
-  /// May a coroutine wait here? Not in another loop, even one of this thread: nobody would resume it.
+  /// May a coroutine wait here? Not inside of another loop, even one of this thread: no loop would resume it.
   std::error_code check_owner() const noexcept;
   bool runs_here() const noexcept { return running_loop == this; }
 
