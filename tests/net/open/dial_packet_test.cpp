@@ -206,7 +206,10 @@ file_descriptor load_ebpf_filter(std::int32_t length) {
   what.insn_cnt = program.size();
   what.insns = reinterpret_cast<std::uintptr_t>(program.data());
   what.license = reinterpret_cast<std::uintptr_t>("GPL");
-  file_descriptor loaded(static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &what, sizeof what)));
+  // EAGAIN: a signal, or work that a ring has put off to this thread, interrupted the verifier.
+  const auto load = [&] { return static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &what, sizeof what)); };
+  file_descriptor loaded(load());
+  while (!loaded && errno == EAGAIN) loaded = file_descriptor(load());
   if (!loaded && errno != EPERM) throw std::system_error(errno, std::system_category(), "bpf");
   return loaded;
 }
