@@ -43,8 +43,9 @@ class refusing_routes {
     if (known != known_.end() && length >= known->min_length) known->until = clock::now() + refusal_lifetime;
   }
 
-  /// The kernel refused a train of datagrams of `length` octets. Replaces the oldest entry when there are
-  /// `max_routes`. Without memory for an entry nothing is remembered: the next train costs one more refusal.
+  /// The kernel refused a train of datagrams of `length` octets, and one of them then went singly: a refusal that
+  /// single datagrams meet as well is not the destination's. Replaces the oldest entry when there are `max_routes`.
+  /// Without memory for an entry nothing is remembered: the next train costs one more refusal.
   void remember(const ip_address& route, std::size_t length) noexcept {
     assert(length > 0 && "a train has datagrams of at least one octet");
     const auto known = std::ranges::find(known_, route, &refusal::route);
