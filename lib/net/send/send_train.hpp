@@ -26,11 +26,14 @@ namespace uring6::detail {
 class sender;
 class write_waiter;
 
+/// The longest payload of a UDP datagram over IPv4, octets: the longest packet less the headers of IPv4 and UDP. Over
+/// IPv6 it may be 20 octets longer (max_udp_payload).
+inline constexpr std::size_t longest_ipv4_payload = 65'535 - 20 - 8;
+
 /// The longest payload of one send to this destination, octets: the kernel builds a train as one IP packet with a UDP
 /// header and cuts it afterwards, so the limit is the same for a datagram and for a train.
 constexpr std::size_t longest_payload(const ip_address& destination) noexcept {
-  constexpr std::size_t over_ipv4 = 65'535 - 20 - 8;
-  return family_of(destination) == peer_family::ipv4 ? over_ipv4 : max_udp_payload;
+  return family_of(destination) == peer_family::ipv4 ? longest_ipv4_payload : max_udp_payload;
 }
 
 /// Links a train into one of the sender's lists. The hook of `operation` links it into the ring's queue.

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "net/receive/receiver.hpp"
@@ -16,15 +15,12 @@ namespace {
 
 /// Trains that one conn may hold, of the pool's 512: eight conns can hold as many. The convoy has room for all of them.
 constexpr std::size_t max_trains_per_conn = send_convoy::capacity;
-/// Slab blocks that one conn may hold (2 MiB), of the pool's 64.
-constexpr std::size_t max_slab_blocks_per_conn = 8;
 
 // Can the message be sent without a train? It must be a train of one, because the next message has another destination,
 // and need neither control bytes nor the checks of `check_message`.
 bool is_plain_single(const outgoing& message, const outgoing& next) noexcept {
-  constexpr std::size_t fits_always = 65'535 - 20 - 8;  // octets: the longest payload over IPv4, the shorter of both
   return !(message.destination == next.destination) && is_empty_for_send(message.control) &&
-         message.payload.size() <= fits_always && message.destination.address.zone() == 0;
+         message.payload.size() <= longest_ipv4_payload && message.destination.address.zone() == 0;
 }
 
 }  // namespace
@@ -44,7 +40,7 @@ bool sender::wait(write_waiter& writer, stop_root& stop) {
     return true;
   }
   if (writer.messages_.empty()) return false;
-  if (options_.coalesce) {
+  if (coalesces_) {
     // A late error fails this write before anything of it is sent, as a socket reports an ICMP error. So a caller that
     // repeats the failed write sends its datagrams once.
     if (late_error_) {
@@ -186,9 +182,9 @@ void sender::give_back(send_train& train) noexcept {
 // The error of a message that the kernel would refuse, or would send otherwise than the caller meant.
 std::error_code sender::check_message(const outgoing& message, const endpoint& to) const noexcept {
   constexpr std::size_t longest_packet = 65'535;
-  if (message.payload.size() > (options_.udp ? longest_payload(to.address) : longest_packet)) return errc::too_long;
+  if (message.payload.size() > (udp_ ? longest_payload(to.address) : longest_packet)) return errc::too_long;
   // A raw socket of IPv6 sends no IPv4 packet: the kernel would look for an IPv6 route to ::ffff:0:0/96.
-  if (!options_.udp && to.address.is_v4_mapped()) return errc::ipv4_address;
+  if (!udp_ && to.address.is_v4_mapped()) return errc::ipv4_address;
   // The kernel ignores the zone of an address that has none, and would send the datagram.
   if (to.address.zone() != 0 && !has_zones(to.address)) [[unlikely]]
     return check_zone(fd_, to.address).error();
@@ -219,10 +215,6 @@ void sender::seal(send_train& train) noexcept {
   } else {
     sealed_trains_.push_back(train);
   }
-}
-
-void sender::seal_slab_train() noexcept {
-  if (slab_train_) seal(*std::exchange(slab_train_, nullptr));
 }
 
 // Chooses how the train leaves: at once, with the convoy, or by the ring.
@@ -339,7 +331,7 @@ void sender::flush() noexcept {
   }
   while (!sealed_trains_.empty()) submit(sealed_trains_.pop_front());
   seal_slab_train();
-  if (options_.coalesce) {
+  if (coalesces_) {
     while (!queued_writers_.empty() && copy_to_slab(queued_writers_.front())) await_results(queued_writers_.front());
     seal_slab_train();
   }
@@ -409,7 +401,7 @@ void sender::fail_nonblocking_writers() noexcept {
 // Moves the writer's next messages into the convoy, up to the first one that needs a train. This is the hot loop over a
 // batch to many destinations, as send_train::append is for one destination.
 void sender::add_singles_to_convoy(write_waiter& writer) noexcept {
-  if (!use_convoy_ || zero_copy_ || !options_.udp || !writer.addressed_) return;
+  if (!use_convoy_ || zero_copy_ || !udp_ || !writer.addressed_) return;
   send_convoy& convoy = pool_->convoy();
   const std::size_t end = writer.messages_.size();
   std::size_t at = writer.next_;
@@ -458,65 +450,6 @@ void sender::build_trains() noexcept {
     if (appended < rest.size()) seal(*std::exchange(train, nullptr));
   }
   if (train) seal(*train);
-}
-
-// --- coalesced writes ---
-
-// Copies the writer's datagrams into the slab. False: the slab is full, or no train is free. The caller then suspends
-// the writer, and sends its other datagrams from their own memory.
-bool sender::copy_to_slab(write_waiter& writer) noexcept {
-  for (; writer.next_ < writer.messages_.size(); ++writer.next_) {
-    outgoing& message = writer.messages_[writer.next_];
-    std::error_code error;
-    if (!write_ahead(message, writer.addressed_, error)) return false;
-    message.error = error;
-    if (!error) {
-      ++writer.sent_;
-      continue;
-    }
-    ++counters_.failed;
-    if (!writer.first_error_) writer.first_error_ = error;
-  }
-  return true;
-}
-
-// Copies one datagram into the slab and appends it to the slab's train. True: done, or `error` says why the datagram
-// cannot be sent. False: there is no room, or no train.
-bool sender::write_ahead(const outgoing& message, bool addressed, std::error_code& error) noexcept {
-  const std::size_t length = message.payload.size();
-  const endpoint& to = destination_of(message, addressed);
-  error = check_message(message, to);
-  if (error) return true;
-  if (!slab_train_ || slab_block_->room() < length || !slab_train_->accepts(message.payload, to, message.control)) {
-    seal_slab_train();
-    send_train* const train = take_train();
-    if (!train) return false;
-    error = begin_train(*train, to, message, addressed);
-    if (error || !find_room(length)) {
-      give_back(*train);
-      return static_cast<bool>(error);
-    }
-    train->block = slab_block_;
-    ++slab_block_->trains;
-    slab_train_ = train;
-  }
-  assert(slab_block_ && slab_block_->room() >= length);
-  std::byte* const place = slab_block_->memory.get() + slab_block_->used;
-  if (length > 0) std::memcpy(place, message.payload.data(), length);
-  slab_block_->used += length;
-  slab_train_->append(std::span(place, length));
-  return true;
-}
-
-// Makes `slab_block_` a block with room for `length` octets. The caller counts a train in it at once, because a block
-// goes back to the pool with its last train.
-bool sender::find_room(std::size_t length) noexcept {
-  if (slab_block_ && slab_block_->room() >= length) return true;
-  slab_block* const fresh = slab_blocks_held_ < max_slab_blocks_per_conn ? pool_->take_block() : nullptr;
-  if (!fresh) return false;
-  ++slab_blocks_held_;
-  slab_block_ = fresh;
-  return true;
 }
 
 }  // namespace uring6::detail

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "net/kernel/segment_limit.hpp"
-#include "net/send/refusing_routes.hpp"
+#include "net/send/refusing_destinations.hpp"
 #include "net/send/send_pool.hpp"
 #include "net/send/zero_copy.hpp"
 #include "uring6/detail/packet_operations.hpp"
@@ -39,9 +39,11 @@ class sender final : outbound {
   sender(loop_core& loop, int fd, options what)
       : loop_(loop),
         fd_(fd),
-        options_(what),
-        longest_train_(what.trains ? segment_limit() : 1),
-        pool_(send_pool::of(loop)) {
+        longest_train_(static_cast<std::uint32_t>(what.trains ? segment_limit() : 1)),
+        pool_(send_pool::of(loop)),
+        coalesces_(what.coalesce),
+        udp_(what.udp),
+        peer_(what.peer) {
     if (what.zero_copy_from > 0) zero_copy_ = std::make_unique<zero_copy_choice>(what.zero_copy_from);
   }
   sender(const sender&) = delete;
@@ -83,7 +85,7 @@ class sender final : outbound {
   }
 
   /// The peer of a connected socket, as `options` had it.
-  const endpoint& peer() const noexcept { return options_.peer; }
+  const endpoint& peer() const noexcept { return peer_; }
 
   const send_counters& counters() const noexcept { return counters_; }
 
@@ -93,7 +95,7 @@ class sender final : outbound {
   bool has_unsent() const noexcept { return trains_held_ > 0; }
   std::error_code take_error() noexcept { return std::exchange(late_error_, {}); }
   const endpoint& destination_of(const outgoing& message, bool addressed) const noexcept {
-    return addressed ? message.destination : options_.peer;
+    return addressed ? message.destination : peer_;
   }
   bool copy_to_slab(write_waiter& writer) noexcept;
   bool find_room(std::size_t length) noexcept;
@@ -128,8 +130,7 @@ class sender final : outbound {
 
   loop_core& loop_;
   int fd_;
-  options options_;
-  std::size_t longest_train_;  // datagrams
+  std::uint32_t longest_train_;  // datagrams
   std::shared_ptr<send_pool> pool_;
   intrusive_list<write_waiter, waiting_hook> queued_writers_;    // have messages that no train has taken
   intrusive_list<write_waiter, waiting_hook> awaiting_writers_;  // wait for the results of trains, or flush
@@ -138,20 +139,23 @@ class sender final : outbound {
   intrusive_list<send_train, train_hook> sealed_trains_;  // of coalesced writes: the next flush submits them
   send_train* slab_train_ = nullptr;                      // the train in state `filling` that coalesced writes join
   slab_block* slab_block_ = nullptr;                      // where they are copied to; nullptr once all its trains ended
-  std::size_t slab_blocks_held_ = 0;
-  refusing_routes refusing_;
-  std::unique_ptr<zero_copy_choice> zero_copy_;  // nullptr: every send is copied
-  receiver* path_mtu_reader_ = nullptr;
-  receiver* error_reader_ = nullptr;
+  std::uint32_t slab_blocks_held_ = 0;
+  std::uint32_t trains_held_ = 0;      // trains that this sender has from the pool
+  std::uint32_t trains_waiting_ = 0;   // of these, trains that may not come back soon: parked, or zero-copy
+  bool coalesces_;                     // as options::coalesce
+  bool udp_;                           // as options::udp
   bool errors_are_the_peers_ = false;  // the conn is connected: an ICMP error is about its peer
   bool pending_error_taken_ = false;   // since this flush began; of a conn that keeps error reports
   bool had_reports_ = false;           // reports were in the queue then: a report is no sign of a pending error
   bool flushing_ = false;              // `flush` runs: `seal` submits at once
   bool use_convoy_ = false;            // `submit` may put trains into the convoy
-  std::error_code late_error_;         // the first error of a coalesced datagram since `take_error`
-  std::size_t trains_held_ = 0;        // trains that this sender has from the pool
-  std::size_t trains_waiting_ = 0;     // of these, trains that may not come back soon: parked, or zero-copy
-  std::error_code closing_;            // set by `close`: no send is parked any more
+  refusing_destinations refusing_;
+  std::unique_ptr<zero_copy_choice> zero_copy_;  // nullptr: every send is copied
+  endpoint peer_;                                // of a connected socket
+  receiver* path_mtu_reader_ = nullptr;
+  receiver* error_reader_ = nullptr;
+  std::error_code late_error_;  // the first error of a coalesced datagram since `take_error`
+  std::error_code closing_;     // set by `close`: no send is parked any more
   send_counters counters_;
 };
 

@@ -141,7 +141,8 @@ bool may_be_others_mtu(const send_train& train, int fd) noexcept {
 // error ends that send, as if the kernel had refused it: true. Every other error goes to a reader.
 bool sender::take_pending_error(send_train& train) noexcept {
   assert(error_reader_ != nullptr);
-  if (std::exchange(pending_error_taken_, true)) return false;
+  // A train that is sent again between two flushes has the kernel's answer, and is not answered for twice.
+  if (!flushing_ || std::exchange(pending_error_taken_, true)) return false;
   had_reports_ = has_report(fd_);
   if (!had_reports_) return false;
   const int pending = get_option(fd_, option::pending_error).value_or(0);

@@ -252,7 +252,7 @@ TEST_CASE("datagrams of refused trains arrive in the order in which they were wr
           REQUIRE(got);
           REQUIRE(number_in(got->payload) == i);
         }
-        co_await sleep_for(1100ms);  // refusing_routes remembers a refusal for a second
+        co_await sleep_for(1100ms);  // refusing_destinations remembers a refusal for a second
       }
     }
   });
