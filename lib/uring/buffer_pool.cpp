@@ -88,10 +88,14 @@ buffer* buffer_pool::spare() noexcept {
     return &what;
   }
   auto* made = new (std::nothrow) buffer;
-  if (made) made->own_memory.reset(new (std::nothrow) std::byte[1]);
-  if (!made || made->own_memory) return made;
-  delete made;
-  return nullptr;
+  if (!made) return nullptr;
+  made->own_memory.reset(new (std::nothrow) std::byte[1]);
+  if (!made->own_memory) {
+    delete made;
+    return nullptr;
+  }
+  made->memory = made->payload = made->own_memory.get();
+  return made;
 }
 
 buffer* buffer_pool::draw() noexcept {

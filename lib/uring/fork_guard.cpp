@@ -4,7 +4,8 @@
 
 namespace uring6::detail {
 
-// glibc needs memory from the 49th handler of a process on. Where it had none once, it refuses all that follow (2.36).
+// glibc 2.36 allocates from the 49th handler of a process on. After one failed allocation it refuses every later
+// handler.
 std::error_code fork_handler::ensure() noexcept {
   if (registered_.load(std::memory_order_acquire)) return {};
   if (const int code = ::pthread_atfork(nullptr, nullptr, in_child_); code != 0) return {code, std::system_category()};

@@ -15,8 +15,8 @@ class fork_handler {
   fork_handler(const fork_handler&) = delete;
   fork_handler& operator=(const fork_handler&) = delete;
 
-  /// Registers it unless it is registered already. not_enough_memory: the next call tries again. Two threads at once
-  /// may register it twice, so the function must do no more when it is called twice. pthread_atfork(3)
+  /// Registers the function unless it is registered already. not_enough_memory: the next call tries again. Two threads
+  /// at once may register it twice, so a second call of the function must do no harm. Any thread. pthread_atfork(3)
   std::error_code ensure() noexcept;
 
  private:
@@ -24,12 +24,16 @@ class fork_handler {
   std::atomic<bool> registered_ = false;
 };
 
+/// The reason that a loop cannot be made, in front of the error's own text.
+inline constexpr const char* fork_handler_refused = "uring6: a fork handler cannot be registered (pthread_atfork)";
+
 /// Remembers the process in which it was made.
 class fork_guard {
  public:
   fork_guard() noexcept : born_(forks_) {}
 
-  /// From when this has succeeded once in the process, guards know forks. not_enough_memory: the next call tries again.
+  /// Must succeed once in the process before a guard is made: later forks are counted from then on. not_enough_memory:
+  /// the next call tries again.
   static std::error_code watch() noexcept;
 
   /// Was this process forked after the guard was made?

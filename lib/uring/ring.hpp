@@ -85,57 +85,61 @@ class ring {
   bool has_quiet() const noexcept { return !quiet_.empty(); }
   std::size_t in_flight() const noexcept { return in_flight_; }
 
-  /// True if an enter would find something: work the kernel deferred to it, completions, an overflow.
+  /// True if an enter or a reap would find something: deferred work of the kernel, completions, an overflow. Also true
+  /// if the kernel does not show deferred work.
   bool has_work() const noexcept;
 
-  /// The same without the doubt: what would have been told by the descriptor of `notify`.
+  /// True if completions, shown deferred work or an overflow are there: what makes the descriptor of `notify` readable.
   bool has_news() const noexcept;
 
-  /// Has everything been reaped that the kernel has told of?
+  /// True if the completion queue is empty and has not overflown.
   bool all_reaped() const noexcept;
 
-  /// A descriptor that becomes readable when there is something to find; readable from the first call on, which makes
-  /// it. An epoll set of two: an eventfd that is registered with the ring, and the ring itself. Neither is enough for
-  /// work that DEFER_TASKRUN has put off: epoll on the ring does not wake for it on Linux 6.18, and the eventfd is not
-  /// signalled for it on Debian's 6.12.117, but for the first time.
+  /// A descriptor that becomes readable when `has_news` becomes true. The first call makes it, readable.
+  ///
+  /// It is an epoll set of an eventfd that is registered with the ring, and of the ring. Neither is enough for work
+  /// that DEFER_TASKRUN has put off: on Linux 6.18 epoll on the ring does not wake for it, and Debian's 6.12.117
+  /// signals the eventfd for it only the first time.
   result<int> notify() noexcept;
   bool notifies() const noexcept { return static_cast<bool>(news_); }
 
-  /// The same by hand. Any thread.
-  void tell() const noexcept;
+  /// Makes the descriptor of `notify` readable. Precondition: `notifies`. Any thread.
+  void signal_descriptor() const noexcept;
 
-  /// Takes back what has been told; to be followed by a look at `has_news`. `renew` if the ring waits for descriptors
-  /// that may be eventfds: what completes inside of a write to one of them is told once, and then never again (since
-  /// Linux 6.11 IO_EVENTFD_OP_SIGNAL_BIT is not cleared), but after a new registration.
-  void heard(bool renew) noexcept;
+  /// Makes the descriptor of `notify` unreadable. The caller then asks `has_news`.
+  ///
+  /// `reregister`: operations wait for descriptors that may be eventfds. The kernel signals the ring's eventfd once for
+  /// a completion that happens inside of a write to another eventfd, and never again (since Linux 6.11 it does not
+  /// clear IO_EVENTFD_OP_SIGNAL_BIT) until the eventfd is registered anew.
+  void drain_descriptor(bool reregister) noexcept;
 
-  /// One system call: hands over what is queued, lets the kernel run its deferred work, and, if `wait`, sleeps
-  /// until a completion or until `timeout` has passed. An interrupted or overfull ring is not an error.
+  /// One system call: submits the queued operations, lets the kernel run its deferred work, and, if `wait`, sleeps
+  /// until a completion comes or `timeout` has passed. An interrupted enter or an overflown ring is no error.
   std::error_code enter(bool wait, std::optional<std::chrono::nanoseconds> timeout) noexcept;
 
-  /// As a waiting enter, but once it sleeps it lets completions gather for `gather`, then takes what is there, and
-  /// sleeps on for the first one if there is none. Just an enter where `features().min_wait` is false.
+  /// As a waiting enter that sleeps for `gather` at least: it returns then if completions have come, else with the
+  /// first one. A plain waiting enter if `features().min_wait` is false.
   std::error_code enter_and_gather(std::optional<std::chrono::nanoseconds> timeout,
                                    std::chrono::microseconds gather) noexcept;
 
-  /// Ends the sleep of `other`, which another thread is in, by a message to it, at once: one system call, as a write
-  /// to an eventfd that `other` reads would be, but nothing is read there and armed again. False if the message did
-  /// not go, or may not have gone: then it is to be woken in another way. IORING_OP_MSG_RING
+  /// Ends the sleep of another thread in `other` by a message. One system call, as a write to an eventfd is, but
+  /// `other` need not read an eventfd and arm that read again. False: the message was not sent, or may not have been;
+  /// the caller wakes `other` in another way. IORING_OP_MSG_RING
   bool wake(const ring& other) noexcept;
 
   /// Delivers the completions that are there to their operations. Returns how many.
   unsigned reap() noexcept;
 
-  /// For a ring that the kernel lets its own thread enter no more: makes sure that the kernel touches the memory of no
-  /// operation any more, and delivers what it had completed. False if it still may. IORING_REGISTER_SYNC_CANCEL
+  /// Called when a seccomp filter forbids the ring's thread to enter it: cancels every operation, so that the kernel
+  /// uses their memory no more, and delivers the completions that are there. False: the kernel may still use that
+  /// memory. IORING_REGISTER_SYNC_CANCEL
   ///
-  /// Where the kernel refuses that, too, a ring with DEFER_TASKRUN is safe all the same: what its reads and writes wait
-  /// for they do in an enter of their thread, and there is none, because from now on `enter` refuses.
-  bool call_back() noexcept;
+  /// If the filter forbids that call, too, a ring with DEFER_TASKRUN is safe nevertheless: its reads and writes go on
+  /// only inside an enter of its thread, and `enter` refuses from now on (EPERM).
+  bool end_kernel_access() noexcept;
 
-  /// The kernel takes no more orders from here (a fork, another thread, `call_back`): with the next reap every
-  /// operation is over for its owner, with -ECANCELED. What the kernel has not taken from the submission queue it never
-  /// does.
+  /// The calling thread cannot submit any more (a fork, another thread, `end_kernel_access`): the next reap completes
+  /// every operation with -ECANCELED. The kernel never takes the entries that are left in the submission queue.
   void disown() noexcept;
 
   const ring_features& features() const noexcept { return features_; }
@@ -148,6 +152,12 @@ class ring {
     std::uint32_t generation = 1;
     bool cancel_waits = false;  // its key is in cancels_
   };
+
+  // user_data of entries without an operation: cancel requests and messages that have arrived, and messages that the
+  // kernel refused. No slot has generation 0.
+  static constexpr std::uint64_t no_operation = 0;
+  static constexpr std::uint64_t refused_message = 1;
+  static constexpr bool is_without_operation(std::uint64_t user_data) noexcept { return user_data >> 32 == 0; }
 
   ring() = default;
   void hand_over() noexcept;
@@ -163,18 +173,18 @@ class ring {
   const ::io_uring_cqe& completion_at(unsigned at) const noexcept;
   template <class F>
   void for_each_owner(unsigned from, unsigned to, F&& f) const noexcept;
-  void look_ahead(unsigned next, unsigned tail) const noexcept;
+  void prefetch_owners(unsigned next, unsigned tail) const noexcept;
   operation* owner_of(std::uint64_t user_data) const noexcept;
   unsigned reap_completions() noexcept;
   unsigned deliver_quiet() noexcept;
-  unsigned backlog() const noexcept;
-  bool overflown() const noexcept;
+  unsigned work_to_wait_for() const noexcept;
+  bool overflown() const noexcept { return __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW; }
   void release_slot(operation& op) noexcept;
   void withdraw_submissions() noexcept;
 
   ::io_uring ring_{};
   bool set_up_ = false;
-  bool called_back_ = false;  // operations may be in flight that the kernel must not go on with
+  bool enter_ended_ = false;  // `enter` refuses: the kernel must not go on with the operations in flight
   file_descriptor news_;      // the eventfd
   file_descriptor news_set_;  // of news_ and the ring
   fork_guard fork_guard_;

@@ -30,7 +30,7 @@ CALLS = {
 # Steps of the sources that the model assumes in this order: (file, the first, the second).
 SEQUENCES = [
     ("lib/runtime/loop/loop_core.cpp", "asleep_.store(sleeping::in_ring", "if (!inbox_.empty()) wait = false"),
-    ("lib/runtime/loop/loop_core.cpp", "ring_->heard(", "asleep_.store(sleeping::in_host"),
+    ("lib/runtime/loop/loop_core.cpp", "ring_->drain_descriptor(", "asleep_.store(sleeping::in_host"),
     ("lib/runtime/loop/loop_core.cpp", "asleep_.store(sleeping::in_host", "if (at_rest())"),
     ("lib/runtime/loop/loop_core.cpp", "inbox_.push(", "asleep_.exchange(sleeping::no"),
 ]

@@ -77,7 +77,7 @@ proctype poster(byte message) {
 
   :: written && pushed && (exchanged || refused) -> break
   od;
-  /* A system call: end_sleep() or ring::tell(). */
+  /* A system call: end_sleep() or ring::signal_descriptor(). */
   if
   :: exchanged && before != NO -> event = true
   :: else

@@ -78,7 +78,7 @@ result<std::shared_ptr<loop_core>> loop_core::create(const loop_options& options
   reason = "uring6::loop_options";
   if (!in_range(options)) return fail(errc::out_of_range);
   if (const auto error = leaves_loop.ensure()) {
-    reason = "uring6: pthread_atfork";
+    reason = fork_handler_refused;
     return fail(error);
   }
   std::shared_ptr<loop_core> made(new loop_core(options));
@@ -166,7 +166,7 @@ result<std::optional<clock::time_point>> loop_core::poll() {
     std::error_code error;
     turn(nullptr, false, error);
     if (error) return fail(error);
-    ring_->heard(foreign_descriptor_waits_ > 0);
+    ring_->drain_descriptor(foreign_descriptor_waits_ > 0);
     if (ring_->notifies()) asleep_.store(sleeping::in_host, std::memory_order_seq_cst);
     publish_buffers();  // what the turn reaped may wait for buffers that are there
     if (at_rest()) return timers_.empty() ? std::optional<clock::time_point>() : timers_.next();
@@ -295,15 +295,15 @@ bool loop_core::spin() noexcept {
   return spinner_.spin(timer, [this] { return ring_->has_work() || !inbox_.empty(); });
 }
 
-// An error: every operation is over, as far as its owner is concerned.
+// On an error the reap has completed every operation with -ECANCELED: the loop is in the child of a fork, or on a
+// thread that outlived the loop's own (the kernel ended the operations with that thread), or a seccomp filter forbids
+// the loop's own thread to enter the ring.
 std::error_code loop_core::enter_and_reap(bool wait) noexcept {
   std::error_code refused = ring_->enable();
   if (!refused) refused = ring_->enter(wait, {});
   if (refused) {
     must_end_here("a task");
-    // The child of a fork, or a thread that outlived the loop's own, with which the kernel has ended everything; or a
-    // sandbox forbids the loop's own thread to enter the ring.
-    if (!check_thread() && ring_->in_flight() > 0 && !ring_->call_back()) end_sandboxed_program();
+    if (!check_thread() && ring_->in_flight() > 0 && !ring_->end_kernel_access()) end_sandboxed_program();
     ring_->disown();
   }
   ring_->reap();
@@ -406,7 +406,7 @@ void loop_core::notice_post() noexcept {
     case sleeping::in_ring:
       return end_sleep();
     case sleeping::in_host:
-      return ring_->tell();
+      return ring_->signal_descriptor();
   }
 }
 
