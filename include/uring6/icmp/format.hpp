@@ -6,10 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <concepts>
-#include <iterator>
-#include <string_view>
-
 #include "uring6/detail/text_formatter.hpp"
 #include "uring6/icmp.hpp"
 
@@ -17,27 +13,13 @@ namespace uring6::icmp {
 
 /// The enums of ICMPv6 that have words for their values.
 template <class T>
-concept worded_enum =
-    std::same_as<T, icmp_type> || std::same_as<T, unreachable_code> || std::same_as<T, time_exceeded_code> ||
-    std::same_as<T, parameter_problem_code> || std::same_as<T, extended_echo_code> || std::same_as<T, neighbor_state> ||
-    std::same_as<T, record_type> || std::same_as<T, router_preference>;
+concept worded_enum = uring6::detail::one_of<T, icmp_type, unreachable_code, time_exceeded_code, parameter_problem_code,
+                                             extended_echo_code, neighbor_state, record_type, router_preference>;
 
 }  // namespace uring6::icmp
 
 template <uring6::icmp::worded_enum T>
-struct fmt::formatter<T> : fmt::formatter<fmt::string_view> {
-  template <class Context>
-  auto format(T value, Context& context) const {
-    const std::string_view words = to_string(value);
-    fmt::memory_buffer text;
-    if (words.empty()) {
-      fmt::format_to(std::back_inserter(text), "{}", static_cast<unsigned>(value));
-    } else {
-      text.append(words.data(), words.data() + words.size());
-    }
-    return fmt::formatter<fmt::string_view>::format(fmt::string_view(text.data(), text.size()), context);
-  }
-};
+struct fmt::formatter<T> : uring6::detail::words_formatter<T> {};
 
 template <>
 struct fmt::formatter<uring6::icmp::message_body> : uring6::detail::text_formatter<uring6::icmp::message_body> {};

@@ -158,9 +158,8 @@ void packet_socket::leave_errors_to_reader(bool reports) noexcept {
 }
 
 void packet_socket::set_deadline(std::optional<clock::time_point> when) {
-  if (when && *when > clock::now()) loop_->timers().make_room(2);
-  set_read_deadline(when);
-  set_write_deadline(when);
+  set_both(read_deadline_, write_deadline_, *loop_, when);
+  receiver_.admit(!closed() && !read_deadline_.passed());
 }
 void packet_socket::set_read_deadline(std::optional<clock::time_point> when) {
   read_deadline_.set(*loop_, when);

@@ -249,7 +249,6 @@ void receive_source::take_completion(completion what, bool payload_only) noexcep
 void receive_source::take_empty_datagram() noexcept {
   if (buffer* const what = pool_->spare()) {
     decode_payload_only(*what, 0);
-    if (what->own_memory) what->payload = what->own_memory.get();
     append_to_backlog(*what);
   } else {
     ++rare().counted.malformed;  // no buffer and no memory: the datagram is lost

@@ -1,4 +1,5 @@
-// A sticky deadline of a socket: it ends what waits when it passes, and what comes after, until it is set anew.
+// A sticky deadline of a socket: when it passes it ends the operations that wait, and all later ones until it is set
+// anew.
 #pragma once
 
 #include <optional>
@@ -13,9 +14,10 @@ class sticky_deadline final : public timer_node {
  public:
   explicit sticky_deadline(Owner& owner) noexcept : owner_(owner) {}
 
-  /// None: no deadline. One that has passed is due at once. Throws std::bad_alloc: then it is as it was.
-  void set(loop_core& loop, std::optional<clock::time_point> when) {
-    const bool due = when && *when <= clock::now();
+  /// nullopt: no deadline. A time that is not after `now` has passed already. Throws std::bad_alloc, and then keeps the
+  /// old deadline.
+  void set(loop_core& loop, std::optional<clock::time_point> when, clock::time_point now = clock::now()) {
+    const bool due = when && *when <= now;
     if (when && !due && !armed()) loop.timers().make_room(1);
     disarm();
     passed_ = false;
@@ -36,5 +38,14 @@ class sticky_deadline final : public timer_node {
   Owner& owner_;
   bool passed_ = false;
 };
+
+/// Sets both deadlines of a socket, with one look at the clock. Throws std::bad_alloc, and then keeps both old ones.
+template <class Read, class Write>
+void set_both(Read& read, Write& write, loop_core& loop, std::optional<clock::time_point> when) {
+  const auto now = clock::now();
+  if (when && *when > now) loop.timers().make_room(2);
+  read.set(loop, when, now);
+  write.set(loop, when, now);
+}
 
 }  // namespace uring6::detail

@@ -90,12 +90,6 @@ stream_socket::stream_socket(std::shared_ptr<loop_core> loop, file_descriptor&& 
   open(std::move(fd));
 }
 
-void stream_socket::set_deadline(std::optional<clock::time_point> when) {
-  if (when && *when > clock::now()) loop_->timers().make_room(2);
-  set_read_deadline(when);
-  set_write_deadline(when);
-}
-
 void stream_socket::start(stream_operation& op, stop_root& stop) {
   stop.prepare(*loop_);
   line_of(op).push_back(op);

@@ -42,7 +42,7 @@ class stream_socket final : public owned_socket {
   void abandon(stream_operation& op) noexcept;
 
   /// Throws std::bad_alloc: then both are as they were.
-  void set_deadline(std::optional<clock::time_point> when);
+  void set_deadline(std::optional<clock::time_point> when) { set_both(read_deadline_, write_deadline_, *loop_, when); }
   void set_read_deadline(std::optional<clock::time_point> when) { read_deadline_.set(*loop_, when); }
   void set_write_deadline(std::optional<clock::time_point> when) { write_deadline_.set(*loop_, when); }
 

@@ -1,54 +1,33 @@
 #include <fmt/format.h>
 
-#include <array>
 #include <iterator>
-#include <span>
-#include <string_view>
-#include <utility>
 
+#include "ipv6/value/names.hpp"
 #include "uring6/interface.hpp"
 
 namespace uring6 {
-namespace {
-
-template <class Flags>
-std::string join_names(Flags flags, std::span<const std::pair<Flags, std::string_view>> names) {
-  std::string text;
-  for (const auto& [flag, name] : names) {
-    if (!has_all(flags, flag)) continue;
-    if (!text.empty()) text += '|';
-    text += name;
-  }
-  return text.empty() ? "none" : text;
-}
-
-}  // namespace
 
 std::string to_string(interface_flags flags) {
   using enum interface_flags;
-  static constexpr std::array<std::pair<interface_flags, std::string_view>, 6> names{{
+  static constexpr detail::named<interface_flags> names[] = {
       {up, "up"},
       {broadcast, "broadcast"},
       {loopback, "loopback"},
       {point_to_point, "point_to_point"},
       {multicast, "multicast"},
       {running, "running"},
-  }};
-  return join_names<interface_flags>(flags, names);
+  };
+  return detail::names_of<interface_flags>(flags, names);
 }
 
 std::string to_string(address_flags flags) {
   using enum address_flags;
-  static constexpr std::array<std::pair<address_flags, std::string_view>, 7> names{{
-      {permanent, "permanent"},
-      {temporary, "temporary"},
-      {stable_privacy, "stable_privacy"},
-      {deprecated, "deprecated"},
-      {tentative, "tentative"},
-      {optimistic, "optimistic"},
+  static constexpr detail::named<address_flags> names[] = {
+      {permanent, "permanent"},   {temporary, "temporary"}, {stable_privacy, "stable_privacy"},
+      {deprecated, "deprecated"}, {tentative, "tentative"}, {optimistic, "optimistic"},
       {duplicate, "duplicate"},
-  }};
-  return join_names<address_flags>(flags, names);
+  };
+  return detail::names_of<address_flags>(flags, names);
 }
 
 std::string to_string(const interface_address& one) {

@@ -10,7 +10,8 @@
 #include <system_error>
 #include <vector>
 
-#include "uring6/format.hpp"
+#include "uring6/bpf.hpp"
+#include "uring6/uring6.hpp"
 
 namespace {
 
