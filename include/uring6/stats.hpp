@@ -72,7 +72,7 @@ struct packet_stats {
   std::uint64_t sent_datagrams = 0;  ///< Datagrams that the kernel took.
   std::uint64_t sent_bytes = 0;      ///< Octets of their payloads.
   std::uint64_t sent_trains = 0;     ///< Trains sent (UDP_SEGMENT).
-  /// Trains sent again datagram by datagram, as the route takes no trains.
+  /// Trains that the kernel refused (EIO, EINVAL, EMSGSIZE), and that were sent again datagram by datagram.
   std::uint64_t refused_trains = 0;
   std::uint64_t parked_sends = 0;  ///< Sends that had to wait for room in the socket's buffer.
   /// Not sent, with an error. Not counted: those of calls that end before they begin (a closed conn, a passed

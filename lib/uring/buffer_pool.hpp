@@ -141,8 +141,8 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
     fetch(&buffers_[id], sizeof(buffer));
   }
 
-  /// A free buffer, or a new one with memory of its own; nullptr if there is neither. For an empty datagram, which the
-  /// kernel reports without a buffer.
+  /// A free buffer, or a new one with memory of its own; nullptr if there is neither. For an empty datagram of a
+  /// payload-only read, which the kernel reports with result 0 and without a buffer.
   buffer* spare() noexcept;
 
   /// A free buffer, into which the caller receives without the ring. The caller owns it until `give_back`, or until it

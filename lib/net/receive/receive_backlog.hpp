@@ -97,7 +97,7 @@ class receive_backlog final : public buffer_holder {
   /// Opens the first buffer's train: readers take its next `count` datagrams without a call into the library.
   /// `take_back` brings the counters and the buffer up to date; until then they do not change. Precondition (asserted):
   /// `count` is at most `equal_datagrams()`.
-  void lend_train(open_train& train, std::uint32_t count) noexcept {
+  void open(open_train& train, std::uint32_t count) noexcept {
     assert(count <= equal_datagrams());
     buffer& from = buffers_.front();
     train.head = &from.first;

@@ -84,8 +84,8 @@ bool receive_source::prepare_read(io_uring_sqe& entry, int flags) noexcept {
   return payload_only;
 }
 
-// In the states armed and canceling nothing is to do: the read's last completion arms the next read if a coroutine
-// waits.
+// Arms an unarmed source only. The last completion of an armed or canceling read, the end of a spin, and `publish` for
+// a starved source call this again if a coroutine waits.
 void receive_source::arm() noexcept {
   if (state_ != state::unarmed || reads_stopped_) return;
   if (const auto error = open_pool()) return owner_.deliver_error(error);

@@ -136,6 +136,7 @@ std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
 }
 
 std::size_t receiver::lend(datagram_batch& batch) noexcept {
+  assert(this_threads_train.owner != this && "a train of this conn is open: its counts are not up to date");
   batch.clear();
   const std::uint32_t count = backlog_.size() - readers_.reservations();
   return count > 0 ? backlog_.lend(batch, count, source_rarely_used_.pool) : 0;

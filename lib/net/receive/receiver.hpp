@@ -74,7 +74,7 @@ class receiver final : train_owner {
     if (equal == 0) return;
     this_threads_train.of = &socket;
     this_threads_train.owner = this;
-    backlog_.lend_train(this_threads_train, loop_.spend(equal));
+    backlog_.open(this_threads_train, loop_.spend(equal));
   }
 
   /// Reserves the next datagrams for the readers that wait, and wakes these readers.
@@ -86,7 +86,7 @@ class receiver final : train_owner {
   std::size_t take_some(std::span<incoming> messages) noexcept;
 
   /// Lends the backlog to the batch, except one buffer for each reservation of another reader. Returns how many
-  /// datagrams.
+  /// datagrams. Precondition (asserted): no train of this conn is open.
   std::size_t lend(datagram_batch& batch) noexcept;
 
   /// Cancels the armed read; the next one is armed when a reader waits. The kernel reports the news of a path MTU to a

@@ -31,8 +31,8 @@ inline bool fails_without_copy(int result) noexcept {
   }
 }
 
-/// May this errno be an ICMP error about an earlier datagram? The kernel keeps such an error in the socket and returns
-/// it from the next send, whatever that send's destination is.
+/// May this errno be an ICMP error about an earlier datagram? The kernel keeps such an error in the socket, and the
+/// next send returns it, also a send to another destination.
 inline bool may_be_icmp_error(int result) noexcept {
   switch (-result) {
     case ECONNREFUSED:  // port unreachable

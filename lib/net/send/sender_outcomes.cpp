@@ -163,8 +163,8 @@ bool sender::may_be_other_error(const send_train& train, int outcome) const noex
   return may_be_icmp_error(outcome) || (outcome == -EMSGSIZE && may_be_others_mtu(train, fd_));
 }
 
-// An unconnected socket that keeps error reports fails its next send with the ICMP error about an earlier one, whatever
-// the destination of the next send is. So a send that ends with such an error is repeated. If the second try ends
+// On an unconnected socket that keeps error reports, a send returns the ICMP error about an earlier send, also one to
+// another destination. So a send that ends with such an error is repeated. If the second try ends
 // otherwise, the error belonged to an earlier send, and the reader gets it; if it ends the same, the error is the
 // send's own. True: the send is repeated.
 bool sender::retry_after_icmp_error(send_train& train, int outcome) noexcept {
@@ -205,8 +205,8 @@ bool sender::finish_zero_copy(send_train& train, int& outcome) noexcept {
   if (!fails_without_copy(outcome)) return false;
   if (is_unknown(train, outcome)) zero_copy_.reset();
   if (outcome == -EAGAIN) return false;
-  if (std::ranges::any_of(train.parts(),
-                          is_canceled)) {  // the writer waits for the end of this send, not for another try
+  // A canceled writer waits for the end of this send, not for another try.
+  if (std::ranges::any_of(train.parts(), is_canceled)) {
     outcome = -ECANCELED;
     return false;
   }

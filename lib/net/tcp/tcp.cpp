@@ -156,10 +156,10 @@ result<int> tcp_listener::release() {
 
 namespace {
 
-// Connections. The listener keeps a place of 32 octets for each.
+// Connections. The listener allocates a place of 32 octets for each: 2 MiB at most.
 constexpr std::size_t most_ahead = 65'535;
 
-/// Whether it is IPv6 only.
+/// Whether the network word means IPv6 only.
 result<bool> parse_network(std::string_view word) {
   if (word == "tcp6") return true;
   if (word == "tcp") return false;

@@ -155,14 +155,14 @@ result<bool> loop_core::run_once() {
   return busy > 0;
 }
 
-// As before a sleep: what came before the inbox was declared asleep, and before the descriptor was silenced, is seen by
-// the look that follows. Silenced first: a poster that finds the loop asleep signals the descriptor, and takes the
-// declaration back, so that no other poster signals. Its signal must not be the one that is silenced.
+// Three steps in this order, as before a sleep: drain the descriptor, declare that the loop sleeps, look for work. A
+// post before the declaration is seen by the look. A post after it signals the descriptor, and takes the declaration
+// back, so that no other post signals: its signal must not be drained.
 result<std::optional<clock::time_point>> loop_core::poll() {
-  constexpr int most_turns = 16;  // the host has others to run, too
+  constexpr int max_turns = 16;  // a choice: the host runs other work, too, and calls again
   if (const auto error = begin()) return fail(error);
   const adopted running(*this);
-  for (int turns = 0; turns < most_turns; ++turns) {
+  for (int turns = 0; turns < max_turns; ++turns) {
     std::error_code error;
     turn(nullptr, false, error);
     if (error) return fail(error);
