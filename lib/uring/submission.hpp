@@ -84,11 +84,6 @@ class submission {
   ::io_uring_sqe& entry_;
 };
 
-/// What the completion at `entry` says.
-inline completion completion_of(const ::io_uring_cqe& entry) noexcept {
-  return {entry.res, entry.flags};
-}
-
 /// The last completion of a send without copy.
 inline bool is_notification(completion what) noexcept {
   return what.flags & IORING_CQE_F_NOTIF;

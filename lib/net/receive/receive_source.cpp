@@ -196,8 +196,9 @@ void receive_source::complete(completion what) noexcept {
 void receive_source::complete_run(const ::io_uring_cqe* first, std::size_t count) noexcept {
   constexpr std::size_t ahead = 4;  // datagrams: as long as a fetch from the second-level cache takes
   for (std::size_t i = 0; i < count; ++i) {
-    if (i + ahead < count) pool_->prefetch_received(completion_of(first[i + ahead]).buffer_id());
-    const completion what = completion_of(first[i]);
+    if (i + ahead < count)
+      pool_->prefetch_received(completion{first[i + ahead].res, first[i + ahead].flags}.buffer_id());
+    const completion what{first[i].res, first[i].flags};
     if (what.has_buffer() && what.result >= 0) {
       take_buffer(pool_->received(what.buffer_id()), static_cast<std::uint32_t>(what.result), payload_only_);
     } else {
