@@ -21,6 +21,7 @@ from kernels.archive import Archive  # noqa: E402
 from kernels.catalogue import Kernel, choose  # noqa: E402
 from kernels.machine import Guest, Result, Run  # noqa: E402
 from kernels.processor import PROCESSORS  # noqa: E402
+from kernels.registry import LISTS_HOLD, Registry  # noqa: E402
 from kernels.session import Chosen  # noqa: E402
 from kernels.settings import FLOORS, SETTINGS, TOO_OLD, Setting, settings_for  # noqa: E402
 from kernels.system import Sysroot  # noqa: E402
@@ -64,6 +65,36 @@ class Choice(unittest.TestCase):
         self.assertEqual(settings_for((5, 10, 0, 46)), [TOO_OLD])
         self.assertNotIn("disabled-2", [setting.name for setting in settings_for((6, 1, 0, 57))])
         self.assertEqual(settings_for((6, 12, 117)), SETTINGS)
+
+
+class Lists(unittest.TestCase):
+    """apt itself is not called: it would read the lists of a mirror."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.registry = Registry(Path(scratch.name), "amd64")
+        self.updates = 0
+        self.registry._sources = lambda: ["deb [signed-by=/key] http://mirror/debian bookworm main"]
+        self.registry._run = self.run_apt
+
+    def run_apt(self, *words, cwd=None, judged=True):
+        if words[:2] == ("apt-get", "update"):
+            self.updates += 1
+            (self.registry.directory / "lists" / "mirror_Packages").touch()
+        return ""
+
+    def test_are_read_once_a_day(self):
+        self.registry.search("linux")
+        self.registry.search("linux")
+        self.assertEqual(self.updates, 1)
+        sources = self.registry.directory / "sources.list"
+        yesterday = sources.stat().st_mtime - LISTS_HOLD
+        os.utime(sources, (yesterday, yesterday))
+        self.registry.search("linux")
+        self.assertEqual(self.updates, 2)
+        self.registry.search("linux")
+        self.assertEqual(self.updates, 2)
 
 
 class Packing(unittest.TestCase):

@@ -5,6 +5,7 @@ architecture is added to them, and root's rights are not needed.
 """
 
 import subprocess
+import time
 from pathlib import Path
 
 from kernels.processor import Unavailable
@@ -13,6 +14,8 @@ from kernels.processor import Unavailable
 SUITES = ["debian bookworm", "debian bookworm-backports", "debian-security bookworm-security",
           "debian trixie", "debian trixie-backports", "debian-security trixie-security",
           "debian-security bullseye-security"]
+# Seconds after which the lists are read again: a mirror drops a package when a newer one replaces it.
+LISTS_HOLD = 24 * 60 * 60
 KEY_RING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -47,7 +50,8 @@ class Registry:
         sources = self.directory / "sources.list"
         lists = self.directory / "lists"
         wanted = "".join(f"{line}\n" for line in self._sources())
-        if sources.exists() and sources.read_text() == wanted and any(lists.glob("*_Packages*")):
+        known = sources.exists() and sources.read_text() == wanted and any(lists.glob("*_Packages*"))
+        if known and time.time() - sources.stat().st_mtime < LISTS_HOLD:
             return
         for directory in (lists / "partial", self.directory / "archives" / "partial"):
             directory.mkdir(parents=True, exist_ok=True)
