@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A CMake project finds the installed library: find_package(uring6) and the target uring6::uring6.
+set -euo pipefail
 . "$SOURCE/tests/consumer/common.sh"
 
 command -v cmake >/dev/null || skip "there is no cmake"

@@ -2,6 +2,7 @@
 # The shared library can be loaded by a program that was not linked with it, as an extension of Python, a JVM's or a
 # server's module is. glibc keeps some 512 octets in each thread for the variables of all libraries that come by dlopen
 # and access theirs without a call ("cannot allocate memory in static TLS block").
+set -euo pipefail
 . "$SOURCE/tests/consumer/common.sh"
 
 library=$BUILD/lib/liburing6.so

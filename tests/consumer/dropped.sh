@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Every compiler warns of a result that is dropped, clang of an awaited one, too.
+set -euo pipefail
 . "$SOURCE/tests/consumer/common.sh"
 
 program=$here/dropped.cpp

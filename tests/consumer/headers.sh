@@ -2,6 +2,7 @@
 # Each installed header compiles alone with every compiler, also by -I with another project's warnings; says in an
 # older mode of C++ what it needs, before anything else; none brings liburing in; and two files that include them all make
 # one program (nothing is defined twice).
+set -euo pipefail
 . "$SOURCE/tests/consumer/common.sh"
 
 install_library

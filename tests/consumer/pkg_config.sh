@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A program builds against the installed library with nothing but pkg-config, and runs.
+set -euo pipefail
 . "$SOURCE/tests/consumer/common.sh"
 
 install_library

@@ -2,6 +2,7 @@
 # Another Meson project takes uring6 as a subproject: dependency('uring6') finds it, and the build has neither tests nor
 # tools nor benchmarks. No other test builds the library like this one: at -O0, with the sanitizers of address and
 # undefined behavior, by clang if it is installed; static and shared, because pkg_config.sh links the shared one only.
+set -euo pipefail
 . "$SOURCE/tests/consumer/common.sh"
 
 parent=$SCRATCH/parent

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The shared library shows uring6's names and no others, under the soname that its version asks for.
+set -euo pipefail
 . "$SOURCE/tests/consumer/common.sh"
 
 library=$BUILD/lib/liburing6.so

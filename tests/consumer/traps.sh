@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # g++ 12 has the traps of docs/gcc12.md, all of them; each way around that the page shows works; clang has none.
+set -euo pipefail
 . "$SOURCE/tests/consumer/common.sh"
 
 page=$SOURCE/docs/gcc12.md

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A project that builds everything as one file (meson setup --unity=on) can have uring6 as a subproject: no two files of
 # the library use a name for different things where the compiler sees them together.
+set -euo pipefail
 . "$SOURCE/tests/consumer/common.sh"
 
 CXX=$GXX meson setup "$SCRATCH/unity" "$SOURCE" --wrap-mode=nodownload --unity=on --unity-size=1000 --buildtype=debug \
