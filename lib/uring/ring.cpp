@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <new>
 #include <utility>
@@ -87,6 +88,7 @@ void ring::register_busy_poll() noexcept {
 }
 
 void ring::queue(operation& op) noexcept {
+  assert(op.idle() && "an operation is queued once until it has completed");
   op.state_ = operation::state::queued;
   queued_.push_back(op);
 }

@@ -103,7 +103,7 @@ class ring {
   result<int> notify() noexcept;
   bool notifies() const noexcept { return static_cast<bool>(news_); }
 
-  /// Makes the descriptor of `notify` readable. Precondition: `notifies`. Any thread.
+  /// Makes the descriptor of `notify` readable. Precondition (asserted): `notifies`. Any thread.
   void signal_descriptor() const noexcept;
 
   /// Makes the descriptor of `notify` unreadable. The caller then asks `has_news`.

@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <cerrno>
 #include <utility>
 
@@ -29,6 +30,7 @@ result<int> ring::notify() noexcept {
 }
 
 void ring::signal_descriptor() const noexcept {
+  assert(notifies());
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(news_.get(), &one, sizeof one);
 }

@@ -1,5 +1,6 @@
 // Completions to their operations, and the end of operations that the kernel may not go on with.
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <span>
 #include <utility>
@@ -88,6 +89,7 @@ void ring::prefetch_owners(unsigned next, unsigned tail) const noexcept {
 }
 
 void ring::release_slot(operation& op) noexcept {
+  assert(op.in_flight() && slots_[op.slot_].op == &op && in_flight_ > 0);
   op.unlink();  // a quiet operation that failed is still in `quiet_`
   slot& owner = slots_[op.slot_];
   owner.op = nullptr;

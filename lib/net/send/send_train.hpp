@@ -103,7 +103,8 @@ class send_train final : public operation, public train_hook {
   /// their destinations. Returns how many were appended.
   std::size_t append(std::span<outgoing> messages, bool addressed, write_waiter& from) noexcept;
 
-  /// Appends a datagram that was copied into the slab, behind the train's last one. Precondition: `accepts`, or empty.
+  /// Appends a datagram that was copied into the slab, behind the train's last one. Precondition (asserted): the
+  /// train has room, and its last datagram is as long as the others.
   void append(std::span<const std::byte> copied) noexcept;
 
   std::span<part> parts() noexcept {

@@ -122,8 +122,10 @@ void accept_queue::arm() noexcept {
 
 void accept_queue::completed(request& by, int result) noexcept {
   if (by.canceled) {
+    assert(canceling_ > 0);
     --canceling_;
   } else {
+    assert(in_flight_ > 0);
     --in_flight_;
     count_batch();
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <new>
 #include <utility>
@@ -56,7 +57,7 @@ dial_race::dial_race(std::shared_ptr<loop_core> loop, result<std::vector<endpoin
 
 dial_race::~dial_race() {
   forget();
-  give_up(errc::canceled, true);
+  end(errc::canceled, true);
   if (in_flight_ > 0) loop_->drain_until([this] { return in_flight_ == 0; });
 }
 
@@ -82,7 +83,7 @@ void dial_race::start_next() noexcept {
   while (!winner_ && !ended_ && next_ < attempts_.size()) {
     attempt& one = *attempts_[next_++];
     if (const auto error = start(one)) {
-      failed(error);
+      note_error(error);
       continue;
     }
     ++in_flight_;
@@ -90,14 +91,14 @@ void dial_race::start_next() noexcept {
     if (next_ < attempts_.size()) arm_next();
     return;
   }
-  settle();
+  resume_if_finished();
 }
 
 // Without memory for the timer, the next one begins only when this one has failed.
 void dial_race::arm_next() noexcept {
-  constexpr std::chrono::milliseconds least{10};  // RFC 8305, 5
+  constexpr std::chrono::milliseconds shortest_delay{10};  // RFC 8305, 5
   try {
-    arm(*loop_, deadline_after(std::max(options_.attempt_delay, least)));
+    arm(*loop_, deadline_after(std::max(options_.attempt_delay, shortest_delay)));
   } catch (const std::bad_alloc&) {
   }
 }
@@ -122,18 +123,19 @@ void dial_race::attempt::prepare(io_uring_sqe& entry) noexcept {
   submission(entry).connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name);
 }
 
-void dial_race::ended(attempt& one, int result) noexcept {
+void dial_race::on_attempt_ended(attempt& one, int result) noexcept {
   // Nothing listens there, or the kernel could not have chosen this port. It chooses another one, most likely; as in
   // Go, it is asked twice more.
-  constexpr int most_meetings = 3;
+  constexpr int max_self_connections = 3;
   if (result == 0 && !chooses_port() && is_connected_to_itself(one.fd.get())) {
     reset_on_close(one.fd.get());
-    if (!winner_ && !ended_ && ++one.met_itself < most_meetings && !start(one)) {
+    if (!winner_ && !ended_ && ++one.self_connections < max_self_connections && !start(one)) {
       loop_->ring().queue(one);
       return;
     }
     result = -ECONNREFUSED;
   }
+  assert(in_flight_ > 0);
   --in_flight_;
   if (result == 0 && !winner_) {
     // Also when it was to be given up: the connection is there.
@@ -143,18 +145,18 @@ void dial_race::ended(attempt& one, int result) noexcept {
   } else {
     one.fd = file_descriptor();
     if (result < 0 && !winner_ && !ended_) {
-      failed({-result, std::system_category()});
+      note_error({-result, std::system_category()});
       return start_next();
     }
   }
-  settle();
+  resume_if_finished();
 }
 
-void dial_race::failed(std::error_code error) noexcept {
+void dial_race::note_error(std::error_code error) noexcept {
   if (!first_error_) first_error_ = error;
 }
 
-void dial_race::settle() noexcept {
+void dial_race::resume_if_finished() noexcept {
   if (!waiting_ || !finished()) return;
   disarm();
   waiting_ = false;
@@ -168,14 +170,14 @@ void dial_race::cancel_all() noexcept {
   }
 }
 
-void dial_race::give_up(std::error_code why, bool abandoned) noexcept {
+void dial_race::end(std::error_code why, bool abandoned) noexcept {
   disarm();
   abandoned_ = abandoned_ || abandoned;
   if (!ended_) {
     ended_ = why;
     if (!winner_) cancel_all();
   }
-  settle();
+  resume_if_finished();
 }
 
 result<std::unique_ptr<stream_socket>> dial_race::outcome() {

@@ -19,12 +19,13 @@ namespace uring6::detail {
 
 class stream_socket;
 
-/// IPv6 and IPv4 take turns, beginning with the family of the first; within a family the order stays (RFC 8305, 4).
+/// The addresses with IPv6 and IPv4 in turn, beginning with the family of the first one. Within a family the order
+/// stays (RFC 8305, section 4).
 std::vector<endpoint> interleave_families(std::span<const endpoint> addresses);
 
 class dial_race final : ready_node, stop_listener, timer_node, resident {
  public:
-  /// Addresses in the order in which they are tried; an error if it is known already.
+  /// `addresses`: in the order in which the race tries them; or an error, with which it ends at once.
   dial_race(std::shared_ptr<loop_core> loop, result<std::vector<endpoint>> addresses, bool only_v6,
             const tcp_options& options);
   dial_race(const dial_race&) = delete;
@@ -32,46 +33,46 @@ class dial_race final : ready_node, stop_listener, timer_node, resident {
   ~dial_race();
 
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
-  /// The winner's socket, once, or why there is none.
+  /// The socket of the attempt that connected first, or the error. Called once.
   result<std::unique_ptr<stream_socket>> outcome();
 
  private:
   struct attempt final : operation {
     attempt(dial_race& in_, const endpoint& to_) noexcept : in(in_), to(to_), name(to_.to_sockaddr()) {}
     void prepare(io_uring_sqe& entry) noexcept override;
-    void complete(completion what) noexcept override { in.ended(*this, what.result); }
+    void complete(completion what) noexcept override { in.on_attempt_ended(*this, what.result); }
 
     dial_race& in;
     endpoint to;
     sockaddr_in6 name;
     file_descriptor fd;
-    int met_itself = 0;  // how often
+    int self_connections = 0;  // how often this attempt has connected to itself
   };
 
   void start_next() noexcept;
   void arm_next() noexcept;
   std::error_code start(attempt& one) noexcept;
   bool chooses_port() const noexcept { return options_.local && options_.local->port != 0; }
-  void ended(attempt& one, int result) noexcept;
-  void failed(std::error_code error) noexcept;
-  void settle() noexcept;
-  void give_up(std::error_code why, bool abandoned) noexcept;
+  void on_attempt_ended(attempt& one, int result) noexcept;
+  void note_error(std::error_code error) noexcept;
+  void resume_if_finished() noexcept;
+  void end(std::error_code why, bool abandoned) noexcept;
   void cancel_all() noexcept;
   bool finished() const noexcept { return in_flight_ == 0 && (winner_ || ended_ || next_ == attempts_.size()); }
   void expired() noexcept override { start_next(); }
-  void stop_requested() noexcept override { give_up(errc::canceled, false); }
-  void loop_ends() noexcept override { give_up(errc::closed, true); }
+  void stop_requested() noexcept override { end(errc::canceled, false); }
+  void loop_ends() noexcept override { end(errc::closed, true); }
 
   std::shared_ptr<loop_core> loop_;
   bool only_v6_;
   tcp_options options_;
-  std::string device_;  // what the options refer to
+  std::string device_;  // options_.device refers to it
   std::vector<std::unique_ptr<attempt>> attempts_;
   std::size_t next_ = 0;
   std::size_t in_flight_ = 0;
   attempt* winner_ = nullptr;
   error_slot first_error_;
-  error_slot ended_;        // no more attempts: why
+  error_slot ended_;        // why no attempt begins any more
   bool abandoned_ = false;  // the coroutine's frame is being destroyed: it is not resumed
   bool waiting_ = false;    // a coroutine is to be resumed
 };

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -40,7 +41,7 @@ bool is_told_once(int error) noexcept {
 // --- the operation ---
 
 stream_operation::~stream_operation() {
-  if (waiting_hook::linked()) socket_->abandon(*this);
+  if (waiting_hook::linked()) socket_->cancel_and_wait(*this);
 }
 
 bool stream_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
@@ -69,7 +70,7 @@ void stream_operation::prepare(io_uring_sqe& entry) noexcept {
 }
 
 void stream_operation::complete(completion what) noexcept {
-  socket_->ended(*this, what);
+  socket_->on_completion(*this, what);
 }
 
 void stream_operation::stop_requested() noexcept {
@@ -78,7 +79,7 @@ void stream_operation::stop_requested() noexcept {
 
 result<std::size_t> stream_operation::outcome() noexcept {
   forget();
-  if (waiting_hook::linked()) socket_->leave(*this);
+  if (waiting_hook::linked()) socket_->remove(*this);
   if (error_) return fail(error_.code());
   return moved_;
 }
@@ -92,9 +93,9 @@ stream_socket::stream_socket(std::shared_ptr<loop_core> loop, file_descriptor&& 
 
 void stream_socket::start(stream_operation& op, stop_root& stop) {
   stop.prepare(*loop_);
-  line_of(op).push_back(op);
-  op.listen(stop);  // in line before: a stop that is requested meanwhile ends what waits
-  if (first(op)) go(op);
+  queue_of(op).push_back(op);
+  op.listen(stop);  // may end the operation at once, so it is queued before
+  if (is_first(op)) submit(op);
 }
 
 bool stream_socket::take_kept(stream_operation& op) noexcept {
@@ -109,8 +110,9 @@ bool stream_socket::take_kept(stream_operation& op) noexcept {
   return true;
 }
 
-// It is the first in line.
-void stream_socket::go(stream_operation& op) noexcept {
+// Starts the first operation of a queue: from the kept octets, or by the ring.
+void stream_socket::submit(stream_operation& op) noexcept {
+  assert(is_first(op) && op.idle());
   if (op.over_) return;
   if (op.reads() && has_gap_) {
     op.error_ = make_error_code(std::errc::not_enough_memory);
@@ -123,7 +125,8 @@ void stream_socket::go(stream_operation& op) noexcept {
   loop_->ring().queue(op);
 }
 
-void stream_socket::ended(stream_operation& op, completion what) noexcept {
+void stream_socket::on_completion(stream_operation& op, completion what) noexcept {
+  assert(op.idle() && !op.over_ && "the kernel completes an operation once");
   const bool was_polling = std::exchange(op.polls_first_, false);
   if (!was_polling && what.result > 0) {
     const auto moved = static_cast<std::size_t>(what.result);
@@ -131,7 +134,7 @@ void stream_socket::ended(stream_operation& op, completion what) noexcept {
     if (!op.reads()) sent_ += moved;
   }
   const bool not_ready = what.result == -EAGAIN && !was_polling;
-  const bool part = what.result > 0 && !op.done();  // also of a poll: nothing was moved yet
+  const bool part = what.result > 0 && !op.done();  // or a poll has ended: nothing was moved yet
   if (!op.why_ && (not_ready || part || what.result == -EINTR)) {
     op.polls_first_ = not_ready;
     loop_->ring().queue(op);
@@ -145,10 +148,10 @@ void stream_socket::ended(stream_operation& op, completion what) noexcept {
       op.error_ = what.result == -ECANCELED ? error_slot(errc::canceled)
                                             : error_slot(std::error_code(-what.result, std::system_category()));
     } else if (op.reads()) {
-      op.error_ = unread_error_;  // the stream did not end in order
+      op.error_ = unread_error_;  // the stream ended by an error that an earlier operation met
     }
   }
-  if (op.gives_back_) give_back(op);
+  if (op.gives_back_) keep_octets(op);
   finish(op);
 }
 
@@ -157,11 +160,12 @@ void stream_socket::note_error(int number) noexcept {
 }
 
 void stream_socket::finish(stream_operation& op) noexcept {
+  assert(!op.over_);
   op.over_ = true;
   if (!op.abandoned_) make_ready(*loop_, op);
 }
 
-void stream_socket::withdraw(stream_operation& op, std::error_code why) noexcept {
+void stream_socket::cancel(stream_operation& op, std::error_code why) noexcept {
   if (op.over_ || op.why_) return;
   op.why_ = why;
   if (!op.idle()) {
@@ -172,67 +176,68 @@ void stream_socket::withdraw(stream_operation& op, std::error_code why) noexcept
   finish(op);
 }
 
-// What the coroutine has not looked at is the next read's, so that a read that loses a race loses no octets. The op
-// stays the first in line until it is resumed, so the order is kept.
+// Octets that the coroutine has not seen go to the next read, so that a read that loses a race loses none. The stopped
+// read stays the first of its queue until its coroutine resumes, which keeps the order.
 void stream_socket::stop(stream_operation& op) noexcept {
   op.gives_back_ = op.reads();
-  if (op.over_ && op.gives_back_) return give_back(op);
-  withdraw(op, errc::canceled);
+  if (op.over_ && op.gives_back_) return keep_octets(op);
+  cancel(op, errc::canceled);
 }
 
-bool stream_socket::keep(const stream_operation& op) noexcept {
+bool stream_socket::try_to_keep(const stream_operation& op) noexcept {
   return op.moved_ == 0 || kept_.put_back({op.data_, op.moved_});
 }
 
-// Its frame still exists.
-void stream_socket::give_back(stream_operation& op) noexcept {
-  if (!keep(op)) has_gap_ = true;
-  withhold(op);
+// Keeps the octets of a stopped read for the next one. Precondition: the read's frame, and so its buffer, exists.
+void stream_socket::keep_octets(stream_operation& op) noexcept {
+  assert(op.reads());
+  if (!try_to_keep(op)) has_gap_ = true;
+  take_result_away(op);
 }
 
-// An error of the kernel is noted for the next read.
-void stream_socket::withhold(stream_operation& op) noexcept {
+// The read ends as stopped, without octets. An error that it met is noted for the next read (note_error).
+void stream_socket::take_result_away(stream_operation& op) noexcept {
   if (op.moved_ == 0 && !op.error_) return;
   op.moved_ = 0;
   op.error_ = op.why_ ? op.why_ : error_slot(errc::canceled);
 }
 
-void stream_socket::leave(stream_operation& op) noexcept {
+void stream_socket::remove(stream_operation& op) noexcept {
   if (op.reads()) {
     received_ += op.moved_;
     if (op.error_ && op.error_ == unread_error_) unread_error_ = {};
   }
-  line& those = line_of(op);
-  const bool was_first = first(op);
+  operation_queue& operations = queue_of(op);
+  const bool was_first = is_first(op);
   static_cast<waiting_hook&>(op).unlink();
-  if (was_first && !those.empty()) go(those.front());
+  if (was_first && !operations.empty()) submit(operations.front());
 }
 
-void stream_socket::abandon(stream_operation& op) noexcept {
+void stream_socket::cancel_and_wait(stream_operation& op) noexcept {
   op.forget();
   op.abandoned_ = true;
   stop(op);
   loop_->drain_until([&] { return op.idle(); });
-  leave(op);
+  remove(op);
 }
 
-void stream_socket::fail_waiting(line& those, std::error_code why) noexcept {
-  those.for_each([&](stream_operation& op) { withdraw(op, why); });
+void stream_socket::fail_waiting(operation_queue& operations, std::error_code why) noexcept {
+  operations.for_each([&](stream_operation& op) { cancel(op, why); });
 }
 
-// For a release, reads that have octets leave them here if there is memory to keep them; else they return them.
+// `for_release`: the octets of ended reads are kept if there is memory for them; else the reads return them.
 void stream_socket::end_operations(bool for_release) noexcept {
   read_deadline_.disarm();
   write_deadline_.disarm();
-  for (line* those : {&readers_, &writers_}) {
-    fail_waiting(*those, errc::closed);
-    if (!those->empty()) loop_->drain_until([&] { return those->front().idle(); });
-    while (!those->empty()) {
-      stream_operation& op = those->pop_front();  // it is in the ready queue
+  for (operation_queue* operations : {&readers_, &writers_}) {
+    fail_waiting(*operations, errc::closed);
+    if (!operations->empty()) loop_->drain_until([&] { return operations->front().idle(); });
+    while (!operations->empty()) {
+      stream_operation& op = operations->pop_front();  // its coroutine is in the ready queue
       if (!op.reads()) continue;
-      if (for_release && keep(op)) {
+      if (for_release && try_to_keep(op)) {
         op.why_ = errc::closed;
-        withhold(op);
+        take_result_away(op);
       }
       received_ += op.moved_;
     }
@@ -244,7 +249,7 @@ void stream_socket::close() noexcept {
   loop_->must_end_here("a conn");
   end_operations(false);
   resident::unlink();
-  // The kernel does not know that they were not read: it would end the connection in order.
+  // The kernel does not know that no read took these octets, and would end the connection in order.
   if ((!kept_.empty() || has_gap_) && !loop_->ring().forked()) reset_on_close(fd_.get());
   fd_ = file_descriptor();
 }
@@ -252,12 +257,13 @@ void stream_socket::close() noexcept {
 result<released_tcp> stream_socket::release() noexcept {
   if (has_gap_) return fail(std::errc::not_enough_memory);
   end_operations(true);
-  if (has_gap_) return fail(std::errc::not_enough_memory);  // of a read that was stopped before, and has ended now
+  if (has_gap_) return fail(std::errc::not_enough_memory);  // a read that was stopped before has lost its octets now
   resident::unlink();
   return released_tcp{fd_.release(), kept_.release(), unread_error_.code()};
 }
 
 void stream_socket::begin_with(std::vector<std::byte> unread, std::error_code error) noexcept {
+  assert(kept_.empty() && readers_.empty());
   kept_.begin_with(std::move(unread));
   unread_error_ = error;
 }

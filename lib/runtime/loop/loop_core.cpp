@@ -361,13 +361,15 @@ remote_slot& loop_core::enroll(remote_target& target) {
   return slot;
 }
 
-// With a call on its way the slot must not be another target's yet: it is used again when the call has arrived.
+// A slot with a call on its way cannot get another target: it becomes free when the call has arrived.
 void loop_core::strike_off(remote_slot& slot) noexcept {
+  assert(slot.target != nullptr);
   slot.target = nullptr;
   if (!slot.posted()) reuse(slot);
 }
 
 void loop_core::reuse(remote_slot& slot) noexcept {
+  assert(slot.target == nullptr && !slot.posted());
   slot.next_free = std::exchange(free_targets_, &slot);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cassert>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -71,7 +72,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
 
   void make_ready(ready_node& node) noexcept { ready_.push_back(node); }
 
-  /// A frame at its end, which must not be destroyed by what it runs: it goes with the next turn, or with the loop.
+  /// Destroys a frame that has reached its end, with the next turn, or with the loop: the code that runs in the frame
+  /// must not destroy it.
   void destroy_later(ready_node& frame) noexcept { frames_to_destroy_.push_back(frame); }
 
   /// A completion without suspension costs one of the turn's budget; false when it is used up: then the
@@ -88,7 +90,10 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
     budget_left_ -= granted;
     return granted;
   }
-  void refund(unsigned unspent) noexcept { budget_left_ += unspent; }
+  void refund(unsigned unspent) noexcept {
+    assert(budget_left_ + unspent <= options_.budget);
+    budget_left_ += unspent;
+  }
 
   void flush_before_enter(outbound& what) noexcept {
     if (!what.linked()) outbound_.push_back(what);
@@ -107,26 +112,29 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// The trains and the memory that all senders of this loop share. Empty until the first sender fills it.
   std::shared_ptr<send_pool>& send_pool_slot() noexcept { return send_pool_slot_; }
 
-  /// An operation on a descriptor of which nothing is known begins; ends.
+  /// An operation begins (ends) that waits for a descriptor of the program, which may be an eventfd.
   void begin_foreign_wait() noexcept { ++foreign_descriptor_waits_; }
-  void end_foreign_wait() noexcept { --foreign_descriptor_waits_; }
+  void end_foreign_wait() noexcept {
+    assert(foreign_descriptor_waits_ > 0);
+    --foreign_descriptor_waits_;
+  }
 
-  /// Turns that have begun: what completes in the same one was ready at the same time.
+  /// Turns that have begun. Operations that complete in the same turn were ready at the same time.
   std::uint64_t turns() const noexcept { return turns_; }
 
-  /// Something has been sent without the ring.
+  /// Counts a system call that sent without the ring.
   void count_send() noexcept { ++sends_; }
 
-  /// A socket has been looked at without the ring.
+  /// Counts a system call that read a socket without the ring.
   void count_direct_read() noexcept { ++looks_; }
 
-  /// The next enter ends something that a coroutine waits for: it need not sleep.
+  /// The next enter ends an operation that a coroutine waits for, so the loop must not sleep in it.
   void expect_progress() noexcept { progress_expected_ = true; }
 
-  /// What carries calls from other threads to `target`, until it is struck off. Throws std::bad_alloc.
+  /// The slot that carries calls of other threads to `target`, until `strike_off`. Throws std::bad_alloc.
   remote_slot& enroll(remote_target& target);
   void strike_off(remote_slot& slot) noexcept;
-  /// A call has arrived for a target that has gone.
+  /// Makes a slot free whose call has arrived after its target was struck off.
   void reuse(remote_slot& slot) noexcept;
 
   /// Makes the calling thread the loop's, as a run would. Errors: wrong_thread, forked, those of the kernel.
@@ -135,7 +143,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// The token of a stop that has been requested.
   const std::stop_token& stopped_token() const noexcept { return stopped_; }
 
-  /// Does it belong to another thread, which still lives?
+  /// Does the loop belong to another thread, which still lives?
   bool busy_elsewhere() const noexcept { return ring_->busy_elsewhere(); }
 
   /// Before `what` (a conn, ...) ends here: ends the program if this loop belongs to another thread that still lives.
