@@ -24,7 +24,7 @@ namespace uring6 {
 /// Options of a loop. The defaults suit a busy UDP service.
 struct loop_options {
   /// Entries of the submission queue: the operations that one system call hands over. 1 to 32,768. Further operations
-  /// wait in the loop for the next call.
+  /// wait in the loop for the next call. 256: an answer for each of the default `receive_buffers`.
   unsigned submission_entries = 256;
   /// Entries of the completion queue, 1 to 65,536, at least as many as of the submission queue. An overflow loses
   /// nothing, but costs time; with more entries than receive buffers plus operations in flight there is none. 4096
@@ -45,7 +45,8 @@ struct loop_options {
   /// go beyond the limit; no datagram is lost.
   std::size_t moved_out_limit = std::size_t{16} << 20;
   /// How many operations may complete without suspension, and how many coroutines may resume, before the loop asks
-  /// the kernel again and lets the other coroutines run. At least 1.
+  /// the kernel again and lets the other coroutines run. At least 1. 512: a read and a write for each of the default
+  /// `receive_buffers`.
   unsigned budget = 512;
   /// How long the loop looks for news before it sleeps, at most 10 s. 0: it sleeps at once. A spin is worth its
   /// processor time where a wake-up costs more than the wait (virtual machines, request-response at low latency).

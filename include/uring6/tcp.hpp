@@ -49,7 +49,8 @@ struct tcp_options {
   int backlog = 65'535;
   /// Connections that a listener accepts at most before an `accept` asks for them, so that one system call serves
   /// many. At most 65,535. `close` closes those that no `accept` took. 0: each `accept` takes one connection; the
-  /// others stay in the kernel's queue, also for other processes that share the socket.
+  /// others stay in the kernel's queue, also for other processes that share the socket. 64: twice the requests that a
+  /// listener gives to the kernel at once.
   std::size_t accept_ahead = 64;
   /// Probes on a silent connection; nullopt: none.
   std::optional<keep_alive> probes = keep_alive{};
