@@ -1,0 +1,98 @@
+// Reads or writes datagrams of 64 octets over ::1, in one of four ways, for bench/instructions to count what one costs.
+//
+// usage: bench-instructions read|receive|train|write DATAGRAMS     (a multiple of 100)
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <system_error>
+
+#include "uring6/uring6.hpp"
+
+namespace {
+
+using namespace uring6;
+
+constexpr std::size_t octets = 64;    // of each datagram
+constexpr std::size_t burst = 100;    // datagrams that wait in the socket before it is read
+constexpr std::size_t in_train = 50;  // datagrams of one train
+
+/// A plain socket whose datagrams go to the conn.
+class source {
+ public:
+  source(const endpoint& to, bool trains) : each_(trains ? in_train : 1), fd_(::socket(AF_INET6, SOCK_DGRAM, 0)) {
+    const sockaddr_in6 name = to.to_sockaddr();
+    check(::connect(fd_, reinterpret_cast<const sockaddr*>(&name), sizeof name));
+    const int segment = octets;
+    if (trains) check(::setsockopt(fd_, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment));
+  }
+
+  void send_burst() const {
+    static constexpr std::array<std::byte, octets * in_train> text{};
+    for (std::size_t sent = 0; sent < burst; sent += each_)
+      check(static_cast<int>(::send(fd_, text.data(), octets * each_, 0)));
+  }
+
+ private:
+  static void check(int code) {
+    if (code < 0) throw std::system_error(errno, std::system_category());
+  }
+
+  std::size_t each_;
+  int fd_;
+};
+
+task<> read_bursts(packet_conn& at, const source& from, std::size_t count) {
+  std::array<std::byte, 2048> buffer;
+  for (std::size_t done = 0; done < count; ++done) {
+    if (done % burst == 0) from.send_burst();
+    const auto got = co_await at.read_from(buffer);
+    or_throw(got);
+  }
+}
+
+task<> receive_bursts(packet_conn& at, const source& from, std::size_t count) {
+  datagram_batch lent;
+  for (std::size_t done = 0; done < count;) {
+    if (done % burst == 0) from.send_burst();
+    const auto got = co_await at.receive(lent);
+    done += or_throw(got);
+  }
+}
+
+task<> write_all(packet_conn& from, const endpoint& to, std::size_t count) {
+  const std::array<std::byte, octets> text{};
+  for (std::size_t done = 0; done < count; ++done) {
+    const auto sent = co_await from.write_to(text, to);
+    or_throw(sent);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  if (argc != 3) return std::fputs("usage: bench-instructions read|receive|train|write DATAGRAMS\n", stderr), 2;
+  const std::string_view way = argv[1];
+  const std::size_t count = std::strtoul(argv[2], nullptr, 10) / burst * burst;
+  event_loop loop;
+  const packet_options options{.receive_offload = way == "train"};
+  auto conn = or_throw(listen_packet(loop, "udp6", "[::1]:0", options));
+  const endpoint self = or_throw(conn.local_endpoint());
+  const source from(self, way == "train");
+  if (way == "read" || way == "train") {
+    loop.run(read_bursts(conn, from, count));
+  } else if (way == "receive") {
+    loop.run(receive_bursts(conn, from, count));
+  } else if (way == "write") {
+    loop.run(write_all(conn, self, count));
+  } else {
+    return 2;
+  }
+} catch (const std::exception& failed) {
+  std::fprintf(stderr, "bench-instructions: %s\n", failed.what());
+  return 1;
+}
