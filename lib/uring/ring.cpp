@@ -8,7 +8,6 @@
 #include <new>
 #include <utility>
 
-#include "uring/cache.hpp"
 #include "uring/completion_order.hpp"
 #include "uring/kernel_abi.hpp"
 #include "uring/setup.hpp"

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <iterator>
 #include <string_view>
 
 #include "ipv6/value/names.hpp"
