@@ -109,9 +109,13 @@ class URING6_EXPORT event_loop {
   /// Throws std::system_error if the loop cannot run: `errc::wrong_thread`; `errc::forked`;
   /// resource_deadlock_would_occur inside of the loop itself; `errc::closed` if it was moved from; EPERM, EACCES or
   /// ENOSYS if a sandbox has forbidden io_uring_enter or io_uring_register since the loop was made (the text says
-  /// so). Then the tasks are dropped, and the kernel gives up the operations that they waited for, without touching
-  /// their memory again. On a ring without DEFER_TASKRUN (before Linux 6.1) this needs io_uring_register: if a sandbox
-  /// forbids both, operations in flight end the program with a message.
+  /// so).
+  ///
+  /// In the last case the tasks are dropped, and the kernel does not touch the memory of their reads and writes again,
+  /// with two exceptions: a read of a regular file that the kernel has begun, and a send without a copy. On a ring
+  /// without DEFER_TASKRUN (before Linux 6.1) this needs io_uring_register: if a sandbox forbids both, operations that
+  /// the kernel has end the program with a message. If the last writes of the tasks cannot leave, `run` throws although
+  /// `main` has ended, and the value or exception of `main` is lost.
   template <class T>
   T run(task<T> main) {
     bool done = false;

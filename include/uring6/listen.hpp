@@ -158,7 +158,8 @@ struct packet_options {
 ///
 /// Until they are read, the copies of the datagrams count against `loop_options::moved_out_limit`. Errors: the same;
 /// `std::errc::no_buffer_space` if the copies do not fit into that limit (a loop with a higher limit takes them, or the
-/// caller hands over a part of them); `std::errc::not_enough_memory`.
+/// caller hands over a part of them); `std::errc::not_enough_memory`. Each datagram is charged with its description, so
+/// a loop with the same limit may refuse a backlog of many short ones.
 [[nodiscard]] URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from,
                                                              const packet_options& options = {});
 

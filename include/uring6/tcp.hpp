@@ -193,8 +193,8 @@ class URING6_EXPORT tcp_conn {
   /// waiting write may have sent a part, as `stats` tells. Go: TCPConn.File.
   ///
   /// not_enough_memory if octets were lost (see the class); the conn then stays open, and its operations go on. If a
-  /// stopped read loses its octets during this call, the operations have ended with `errc::closed`, and the conn stays
-  /// open.
+  /// stopped read loses its octets during this call, the operations have ended with `errc::closed`, the
+  /// deadlines are off, and the conn stays open.
   [[nodiscard]] result<released_tcp> release();
 
   /// The conn's counters. A closed conn keeps its last values. All are 0 on a moved-from conn, and on another thread

@@ -88,8 +88,8 @@ URING6_EXPORT std::string to_string(const error_report& told);
 /// "icmp6"
 URING6_EXPORT std::string to_string(error_origin origin);
 /// "dont_wait"
-URING6_EXPORT std::string to_string(read_flags value);
-URING6_EXPORT std::string to_string(write_flags value);
+URING6_EXPORT std::string to_string(read_flags flags);
+URING6_EXPORT std::string to_string(write_flags flags);
 /// "cpu"
 URING6_EXPORT std::string to_string(steering value);
 

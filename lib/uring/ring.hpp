@@ -134,8 +134,9 @@ class ring {
   /// uses their memory no more, and delivers the completions that are there. False: the kernel may still use that
   /// memory. IORING_REGISTER_SYNC_CANCEL
   ///
-  /// If the filter forbids that call, too, a ring with DEFER_TASKRUN is safe nevertheless: its reads and writes go on
-  /// only inside an enter of its thread, and `enter` refuses from now on (EPERM).
+  /// On a ring with DEFER_TASKRUN `enter` refuses from now on (EPERM), because operations go on inside an enter only.
+  /// Two do not need one: a read of a regular file that a kernel worker has begun, and a send without a copy,
+  /// whose payload the device may still read. Such a ring does not show whether it has any of them.
   bool end_kernel_access() noexcept;
 
   /// The calling thread cannot submit any more (a fork, another thread, `end_kernel_access`): the next reap completes
@@ -180,7 +181,7 @@ class ring {
   unsigned work_to_wait_for() const noexcept;
   bool overflown() const noexcept { return __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW; }
   void release_slot(operation& op) noexcept;
-  void withdraw_submissions() noexcept;
+  std::size_t withdraw_submissions() noexcept;
 
   ::io_uring ring_{};
   bool set_up_ = false;

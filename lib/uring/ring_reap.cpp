@@ -1,4 +1,6 @@
 // Completions to their operations, and the end of operations that the kernel may not go on with.
+#include <poll.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
@@ -114,31 +116,39 @@ unsigned ring::deliver_quiet() noexcept {
   return count;
 }
 
+// With DEFER_TASKRUN an operation on a socket, a pipe or a timer goes on only inside an enter of this thread, and there
+// is none any more. Without it the canceled operations complete in any system call, and are awaited here: also a worker
+// of the kernel (io-wq) that is in the middle of a read.
 bool ring::end_kernel_access() noexcept {
   reap_completions();
-  withdraw_submissions();
+  const std::size_t not_taken = withdraw_submissions();
   ::io_uring_sync_cancel_reg all{};
   all.fd = -1;
   all.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
   all.timeout = {.tv_sec = -1, .tv_nsec = -1};
-  const int code = ::io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_SYNC_CANCEL, &all, 1);
+  (void)::io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_SYNC_CANCEL, &all, 1);
   reap_completions();
-  if (code >= 0 || code == -ENOENT) return true;
-  // With DEFER_TASKRUN an operation on a socket, a pipe or a timer goes on only inside an enter of this thread. A
-  // worker of the kernel (io-wq) that reads a regular file at this moment still ends that read.
   enter_ended_ = (ring_.flags & IORING_SETUP_DEFER_TASKRUN) != 0;
-  return enter_ended_ || in_flight_ == 0;
+  if (enter_ended_) return true;
+  constexpr int patience = 1'000;  // milliseconds for the next completion: a canceled operation ends at once
+  pollfd completions{.fd = ring_.ring_fd, .events = POLLIN, .revents = 0};
+  while (in_flight_ > not_taken && ::poll(&completions, 1, patience) > 0 && reap_completions() > 0) {
+  }
+  return in_flight_ <= not_taken;
 }
 
 // Turns the entries that the kernel has not taken into NOPs: a later enter could submit them when the memory that they
-// name is freed.
-void ring::withdraw_submissions() noexcept {
+// name is freed. Returns how many of them are operations.
+std::size_t ring::withdraw_submissions() noexcept {
   const unsigned mask = features_.submission_entries - 1;
+  std::size_t operations = 0;
   for (unsigned at = __atomic_load_n(ring_.sq.khead, __ATOMIC_ACQUIRE); at != ring_.sq.sqe_tail; ++at) {
     ::io_uring_sqe& entry = ring_.sq.sqes[at & mask];
+    operations += owner_of(entry.user_data) != nullptr;
     ::io_uring_prep_nop(&entry);
     entry.user_data = no_operation;
   }
+  return operations;
 }
 
 void ring::disown() noexcept {

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import stat
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -21,7 +22,7 @@ from kernels.archive import Archive  # noqa: E402
 from kernels.catalogue import Kernel, choose  # noqa: E402
 from kernels.machine import Guest, Result, Run  # noqa: E402
 from kernels.processor import PROCESSORS  # noqa: E402
-from kernels.registry import LISTS_HOLD, Registry  # noqa: E402
+from kernels.registry import LISTS_HOLD, RETRY_AFTER, Registry  # noqa: E402
 from kernels.session import Chosen  # noqa: E402
 from kernels.settings import FLOORS, SETTINGS, TOO_OLD, Setting, settings_for  # noqa: E402
 from kernels.system import Sysroot  # noqa: E402
@@ -76,23 +77,37 @@ class Lists(unittest.TestCase):
         self.registry = Registry(Path(scratch.name), "amd64")
         self.updates = 0
         self.registry._sources = lambda: ["deb [signed-by=/key] http://mirror/debian bookworm main"]
-        self.registry._run = self.run_apt
+        self.registry._apt = self.run_apt
+        self.status = 0
 
-    def run_apt(self, *words, cwd=None, judged=True):
-        if words[:2] == ("apt-get", "update"):
-            self.updates += 1
-            (self.registry.directory / "lists" / "mirror_Packages").touch()
-        return ""
+    def run_apt(self, *words, cwd=None):
+        if words != ("apt-get", "update"):
+            return subprocess.CompletedProcess(words, 0, "", "")
+        self.updates += 1
+        (self.registry.directory / "lists" / "mirror_Packages").touch()
+        return subprocess.CompletedProcess(words, self.status, "", "")
+
+    def let_pass(self, seconds):
+        sources = self.registry.directory / "sources.list"
+        then = sources.stat().st_mtime - seconds
+        os.utime(sources, (then, then))
 
     def test_are_read_once_a_day(self):
         self.registry.search("linux")
         self.registry.search("linux")
         self.assertEqual(self.updates, 1)
-        sources = self.registry.directory / "sources.list"
-        yesterday = sources.stat().st_mtime - LISTS_HOLD
-        os.utime(sources, (yesterday, yesterday))
+        self.let_pass(LISTS_HOLD)
         self.registry.search("linux")
         self.assertEqual(self.updates, 2)
+        self.registry.search("linux")
+        self.assertEqual(self.updates, 2)
+
+    def test_are_read_again_soon_after_an_error(self):
+        self.status = 100
+        self.registry.search("linux")
+        self.registry.search("linux")
+        self.assertEqual(self.updates, 1)
+        self.let_pass(RETRY_AFTER)
         self.registry.search("linux")
         self.assertEqual(self.updates, 2)
 
@@ -181,6 +196,15 @@ class InTheGuest(unittest.TestCase):
         done <"$4"
         echo "1..$number"
         """
+
+    def test_a_bad_end_behind_the_last_case_is_a_failure(self):
+        results, told = self.results(self.RUNS + "\necho 'heap-use-after-free' >&2; exit 1", ["a", "b"])
+        self.assertEqual(results, [("a", "passed"), ("b", "passed"), ("the end of the program", "failed")])
+        self.assertIn("heap-use-after-free", told[2]["text"])
+
+    def test_a_bad_end_is_told_by_the_case_that_failed(self):
+        results, _ = self.results(self.RUNS + "\nexit 42", ["a", "wrong"])
+        self.assertEqual(results, [("a", "passed"), ("wrong", "failed")])
 
     def test_tells_what_came_of_each_case(self):
         results, told = self.results(self.RUNS, ["a", "wrong", "skip", "b"])

@@ -19,9 +19,9 @@ NO_VALUES = {
     "a range, whose elements have text": """
         datagram_batch""",
     "walks over octets, or runs": """
-        header_walk vm asio_bridge""",
+        header_walk bpf::vm asio_bridge""",
     "a program and whether all of it was decoded: its instructions have text": """
-        disassembly""",
+        bpf::disassembly""",
 }
 
 
@@ -41,15 +41,24 @@ def declared():
             found = re.match(r"(?:struct|class|enum class)(?: URING6_EXPORT| \[\[.*\]\])? (\w+)(?: final)?(?: :[^:].*)? \{",
                              line)
             if found and not before.startswith(("template", "requires")) and "detail" not in " ".join(spaces):
-                names[found[1]] = path
+                space = "::".join(spaces).removeprefix("uring6").removeprefix("::")
+                names[f"{space}::{found[1]}" if space else found[1]] = path
             before = line
     return names
 
 
+def asked_for():
+    """Names of the types that the test formats."""
+    names = set()
+    for case in TEST.read_text().split("TEST_CASE(")[1:]:
+        space = "icmp::" if "using namespace icmp;" in case else ""
+        for each in re.findall(r"all_formattable<([^;]*?)>\)", case):
+            names |= {space + name for name in re.split(r"[,\s]+", each)}
+    return names
+
+
 def main():
-    test = TEST.read_text()
-    formatted = {name.split("::")[-1] for each in re.findall(r"all_formattable<([^;]*?)>\)", test)
-                 for name in re.split(r"[,\s]+", each)}
+    formatted = asked_for()
     no_values = {name for names in NO_VALUES.values() for name in names.split()}
     types = declared()
     if len(types) < 50:

@@ -7,9 +7,11 @@ page=$SOURCE/docs/gcc12.md
 program=$here/traps.cpp
 
 # Each heading of the page that is a trap has its proof: here, or in dropped.sh.
+headings=$(sed -n '/^## What does not compile/q; s/^## //p' "$page")
+[[ -n $headings ]] || fail "$page has no heading"
 while read -r heading; do
   grep -qxF "// ## $heading" "$program" "$here/dropped.cpp" || fail "$page: no program proves: $heading"
-done < <(sed -n '/^## What does not compile/q; s/^## //p' "$page")
+done <<<"$headings"
 
 # What the page says of the project's own code, and to look for in others'.
 pattern=$(sed -n "s/^ *grep -rnE '\(.*\)' .*/\1/p" "$page")
@@ -28,6 +30,7 @@ run() {
 expect() {
   local said
   said=$(run "$1" "$2") || fail "$1 $2: the program failed: $said"
+  grep -qE "$3" <<<"$said" || fail "$1 $2: the program shows no trap"
   ! grep -E "$3" <<<"$said" | grep "right$" || fail "$1 $2: a trap that is none"
   ! grep -vE "$3" <<<"$said" | grep "wrong$" || fail "$1 $2: what should be right is not"
 }

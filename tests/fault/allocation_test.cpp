@@ -4,11 +4,15 @@
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
+#include <latch>
+#include <string>
 #include <system_error>
 #include <vector>
 
 #include "support/machine/environment.hpp"
 #include "support/machine/memory_shortage.hpp"
+#include "support/process/forked.hpp"
 #include "support/process/pipe.hpp"
 #include "uring6/channel.hpp"
 #include "uring6/descriptor.hpp"
@@ -30,6 +34,8 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
+
+constexpr int thread_pool_size = 16;  // as the header says
 
 /// The first error of several results.
 template <class... Results>
@@ -233,8 +239,53 @@ TEST_CASE("a permit, a value or an event of another thread reaches a waiting cor
   });
 }
 
+/// Starts every thread that the pool may have: otherwise one may be started at any call, and stays.
+task<> start_blocking_threads() {
+  std::latch all_run(thread_pool_size);
+  const auto wait = [](std::latch& for_all) -> task<> {
+    const auto one = [&for_all] { for_all.arrive_and_wait(); };
+    (void)co_await run_blocking(one);
+  };
+  scope calls;
+  for (int i = 0; i < thread_pool_size; ++i) calls.spawn(wait(all_run));
+  co_await calls.join();
+}
+
+/// A call in a process whose pool has no thread yet, with its `nth` allocation failing.
+std::string first_blocking_call(std::size_t nth) {
+  const short_work work = [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    const auto one = [] { return 1; };
+    const auto came = co_await run_blocking(one);
+    memory.end();
+    co_return first_error(came);
+  };
+  return in_child([&] {
+    const auto came = shortage_detail::attempt(work, nth, false);
+    if (!came.works) return std::string("the loop does not work on");
+    return came.met ? came.what : "no more allocations" + came.what;
+  });
+}
+
+TEST_CASE("run_blocking ends without memory for its first thread") {
+  need_ipv6();
+  if (!fail_allocation(0)) SKIP("the sanitizer has operators of its own");
+  std::size_t failed = 0;
+  std::string said;
+  for (std::size_t nth = 1; nth < 100; ++nth) {
+    said = first_blocking_call(nth);
+    if (said == "no more allocations") break;
+    CAPTURE(nth);
+    CHECK((said.empty() || said == "not enough memory"));
+    failed += said == "not enough memory";
+  }
+  CHECK(said == "no more allocations");
+  CHECK(failed >= 3);  // the job, the pool and its thread
+}
+
 TEST_CASE("run_blocking and resolve end without memory, too") {
   need_ipv6();
+  event_loop().run(start_blocking_threads());
   sweep_allocations("run_blocking", [](event_loop&, memory_shortage& memory) -> task<std::error_code> {
     memory.begin();
     const auto one = [] { return run_blocking([] { return 1; }); };

@@ -119,6 +119,23 @@ TEST_CASE("a ring that does not defer its work ends the program where the kernel
                         ContainsSubstring("still read"));
 }
 
+// A loop that has never slept has no read of its own with the kernel.
+TEST_CASE("a write that the kernel never took does not end the program, whatever is forbidden") {
+  need_ipv6();
+  const std::string said = in_child([] {
+    refuse_deferred_work();
+    event_loop loop;
+    const auto write = [&]() -> task<> {
+      auto conn = open_conn(loop);
+      const endpoint self = name_of(conn);
+      forbid(forbidden::enter_and_register);
+      (void)co_await conn.write_to(as_payload("x"), self);
+    };
+    return error_of_run(loop, write());
+  });
+  CHECK_THAT(said, ContainsSubstring("event_loop::run: ") && ContainsSubstring("io_uring_enter"));
+}
+
 TEST_CASE("the last writes of a task, which cannot leave because enters are forbidden, make its run fail") {
   need_ipv6();
   const std::string said = in_child([] {

@@ -11,6 +11,7 @@
 #include "support/machine/environment.hpp"
 #include "support/process/forked.hpp"
 #include "support/traffic/conns.hpp"
+#include "support/traffic/error_reports.hpp"
 #include "support/traffic/plain_sender.hpp"
 #include "uring6/datagram_batch.hpp"
 #include "uring6/tcp.hpp"
@@ -150,6 +151,29 @@ TEST_CASE("fork: the parent sends its writes ahead, and a child that closes the 
       REQUIRE(got);
       CHECK(number_in(got->payload) == i);
     }
+  });
+}
+
+TEST_CASE("fork: a child that closes its copy of a conn takes no error that pends for the parent") {
+  need_ipv6();
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto at = open_conn(loop, {.coalesce_writes = true});
+    REQUIRE(at.set_error_reports(true));
+    auto listener = open_conn(loop);
+    auto sent = co_await at.write_to(as_payload("heard by none"), nobody(loop));
+    REQUIRE(sent);
+    const auto flushed = co_await at.flush();
+    REQUIRE(flushed);
+    co_await await_report(at);
+    sent = co_await at.write_to(as_payload("written ahead"), name_of(listener));  // the close of the child flushes it
+    REQUIRE(sent);
+    const std::string said = in_child([&] { return std::string(at.close() ? "closed" : "not closed"); });
+    CHECK(said == "closed");
+    REQUIRE(at.set_read_deadline(std::chrono::steady_clock::now() + 5s));
+    std::array<std::byte, 16> buffer;
+    const auto got = co_await at.read_from(buffer);
+    CHECK(got.error() == std::errc::connection_refused);
   });
 }
 

@@ -52,6 +52,13 @@ TEST_CASE("loop group: a callable that there is no memory for may ask the group 
     int refused = 0;
     for (int nth = 1; nth <= attempts; ++nth) {
       loop_group group({.loops = 1, .pin = false});
+      std::atomic<bool> started{false};
+      group.spawn_on(0, [&]() -> task<> {
+        started = true;
+        co_return;
+      });
+      // Before this the loop's thread allocates what it begins with, and would take the failure.
+      if (!eventually([&] { return started.load(); })) return std::string("the loop does not start");
       try {
         fail_allocation(static_cast<std::size_t>(nth));
         (void)group.spawn_on(0, asker(group));
@@ -102,7 +109,9 @@ TEST_CASE("loop group: a callable that is refused is destroyed on the loop's thr
   std::atomic<int> elsewhere{0};
   bool refused = false;
   while (!refused) refused = !group.listen_on(0, []() -> task<> { co_return; });
-  for (int i = 0; i < 20'000; ++i) {
+  // A turn takes a microsecond where both threads run, and a time slice where they share a loaded processor.
+  const auto enough = std::chrono::steady_clock::now() + 2s;
+  for (int i = 0; i < 20'000 && std::chrono::steady_clock::now() < enough; ++i) {
     std::atomic<std::thread::id> where{};
     refused = refused && !group.listen_on(0, noting(where));
     while (where.load() == std::thread::id()) std::this_thread::yield();

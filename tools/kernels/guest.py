@@ -18,6 +18,7 @@ MOUNTS = [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("devpts",
           ("tmpfs", "/run"), ("tmpfs", "/tmp")]
 # systemd's defaults for a process: soft and hard limit of open files.
 OPEN_FILES = (1024, 524288)
+CATCH2_ALL_SKIPPED = 4  # the exit status of a program that skipped every case
 KEPT_OF_STDERR = 4000  # octets
 SCRATCH = "/run"
 
@@ -91,6 +92,7 @@ class Program:
         """Judges the program's output until it ends, or until one case takes too long."""
         text = b""
         comments = []
+        planned = failed = False
         started = time.monotonic()
         while True:
             rest = started + self.plan["seconds_per_case"] - time.monotonic()
@@ -104,16 +106,21 @@ class Program:
             for each in lines:
                 each = each.decode(errors="replace")
                 if each.startswith("1.."):
-                    return  # a signal that ends the program after its plan was already counted as a case's failure
+                    planned = True
+                    continue
                 if each.startswith(("ok ", "not ok ")):
                     self.judge(each, comments, time.monotonic() - started)
+                    failed = failed or each.startswith("not ok")
                     comments = []
                     started = time.monotonic()
                 else:
                     comments.append(each)
         status = process.wait()
-        if self.left:
-            how = f"ended by signal {-status}" if status < 0 else f"exited with {status}"
+        how = f"ended by signal {-status}" if status < 0 else f"exited with {status}"
+        # A bad end of a program with a failed case is told by that case.
+        if planned and not failed and status not in (0, CATCH2_ALL_SKIPPED):
+            self.tell("the end of the program", "failed", f"the program {how} behind its last case\n" + self.said_at_the_end())
+        if self.left and not planned:
             self.blame("failed", f"the program {how} in this case\n" + "\n".join(comments) + self.said_at_the_end())
 
     def judge(self, line, comments, seconds):
@@ -136,6 +143,9 @@ class Program:
         place = next((i for i, left in enumerate(self.left) if left.replace("#", " ") == name.replace("#", " ")), None)
         if place is not None:
             name = self.left.pop(place)
+        self.tell(name, result, text, seconds)
+
+    def tell(self, name, result, text, seconds=0):
         tell(self.line, suite=self.suite["name"], case=name, result=result, text=text, seconds=round(seconds, 2))
 
     @staticmethod

@@ -4,6 +4,7 @@ Lists and packages are kept in a directory of their own, so nothing about the ma
 architecture is added to them, and root's rights are not needed.
 """
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ SUITES = ["debian bookworm", "debian bookworm-backports", "debian-security bookw
           "debian-security bullseye-security"]
 # Seconds after which the lists are read again: a mirror drops a package when a newer one replaces it.
 LISTS_HOLD = 24 * 60 * 60
+RETRY_AFTER = 60 * 60  # seconds after an update with an error
 KEY_RING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -32,6 +34,8 @@ class Registry:
     def download(self, name, into):
         """Downloads one package; returns its file."""
         into.mkdir(parents=True, exist_ok=True)
+        for older in into.glob(f"{name}_*.deb"):  # of a download that was interrupted
+            older.unlink()
         self.run("apt-get", "download", name, cwd=into)
         return next(into.glob(f"{name}_*.deb"))
 
@@ -57,10 +61,13 @@ class Registry:
             directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "status").touch()
         sources.write_text(wanted)
-        # A mirror without one of the suites still has the kernels of the others.
-        self._run("apt-get", "update", judged=False)
+        os.utime(sources, (0, 0))  # an update that is interrupted is made again by the next call
+        # A mirror without one of the suites still has the kernels of the others; apt-get reports an error then.
+        updated = self._apt("apt-get", "update").returncode == 0
         if not any(lists.glob("*_Packages*")):
             raise Unavailable("apt-get could not read Debian's lists of packages")
+        stamp = time.time() - (0 if updated else LISTS_HOLD - RETRY_AFTER)
+        os.utime(sources, (stamp, stamp))
 
     def _sources(self):
         """The lines of a sources.list, derived from where this machine gets Debian's packages."""
@@ -79,14 +86,17 @@ class Registry:
             place = elsewhere if archive == "debian-security" and elsewhere else f"{base}/{archive}"
             yield f"deb [signed-by={signed}] {place} {name} main"
 
-    def _run(self, *words, cwd=None, judged=True):
+    def _run(self, *words, cwd=None):
+        result = self._apt(*words, cwd=cwd)
+        if result.returncode != 0:
+            raise Unavailable(f"{' '.join(words)}: {result.stderr.strip()}")
+        return result.stdout
+
+    def _apt(self, *words, cwd=None):
         options = {"APT::Architecture": self.architecture, "APT::Architectures": self.architecture,
                    "Dir::Etc::sourcelist": self.directory / "sources.list", "Dir::Etc::sourceparts": "/nonexistent",
                    "Dir::State::lists": self.directory / "lists", "Dir::State::status": self.directory / "status",
                    "Dir::Cache": self.directory, "Dir::Cache::archives": self.directory / "archives",
                    "APT::Sandbox::User": "root", "Acquire::Languages": "none"}
         given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        result = subprocess.run([words[0], *given, "-q", *words[1:]], cwd=cwd, capture_output=True, text=True)
-        if judged and result.returncode != 0:
-            raise Unavailable(f"{' '.join(words)}: {result.stderr.strip()}")
-        return result.stdout
+        return subprocess.run([words[0], *given, "-q", *words[1:]], cwd=cwd, capture_output=True, text=True)

@@ -15,7 +15,7 @@ from kernels.sysroot import system_of
 from outcome import Outcome, failure, skip
 
 DEFAULT = ["6.1", "6.12", "newest"]
-# The kernels that tools/test --all has time for.
+# What tools/test --only kernels runs.
 QUICK = ["6.1:root", "6.12:root"]
 PROGRAMS = {"unit": "tests/test-unit", "net": "tests/test-net", "fault": "tests/test-fault",
             "service": "tests/service/test-service"}

@@ -69,12 +69,9 @@ std::string to_string(error_origin value) {
   return detail::name_of<error_origin>(value, names);
 }
 
-std::string to_string(read_flags value) {
-  static constexpr detail::named<read_flags> names[] = {
-      {read_flags::none, "none"},
-      {read_flags::dont_wait, "dont_wait"},
-  };
-  return detail::name_of<read_flags>(value, names);
+std::string to_string(read_flags flags) {
+  static constexpr detail::named<read_flags> names[] = {{read_flags::dont_wait, "dont_wait"}};
+  return detail::names_of<read_flags>(flags, names);
 }
 
 std::string to_string(steering value) {
@@ -85,12 +82,9 @@ std::string to_string(steering value) {
   return detail::name_of<steering>(value, names);
 }
 
-std::string to_string(write_flags value) {
-  static constexpr detail::named<write_flags> names[] = {
-      {write_flags::none, "none"},
-      {write_flags::dont_wait, "dont_wait"},
-  };
-  return detail::name_of<write_flags>(value, names);
+std::string to_string(write_flags flags) {
+  static constexpr detail::named<write_flags> names[] = {{write_flags::dont_wait, "dont_wait"}};
+  return detail::names_of<write_flags>(flags, names);
 }
 
 }  // namespace uring6

@@ -313,11 +313,12 @@ void sender::serve_writers() noexcept {
 }
 
 void sender::flush() noexcept {
-  // No convoy while trains are in flight by the ring, which it would overtake; in the child of a fork, which must not
-  // send; or on an unconnected conn that keeps error reports, because sendmmsg drops an error that it meets behind
-  // messages that were sent.
-  use_convoy_ = trains_in_flight_.empty() && !loop_.check_thread() && (!error_reader_ || errors_are_the_peers_);
-  pending_error_taken_ = false;
+  // No system call past the ring while trains are in flight by the ring, which it would overtake; in the child of a
+  // fork, which must not send; or on an unconnected conn that keeps error reports, because sendmmsg drops an error that
+  // it meets behind messages that were sent.
+  const bool is_childs = static_cast<bool>(loop_.check_thread());
+  use_convoy_ = trains_in_flight_.empty() && !is_childs && (!error_reader_ || errors_are_the_peers_);
+  pending_error_taken_ = is_childs;  // the error is the parent's: both have the same socket
   flushing_ = true;
   while (!trains_to_resend_.empty()) {
     send_train& train = trains_to_resend_.pop_front();

@@ -142,7 +142,10 @@ bool may_be_others_mtu(const send_train& train, int fd) noexcept {
 bool sender::take_pending_error(send_train& train) noexcept {
   assert(error_reader_ != nullptr);
   // A train that is sent again between two flushes has the kernel's answer, and is not answered for twice.
-  if (!flushing_ || std::exchange(pending_error_taken_, true)) return false;
+  if (!flushing_) return false;
+  // A single datagram of a connected socket meets the pending error by itself, and ends with it.
+  if (errors_are_the_peers_ && train.datagrams() == 1) return false;
+  if (std::exchange(pending_error_taken_, true)) return false;
   had_reports_ = has_report(fd_);
   if (!had_reports_) return false;
   const int pending = get_option(fd_, option::pending_error).value_or(0);
@@ -163,10 +166,10 @@ bool sender::may_be_other_error(const send_train& train, int outcome) const noex
   return may_be_icmp_error(outcome) || (outcome == -EMSGSIZE && may_be_others_mtu(train, fd_));
 }
 
-// On an unconnected socket that keeps error reports, a send returns the ICMP error about an earlier send, also one to
-// another destination. So a send that ends with such an error is repeated. If the second try ends
-// otherwise, the error belonged to an earlier send, and the reader gets it; if it ends the same, the error is the
-// send's own. True: the send is repeated.
+// On a socket that keeps error reports, a send returns the ICMP error about an earlier send, on an unconnected one also
+// about a send to another destination. So a send that ends with an error that may be such a one is repeated. If the
+// second try ends otherwise, the error belonged to an earlier send, and the reader gets it; if it ends the same, the
+// error is the send's own. True: the send is repeated.
 bool sender::retry_after_icmp_error(send_train& train, int outcome) noexcept {
   constexpr unsigned max_retries = 4;  // each try may meet the ICMP error of yet another send
   const int retried_error = std::exchange(train.retried_error, 0);

@@ -51,7 +51,8 @@ class stream_socket final : public owned_socket {
   void close() noexcept;
 
   /// As close, but the connection goes on, and the caller gets all octets that no read has taken. not_enough_memory:
-  /// octets were lost before; the connection stays open, and its operations go on.
+  /// octets were lost before; the connection stays open, and its operations go on. If a stopped read loses its octets
+  /// during this call, the operations have ended, the deadlines are off, and the connection stays open.
   result<released_tcp> release() noexcept;
 
   /// Takes over what another owner's `release` returned. Precondition (asserted): no read has begun.

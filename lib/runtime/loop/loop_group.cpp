@@ -234,8 +234,8 @@ task<> loop_group::guard(task<> one) {
   }
 }
 
-/// A task on its way to its loop. The loop's thread destroys it in any case, as long as the loop lives: the callable
-/// may hold a conn, which must end there.
+/// A task on its way to its loop. Once it is made, the loop's thread destroys it, as long as the loop lives: the
+/// callable may hold a conn, which must end there. Without memory for it, the caller's thread destroys the callable.
 struct loop_group::given_task final : detail::inbox_message {
   given_task(loop_group& by_, detail::intake& to_, std::function<task<>()>&& make_) noexcept
       : by(by_), to(to_), make(std::move(make_)) {}

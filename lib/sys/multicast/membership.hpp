@@ -17,8 +17,8 @@ namespace uring6 {
 /// Errors: `errc::not_multicast`; `errc::already_joined`; EINVAL on an interface without IPv6 (an MTU below 1280);
 /// `errc::ipv4_address` for an IPv4 group (v4-mapped) on a socket of IPv6 only.
 ///
-/// The kernel refuses an IPv6 group as joined also
-/// after its interface has forgotten it (stale_membership.hpp). Then this function leaves the group and joins it again,
+/// The kernel says "already joined" also when the interface has forgotten an IPv6 group (stale_membership.hpp). Then
+/// this function leaves the group and joins it again,
 /// with the sources that were joined or excluded, and succeeds. If the kernel refuses a part of that, this function
 /// returns its error, and the group is left.
 result<void> join_group(int fd, std::uint32_t interface_index, const ip_address& group);

@@ -29,7 +29,8 @@ TEST_CASE("every public value has a formatter") {
   CHECK(all_formattable<datagram, outgoing, error_report, error_origin, poll_events, signal_event, keep_alive>);
   CHECK(all_formattable<header, fragment_header, ip_protocol, stream_half>);
   CHECK(all_formattable<interface, interface_address, group_membership, group_source, address_scope>);
-  CHECK(all_formattable<interface_flags, address_flags, extension_header, upper_layer, incoming, icmp_filter>);
+  CHECK(
+      all_formattable<interface_flags, address_flags, extension_header, upper_layer, incoming, icmp_filter, icmp_type>);
   CHECK(all_formattable<errc, resolve_errc, read_flags, write_flags, steering, probe_report>);
   CHECK(all_formattable<kept_datagram, released_packet, released_tcp>);
   CHECK(all_formattable<loop_stats, pool_stats, packet_stats, tcp_stats>);
@@ -37,7 +38,7 @@ TEST_CASE("every public value has a formatter") {
 
 TEST_CASE("every public value of ICMPv6 has a formatter") {
   using namespace icmp;
-  CHECK(all_formattable<icmp_type, message, raw_body, unreachable_code, time_exceeded_code, parameter_problem_code>);
+  CHECK(all_formattable<message, raw_body, unreachable_code, time_exceeded_code, parameter_problem_code>);
   CHECK(all_formattable<destination_unreachable, packet_too_big, time_exceeded, parameter_problem>);
   CHECK(all_formattable<extended_echo_request, extended_echo_reply, extended_echo_code, neighbor_state>);
   CHECK(all_formattable<extension, mpls_label, mpls_label_stack, interface_role, interface_info, interface_by_name,
