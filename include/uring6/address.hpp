@@ -63,7 +63,7 @@ class URING6_EXPORT ip_address {
   ///
   /// Errors: `errc::bad_address`; `errc::unknown_zone` if the zone is neither name nor number; the system's error if
   /// it could not be asked. Go: netip.ParseAddr, which is less strict about zones.
-  [[nodiscard]] static result<ip_address> parse(std::string_view text);
+  static result<ip_address> parse(std::string_view text);
 
   /// RFC 5952 text; v4-mapped as "::ffff:192.0.2.1". The zone is written by name ("%eth0") if the index has one, else
   /// by number ("%7").
@@ -194,7 +194,7 @@ struct URING6_EXPORT endpoint {
   ///
   /// Errors: `errc::missing_port`; `errc::out_of_range` for a port above 65535; `errc::bad_address` for other text,
   /// including a port that is not a number; `errc::unknown_zone` as `ip_address::parse`.
-  [[nodiscard]] static result<endpoint> parse(std::string_view text);
+  static result<endpoint> parse(std::string_view text);
 
   /// "[2001:db8::1]:53". A v4-mapped address keeps its brackets: "[::ffff:192.0.2.1]:53".
   std::string to_string() const;

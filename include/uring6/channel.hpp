@@ -25,7 +25,7 @@ namespace detail {
 template <class T, class Kept>
 class send_operation final : public permit_waiter {
  public:
-  [[nodiscard]] result<void> await_resume() noexcept {
+  result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return to_.put(value_);
   }
@@ -42,7 +42,7 @@ class send_operation final : public permit_waiter {
 template <class T>
 class channel_receive_operation final : public permit_waiter {
  public:
-  [[nodiscard]] result<T> await_resume() noexcept {
+  result<T> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return from_.take();
   }
@@ -130,7 +130,7 @@ class channel {
   friend detail::channel_receive_operation<T>;
 
   // The caller holds a permit of room_ or of items_.
-  [[nodiscard]] result<void> put(T& value) noexcept {
+  result<void> put(T& value) noexcept {
     const std::scoped_lock lock(mutex_);
     if (closed_) return fail(errc::closed);
     push(value);

@@ -29,19 +29,19 @@ class URING6_EXPORT conn {
 
   /// 0 to 255: six bits DSCP, two bits ECN. On a TCP socket the kernel sets ECN itself and keeps its own bits.
   /// IPV6_TCLASS. Go: TrafficClass.
-  [[nodiscard]] result<int> traffic_class() const;
+  result<int> traffic_class() const;
   /// 0 to 255, or -1 for the system's. `errc::out_of_range`; ENOPROTOOPT on an IPv4 socket; ENOTSOCK. Go:
   /// SetTrafficClass.
-  [[nodiscard]] result<void> set_traffic_class(int traffic_class) const;
+  result<void> set_traffic_class(int traffic_class) const;
 
   /// Hop limit of unicast packets, 0 to 255 (1 to 255 where the socket speaks IPv4). IPV6_UNICAST_HOPS. Go: HopLimit.
-  [[nodiscard]] result<int> hop_limit() const;
+  result<int> hop_limit() const;
   /// -1 for the system's. Errors: as `set_traffic_class`. Go: SetHopLimit.
-  [[nodiscard]] result<void> set_hop_limit(int hops) const;
+  result<void> set_hop_limit(int hops) const;
 
   /// The MTU of the path to the peer, octets. ENOTCONN without a peer, and after a change of the traffic class until
   /// something is sent: the kernel then has no route. IPV6_PATHMTU. Go: PathMTU.
-  [[nodiscard]] result<std::uint32_t> path_mtu() const;
+  result<std::uint32_t> path_mtu() const;
 
  private:
   int fd_;

@@ -177,7 +177,7 @@ inline constexpr std::size_t max_encoded_size = 2 * control_space(sizeof(int)) +
 /// - `errc::zone_mismatch`: a source in the zone of another interface than `interface_index`;
 /// - `std::errc::not_supported`: a `next_hop`;
 /// - `std::errc::no_buffer_space`: `area` is too short; nothing has been written to it.
-[[nodiscard]] URING6_EXPORT result<std::size_t> encode(const control_message& message, std::span<std::byte> area,
+URING6_EXPORT result<std::size_t> encode(const control_message& message, std::span<std::byte> area,
                                                        peer_family peer = peer_family::ipv6) noexcept;
 
 /// Reads control bytes as a receive delivered them. Allocates nothing. RFC 3542. Go: ControlMessage.Parse.
@@ -188,7 +188,7 @@ inline constexpr std::size_t max_encoded_size = 2 * control_space(sizeof(int)) +
 ///
 /// Errors: `errc::malformed` if a length runs out of `area` or is less than a header. A rest too short for a header
 /// is padding.
-[[nodiscard]] URING6_EXPORT result<control_message> decode(std::span<const std::byte> area) noexcept;
+URING6_EXPORT result<control_message> decode(std::span<const std::byte> area) noexcept;
 
 /// The same, but malformed bytes end the message instead of refusing it: what stands before them counts.
 URING6_EXPORT control_message decode_prefix(std::span<const std::byte> area) noexcept;

@@ -67,7 +67,7 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
   ~descriptor_operation();
 
   /// Call first in await_resume. Returns the kernel's result, which is not negative, or the error.
-  [[nodiscard]] result<std::uint32_t> outcome() noexcept;
+  result<std::uint32_t> outcome() noexcept;
 
  private:
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
@@ -95,16 +95,16 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
 class URING6_EXPORT descriptor_poll final : public descriptor_operation {
  public:
   descriptor_poll(int fd, poll_events events) noexcept : descriptor_operation(fd, events) {}
-  [[nodiscard]] result<poll_events> await_resume() noexcept {
-    return outcome().map([](std::uint32_t found) { return static_cast<poll_events>(found); });
+  result<poll_events> await_resume() noexcept {
+    return outcome().transform([](std::uint32_t found) { return static_cast<poll_events>(found); });
   }
 };
 
 /// Reads or writes octets.
 class URING6_EXPORT descriptor_octets : public descriptor_operation {
  public:
-  [[nodiscard]] result<std::size_t> await_resume() noexcept {
-    return outcome().map([](std::uint32_t moved) { return static_cast<std::size_t>(moved); });
+  result<std::size_t> await_resume() noexcept {
+    return outcome().transform([](std::uint32_t moved) { return static_cast<std::size_t>(moved); });
   }
 
  protected:

@@ -20,7 +20,7 @@ namespace detail {
 class event_operation final : public permit_waiter {
  public:
   explicit event_operation(permit_queue& in) noexcept : permit_waiter(in) {}
-  [[nodiscard]] result<void> await_resume() noexcept {
+  result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return {};
   }

@@ -95,8 +95,8 @@ class URING6_EXPORT event_loop {
 
   /// The same without an exception; std::bad_alloc becomes `not_enough_memory`. On an error `reason` holds the text
   /// that the exception would have; after a success its content is unspecified.
-  [[nodiscard]] static result<event_loop> create(const loop_options& options = {});
-  [[nodiscard]] static result<event_loop> create(const loop_options& options, std::string& reason);
+  static result<event_loop> create(const loop_options& options = {});
+  static result<event_loop> create(const loop_options& options, std::string& reason);
 
   event_loop(event_loop&&) noexcept;
   event_loop& operator=(event_loop&&) noexcept;
@@ -150,7 +150,7 @@ class URING6_EXPORT event_loop {
   /// (IORING_REGISTER_EVENTFD).
   ///
   /// Errors: EMFILE; `errc::wrong_thread`, `errc::forked`.
-  [[nodiscard]] result<int> descriptor();
+  result<int> descriptor();
 
   /// Runs what is ready, without sleeping. Call it on the loop's thread: whenever `descriptor` is readable, at the
   /// time that the last call returned, and after any change from outside of the loop's tasks (a spawn, a deadline
@@ -166,7 +166,7 @@ class URING6_EXPORT event_loop {
   ///       ::epoll_wait(epoll, events, 16, milliseconds_until(next));  // watches or_throw(loop.descriptor())
   ///       ...
   ///     }
-  [[nodiscard]] result<std::optional<std::chrono::steady_clock::time_point>> poll();
+  result<std::optional<std::chrono::steady_clock::time_point>> poll();
 
   // --- counters, always on ---
 

@@ -35,14 +35,14 @@ struct URING6_EXPORT header {
   /// cut off, as in the quotation of an ICMP error. Go: ipv6.ParseHeader, which takes any version.
   ///
   /// Error: `errc::malformed` if there are fewer than 40 bytes or the version is not 6.
-  [[nodiscard]] static result<header> parse(std::span<const std::byte> packet) noexcept;
+  static result<header> parse(std::span<const std::byte> packet) noexcept;
 
   /// Writes the header to the front of `area` and returns its size, 40 bytes. The header carries no zones. Go has
   /// none.
   ///
   /// Errors: `errc::out_of_range` if the version is not 6 or the flow label is above 0xfffff;
   /// `std::errc::no_buffer_space` if `area` has fewer than 40 bytes.
-  [[nodiscard]] result<std::size_t> encode(std::span<std::byte> area) const noexcept;
+  result<std::size_t> encode(std::span<std::byte> area) const noexcept;
 
   friend bool operator==(const header&, const header&) = default;
 };
@@ -82,16 +82,16 @@ class URING6_EXPORT header_walk {
   ///
   /// Bytes beyond the header's payload length are not part of the packet. A packet shorter than the payload length
   /// (the quotation of an ICMP error) is walked to its end. Error: as `header::parse`.
-  [[nodiscard]] static result<header_walk> over(std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
+  static result<header_walk> over(std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
   /// A temporary is refused: the walk would look at octets that are gone.
   template <detail::temporary_octets Packet>
-  [[nodiscard]] static result<header_walk> over(Packet&& packet) = delete;
+  static result<header_walk> over(Packet&& packet) = delete;
 
   /// The next extension header; nullopt when the walk has reached the upper layer.
   ///
   /// Error: `errc::malformed` if the header is cut off, or if hop-by-hop options stand anywhere but in front. The
   /// walk then stays where it is.
-  [[nodiscard]] result<std::optional<extension_header>> next() noexcept;
+  result<std::optional<extension_header>> next() noexcept;
 
   /// The protocol of what stands at `offset()`. After `next` has returned nullopt: the upper layer's protocol. In a
   /// later fragment: the protocol of the first fragment's beginning.
@@ -128,9 +128,9 @@ struct upper_layer {
 
 /// Walks to the upper layer in one call. The returned payload points into `packet`, which must outlive it; the
 /// compiler refuses a temporary. Errors: as `header_walk`.
-[[nodiscard]] URING6_EXPORT result<upper_layer> find_upper_layer(
+URING6_EXPORT result<upper_layer> find_upper_layer(
     std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
 template <detail::temporary_octets Packet>
-[[nodiscard]] result<upper_layer> find_upper_layer(Packet&& packet) = delete;
+result<upper_layer> find_upper_layer(Packet&& packet) = delete;
 
 }  // namespace uring6

@@ -106,27 +106,27 @@ struct URING6_EXPORT interface {
   std::vector<std::uint8_t> hardware_address;  ///< Empty if the interface has none (loopback, tunnels).
 
   /// All interfaces, in the kernel's order. Errors: the kernel's. Go: net.Interfaces.
-  [[nodiscard]] static result<std::vector<interface>> all();
+  static result<std::vector<interface>> all();
 
   /// The interface of this name, or of this alternative name. `errc::unknown_zone` if there is no such interface. Go:
   /// net.InterfaceByName.
-  [[nodiscard]] static result<interface> by_name(std::string_view name);
+  static result<interface> by_name(std::string_view name);
 
   /// The interface of this index. `errc::unknown_zone` if there is no such interface. Go: net.InterfaceByIndex.
-  [[nodiscard]] static result<interface> by_index(std::uint32_t index);
+  static result<interface> by_index(std::uint32_t index);
 
   /// The addresses of all interfaces, in one dump. Go: net.InterfaceAddrs.
-  [[nodiscard]] static result<std::vector<interface_address>> all_addresses();
+  static result<std::vector<interface_address>> all_addresses();
 
   /// The IPv6 multicast groups joined on all interfaces. Go: none.
-  [[nodiscard]] static result<std::vector<group_membership>> all_groups();
+  static result<std::vector<group_membership>> all_groups();
 
   /// The addresses of this interface. `errc::unknown_zone` if the interface has gone. Go: Interface.Addrs.
-  [[nodiscard]] result<std::vector<interface_address>> addresses() const;
+  result<std::vector<interface_address>> addresses() const;
 
   /// The IPv6 multicast groups joined on this interface. `errc::unknown_zone` if the interface has gone. Go:
   /// Interface.MulticastAddrs, which has no users and no sources.
-  [[nodiscard]] result<std::vector<group_membership>> groups() const;
+  result<std::vector<group_membership>> groups() const;
 
   [[nodiscard]] constexpr bool is(interface_flags wanted) const noexcept { return has_all(flags, wanted); }
 

@@ -25,7 +25,7 @@ class URING6_EXPORT tick_operation final : public sleep_operation {
  public:
   explicit tick_operation(interval& of) noexcept;
   bool await_ready() const noexcept;
-  result<std::uint64_t> await_resume() noexcept;
+  droppable_result<std::uint64_t> await_resume() noexcept;
 
  private:
   interval& of_;

@@ -110,12 +110,12 @@ struct packet_options {
 /// Errors: `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`,
 /// `errc::unknown_zone`, `errc::needless_zone`, `errc::ipv4_address` (only an IPv6 address is possible),
 /// `errc::no_ipv6`, EADDRINUSE, EADDRNOTAVAIL, EACCES (a port below 1024), …
-[[nodiscard]] URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network,
+URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network,
                                                               std::string_view address,
                                                               const packet_options& options = {});
 /// The same at an endpoint, such as one that `resolve` found. For a network without ports the endpoint's port must be
 /// 0 (for "icmp6" the identifier or 0); else `errc::out_of_range`.
-[[nodiscard]] URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network,
+URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network,
                                                               const endpoint& address,
                                                               const packet_options& options = {});
 
@@ -124,10 +124,10 @@ struct packet_options {
 /// host are reported. `address` is an address, not a name: `resolve` finds the addresses of a name.
 ///
 /// Network words and errors as of `listen_packet`; ENETUNREACH. Go: net.Dial, net.DialUDP.
-[[nodiscard]] URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network,
+URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network,
                                                             std::string_view address,
                                                             const packet_options& options = {});
-[[nodiscard]] URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network,
+URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network,
                                                             const endpoint& address,
                                                             const packet_options& options = {});
 
@@ -149,7 +149,7 @@ struct packet_options {
 ///
 /// Errors: EBADF, ENOTSOCK; address_family_not_supported if the socket is not AF_INET6; wrong_protocol_type for a
 /// stream or an unsupported protocol. Go: net.FilePacketConn.
-[[nodiscard]] URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, int fd,
+URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, int fd,
                                                              const packet_options& options = {});
 
 /// The same for what `packet_conn::release` returned: the datagrams that the old conn had read ahead come first, and
@@ -160,7 +160,7 @@ struct packet_options {
 /// `std::errc::no_buffer_space` if the copies do not fit into that limit (a loop with a higher limit takes them, or the
 /// caller hands over a part of them); `std::errc::not_enough_memory`. Each datagram is charged with its description, so
 /// a loop with the same limit may refuse a backlog of many short ones.
-[[nodiscard]] URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from,
+URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from,
                                                              const packet_options& options = {});
 
 /// The same for a socket that the caller keeps: the conn works on a duplicate of the descriptor, and closing one
@@ -170,7 +170,7 @@ struct packet_options {
 /// The owner and the conn read the same socket; each datagram goes to one of them. The conn reads ahead of its
 /// reader: use `release` instead of `close` to get the datagrams not yet taken, which `close` counts as
 /// `packet_stats::discarded`.
-[[nodiscard]] URING6_EXPORT result<packet_conn> borrow_packet(event_loop& loop, int fd,
+URING6_EXPORT result<packet_conn> borrow_packet(event_loop& loop, int fd,
                                                               const packet_options& options = {});
 
 }  // namespace uring6

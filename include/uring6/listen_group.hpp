@@ -38,7 +38,7 @@ struct listen_group_options {
 namespace detail {
 
 /// Opens a socket for each loop, on the loop's thread; on an error it opens none.
-[[nodiscard]] URING6_EXPORT result<std::vector<std::shared_ptr<packet_conn>>> open_group(
+URING6_EXPORT result<std::vector<std::shared_ptr<packet_conn>>> open_group(
     loop_group& group, std::string_view network, std::string_view address, const listen_group_options& options);
 
 }  // namespace detail

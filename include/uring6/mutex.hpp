@@ -55,7 +55,7 @@ class async_mutex {
   class lock_operation final : public detail::permit_waiter {
    public:
     explicit lock_operation(async_mutex& of) noexcept : permit_waiter(of.queue_), of_(of) {}
-    [[nodiscard]] result<async_lock> await_resume() noexcept {
+    result<async_lock> await_resume() noexcept {
       if (const auto error = resume()) return fail(error);
       return async_lock(of_);
     }

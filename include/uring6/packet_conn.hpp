@@ -147,11 +147,11 @@ class URING6_EXPORT packet_conn {
   /// Chooses the control information that comes with each datagram read from now on, on a dual-stack conn also from
   /// IPv4 peers. Datagrams already received keep what they have. `std::errc::invalid_argument` for a bit that is no
   /// flag; then nothing is changed. Go: SetControlMessage.
-  [[nodiscard]] result<void> set_control_message(control_flags flags, bool on);
+  result<void> set_control_message(control_flags flags, bool on);
   /// The flags that are on: those that `set_control_message` switched on and, on an adopted conn, those that its
   /// socket came with. `destination` and `interface` are one option of the kernel, so an adopted socket has both or
   /// neither. Go: missing.
-  [[nodiscard]] result<control_flags> enabled_control() const;
+  result<control_flags> enabled_control() const;
 
   // --- multicast (RFC 3493 5.2, RFC 3678) ---
 
@@ -172,43 +172,43 @@ class URING6_EXPORT packet_conn {
   ///
   /// `errc::already_joined` means that the interface really has
   /// the group. This holds for IPv6 groups; a program must leave an IPv4 group and join it again.
-  [[nodiscard]] result<void> join_group(const interface& on, const ip_address& group);
+  result<void> join_group(const interface& on, const ip_address& group);
   /// Joins on the interface that the group's zone names; without a zone, on the one that the routing table chooses.
-  [[nodiscard]] result<void> join_group(const ip_address& group);
+  result<void> join_group(const ip_address& group);
 
   /// Leaves a group and all its sources. `errc::not_joined`. MCAST_LEAVE_GROUP. Go: LeaveGroup.
-  [[nodiscard]] result<void> leave_group(const interface& on, const ip_address& group);
-  [[nodiscard]] result<void> leave_group(const ip_address& group);
+  result<void> leave_group(const interface& on, const ip_address& group);
+  result<void> leave_group(const ip_address& group);
 
   /// Receives from `group` only what `source` sends. Call once for each source. MCAST_JOIN_SOURCE_GROUP. Go: the
   /// same.
-  [[nodiscard]] result<void> join_source_specific_group(const interface& on, const ip_address& group,
+  result<void> join_source_specific_group(const interface& on, const ip_address& group,
                                                         const ip_address& source);
   /// Stops receiving from `source`. Leaving the last source leaves the group. MCAST_LEAVE_SOURCE_GROUP. Go: the same.
-  [[nodiscard]] result<void> leave_source_specific_group(const interface& on, const ip_address& group,
+  result<void> leave_source_specific_group(const interface& on, const ip_address& group,
                                                          const ip_address& source);
   /// Stops receiving from `source` in a group that `join_group` joined. MCAST_BLOCK_SOURCE. Go: the same.
-  [[nodiscard]] result<void> exclude_source_specific_group(const interface& on, const ip_address& group,
+  result<void> exclude_source_specific_group(const interface& on, const ip_address& group,
                                                            const ip_address& source);
   /// Receives again from a source that was excluded. MCAST_UNBLOCK_SOURCE. Go: the same.
-  [[nodiscard]] result<void> include_source_specific_group(const interface& on, const ip_address& group,
+  result<void> include_source_specific_group(const interface& on, const ip_address& group,
                                                            const ip_address& source);
 
   /// The interface by which multicast leaves; nullopt: the routing table chooses. IPV6_MULTICAST_IF, on a dual-stack
   /// conn IP_MULTICAST_IF, too. Go: the same.
-  [[nodiscard]] result<std::optional<interface>> multicast_interface() const;
-  [[nodiscard]] result<void> set_multicast_interface(const interface& by);
-  [[nodiscard]] result<void> clear_multicast_interface();
+  result<std::optional<interface>> multicast_interface() const;
+  result<void> set_multicast_interface(const interface& by);
+  result<void> clear_multicast_interface();
 
   /// Hop limit of multicast, 0 to 255, or -1 for the default, 1. With 0 a datagram does not leave the host.
   /// IPV6_MULTICAST_HOPS, on a dual-stack conn IP_MULTICAST_TTL, too.
-  [[nodiscard]] result<int> multicast_hop_limit() const;
-  [[nodiscard]] result<void> set_multicast_hop_limit(int hops);
+  result<int> multicast_hop_limit() const;
+  result<void> set_multicast_hop_limit(int hops);
 
   /// Whether members on this host receive what this conn sends to a group. On by default. IPV6_MULTICAST_LOOP, on a
   /// dual-stack conn IP_MULTICAST_LOOP, too.
-  [[nodiscard]] result<bool> multicast_loopback() const;
-  [[nodiscard]] result<void> set_multicast_loopback(bool on);
+  result<bool> multicast_loopback() const;
+  result<void> set_multicast_loopback(bool on);
 
   // --- what is sent ---
   //
@@ -216,23 +216,23 @@ class URING6_EXPORT packet_conn {
 
   /// Traffic class of a datagram without one in its control message: 0 to 255, or -1 for the system's, 0.
   /// IPV6_TCLASS, IP_TOS. Go: TrafficClass.
-  [[nodiscard]] result<int> traffic_class() const;
-  [[nodiscard]] result<void> set_traffic_class(int traffic_class);
+  result<int> traffic_class() const;
+  result<void> set_traffic_class(int traffic_class);
 
   /// Hop limit of a unicast datagram without one in its control message: 0 to 255, or -1 for the system's. On a
   /// dual-stack conn 1 to 255, because IPv4 has no 0. IPV6_UNICAST_HOPS, IP_TTL.
-  [[nodiscard]] result<int> hop_limit() const;
-  [[nodiscard]] result<void> set_hop_limit(int hops);
+  result<int> hop_limit() const;
+  result<void> set_hop_limit(int hops);
 
   /// Whether the kernel refuses a datagram longer than the path MTU instead of fragmenting it. The write ends with
   /// EMSGSIZE, and a reader gets a path MTU event if the conn asks for `path_mtu`. IPV6_DONTFRAG; for IPv4 peers
   /// IP_MTU_DISCOVER (IP_PMTUDISC_DO when on, IP_PMTUDISC_WANT when off).
-  [[nodiscard]] result<bool> dont_fragment() const;
-  [[nodiscard]] result<void> set_dont_fragment(bool on);
+  result<bool> dont_fragment() const;
+  result<void> set_dont_fragment(bool on);
 
   /// The MTU of the path to the peer of a connected conn, octets. ENOTCONN on a conn that is not connected.
   /// IPV6_PATHMTU. Go: Conn.PathMTU; PacketConn has none.
-  [[nodiscard]] result<std::uint32_t> path_mtu() const;
+  result<std::uint32_t> path_mtu() const;
 
   // --- errors that the network reports (RFC 4443, section 3) ---
 
@@ -248,8 +248,8 @@ class URING6_EXPORT packet_conn {
   /// Costs: each turn that writes asks the socket for errors first. On an unconnected conn all writes leave by the
   /// ring. A device that drops a datagram reports ENOBUFS. Reports that no coroutine takes keep buffer memory, and each
   /// wake-up looks for them in vain.
-  [[nodiscard]] result<bool> error_reports() const;
-  [[nodiscard]] result<void> set_error_reports(bool on);
+  result<bool> error_reports() const;
+  result<void> set_error_reports(bool on);
 
   /// Takes as many reports as there are, oldest first, at most one for each element. Does not wait: returns the
   /// number taken, 0 if there are none. `std::errc::invalid_argument` without elements. MSG_ERRQUEUE. Go: missing
@@ -257,36 +257,36 @@ class URING6_EXPORT packet_conn {
   ///
   /// Call it when a read (on a connected conn also a write) has ended with an error of the network. A coroutine that
   /// does not read can await `poll(native_handle(), poll_events::error)`; stop it before the conn is closed.
-  [[nodiscard]] result<std::size_t> read_errors(std::span<error_report> reports);
+  result<std::size_t> read_errors(std::span<error_report> reports);
 
   // --- the kernel's buffers ---
 
   /// How many octets may wait in the kernel to be read, and to be sent, as the program asked for them. The kernel
   /// takes twice as much memory and counts its own bookkeeping into it, about 800 octets for a small datagram.
   /// SO_RCVBUF, SO_SNDBUF.
-  [[nodiscard]] result<std::size_t> receive_buffer() const;
-  [[nodiscard]] result<std::size_t> send_buffer() const;
+  result<std::size_t> receive_buffer() const;
+  result<std::size_t> send_buffer() const;
 
   /// Asks for a size in octets and returns the size that the kernel granted: at most net.core.rmem_max (wmem_max)
   /// without CAP_NET_ADMIN, and never less than the kernel needs. `errc::out_of_range` from 1 GiB on. SO_RCVBUFFORCE,
   /// SO_SNDBUFFORCE. Go: SetReadBuffer, SetWriteBuffer, which do not return the granted size.
-  [[nodiscard]] result<std::size_t> set_receive_buffer(std::size_t octets);
-  [[nodiscard]] result<std::size_t> set_send_buffer(std::size_t octets);
+  result<std::size_t> set_receive_buffer(std::size_t octets);
+  result<std::size_t> set_send_buffer(std::size_t octets);
 
   // --- raw IP and ICMPv6 (RFC 3542, sections 3.1 and 3.2) ---
 
   /// The offset in the payload, octets, at which the kernel writes and verifies the checksum; nullopt: it does
   /// neither. ICMPv6 conns have 2. ENOPROTOOPT on a conn that is not raw IP. IPV6_CHECKSUM. Go: Checksum, which
   /// cannot say "off".
-  [[nodiscard]] result<std::optional<int>> checksum() const;
+  result<std::optional<int>> checksum() const;
   /// An even offset from 0 (EINVAL for an odd one), or nullopt for off. The kernel refuses to send a payload that
   /// ends before the checksum (EINVAL), and drops an arriving packet with a wrong checksum. Go: SetChecksum.
-  [[nodiscard]] result<void> set_checksum(std::optional<int> offset);
+  result<void> set_checksum(std::optional<int> offset);
 
   /// Which ICMPv6 messages the kernel delivers. Only on a conn of "ip6:ipv6-icmp": other raw conns give EOPNOTSUPP,
   /// all other conns ENOPROTOOPT. ICMPV6_FILTER. Go: ICMPFilter, SetICMPFilter.
-  [[nodiscard]] result<uring6::icmp_filter> icmp_filter() const;
-  [[nodiscard]] result<void> set_icmp_filter(const uring6::icmp_filter& filter);
+  result<uring6::icmp_filter> icmp_filter() const;
+  result<void> set_icmp_filter(const uring6::icmp_filter& filter);
 
   /// Runs a classic BPF program on each packet that arrives from now on. The program returns how many octets to keep,
   /// 0 to drop the packet. On a raw conn it sees the payload, on a UDP conn the UDP header and then the payload. It
@@ -294,10 +294,10 @@ class URING6_EXPORT packet_conn {
   ///
   /// Errors: what is wrong with the program (`bpf::errc`, equal to EINVAL); EPERM (SO_LOCK_FILTER), ENOMEM
   /// (net.core.optmem_max). SO_ATTACH_FILTER. Go: SetBPF, which panics on an empty program.
-  [[nodiscard]] result<void> attach_bpf(std::span<const bpf::raw_instruction> program);
-  [[nodiscard]] result<void> attach_bpf(std::span<const bpf::instruction> program);
+  result<void> attach_bpf(std::span<const bpf::raw_instruction> program);
+  result<void> attach_bpf(std::span<const bpf::instruction> program);
   /// Removes the program; ENOENT if there is none. SO_DETACH_FILTER. Go: missing (golang/go#14974).
-  [[nodiscard]] result<void> detach_bpf();
+  result<void> detach_bpf();
 
   // --- time, ends ---
 
@@ -305,21 +305,21 @@ class URING6_EXPORT packet_conn {
   /// anew; nullopt clears it. CLOCK_MONOTONIC. Go: SetDeadline, SetReadDeadline, SetWriteDeadline.
   /// The setters throw std::bad_alloc, and then change no deadline.
   using time_point = std::chrono::steady_clock::time_point;
-  [[nodiscard]] result<void> set_deadline(std::optional<time_point> when);
-  [[nodiscard]] result<void> set_read_deadline(std::optional<time_point> when);
-  [[nodiscard]] result<void> set_write_deadline(std::optional<time_point> when);
+  result<void> set_deadline(std::optional<time_point> when);
+  result<void> set_read_deadline(std::optional<time_point> when);
+  result<void> set_write_deadline(std::optional<time_point> when);
 
   /// The address that the conn is bound to, with the port that the kernel or the caller chose. Go: LocalAddr.
-  [[nodiscard]] result<endpoint> local_endpoint() const;
+  result<endpoint> local_endpoint() const;
   /// The peer of a connected conn; ENOTCONN on a conn that is not connected. Go: RemoteAddr.
-  [[nodiscard]] result<endpoint> peer_endpoint() const;
+  result<endpoint> peer_endpoint() const;
 
   /// Closes the conn: waiting operations end with `errc::closed`, what was written ahead is sent, the groups are
   /// left. The port is free when the call returns. `errc::closed` if the conn was closed before.
   ///
   /// `close` does not wait for room in the socket's buffer: a datagram that was written ahead and finds none is lost
   /// and counted in `failed_after_write`. Call `flush` first to wait for it.
-  result<void> close();
+  droppable_result<void> close();
   bool is_open() const noexcept;
 
   /// The descriptor, for options that have no method here; -1 on a closed conn. The conn still owns it.
@@ -342,7 +342,7 @@ class URING6_EXPORT packet_conn {
   /// The socket keeps its options. With `packet_options::receive_offload` UDP_GRO may be on: a plain recvmsg then
   /// returns several datagrams in one buffer, and their length in a control message. Turn it off with setsockopt(2) for
   /// a program that does not expect this. Control messages that `set_control_message` turned on stay on, too.
-  [[nodiscard]] result<released_packet> release();
+  result<released_packet> release();
 
   /// The conn's counters. A closed conn keeps its last values. All are 0 on a moved-from conn, and on another thread
   /// while the loop's thread lives.
@@ -354,7 +354,7 @@ class URING6_EXPORT packet_conn {
  private:
   detail::packet_socket* socket() const noexcept { return inside_.get(); }
   bool connected() const noexcept;
-  [[nodiscard]] result<int> descriptor() const;
+  result<int> descriptor() const;
   std::error_code check_thread() const noexcept;
 
   std::unique_ptr<detail::packet_socket> inside_;

@@ -54,7 +54,7 @@ struct URING6_EXPORT resolve_call {
   std::string service;
   resolve_options options;
 
-  [[nodiscard]] result<std::vector<endpoint>> operator()() const;
+  result<std::vector<endpoint>> operator()() const;
 };
 
 }  // namespace detail

@@ -1,75 +1,478 @@
-// result<T>: what every operation returns, and uring6's own error conditions.
+// result<T>: what every operation returns.
 #pragma once
 
 #include "uring6/version.hpp"
 
+#include <cassert>
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <memory>
 #include <string>
 #include <system_error>
-#include <tl/expected.hpp>
 #include <type_traits>
 #include <utility>
 
-#include "uring6/export.hpp"
+#include "uring6/error.hpp"
 
 namespace uring6 {
 
-/// The outcome of an operation: a value, or the error code that says why there is none.
-///
-/// Always `tl::expected`, in every language mode, because it is part of the ABI. No operation throws for what the
-/// network or the kernel does; use `or_throw` for an exception.
-///
-/// Compilers warn of a dropped result, except that of `close`; `(void)` drops one on purpose. For the result of an
-/// awaited operation (`co_await pc.write_to(…);`) only clang warns, except for sleeping and for an `interval`; GCC 12
-/// cannot.
-template <class T>
-using result = tl::expected<T, std::error_code>;
+/// The error of a result that has no value: what `fail` returns. Converts to every result<T>.
+class failure {
+ public:
+  explicit failure(std::error_code error) noexcept : error_(error) {}
+  const std::error_code& error() const noexcept { return error_; }
 
-/// Conditions that no errno names. Each compares equal to the nearest `std::errc`.
-enum class errc {
-  deadline_exceeded = 1,  ///< A deadline passed first. Equal to `std::errc::timed_out`. Go: os.ErrDeadlineExceeded.
-  closed,                 ///< The conn is closed. Equal to `std::errc::bad_file_descriptor`. Go: net.ErrClosed.
-  canceled,               ///< A stop was requested. Equal to `std::errc::operation_canceled`. Go: context.Canceled.
-  unknown_network,        ///< No network word ("udp6", ...). Equal to `std::errc::protocol_not_supported`.
-  bad_address,            ///< Text that is no address. Equal to `std::errc::invalid_argument`.
-  missing_port,           ///< An address without its port. Equal to `std::errc::invalid_argument`.
-  unknown_zone,           ///< A zone or interface that does not exist. Equal to `std::errc::no_such_device`.
-  not_multicast,          ///< A group that is not multicast. Equal to `std::errc::invalid_argument`.
-  already_joined,         ///< The group is joined already. Equal to `std::errc::address_in_use`.
-  not_joined,             ///< A leave without a join. Equal to `std::errc::address_not_available`.
-  out_of_range,           ///< A value outside its range. Equal to `std::errc::invalid_argument`.
-  too_long,               ///< More than one datagram can carry. Equal to `std::errc::message_size`.
-  wrong_thread,   ///< Used on a thread that does not run its loop. Equal to `std::errc::operation_not_permitted`.
-  forked,         ///< Used in the child of a fork. Equal to `std::errc::operation_not_permitted`.
-  malformed,      ///< Bytes that are not what they claim to be. Equal to `std::errc::bad_message`.
-  zone_mismatch,  ///< An address in the zone of another interface. Equal to `std::errc::invalid_argument`.
-  needless_zone,  ///< A zone on an address that is the same host on every link. Equal to `std::errc::invalid_argument`.
-  bound_to_group,  ///< The conn is bound to one group and can join no other. Equal to `std::errc::invalid_argument`.
-  ipv4_address,    ///< An IPv4 address where only IPv6 is possible (udp6). Equal to `std::errc::invalid_argument`.
-  no_ipv6,         ///< No IPv6 socket can be opened. Equal to `std::errc::address_family_not_supported`. EAFNOSUPPORT
+ private:
+  std::error_code error_;
 };
-
-/// The category of `errc`. Each message is a sentence that a user can act on.
-URING6_EXPORT const std::error_category& error_category() noexcept;
-
-inline std::error_code make_error_code(errc e) noexcept {
-  return {static_cast<int>(e), error_category()};
-}
 
 /// An error result: `return fail(errc::closed);` or `return fail(std::errc::invalid_argument);`.
 template <class E>
-tl::unexpected<std::error_code> fail(E e) noexcept {
+failure fail(E e) noexcept {
   if constexpr (std::is_same_v<E, std::error_code>) {
-    return tl::unexpected<std::error_code>(e);
+    return failure(e);
   } else {
     using std::make_error_code;
-    return tl::unexpected<std::error_code>(make_error_code(e));
+    return failure(make_error_code(e));
   }
 }
 
 /// An error result from an errno value, positive as in `errno`.
-inline tl::unexpected<std::error_code> fail_errno(int error_number) noexcept {
-  return tl::unexpected<std::error_code>(std::error_code(error_number, std::system_category()));
+inline failure fail_errno(int error_number) noexcept {
+  return failure(std::error_code(error_number, std::system_category()));
 }
+
+template <class T>
+class result;
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_result = false;
+template <class T>
+inline constexpr bool is_result<result<T>> = true;
+
+/// A class of another library that holds a T or a std::error_code: std::expected, tl::expected.
+template <class X, class T>
+concept expected_of = !is_result<X> && !std::is_same_v<X, failure> && requires(const X& x) {
+  typename X::value_type;
+  typename X::unexpected_type;
+  { x.has_value() } -> std::same_as<bool>;
+  { x.error() } -> std::same_as<const std::error_code&>;
+}
+&&std::is_same_v<typename X::value_type, T>;
+
+}  // namespace detail
+
+/// The outcome of an operation: a value, or the error code that says why there is none. No operation throws for what
+/// the network or the kernel does; use `or_throw` for an exception.
+///
+/// The interface is that of C++23's `std::expected<T, std::error_code>`, except that `value()` throws
+/// std::system_error. A `std::expected` and a `tl::expected` with std::error_code convert to a result, and
+/// `static_cast` converts a result to them.
+///
+/// Compilers warn of a dropped result; `(void)` drops one on purpose. For the result of an awaited operation
+/// (`co_await pc.write_to(…);`) only clang warns; GCC 12 cannot. A `droppable_result` is not warned of.
+///
+/// `*r`, `r->` and `r.error()` require that there is a value, or an error; assert(3) checks it.
+template <class T>
+class [[nodiscard]] result {
+  static_assert(std::is_object_v<T> && !std::is_array_v<T> && !std::is_same_v<T, failure>);
+
+ public:
+  using value_type = T;
+  using error_type = std::error_code;
+  using unexpected_type = failure;
+  template <class U>
+  using rebind = result<U>;
+
+  /// A value-initialised T.
+  result() noexcept(std::is_nothrow_default_constructible_v<T>) requires std::default_initializable<T>
+      : value_(), has_value_(true) {}
+  template <class U = T>
+  requires(std::is_constructible_v<T, U> && !std::is_same_v<std::remove_cvref_t<U>, result> &&
+           !std::is_same_v<std::remove_cvref_t<U>, std::in_place_t> &&
+           !std::is_same_v<std::remove_cvref_t<U>, failure> && !detail::is_result<std::remove_cvref_t<U>> &&
+           !detail::expected_of<std::remove_cvref_t<U>, T>)  //
+      explicit(!std::is_convertible_v<U, T>) result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U>)
+      : value_(std::forward<U>(value)), has_value_(true) {}
+  result(failure why) noexcept : error_(why.error()), has_value_(false) {}
+  template <class... Args>
+  requires std::is_constructible_v<T, Args...>
+  explicit result(std::in_place_t, Args&&... args) noexcept(std::is_nothrow_constructible_v<T, Args...>)
+      : value_(std::forward<Args>(args)...), has_value_(true) {}
+  /// From a result of another type.
+  template <class U>
+  requires(!std::is_same_v<U, T> && !std::is_void_v<U> && std::is_constructible_v<T, U>)  //
+      explicit(!std::is_convertible_v<U, T>) result(result<U> from)
+      : error_(), has_value_(false) {
+    take(std::move(from));
+  }
+  /// From std::expected, tl::expected.
+  template <class X>
+  requires detail::expected_of<std::remove_cvref_t<X>, T> result(X&& from) : error_(), has_value_(false) {
+    take(std::forward<X>(from));
+  }
+
+  result(const result&) requires std::is_trivially_copy_constructible_v<T>
+  = default;
+  result(const result& from) noexcept(std::is_nothrow_copy_constructible_v<T>) requires(
+      std::is_copy_constructible_v<T> && !std::is_trivially_copy_constructible_v<T>)
+      : error_(), has_value_(false) {
+    take(from);
+  }
+  result(result&&) requires std::is_trivially_move_constructible_v<T>
+  = default;
+  result(result&& from) noexcept(std::is_nothrow_move_constructible_v<T>) requires(
+      std::is_move_constructible_v<T> && !std::is_trivially_move_constructible_v<T>)
+      : error_(), has_value_(false) {
+    take(std::move(from));
+  }
+  result& operator=(const result&) requires(
+      std::is_trivially_copy_assignable_v<T>&& std::is_trivially_copy_constructible_v<T>&&
+          std::is_trivially_destructible_v<T>) = default;
+  result& operator=(const result& from) requires(std::is_copy_assignable_v<T>&& std::is_copy_constructible_v<T> &&
+                                                 !(std::is_trivially_copy_assignable_v<T> &&
+                                                   std::is_trivially_copy_constructible_v<T> &&
+                                                   std::is_trivially_destructible_v<T>)) {
+    assign(from);
+    return *this;
+  }
+  result& operator=(result&&) requires(
+      std::is_trivially_move_assignable_v<T>&& std::is_trivially_move_constructible_v<T>&&
+          std::is_trivially_destructible_v<T>) = default;
+  result& operator=(result&& from) noexcept(
+      std::is_nothrow_move_assignable_v<T>&& std::is_nothrow_move_constructible_v<
+          T>) requires(std::is_move_assignable_v<T>&& std::is_move_constructible_v<T> &&
+                       !(std::is_trivially_move_assignable_v<T> && std::is_trivially_move_constructible_v<T> &&
+                         std::is_trivially_destructible_v<T>)) {
+    assign(std::move(from));
+    return *this;
+  }
+  ~result() requires std::is_trivially_destructible_v<T>
+  = default;
+  ~result() {
+    if (has_value_) std::destroy_at(&value_);
+  }
+
+  /// Destroys what there is and makes a value. If T's constructor throws, the result holds an error: the one that it
+  /// held, or std::errc::operation_canceled.
+  template <class... Args>
+  requires std::is_constructible_v<T, Args...> T& emplace(Args&&... args) noexcept(
+      std::is_nothrow_constructible_v<T, Args...>) {
+    const std::error_code kept = has_value_ ? std::make_error_code(std::errc::operation_canceled) : error_;
+    if (has_value_) hold(kept);
+    become([&] { std::construct_at(&value_, std::forward<Args>(args)...); }, kept);
+    return value_;
+  }
+
+  bool has_value() const noexcept { return has_value_; }
+  explicit operator bool() const noexcept { return has_value_; }
+
+  T* operator->() noexcept {
+    assert(has_value_);
+    return std::addressof(value_);
+  }
+  const T* operator->() const noexcept {
+    assert(has_value_);
+    return std::addressof(value_);
+  }
+  T& operator*() & noexcept {
+    assert(has_value_);
+    return value_;
+  }
+  const T& operator*() const& noexcept {
+    assert(has_value_);
+    return value_;
+  }
+  T&& operator*() && noexcept {
+    assert(has_value_);
+    return std::move(value_);
+  }
+  const std::error_code& error() const noexcept {
+    assert(!has_value_);
+    return error_;
+  }
+
+  /// The value. Throws std::system_error with the error if there is none.
+  T& value() & {
+    check();
+    return value_;
+  }
+  const T& value() const& {
+    check();
+    return value_;
+  }
+  T&& value() && {
+    check();
+    return std::move(value_);
+  }
+
+  template <class U = T>
+  T value_or(U&& instead) const& {
+    return has_value_ ? value_ : static_cast<T>(std::forward<U>(instead));
+  }
+  template <class U = T>
+  T value_or(U&& instead) && {
+    return has_value_ ? std::move(value_) : static_cast<T>(std::forward<U>(instead));
+  }
+  std::error_code error_or(std::error_code instead) const noexcept { return has_value_ ? instead : error_; }
+
+  /// `f(value)`, which returns a result; or this error.
+  template <class F>
+  auto and_then(F&& f) & {
+    return then(*this, std::forward<F>(f));
+  }
+  template <class F>
+  auto and_then(F&& f) const& {
+    return then(*this, std::forward<F>(f));
+  }
+  template <class F>
+  auto and_then(F&& f) && {
+    return then(std::move(*this), std::forward<F>(f));
+  }
+  /// A result with `f(value)`; or this error.
+  template <class F>
+  auto transform(F&& f) & {
+    return changed(*this, std::forward<F>(f));
+  }
+  template <class F>
+  auto transform(F&& f) const& {
+    return changed(*this, std::forward<F>(f));
+  }
+  template <class F>
+  auto transform(F&& f) && {
+    return changed(std::move(*this), std::forward<F>(f));
+  }
+  /// `f(error)`, which returns a result<T>; or this value.
+  template <class F>
+  result or_else(F&& f) const& {
+    return has_value_ ? *this : result(std::invoke(std::forward<F>(f), error_));
+  }
+  template <class F>
+  result or_else(F&& f) && {
+    return has_value_ ? std::move(*this) : result(std::invoke(std::forward<F>(f), error_));
+  }
+  /// This value; or the error `f(error)`.
+  template <class F>
+  result transform_error(F&& f) const& {
+    return has_value_ ? *this : result(failure(std::invoke(std::forward<F>(f), error_)));
+  }
+  template <class F>
+  result transform_error(F&& f) && {
+    return has_value_ ? std::move(*this) : result(failure(std::invoke(std::forward<F>(f), error_)));
+  }
+
+  /// To std::expected, tl::expected.
+  template <class X>
+  requires detail::expected_of<X, T>
+  explicit operator X() const& { return has_value_ ? X(value_) : X(typename X::unexpected_type(error_)); }
+  template <class X>
+  requires detail::expected_of<X, T>
+  explicit operator X() && { return has_value_ ? X(std::move(value_)) : X(typename X::unexpected_type(error_)); }
+
+ private:
+  template <class Self, class F>
+  static auto then(Self&& self, F&& f) {
+    using next = std::remove_cvref_t<std::invoke_result_t<F, decltype(*std::forward<Self>(self))>>;
+    static_assert(detail::is_result<next>, "and_then takes a function that returns a result");
+    return self.has_value_ ? next(std::invoke(std::forward<F>(f), *std::forward<Self>(self)))
+                           : next(failure(self.error_));
+  }
+  template <class Self, class F>
+  static auto changed(Self&& self, F&& f) {
+    using next = std::remove_cv_t<std::invoke_result_t<F, decltype(*std::forward<Self>(self))>>;
+    if constexpr (std::is_void_v<next>) {
+      if (!self.has_value_) return result<void>(failure(self.error_));
+      std::invoke(std::forward<F>(f), *std::forward<Self>(self));
+      return result<void>();
+    } else {
+      return self.has_value_ ? result<next>(std::invoke(std::forward<F>(f), *std::forward<Self>(self)))
+                             : result<next>(failure(self.error_));
+    }
+  }
+
+  void check() const {
+    if (!has_value_) throw std::system_error(error_);
+  }
+
+  /// Destroys the value and holds this error instead.
+  void hold(const std::error_code& error) noexcept {
+    assert(has_value_);
+    std::destroy_at(&value_);
+    std::construct_at(&error_, error);
+    has_value_ = false;
+  }
+  /// Makes the value in place of the error; an exception brings the error `kept` back.
+  template <class Make>
+  void become(Make make, std::error_code kept) {
+    assert(!has_value_);
+    std::destroy_at(&error_);
+    if constexpr (noexcept(make())) {
+      make();
+    } else {
+      try {
+        make();
+      } catch (...) {
+        std::construct_at(&error_, kept);
+        throw;
+      }
+    }
+    has_value_ = true;
+  }
+  /// From an expected or another result, into a new result: `*this` holds an error without meaning.
+  template <class From>
+  void take(From&& from) {
+    if (!from.has_value()) {
+      error_ = from.error();
+      return;
+    }
+    std::construct_at(&value_, *std::forward<From>(from));
+    has_value_ = true;
+  }
+  template <class From>
+  void assign(From&& from) {
+    if (!from.has_value_) {
+      if (has_value_) hold(from.error_);
+      error_ = from.error_;
+    } else if (has_value_) {
+      value_ = *std::forward<From>(from);
+    } else {
+      become(
+          [&]() noexcept(std::is_nothrow_constructible_v<T, decltype(*std::forward<From>(from))>) {
+            std::construct_at(&value_, *std::forward<From>(from));
+          },
+          error_);
+    }
+  }
+
+  union {
+    T value_;
+    std::error_code error_;
+  };
+  bool has_value_;
+};
+
+/// The outcome of an operation that has no value.
+template <>
+class result<void> {
+ public:
+  using value_type = void;
+  using error_type = std::error_code;
+  using unexpected_type = failure;
+  template <class U>
+  using rebind = result<U>;
+
+  /// It worked.
+  result() noexcept : has_value_(true) {}
+  explicit result(std::in_place_t) noexcept : has_value_(true) {}
+  result(failure why) noexcept : error_(why.error()), has_value_(false) {}
+  /// From std::expected, tl::expected.
+  template <class X>
+  requires detail::expected_of<X, void> result(const X& from)
+  noexcept : has_value_(from.has_value()) {
+    if (!has_value_) error_ = from.error();
+  }
+
+  void emplace() noexcept { has_value_ = true; }
+  bool has_value() const noexcept { return has_value_; }
+  explicit operator bool() const noexcept { return has_value_; }
+  void operator*() const noexcept { assert(has_value_); }
+  const std::error_code& error() const noexcept {
+    assert(!has_value_);
+    return error_;
+  }
+  /// Throws std::system_error with the error if there is one.
+  void value() const {
+    if (!has_value_) throw std::system_error(error_);
+  }
+  std::error_code error_or(std::error_code instead) const noexcept { return has_value_ ? instead : error_; }
+
+  /// `f()`, which returns a result; or this error.
+  template <class F>
+  auto and_then(F&& f) const {
+    using next = std::remove_cvref_t<std::invoke_result_t<F>>;
+    static_assert(detail::is_result<next>, "and_then takes a function that returns a result");
+    return has_value_ ? next(std::invoke(std::forward<F>(f))) : next(failure(error_));
+  }
+  /// A result with `f()`; or this error.
+  template <class F>
+  auto transform(F&& f) const {
+    using next = std::remove_cv_t<std::invoke_result_t<F>>;
+    if constexpr (std::is_void_v<next>) {
+      if (!has_value_) return result<void>(failure(error_));
+      std::invoke(std::forward<F>(f));
+      return result<void>();
+    } else {
+      return has_value_ ? result<next>(std::invoke(std::forward<F>(f))) : result<next>(failure(error_));
+    }
+  }
+  /// `f(error)`, which returns a result<void>; or this.
+  template <class F>
+  result or_else(F&& f) const {
+    return has_value_ ? *this : result(std::invoke(std::forward<F>(f), error_));
+  }
+  /// This; or the error `f(error)`.
+  template <class F>
+  result transform_error(F&& f) const {
+    return has_value_ ? *this : result(failure(std::invoke(std::forward<F>(f), error_)));
+  }
+
+  /// To std::expected, tl::expected.
+  template <class X>
+  requires detail::expected_of<X, void>
+  explicit operator X() const { return has_value_ ? X() : X(typename X::unexpected_type(error_)); }
+
+ private:
+  std::error_code error_;
+  bool has_value_;
+};
+
+// Templates at namespace scope: no conversion to a result is tried when other types are compared.
+
+template <class T>
+requires(std::is_void_v<T> || std::equality_comparable<T>) bool operator==(const result<T>& a, const result<T>& b) {
+  if (a.has_value() != b.has_value()) return false;
+  if (!a.has_value()) return a.error() == b.error();
+  if constexpr (std::is_void_v<T>) {
+    return true;
+  } else {
+    return *a == *b;
+  }
+}
+template <class T>
+bool operator==(const result<T>& a, const failure& b) noexcept {
+  return !a.has_value() && a.error() == b.error();
+}
+/// Whether there is a value, which equals `b`.
+template <class T, class U>
+requires(!detail::is_result<U> &&
+         requires(const T& value, const U& other) {
+           { value == other } -> std::convertible_to<bool>;
+         }) bool
+operator==(const result<T>& a, const U& b) {
+  return a.has_value() && *a == b;
+}
+
+/// A result of which compilers do not warn when it is dropped: of `close`, of sleeping, and of a tick. Their errors
+/// tell a requested stop or a mistake of the program only.
+template <class T>
+class droppable_result : public result<T> {
+ public:
+  using result<T>::result;
+  droppable_result(result<T> from) noexcept : result<T>(std::move(from)) {}
+};
+
+namespace detail {
+
+/// The type as which a combinator keeps a result.
+template <class T>
+struct kept_value : std::type_identity<T> {};
+template <class T>
+struct kept_value<droppable_result<T>> : std::type_identity<result<T>> {};
+
+}  // namespace detail
 
 /// Returns the value of `r`, or throws `std::system_error`. With `what` the exception's text begins with it; say in
 /// it what was tried, and on which object:
@@ -103,6 +506,3 @@ T or_throw(const result<T>& r, const std::string& what) {
 }
 
 }  // namespace uring6
-
-template <>
-struct std::is_error_code_enum<uring6::errc> : std::true_type {};

@@ -15,7 +15,6 @@
 #include <utility>
 #include <variant>
 
-#include "uring6/detail/is_result.hpp"
 #include "uring6/detail/permit_queue.hpp"
 #include "uring6/detail/promise.hpp"
 #include "uring6/detail/waiting.hpp"
@@ -144,7 +143,7 @@ class blocking_operation final : public blocking_wait {
   explicit blocking_operation(std::shared_ptr<blocking_call<F>> call) noexcept
       : blocking_wait(call), call_(std::move(call)) {}
 
-  [[nodiscard]] result_type await_resume() {
+  result_type await_resume() {
     if (const auto error = finish()) return fail(error);
     if constexpr (std::is_void_v<value_type>) {
       call_->take();

@@ -21,7 +21,7 @@ namespace detail {
 class acquire_operation final : public permit_waiter {
  public:
   explicit acquire_operation(permit_queue& in) noexcept : permit_waiter(in) {}
-  [[nodiscard]] result<void> await_resume() noexcept {
+  result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return {};
   }

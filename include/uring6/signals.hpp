@@ -53,7 +53,7 @@ class URING6_EXPORT signals {
   /// Errors: invalid_argument without numbers; `errc::out_of_range` for a number that is no signal and for signals
   /// that cannot be awaited (SIGKILL, SIGSTOP, and the faults of a thread itself: SIGSEGV, SIGBUS, SIGFPE, SIGILL,
   /// SIGTRAP); EMFILE.
-  [[nodiscard]] static result<signals> open(event_loop& loop, std::span<const int> numbers);
+  static result<signals> open(event_loop& loop, std::span<const int> numbers);
 
   signals(signals&&) noexcept;
   signals& operator=(signals&& other) noexcept {

@@ -24,7 +24,6 @@
 
 #include "uring6/detail/awaitable.hpp"
 #include "uring6/detail/guest.hpp"
-#include "uring6/detail/is_result.hpp"
 #include "uring6/detail/promise.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/event_loop.hpp"

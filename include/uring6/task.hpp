@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "uring6/detail/is_result.hpp"
+#include "uring6/result.hpp"
 #include "uring6/detail/promise.hpp"
 
 namespace uring6 {

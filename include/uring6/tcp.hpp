@@ -144,45 +144,45 @@ class URING6_EXPORT tcp_conn {
 
   /// Ends a half of the connection: after `write` the peer reads its end of stream, after `read` this conn's reads
   /// do. Waiting writes end with EPIPE. ENOTCONN if the peer is gone. shutdown(2). Go: CloseWrite, CloseRead.
-  [[nodiscard]] result<void> shutdown(stream_half which);
+  result<void> shutdown(stream_half which);
 
   /// Closes the conn. Waiting operations end with `errc::closed`, or with what they had got already. The kernel
   /// closes the connection in order, or resets it if octets had arrived that the program did not read. `errc::closed`
   /// if the conn was closed before. Go: Close.
-  result<void> close();
+  droppable_result<void> close();
   bool is_open() const noexcept;
 
   /// A deadline ends the operations that wait, and all later ones, with `errc::deadline_exceeded` until it is set
   /// anew; nullopt clears it. CLOCK_MONOTONIC. Go: SetDeadline, SetReadDeadline, SetWriteDeadline.
   /// The setters throw std::bad_alloc, and then change no deadline.
   using time_point = std::chrono::steady_clock::time_point;
-  [[nodiscard]] result<void> set_deadline(std::optional<time_point> when);
-  [[nodiscard]] result<void> set_read_deadline(std::optional<time_point> when);
-  [[nodiscard]] result<void> set_write_deadline(std::optional<time_point> when);
+  result<void> set_deadline(std::optional<time_point> when);
+  result<void> set_read_deadline(std::optional<time_point> when);
+  result<void> set_write_deadline(std::optional<time_point> when);
 
   /// Whether small segments leave at once. TCP_NODELAY. Go: SetNoDelay.
-  [[nodiscard]] result<bool> no_delay() const;
-  [[nodiscard]] result<void> set_no_delay(bool on);
+  result<bool> no_delay() const;
+  result<void> set_no_delay(bool on);
 
   /// The probes on a silent connection; nullopt: none. `errc::out_of_range` for values outside of the ranges of
   /// `keep_alive`. SO_KEEPALIVE. Go: SetKeepAliveConfig.
-  [[nodiscard]] result<std::optional<keep_alive>> probes() const;
-  [[nodiscard]] result<void> set_probes(const std::optional<keep_alive>& when);
+  result<std::optional<keep_alive>> probes() const;
+  result<void> set_probes(const std::optional<keep_alive>& when);
 
   /// How many octets may wait in the kernel to be read, and to be sent, as the program asked for them; the kernel
   /// takes twice as much memory. Until the program sets a size, the kernel adapts it to the connection. SO_RCVBUF,
   /// SO_SNDBUF.
-  [[nodiscard]] result<std::size_t> receive_buffer() const;
-  [[nodiscard]] result<std::size_t> send_buffer() const;
+  result<std::size_t> receive_buffer() const;
+  result<std::size_t> send_buffer() const;
   /// Asks for a size in octets and returns the size that the kernel granted, as packet_conn does. Go: SetReadBuffer,
   /// SetWriteBuffer.
-  [[nodiscard]] result<std::size_t> set_receive_buffer(std::size_t octets);
-  [[nodiscard]] result<std::size_t> set_send_buffer(std::size_t octets);
+  result<std::size_t> set_receive_buffer(std::size_t octets);
+  result<std::size_t> set_send_buffer(std::size_t octets);
 
   /// The local address and port. Go: LocalAddr.
-  [[nodiscard]] result<endpoint> local_endpoint() const;
+  result<endpoint> local_endpoint() const;
   /// The peer's address and port, also when the peer is gone; v4-mapped for an IPv4 peer. Go: RemoteAddr.
-  [[nodiscard]] result<endpoint> peer_endpoint() const;
+  result<endpoint> peer_endpoint() const;
 
   /// The descriptor, for options that have no method here or in `conn`, which has those of IPv6; -1 on a closed conn.
   /// The conn still owns it.
@@ -195,7 +195,7 @@ class URING6_EXPORT tcp_conn {
   /// not_enough_memory if octets were lost (see the class); the conn then stays open, and its operations go on. If a
   /// stopped read loses its octets during this call, the operations have ended with `errc::closed`, the
   /// deadlines are off, and the conn stays open.
-  [[nodiscard]] result<released_tcp> release();
+  result<released_tcp> release();
 
   /// The conn's counters. A closed conn keeps its last values. All are 0 on a moved-from conn, and on another thread
   /// while the loop's thread lives.
@@ -206,7 +206,7 @@ class URING6_EXPORT tcp_conn {
 
  private:
   detail::stream_socket* socket() const noexcept { return inside_.get(); }
-  [[nodiscard]] result<int> descriptor() const;
+  result<int> descriptor() const;
   std::error_code check_thread() const noexcept;
 
   std::unique_ptr<detail::stream_socket> inside_;
@@ -234,13 +234,13 @@ class URING6_EXPORT tcp_listener {
 
   /// Sets the deadline of `accept`, as tcp_conn does for its operations. Go: SetDeadline.
   /// Throws std::bad_alloc, and then changes nothing.
-  [[nodiscard]] result<void> set_deadline(std::optional<std::chrono::steady_clock::time_point> when);
+  result<void> set_deadline(std::optional<std::chrono::steady_clock::time_point> when);
 
   /// The listener's address, with the port that the kernel or the caller chose. Go: Addr.
-  [[nodiscard]] result<endpoint> local_endpoint() const;
+  result<endpoint> local_endpoint() const;
 
   /// Closes the listener. Waiting coroutines get `errc::closed`. The port is free when the call returns. Go: Close.
-  result<void> close();
+  droppable_result<void> close();
   bool is_open() const noexcept;
 
   /// The descriptor, which the listener still owns; -1 on a closed listener.
@@ -249,7 +249,7 @@ class URING6_EXPORT tcp_listener {
   /// Ends all waits with `errc::closed` and gives the open descriptor to the caller. Connections that the kernel has
   /// not given to this listener wait in it for the next owner. `accept` still returns the connections that were
   /// accepted ahead, and then ends with `errc::closed`. Go: TCPListener.File.
-  [[nodiscard]] result<int> release();
+  result<int> release();
 
   /// For the library's own code.
   explicit tcp_listener(std::unique_ptr<detail::accept_queue> inside) noexcept;
@@ -268,10 +268,10 @@ class URING6_EXPORT tcp_listener {
 /// Errors: `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`,
 /// `errc::unknown_zone`, `errc::ipv4_address` for an IPv4 address with "tcp6", `errc::out_of_range` for
 /// `tcp_options::accept_ahead`, `errc::no_ipv6`, EADDRINUSE, EADDRNOTAVAIL, EACCES, …
-[[nodiscard]] URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network,
+URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network,
                                                             std::string_view address, const tcp_options& options = {});
 /// The same at an endpoint.
-[[nodiscard]] URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network,
+URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network,
                                                             const endpoint& address, const tcp_options& options = {});
 
 /// Takes over a listening TCP socket of AF_INET6 that another program or library has opened (socket activation,
@@ -281,12 +281,12 @@ class URING6_EXPORT tcp_listener {
 ///
 /// Errors: EBADF, ENOTSOCK; address_family_not_supported if the socket is not AF_INET6; wrong_protocol_type if it is
 /// not TCP; `std::errc::invalid_argument` if it does not listen. Go: net.FileListener.
-[[nodiscard]] URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd,
+URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd,
                                                                 const tcp_options& options = {});
 
 /// Takes over a connection that another program, library or loop has made or accepted (`tcp_conn::release`), by the
 /// same rules. Errors: as of `adopt_listener`, ENOTCONN. Go: net.FileConn.
-[[nodiscard]] URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, int fd);
+URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, int fd);
 
 /// The same for what `tcp_conn::release` returned: reads give its `unread` octets first. After an error the caller
 /// still owns all of it.

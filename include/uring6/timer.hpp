@@ -29,7 +29,7 @@ class URING6_EXPORT sleep_operation : timer_node, stop_listener, ready_node {
   bool await_suspend(std::coroutine_handle<Promise> sleeper) {
     return suspend(sleeper, stop_of(sleeper));
   }
-  result<void> await_resume() noexcept;
+  droppable_result<void> await_resume() noexcept;
 
  private:
   bool suspend(std::coroutine_handle<> sleeper, stop_root& stop);

@@ -10,7 +10,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "uring6/detail/is_result.hpp"
 #include "uring6/detail/siblings.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"

@@ -11,7 +11,7 @@ from kernels.system import Sysroot, System
 
 # The same releases as those of the cross compiler, whose C++ library the programs find in the guest.
 RELEASES = ["bookworm", "trixie"]
-BUILT_WITH = ["liburing-dev", "libfmt-dev", "libmnl-dev", "libexpected-dev", "nlohmann-json3-dev", "libcatch2-dev"]
+BUILT_WITH = ["liburing-dev", "libfmt-dev", "libmnl-dev", "nlohmann-json3-dev", "libcatch2-dev"]
 RUN_WITH = ["libstdc++6", "python3", "iproute2", "kmod", "mount"]
 # As in tools/lib/packages.
 FROM_BACKPORTS = {"bookworm": ["libcatch2-dev"]}

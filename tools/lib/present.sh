@@ -9,7 +9,6 @@ build|ninja|program ninja ninja-build samu
 build|pkg-config|program pkg-config pkgconf
 build|liburing >= 2.3|library liburing liburing.h
 build|fmt >= 9|library fmt fmt/core.h
-build|tl::expected >= 1.0|library tl-expected tl/expected.hpp
 build|libmnl >= 1.0.4|library libmnl libmnl/libmnl.h
 build|CLI11 >= 2.1|library CLI11 CLI/CLI.hpp
 build|nlohmann-json >= 3.11|library nlohmann_json nlohmann/json.hpp

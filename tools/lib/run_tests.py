@@ -58,7 +58,7 @@ GCC = Configuration("gcc", "g++", "-O2", [*OPTIMIZED, "-Dbench=disabled"])
 SCRIPTS = ["commands/counting.py", "commands/floors.py", "commands/kernels.py", "commands/language.py",
            "commands/maps.py", "commands/one_case.py", "commands/old_compiler.sh", "commands/set_up.sh",
            "commands/usage.sh", "commands/values.py", "commands/width.py", "parity/check.py", "consumer/symbols.sh",
-           "consumer/pkg_config.sh", "consumer/dlopen.sh", "consumer/dropped.sh", "consumer/traps.sh"]
+           "consumer/expected.sh", "consumer/pkg_config.sh", "consumer/dlopen.sh", "consumer/dropped.sh", "consumer/traps.sh"]
 SLOW_SCRIPTS = ["commands/includes.py", "consumer/abi.sh", "consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh",
                 "consumer/unity.sh", "model/check.py"]
 MORE = [

@@ -146,7 +146,7 @@ choose_packages() {
 list_needed_packages() {
   say "uring6 knows how to set up Debian 12, Debian 13 and Ubuntu 24.04; this is $(machine_name)."
   say "It needs g++ >= 12 (or clang >= 16), Meson >= 1.0, ninja, pkg-config and, with their headers:"
-  say "  liburing >= 2.3   fmt >= 9   tl::expected >= 1.0   libmnl >= 1.0.4   CLI11 >= 2.1   nlohmann-json >= 3.11"
+  say "  liburing >= 2.3   fmt >= 9   libmnl >= 1.0.4   CLI11 >= 2.1   nlohmann-json >= 3.11"
   say "  for the tests: Catch2 >= 3.4   for tools/test --all: clang >= 16 with its runtime libraries, cmake"
   say "Debian 13 calls them:"
   package_entries 2 "$@" | sed 's/^/  /'

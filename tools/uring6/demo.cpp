@@ -88,15 +88,16 @@ std::size_t receive_buffer_of(const packet_conn& conn) {
 }
 
 void demonstration::choose_site() {
-  const auto found =
-      options_.interface_name.empty() ? find_multicast_site() : multicast_site_on(named(options_.interface_name));
+  std::string why_not;
+  const auto found = options_.interface_name.empty() ? find_multicast_site(why_not)
+                                                     : multicast_site_on(named(options_.interface_name), why_not);
   if (found) {
     site_ = *found;
     book_.multicast = found->on.name;
   } else if (options_.interface_name.empty()) {
-    book_.without_multicast = found.error();
+    book_.without_multicast = why_not;
   } else {
-    throw failure(exit_status::environment, found.error());
+    throw failure(exit_status::environment, why_not);
   }
 }
 

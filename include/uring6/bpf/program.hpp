@@ -21,13 +21,13 @@ inline constexpr std::size_t max_instructions = 4096;
 ///
 /// Errors: `errc::bad_operand` for a register, width, operator, test or extension that does not exist,
 /// `errc::scratch_out_of_range` for a slot above 15.
-[[nodiscard]] URING6_EXPORT result<raw_instruction> assemble(const instruction& one);
+URING6_EXPORT result<raw_instruction> assemble(const instruction& one);
 
 /// A program in the kernel's form. Go: Assemble.
 ///
 /// Errors: as above; `errc::empty_program`, `errc::program_too_long`. It does not check whether the kernel would take
 /// the program; `check` does.
-[[nodiscard]] URING6_EXPORT result<raw_program> assemble(std::span<const instruction> instructions);
+URING6_EXPORT result<raw_program> assemble(std::span<const instruction> instructions);
 
 /// The result of `disassemble` for a program.
 struct disassembly {
@@ -52,6 +52,6 @@ URING6_EXPORT std::string to_string(const instruction& one);
 /// Checks whether the kernel would take the program, by the rules of SO_ATTACH_FILTER, which answers only EINVAL.
 ///
 /// Errors: every `errc` but `bad_operand` and `unsupported_by_vm`.
-[[nodiscard]] URING6_EXPORT result<void> check(std::span<const raw_instruction> instructions);
+URING6_EXPORT result<void> check(std::span<const raw_instruction> instructions);
 
 }  // namespace uring6::bpf

@@ -39,8 +39,8 @@ class URING6_EXPORT vm {
   ///
   /// Errors: those of `assemble` and `check`; `errc::unsupported_by_vm` for the two netlink extensions and for
   /// offsets into the link or network header (SKF_LL_OFF, SKF_NET_OFF).
-  [[nodiscard]] static result<vm> create(std::span<const instruction> instructions);
-  [[nodiscard]] static result<vm> create(std::span<const raw_instruction> instructions);
+  static result<vm> create(std::span<const instruction> instructions);
+  static result<vm> create(std::span<const raw_instruction> instructions);
 
   /// How many bytes of the packet the program keeps; 0 drops it. Go: VM.Run.
   ///

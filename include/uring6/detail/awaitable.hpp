@@ -7,7 +7,7 @@
 #include <utility>
 #include <variant>
 
-#include "uring6/detail/is_result.hpp"
+#include "uring6/result.hpp"
 
 namespace uring6::detail {
 
@@ -45,7 +45,8 @@ using await_result = decltype(awaiter_of(std::declval<A>()).await_resume());
 /// The result of an await as a value that can be kept; void becomes std::monostate.
 template <awaitable A>
 using await_value =
-    std::conditional_t<std::is_void_v<await_result<A>>, std::monostate, std::remove_cvref_t<await_result<A>>>;
+    std::conditional_t<std::is_void_v<await_result<A>>, std::monostate,
+                       typename kept_value<std::remove_cvref_t<await_result<A>>>::type>;
 
 /// How an operation keeps its arguments. Movable awaitables (tasks) are kept by value. The library's awaiters cannot
 /// be moved and are kept by reference: as temporaries they live until the end of the co_await expression.
@@ -75,10 +76,6 @@ struct reference_awaiter {
     return awaiter->await_suspend(waiting);
   }
   decltype(auto) await_resume() const { return awaiter->await_resume(); }
-  [[nodiscard]] decltype(auto) await_resume()
-      const requires is_result<std::remove_cvref_t<decltype(std::declval<Awaiter&>().await_resume())>> {
-    return awaiter->await_resume();
-  }
 };
 
 /// The kept awaitable as the operand of co_await.

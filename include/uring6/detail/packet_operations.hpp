@@ -97,7 +97,7 @@ class URING6_EXPORT read_from_operation final : public read_operation {
     return !take_of_train(stop) && suspend(reader, stop);
   }
 
-  [[nodiscard]] result<datagram> await_resume() noexcept {
+  result<datagram> await_resume() noexcept {
     if (state_ != state::of_train) return outcome();
     const open_train& train = this_threads_train;
     return made({data_, train.length}, *train.head, false, train.length);
@@ -124,7 +124,7 @@ class URING6_EXPORT read_from_operation final : public read_operation {
   /// measurable.
   static result<datagram> made(std::span<std::byte> payload, const datagram& head, bool truncated,
                                std::size_t full_length) noexcept {
-    return result<datagram>(tl::in_place, payload, head.control, head.source, truncated, head.control_truncated,
+    return result<datagram>(std::in_place, payload, head.control, head.source, truncated, head.control_truncated,
                             full_length);
   }
 
@@ -148,7 +148,7 @@ class URING6_EXPORT read_batch_operation final : public read_operation {
   bool await_suspend(std::coroutine_handle<Promise> reader) {
     return suspend(reader, stop_of(reader));
   }
-  [[nodiscard]] result<std::size_t> await_resume() noexcept;
+  result<std::size_t> await_resume() noexcept;
 
  private:
   bool suspend(std::coroutine_handle<> reader, stop_root& stop);
@@ -167,7 +167,7 @@ class URING6_EXPORT receive_operation final : public read_operation {
   bool await_suspend(std::coroutine_handle<Promise> reader) {
     return suspend(reader, stop_of(reader));
   }
-  [[nodiscard]] result<std::size_t> await_resume() noexcept;
+  result<std::size_t> await_resume() noexcept;
 
  private:
   bool suspend(std::coroutine_handle<> reader, stop_root& stop);
@@ -224,7 +224,7 @@ class URING6_EXPORT write_operation final : public write_waiter {
                   const endpoint* destination) noexcept
       : write_waiter(socket, {&message_, 1}, destination != nullptr),
         message_{payload, control, destination ? *destination : endpoint{}, {}} {}
-  [[nodiscard]] result<std::size_t> await_resume() noexcept;
+  result<std::size_t> await_resume() noexcept;
 
  private:
   outgoing message_;
@@ -234,14 +234,14 @@ class URING6_EXPORT write_operation final : public write_waiter {
 class URING6_EXPORT flush_operation final : public write_waiter {
  public:
   explicit flush_operation(packet_socket* socket) noexcept : write_waiter(socket) {}
-  [[nodiscard]] result<void> await_resume() noexcept;
+  result<void> await_resume() noexcept;
 };
 
 class URING6_EXPORT write_batch_operation final : public write_waiter {
  public:
   write_batch_operation(packet_socket* socket, std::span<outgoing> messages, bool addressed, bool impatient) noexcept
       : write_waiter(socket, messages, addressed, impatient) {}
-  [[nodiscard]] result<std::size_t> await_resume() noexcept;
+  result<std::size_t> await_resume() noexcept;
 };
 
 }  // namespace detail

@@ -83,7 +83,7 @@ class URING6_EXPORT stream_read_operation final : public stream_operation {
  public:
   stream_read_operation(stream_socket* socket, std::span<std::byte> into) noexcept
       : stream_operation(socket, kind::read, into.data(), into.size()) {}
-  [[nodiscard]] result<std::size_t> await_resume() noexcept { return outcome(); }
+  result<std::size_t> await_resume() noexcept { return outcome(); }
 };
 
 class URING6_EXPORT stream_write_operation final : public stream_operation {
@@ -92,7 +92,7 @@ class URING6_EXPORT stream_write_operation final : public stream_operation {
   stream_write_operation(stream_socket* socket, std::span<const std::byte> from, bool all) noexcept
       : stream_operation(socket, all ? kind::write_all : kind::write_some, const_cast<std::byte*>(from.data()),
                          from.size()) {}
-  [[nodiscard]] result<std::size_t> await_resume() noexcept { return outcome(); }
+  result<std::size_t> await_resume() noexcept { return outcome(); }
 };
 
 /// Waits for a connection. The connection stays in the listener until the coroutine resumes.
@@ -108,7 +108,7 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     return suspend(waiting, stop_of(waiting));
   }
-  [[nodiscard]] result<tcp_conn> await_resume();
+  result<tcp_conn> await_resume();
 
  private:
   friend class accept_queue;
@@ -139,7 +139,7 @@ class URING6_EXPORT dial_operation {
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     return suspend(waiting, stop_of(waiting));
   }
-  [[nodiscard]] result<tcp_conn> await_resume();
+  result<tcp_conn> await_resume();
 
  private:
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);

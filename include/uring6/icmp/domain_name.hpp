@@ -21,11 +21,11 @@ class URING6_EXPORT domain_name {
  public:
   /// Reads "example.org" or "example.org.": labels of 1 to 63 printable ASCII characters.
   /// Error: `errc::malformed`.
-  [[nodiscard]] static result<domain_name> parse(std::string_view text) noexcept;
+  static result<domain_name> parse(std::string_view text) noexcept;
 
   /// Reads the name at the front of `bytes`; `wire().size()` is the number of bytes that the name took. Error:
   /// `errc::malformed` if it is cut off, empty, longer than 255 bytes or compressed.
-  [[nodiscard]] static result<domain_name> decode(std::span<const std::byte> bytes) noexcept;
+  static result<domain_name> decode(std::span<const std::byte> bytes) noexcept;
 
   /// The labels with their lengths, including the final 0. The span points into the name, so a temporary name has
   /// none.

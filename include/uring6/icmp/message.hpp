@@ -56,18 +56,18 @@ struct message {
 /// that is not among `message_body` becomes a raw_body.
 ///
 /// Error: `errc::malformed`.
-[[nodiscard]] URING6_EXPORT result<message> parse(std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
+URING6_EXPORT result<message> parse(std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
 template <uring6::detail::temporary_octets Packet>
-[[nodiscard]] result<message> parse(Packet&& packet) = delete;
+result<message> parse(Packet&& packet) = delete;
 
 /// The same for a packet that the kernel has not verified: a wrong checksum is `errc::malformed`. Go never checks it
 /// (golang/go#70340).
 ///
 /// `source`, `destination`: those of the IPv6 header; behind a routing header, the final destination.
-[[nodiscard]] URING6_EXPORT result<message> parse(std::span<const std::byte> packet URING6_LIFETIMEBOUND,
+URING6_EXPORT result<message> parse(std::span<const std::byte> packet URING6_LIFETIMEBOUND,
                                                   const ip_address& source, const ip_address& destination) noexcept;
 template <uring6::detail::temporary_octets Packet>
-[[nodiscard]] result<message> parse(Packet&& packet, const ip_address& source, const ip_address& destination) = delete;
+result<message> parse(Packet&& packet, const ip_address& source, const ip_address& destination) = delete;
 
 /// Writes a message with a checksum of 0, which the kernel fills in on every ICMPv6 socket. Returns the number of
 /// bytes. Nothing is allocated. `area` must not overlap what the body points to. Go: Message.Marshal(nil).
@@ -75,10 +75,10 @@ template <uring6::detail::temporary_octets Packet>
 /// Errors, after which the content of `area` is unspecified: `std::errc::no_buffer_space` if `area` is too short;
 /// `errc::out_of_range` for a value outside of its field or against the RFC; `errc::too_long` for a list or data that
 /// its length field cannot hold; `std::errc::invalid_argument` for an extension that the message may not have.
-[[nodiscard]] URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area) noexcept;
+URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area) noexcept;
 
 /// The same with the checksum (RFC 4443, 2.3), for a packet that the kernel sends as it is. Go: Message.Marshal(psh).
-[[nodiscard]] URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area,
+URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area,
                                                        const ip_address& source,
                                                        const ip_address& destination) noexcept;
 

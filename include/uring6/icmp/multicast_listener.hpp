@@ -36,11 +36,11 @@ using multicast_listener_done = version1_multicast_listener<icmp_type::multicast
 
 /// The code for a delay of 0 to 8387584 ms, rounded down to a delay that a code can express (RFC 3810, 5.1.3). Error:
 /// `errc::out_of_range`.
-[[nodiscard]] URING6_EXPORT result<std::uint16_t> max_response_code(std::chrono::milliseconds delay) noexcept;
+URING6_EXPORT result<std::uint16_t> max_response_code(std::chrono::milliseconds delay) noexcept;
 
 /// The code for an interval of 0 to 31744 s, rounded down to an interval that a code can express (RFC 3810, 5.1.9).
 /// Error: `errc::out_of_range`.
-[[nodiscard]] URING6_EXPORT result<std::uint8_t> query_interval_code(std::chrono::seconds interval) noexcept;
+URING6_EXPORT result<std::uint8_t> query_interval_code(std::chrono::seconds interval) noexcept;
 
 /// Type 130, at least 28 bytes long: the query of MLDv2.
 struct URING6_EXPORT version2_multicast_listener_query {

@@ -124,7 +124,7 @@ result<ip_address> parse_address(std::string_view text, zone_index_lookup find_z
   if (percent == std::string_view::npos) return address;
   const std::string_view zone = text.substr(percent + 1);
   if (!is_zone_text(zone) || address.is_v4_mapped()) return fail(errc::bad_address);
-  return parse_zone(zone, find_zone).map([&](std::uint32_t index) { return address.with_zone(index); });
+  return parse_zone(zone, find_zone).transform([&](std::uint32_t index) { return address.with_zone(index); });
 }
 
 result<endpoint> parse_endpoint(std::string_view text, zone_index_lookup find_zone) {

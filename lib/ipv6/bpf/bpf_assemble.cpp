@@ -67,7 +67,7 @@ result<unsigned> width_bits(width size) {
 
 result<raw_instruction> packet_load(unsigned mode, width size, std::uint32_t offset) {
   const auto bits = width_bits(size);
-  if (!bits) return tl::unexpected(bits.error());
+  if (!bits) return fail(bits.error());
   return raw_instruction{.op = operation(opcode::ld | mode | *bits), .k = offset};
 }
 
@@ -166,7 +166,7 @@ result<raw_program> assemble(std::span<const instruction> instructions) {
   assembled.reserve(instructions.size());
   for (const instruction& one : instructions) {
     const auto raw = assemble(one);
-    if (!raw) return tl::unexpected(raw.error());
+    if (!raw) return fail(raw.error());
     assembled.push_back(*raw);
   }
   return assembled;

@@ -122,12 +122,12 @@ bool holds(std::uint16_t op, std::uint32_t a, std::uint32_t operand) {
 
 result<vm> vm::create(std::span<const instruction> instructions) {
   const auto assembled = assemble(instructions);
-  if (!assembled) return tl::unexpected(assembled.error());
+  if (!assembled) return fail(assembled.error());
   return create(*assembled);
 }
 
 result<vm> vm::create(std::span<const raw_instruction> instructions) {
-  if (const auto checked = check(instructions); !checked) return tl::unexpected(checked.error());
+  if (const auto checked = check(instructions); !checked) return fail(checked.error());
   if (!std::ranges::all_of(instructions, reads_only_the_packet)) return fail(errc::unsupported_by_vm);
   return vm(raw_program(instructions.begin(), instructions.end()));
 }

@@ -21,7 +21,7 @@ constexpr std::size_t max_size = std::numeric_limits<std::uint16_t>::max();
 template <class Body>
 result<message_body> read(std::uint8_t code, bytes rest) noexcept {
   const auto body = codec::read<Body>(code, rest);
-  if (!body) return tl::unexpected(body.error());
+  if (!body) return fail(body.error());
   return message_body(*body);
 }
 
@@ -99,7 +99,7 @@ result<message> parse(std::span<const std::byte> packet) noexcept {
                  .checksum = wire::load16(packet, checksum_offset),
                  .body = {}};
   const auto body = read_body(parsed.type, parsed.code, packet.subspan(header_size));
-  if (!body) return tl::unexpected(body.error());
+  if (!body) return fail(body.error());
   parsed.body = *body;
   return parsed;
 }
@@ -120,7 +120,7 @@ result<std::size_t> encode(const message_body& body, std::span<std::byte> area) 
         return codec::write(out, one);
       },
       body);
-  if (!written) return tl::unexpected(written.error());
+  if (!written) return fail(written.error());
   if (out.position() > max_size) return fail(errc::too_long);
   return out.size();
 }

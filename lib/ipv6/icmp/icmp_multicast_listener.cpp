@@ -187,13 +187,13 @@ std::chrono::seconds version2_multicast_listener_query::query_interval() const n
 }
 
 result<std::uint16_t> max_response_code(std::chrono::milliseconds delay) noexcept {
-  return codec::response_code::encode(delay.count()).map([](std::uint32_t code) {
+  return codec::response_code::encode(delay.count()).transform([](std::uint32_t code) {
     return static_cast<std::uint16_t>(code);
   });
 }
 
 result<std::uint8_t> query_interval_code(std::chrono::seconds interval) noexcept {
-  return codec::interval_code::encode(interval.count()).map([](std::uint32_t code) {
+  return codec::interval_code::encode(interval.count()).transform([](std::uint32_t code) {
     return static_cast<std::uint8_t>(code);
   });
 }

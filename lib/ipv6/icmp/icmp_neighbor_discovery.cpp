@@ -42,7 +42,7 @@ template <class Body>
 result<Body> with_options(Body body, std::uint8_t code, wire::reader& in, bool valid = true) noexcept {
   if (!in.ok() || code != 0 || !valid) return fail(errc::malformed);
   const auto options = read_options(in.rest());
-  if (!options) return tl::unexpected(options.error());
+  if (!options) return fail(options.error());
   body.options = *options;
   return body;
 }

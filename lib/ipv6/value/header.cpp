@@ -75,7 +75,7 @@ std::string to_string(const header& fixed) {
 
 result<header_walk> header_walk::over(std::span<const std::byte> packet) noexcept {
   const auto fixed = header::parse(packet);
-  if (!fixed) return tl::unexpected(fixed.error());
+  if (!fixed) return fail(fixed.error());
   return header_walk(packet.first(end_of(*fixed, packet.size())), fixed->next_header);
 }
 
@@ -100,10 +100,10 @@ result<std::optional<extension_header>> header_walk::next() noexcept {
 
 result<upper_layer> find_upper_layer(std::span<const std::byte> packet) noexcept {
   auto walk = header_walk::over(packet);
-  if (!walk) return tl::unexpected(walk.error());
+  if (!walk) return fail(walk.error());
   for (;;) {
     const auto step = walk->next();
-    if (!step) return tl::unexpected(step.error());
+    if (!step) return fail(step.error());
     if (!*step) break;
   }
   return upper_layer{walk->protocol(), walk->offset(), walk->payload(), walk->fragment()};

@@ -207,7 +207,7 @@ result<std::size_t> packet_conn::set_send_buffer(std::size_t octets) {
 // --- raw IP and ICMPv6 ---
 
 result<std::optional<int>> packet_conn::checksum() const {
-  return descriptor().and_then([](int fd) { return get_option(fd, option::checksum); }).map([](int offset) {
+  return descriptor().and_then([](int fd) { return get_option(fd, option::checksum); }).transform([](int offset) {
     return offset < 0 ? std::optional<int>() : std::optional<int>(offset);
   });
 }
@@ -282,7 +282,7 @@ result<endpoint> packet_conn::peer_endpoint() const {
   return peer;
 }
 
-result<void> packet_conn::close() {
+droppable_result<void> packet_conn::close() {
   if (const auto error = check_thread()) return fail(error);
   inside_->close();
   return {};

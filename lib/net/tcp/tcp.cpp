@@ -46,7 +46,7 @@ result<void> tcp_conn::shutdown(stream_half which) {
   return {};
 }
 
-result<void> tcp_conn::close() {
+droppable_result<void> tcp_conn::close() {
   if (const auto error = check_thread()) return fail(error);
   inside_->close();
   return {};
@@ -73,7 +73,7 @@ result<void> tcp_conn::set_write_deadline(std::optional<time_point> when) {
 }
 
 result<bool> tcp_conn::no_delay() const {
-  return descriptor().and_then([](int fd) { return get_option(fd, option::no_delay); }).map([](int on) {
+  return descriptor().and_then([](int fd) { return get_option(fd, option::no_delay); }).transform([](int on) {
     return on != 0;
   });
 }
@@ -141,7 +141,7 @@ result<void> tcp_listener::set_deadline(std::optional<std::chrono::steady_clock:
   inside_->set_deadline(when);
   return {};
 }
-result<void> tcp_listener::close() {
+droppable_result<void> tcp_listener::close() {
   if (!inside_) return fail(errc::closed);
   if (const auto error = inside_->check_thread()) return fail(error);
   inside_->close();
@@ -224,12 +224,12 @@ result<std::unique_ptr<detail::stream_socket>> adopt_stream(event_loop& loop, in
 }  // namespace
 
 result<tcp_conn> adopt_tcp(event_loop& loop, int fd) {
-  return adopt_stream(loop, fd, false).map([](auto&& inside) { return tcp_conn(std::move(inside)); });
+  return adopt_stream(loop, fd, false).transform([](auto&& inside) { return tcp_conn(std::move(inside)); });
 }
 
 result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from) {
   std::vector<std::byte> unread = from.unread;  // what can fail comes before the descriptor is taken
-  return adopt_stream(loop, from.fd, from.error || !from.unread.empty()).map([&](auto&& inside) {
+  return adopt_stream(loop, from.fd, from.error || !from.unread.empty()).transform([&](auto&& inside) {
     inside->begin_with(std::move(unread), from.error);
     return tcp_conn(std::move(inside));
   });
@@ -268,7 +268,7 @@ detail::dial_operation dial(event_loop& loop, std::string_view network, result<s
 
 detail::dial_operation dial_tcp(event_loop& loop, std::string_view network, std::string_view address,
                                 const tcp_options& options) {
-  return dial(loop, network, endpoint::parse(address).map([](const endpoint& to) { return std::vector{to}; }), options);
+  return dial(loop, network, endpoint::parse(address).transform([](const endpoint& to) { return std::vector{to}; }), options);
 }
 
 detail::dial_operation dial_tcp(event_loop& loop, std::string_view network, const endpoint& address,

@@ -8,7 +8,7 @@ bool tick_operation::await_ready() const noexcept {
   return of_.period_ <= clock::duration::zero();
 }
 
-result<std::uint64_t> tick_operation::await_resume() noexcept {
+droppable_result<std::uint64_t> tick_operation::await_resume() noexcept {
   if (await_ready()) return fail(errc::out_of_range);
   if (const auto slept = sleep_operation::await_resume(); !slept) return fail(slept.error());
   const clock::time_point now = clock::now();

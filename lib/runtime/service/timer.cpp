@@ -27,7 +27,7 @@ void sleep_operation::stop_requested() noexcept {
   make_ready(*loop_, *this);
 }
 
-result<void> sleep_operation::await_resume() noexcept {
+droppable_result<void> sleep_operation::await_resume() noexcept {
   forget();
   if (error_) return fail(error_);
   return {};

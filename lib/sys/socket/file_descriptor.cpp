@@ -6,7 +6,7 @@
 
 namespace uring6 {
 
-result<void> file_descriptor::close() noexcept {
+droppable_result<void> file_descriptor::close() noexcept {
   if (fd_ < 0) return fail(errc::closed);
   // Not repeated after EINTR: Linux has freed the number then, and another thread may have it already.
   if (::close(release()) != 0 && errno != EINTR) return fail_errno(errno);

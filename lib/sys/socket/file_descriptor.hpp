@@ -28,7 +28,7 @@ class file_descriptor {
 
   /// Closes the descriptor and returns the kernel's error. Empty afterwards, also after an error. `errc::closed` when
   /// empty.
-  result<void> close() noexcept;
+  droppable_result<void> close() noexcept;
 
   void swap(file_descriptor& other) noexcept { std::swap(fd_, other.fd_); }
 

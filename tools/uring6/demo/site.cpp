@@ -23,9 +23,10 @@ std::optional<ip_address> address_to_send_from(const interface& on) {
 
 }  // namespace
 
-tl::expected<multicast_site, std::string> multicast_site_on(const interface& wanted) {
-  const auto lacks = [&wanted](std::string_view what) {
-    return tl::unexpected(fmt::format("{} {}", wanted.name, what));
+std::optional<multicast_site> multicast_site_on(const interface& wanted, std::string& why_not) {
+  const auto lacks = [&](std::string_view what) {
+    why_not = fmt::format("{} {}", wanted.name, what);
+    return std::nullopt;
   };
   if (!wanted.is(interface_flags::up)) return lacks("is down");
   if (wanted.is(interface_flags::loopback)) return lacks("is a loopback, which has no multicast routes");
@@ -36,16 +37,20 @@ tl::expected<multicast_site, std::string> multicast_site_on(const interface& wan
   return multicast_site{wanted, *from};
 }
 
-tl::expected<multicast_site, std::string> find_multicast_site() {
+std::optional<multicast_site> find_multicast_site(std::string& why_not) {
   const auto all = interface::all();
-  if (!all) return tl::unexpected(fmt::format("the interfaces cannot be listed: {}", all.error().message()));
+  if (!all) {
+    why_not = fmt::format("the interfaces cannot be listed: {}", all.error().message());
+    return std::nullopt;
+  }
   std::string reasons;
   for (const interface& each : *all) {
-    auto site = multicast_site_on(each);
-    if (site) return site;
-    fmt::format_to(std::back_inserter(reasons), "{}{}", reasons.empty() ? "" : "; ", site.error());
+    std::string reason;
+    if (auto site = multicast_site_on(each, reason)) return site;
+    fmt::format_to(std::back_inserter(reasons), "{}{}", reasons.empty() ? "" : "; ", reason);
   }
-  return tl::unexpected("no interface will do: " + reasons);
+  why_not = "no interface will do: " + reasons;
+  return std::nullopt;
 }
 
 }  // namespace uring6::tool

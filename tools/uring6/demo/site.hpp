@@ -3,7 +3,6 @@
 
 #include <optional>
 #include <string>
-#include <tl/expected.hpp>
 
 #include "uring6/address.hpp"
 #include "uring6/interface.hpp"
@@ -16,10 +15,10 @@ struct multicast_site {
   ip_address from;
 };
 
-/// The first suitable interface; if there is none, the reason of each.
-tl::expected<multicast_site, std::string> find_multicast_site();
+/// The first suitable interface; if there is none, `why_not` has the reason of each.
+std::optional<multicast_site> find_multicast_site(std::string& why_not);
 
-/// This interface if it is suitable, else the reason.
-tl::expected<multicast_site, std::string> multicast_site_on(const interface& wanted);
+/// This interface if it is suitable, else `why_not` has the reason.
+std::optional<multicast_site> multicast_site_on(const interface& wanted, std::string& why_not);
 
 }  // namespace uring6::tool

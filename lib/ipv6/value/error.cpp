@@ -1,5 +1,6 @@
-#include "uring6/result.hpp"
+#include "uring6/error.hpp"
 
+#include <cerrno>
 #include <string>
 
 namespace uring6 {
@@ -67,6 +68,31 @@ class own_errors final : public std::error_category {
 const std::error_category& error_category() noexcept {
   static const own_errors instance;
   return instance;
+}
+
+bool is_transient(const std::error_code& error) noexcept {
+  if (error.category() != std::system_category() && error.category() != std::generic_category()) return false;
+  switch (error.value()) {
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENETDOWN:
+    case EACCES:
+    case EPROTO:
+    case EMSGSIZE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+    case EAGAIN:
+    case EINTR:
+    case ECONNABORTED:
+    case EPERM:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace uring6
