@@ -64,7 +64,7 @@ class asio_bridge {
     readiness_.release();  // the loop owns the descriptor
   }
 
-  /// Awaits a uring6 operation that is written in the same expression, or a task. Returns what it returns and
+  /// Awaits a uring6 operation or a task, which it owns from now on. Returns what it returns and
   /// rethrows what it throws. Asio's cancellation (a cancellation signal, operator||, …) is a stop request: the
   /// operation ends with `errc::canceled`, or with a value that was ready before.
   template <detail::awaitable A>

@@ -78,8 +78,9 @@ class channel {
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
 
-  /// Waits for room and puts `value` in. `value` is moved from only on success. Errors: `errc::closed`,
-  /// `errc::canceled`, `errc::wrong_thread` outside of a running loop. Go: c <- value.
+  /// Waits for room and puts `value` in. An rvalue is moved from only on success, and must live until the operation
+  /// has ended. Errors: `errc::closed`, `errc::canceled`, `errc::wrong_thread` outside of a running loop. Go:
+  /// c <- value.
   [[nodiscard("co_await it")]] detail::send_operation<T, T&> send(T&& value) noexcept { return {*this, value}; }
   [[nodiscard("co_await it")]] detail::send_operation<T, T> send(const T& value) { return {*this, value}; }
 

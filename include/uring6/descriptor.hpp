@@ -48,9 +48,6 @@ namespace detail {
 /// posts the request's last completion, so the destructor waits for that completion.
 class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener, resident {
  public:
-  descriptor_operation(const descriptor_operation&) = delete;
-  descriptor_operation& operator=(const descriptor_operation&) = delete;
-
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
@@ -64,6 +61,7 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
       : fd_(fd), kind_(kind::poll), events_(static_cast<std::uint32_t>(events)) {}
   descriptor_operation(int fd, kind of, void* data, std::size_t size, std::uint64_t offset) noexcept
       : fd_(fd), kind_(of), data_(data), size_(size), offset_(offset) {}
+  descriptor_operation(descriptor_operation&&) = default;
   ~descriptor_operation();
 
   /// Call first in await_resume. Returns the kernel's result, which is not negative, or the error.
@@ -113,6 +111,7 @@ class URING6_EXPORT descriptor_octets : public descriptor_operation {
   // The kernel only reads from this memory.
   descriptor_octets(int fd, std::span<const std::byte> from, std::uint64_t offset) noexcept
       : descriptor_operation(fd, kind::write, const_cast<std::byte*>(from.data()), from.size(), offset) {}
+  descriptor_octets(descriptor_octets&&) = default;
   ~descriptor_octets() = default;
 };
 

@@ -4,8 +4,10 @@
 #include "uring6/version.hpp"
 
 #include <chrono>
+#include <coroutine>
 #include <cstdint>
 
+#include "uring6/detail/promise.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 #include "uring6/timer.hpp"
@@ -21,13 +23,20 @@ class interval;
 
 namespace detail {
 
-class URING6_EXPORT tick_operation final : public sleep_operation {
+class URING6_EXPORT tick_operation final : sleep_wait {
  public:
-  explicit tick_operation(interval& of) noexcept;
+  explicit tick_operation(interval& of) noexcept : of_(of) {}
+
   bool await_ready() const noexcept;
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    return suspend(waiting, stop_of(waiting), next());
+  }
   droppable_result<std::uint64_t> await_resume() noexcept;
 
  private:
+  clock::time_point next() const noexcept;
+
   interval& of_;
 };
 
@@ -59,6 +68,10 @@ class URING6_EXPORT interval {
   std::chrono::steady_clock::duration period_;
   std::chrono::steady_clock::time_point next_;
 };
+
+inline detail::clock::time_point detail::tick_operation::next() const noexcept {
+  return of_.next_;
+}
 
 }  // namespace uring6
 

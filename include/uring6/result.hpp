@@ -45,6 +45,8 @@ inline failure fail_errno(int error_number) noexcept {
 
 template <class T>
 class result;
+template <>
+class result<void>;
 
 namespace detail {
 
@@ -75,7 +77,8 @@ concept expected_of = !is_result<X> && !std::is_same_v<X, failure> && requires(c
 /// Compilers warn of a dropped result; `(void)` drops one on purpose. For the result of an awaited operation
 /// (`co_await pc.write_to(…);`) only clang warns; GCC 12 cannot. A `droppable_result` is not warned of.
 ///
-/// `*r`, `r->` and `r.error()` require that there is a value, or an error; assert(3) checks it.
+/// `*r`, `r->` and `r.error()` require that there is a value, or an error; assert(3) checks it. An exception of T's
+/// constructor or assignment comes through, and leaves an error in a result that had one.
 template <class T>
 class [[nodiscard]] result {
   static_assert(std::is_object_v<T> && !std::is_array_v<T> && !std::is_same_v<T, failure>);
@@ -284,9 +287,9 @@ class [[nodiscard]] result {
   static auto changed(Self&& self, F&& f) {
     using next = std::remove_cv_t<std::invoke_result_t<F, decltype(*std::forward<Self>(self))>>;
     if constexpr (std::is_void_v<next>) {
-      if (!self.has_value_) return result<void>(failure(self.error_));
+      if (!self.has_value_) return result<next>(failure(self.error_));
       std::invoke(std::forward<F>(f), *std::forward<Self>(self));
-      return result<void>();
+      return result<next>();
     } else {
       return self.has_value_ ? result<next>(std::invoke(std::forward<F>(f), *std::forward<Self>(self)))
                              : result<next>(failure(self.error_));
@@ -446,12 +449,8 @@ bool operator==(const result<T>& a, const failure& b) noexcept {
   return !a.has_value() && a.error() == b.error();
 }
 /// Whether there is a value, which equals `b`.
-template <class T, class U>
-requires(!detail::is_result<U> &&
-         requires(const T& value, const U& other) {
-           { value == other } -> std::convertible_to<bool>;
-         }) bool
-operator==(const result<T>& a, const U& b) {
+template <std::equality_comparable T>
+bool operator==(const result<T>& a, const std::type_identity_t<T>& b) {
   return a.has_value() && *a == b;
 }
 

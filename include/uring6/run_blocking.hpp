@@ -55,9 +55,6 @@ class URING6_EXPORT blocking_job {
 
 class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
  public:
-  blocking_wait(const blocking_wait&) = delete;
-  blocking_wait& operator=(const blocking_wait&) = delete;
-
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
@@ -66,6 +63,7 @@ class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
 
  protected:
   explicit blocking_wait(std::shared_ptr<blocking_job> job) noexcept : job_(std::move(job)) {}
+  blocking_wait(blocking_wait&&) = default;
   ~blocking_wait();
 
   /// Call first in await_resume. Returns why there is no outcome; empty if there is one.

@@ -27,6 +27,7 @@ namespace detail {
 class URING6_EXPORT join_operation final : ready_node {
  public:
   explicit join_operation(scope& of) noexcept : scope_(&of) {}
+  join_operation(join_operation&&) = default;
   ~join_operation();
 
   bool await_ready() const noexcept { return false; }

@@ -227,7 +227,7 @@ class sender_awaiter final : ready_node, remote_target {
   };
 
  public:
-  explicit sender_awaiter(Sender&& sender)
+  explicit sender_awaiter(Sender&& sender)  // made where it is awaited: a connected operation cannot be moved
       : operation_(stdexec::connect(static_cast<Sender&&>(sender), receiver{this})) {}
   sender_awaiter(const sender_awaiter&) = delete;
   sender_awaiter& operator=(const sender_awaiter&) = delete;
@@ -302,6 +302,16 @@ class sender_awaiter final : ready_node, remote_target {
   stdexec::connect_result_t<Sender, receiver> operation_;
 };
 
+template <class Sender>
+class sender_operation {
+ public:
+  explicit sender_operation(Sender&& sender) : sender_(static_cast<Sender&&>(sender)) {}
+  sender_awaiter<Sender> operator co_await() && { return sender_awaiter<Sender>(static_cast<Sender&&>(sender_)); }
+
+ private:
+  Sender sender_;
+};
+
 }  // namespace detail
 
 /// A sender of the awaitable that `make()` returns: an operation of a conn, a timer, a task. Any thread may start the
@@ -343,8 +353,8 @@ requires(detail::awaitable<A> && !std::is_lvalue_reference_v<A> &&
 /// A task that is destroyed while it waits asks the sender to stop and blocks until the sender has completed. A
 /// sender that needs this thread to complete must be ended by a stop request instead.
 template <stdexec::sender Sender>
-[[nodiscard("co_await it")]] detail::sender_awaiter<Sender> from_sender(Sender&& sender) {
-  return detail::sender_awaiter<Sender>(static_cast<Sender&&>(sender));
+[[nodiscard("co_await it")]] detail::sender_operation<Sender> from_sender(Sender&& sender) {
+  return detail::sender_operation<Sender>(static_cast<Sender&&>(sender));
 }
 
 }  // namespace uring6

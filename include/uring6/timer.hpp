@@ -20,25 +20,38 @@ namespace uring6 {
 
 namespace detail {
 
-class URING6_EXPORT sleep_operation : timer_node, stop_listener, ready_node {
+/// A coroutine that waits for a point in time.
+class URING6_EXPORT sleep_wait : timer_node, stop_listener, ready_node {
+ protected:
+  sleep_wait() = default;
+  sleep_wait(sleep_wait&&) = default;
+  ~sleep_wait() = default;
+
+  bool suspend(std::coroutine_handle<> sleeper, stop_root& stop, clock::time_point until);
+  /// Call first in await_resume.
+  droppable_result<void> outcome() noexcept;
+
+ private:
+  void expired() noexcept override;
+  void stop_requested() noexcept override;
+
+  std::error_code error_;
+  loop_core* loop_ = nullptr;
+};
+
+class URING6_EXPORT sleep_operation final : sleep_wait {
  public:
   explicit sleep_operation(clock::time_point until) noexcept : until_(until) {}
 
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> sleeper) {
-    return suspend(sleeper, stop_of(sleeper));
+    return suspend(sleeper, stop_of(sleeper), until_);
   }
-  droppable_result<void> await_resume() noexcept;
+  droppable_result<void> await_resume() noexcept { return outcome(); }
 
  private:
-  bool suspend(std::coroutine_handle<> sleeper, stop_root& stop);
-  void expired() noexcept override;
-  void stop_requested() noexcept override;
-
   clock::time_point until_;
-  std::error_code error_;
-  loop_core* loop_ = nullptr;
 };
 
 /// Converts a caller's duration to the clock's unit, rounded up. A duration beyond the clock's range becomes its

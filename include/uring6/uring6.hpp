@@ -10,6 +10,7 @@
 #include "uring6/datagram.hpp"
 #include "uring6/datagram_batch.hpp"
 #include "uring6/descriptor.hpp"
+#include "uring6/error.hpp"
 #include "uring6/error_report.hpp"
 #include "uring6/event.hpp"
 #include "uring6/event_loop.hpp"

@@ -96,8 +96,8 @@ class when_all_of_operation final : all_siblings {
 
 }  // namespace detail
 
-/// Runs all arguments at the same time and waits until every one has ended. Takes tasks, or operations such as
-/// `pc.read_from(buffer)` and `sleep_for(1s)` that are written in the same expression.
+/// Runs all arguments at the same time and waits until every one has ended. Takes tasks, and operations such as
+/// `pc.read_from(buffer)` and `sleep_for(1s)`, and owns them: it can be returned and awaited later.
 ///
 /// Returns their values as a std::tuple in the order of the arguments, with std::monostate for void. If one throws,
 /// the others are stopped and waited for, and the first exception is rethrown. A stop request reaches all. An

@@ -153,8 +153,7 @@ class discarding_operation {
 }  // namespace detail
 
 /// Lets `when_any` take `read(fd, …)` or `write(fd, …)`, which lose octets when they lose the race. The caller
-/// thereby gives up the descriptor's stream for that case. Write it in the same expression; it returns what the
-/// operation returns.
+/// thereby gives up the descriptor's stream for that case. Returns what the operation returns.
 ///
 ///     auto first = co_await when_any(discarding(read(fd, buffer)), sleep_for(1s));
 template <detail::awaitable A>
@@ -163,8 +162,8 @@ template <detail::awaitable A>
 }
 
 /// Runs all arguments at the same time until one has ended, stops the others, waits for them, too, and returns the
-/// index and the value of the first. Takes tasks, or operations such as `pc.read_from(buffer)` and `sleep_for(1s)`
-/// that are written in the same expression. Go: select.
+/// index and the value of the first. Takes tasks, and operations such as `pc.read_from(buffer)` and `sleep_for(1s)`,
+/// and owns them: it can be returned and awaited later. Go: select.
 ///
 /// The arguments start in their order. If one ends at once, those behind it are not started. An exception of the
 /// first is rethrown. The results of the others are dropped, exceptions included. A stop request from outside reaches

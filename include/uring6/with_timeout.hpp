@@ -23,6 +23,7 @@ namespace detail {
 class URING6_EXPORT timed_siblings : public siblings, timer_node {
  protected:
   explicit timed_siblings(clock::time_point deadline) noexcept : deadline_(deadline) {}
+  timed_siblings(timed_siblings&&) = default;
   ~timed_siblings() = default;
 
   /// Call before the start. Throws std::bad_alloc.
@@ -80,9 +81,9 @@ class with_deadline_operation final : timed_siblings {
 
 }  // namespace detail
 
-/// Awaits a task, or an operation written in the same expression such as `pc.read_from(buffer)`, and requests its
-/// stop when the deadline passes. Waits for its end in any case, and returns what it returns. Go:
-/// context.WithDeadline.
+/// Awaits a task, or an operation such as `pc.read_from(buffer)`, and requests its stop when the deadline passes.
+/// Waits for its end in any case, and returns what it returns. Owns what it awaits: it can be returned and awaited
+/// later. Go: context.WithDeadline.
 ///
 /// If the deadline's stop ends a result<T> as canceled, the result is `errc::deadline_exceeded`. A value that came in
 /// time wins, also one that is ready although the deadline has passed already. A task that returns no result<T> must
@@ -95,7 +96,7 @@ template <detail::awaitable A>
   return {deadline, static_cast<A&&>(awaited)};
 }
 
-/// The same with the deadline `timeout` from now. Go: context.WithTimeout.
+/// The same with the deadline `timeout` from now, that is from this call. Go: context.WithTimeout.
 template <class Rep, class Period, detail::awaitable A>
 [[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_timeout(
     std::chrono::duration<Rep, Period> timeout,

@@ -48,8 +48,9 @@ using await_value =
     std::conditional_t<std::is_void_v<await_result<A>>, std::monostate,
                        typename kept_value<std::remove_cvref_t<await_result<A>>>::type>;
 
-/// How an operation keeps its arguments. Movable awaitables (tasks) are kept by value. The library's awaiters cannot
-/// be moved and are kept by reference: as temporaries they live until the end of the co_await expression.
+/// How an operation keeps its arguments: by value, so that it can be returned, stored and awaited later. An awaitable
+/// of another library that cannot be moved is kept by reference: as a temporary it lives until the end of the
+/// co_await expression.
 template <class A>
 using held_awaitable = std::conditional_t<!std::is_lvalue_reference_v<A> && std::is_move_constructible_v<A>,
                                           std::remove_cvref_t<A>, std::remove_reference_t<A>&>;
@@ -65,7 +66,7 @@ requires requires {
 }
 inline constexpr bool keeps_when_it_loses<A> = !std::remove_cvref_t<A>::drops_when_it_loses;
 
-/// Awaits an awaiter by reference, because GCC 12 copies an awaiter that an expression names.
+/// Awaits an awaiter in place, because GCC 12 moves or copies an awaiter that an expression names.
 template <class Awaiter>
 struct reference_awaiter {
   Awaiter* awaiter;

@@ -8,7 +8,8 @@ namespace uring6::detail {
 
 struct list_hook {
   list_hook() = default;
-  list_hook(const list_hook&) = delete;
+  /// For an object that is moved before it is used. Precondition (asserted): `from` is in no list.
+  list_hook([[maybe_unused]] list_hook&& from) noexcept { assert(!from.linked() && "an element of a list was moved"); }
   list_hook& operator=(const list_hook&) = delete;
 
   bool linked() const noexcept { return next != nullptr; }

@@ -2,8 +2,10 @@
 // must outlive its final completion. The ring knows it by slot and generation, never by its address.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "uring6/detail/intrusive_list.hpp"
 #include "uring6/export.hpp"
@@ -57,6 +59,7 @@ class URING6_EXPORT operation : public list_hook {
 
  protected:
   operation() = default;
+  operation(operation&& from) noexcept : list_hook(std::move(from)) { assert(from.idle()); }
   ~operation() = default;
 
  private:

@@ -1,11 +1,13 @@
 // The awaiters of packet_conn. They live in the coroutine frame. The kernel never writes to a frame.
 #pragma once
 
+#include <cassert>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "uring6/datagram.hpp"
 #include "uring6/detail/error_slot.hpp"
@@ -67,6 +69,12 @@ class URING6_EXPORT read_operation {
 
  protected:
   explicit read_operation(packet_socket* socket) noexcept : socket_(socket) {}
+  /// The moved-from operation counts as awaited, as that of ready_node.
+  read_operation(read_operation&& from) noexcept : socket_(std::exchange(from.socket_, nullptr)) {
+    assert((!from.waiter_ || from.waiter_->state_ == read_waiter::state::idle) && "moved while it waits");
+    if (from.waiter_) waiter_.emplace(nullptr);
+    from.waiter_.emplace(nullptr);
+  }
 
   /// The receiver that has a datagram at hand; nullptr if none is.
   receiver* at_hand(stop_root& stop) noexcept;
@@ -160,8 +168,7 @@ class URING6_EXPORT read_batch_operation final : public read_operation {
 
 class URING6_EXPORT receive_operation final : public read_operation {
  public:
-  /// The batch's old buffers go back first, because the kernel may be waiting for them.
-  receive_operation(packet_socket* socket, datagram_batch& into) noexcept;
+  receive_operation(packet_socket* socket, datagram_batch& into) noexcept : read_operation(socket), into_(&into) {}
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> reader) {
@@ -170,6 +177,7 @@ class URING6_EXPORT receive_operation final : public read_operation {
   result<std::size_t> await_resume() noexcept;
 
  private:
+  /// Gives the batch's old buffers back first, because the kernel may be waiting for them.
   bool suspend(std::coroutine_handle<> reader, stop_root& stop);
 
   datagram_batch* into_;
@@ -190,6 +198,11 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
       : socket_(socket), messages_(messages), addressed_(addressed), impatient_(impatient) {}
   /// Only waits until the datagrams of all other writes have gone.
   explicit write_waiter(packet_socket* socket) noexcept : socket_(socket), addressed_(false), flushes_(true) {}
+  write_waiter(write_waiter&&) = default;
+  /// Of one message, which the derived class holds: it is moved, too.
+  write_waiter(write_waiter&& from, outgoing& message) noexcept : write_waiter(std::move(from)) {
+    messages_ = {&message, 1};
+  }
   ~write_waiter();
 
   /// Call first in await_resume.
@@ -224,6 +237,8 @@ class URING6_EXPORT write_operation final : public write_waiter {
                   const endpoint* destination) noexcept
       : write_waiter(socket, {&message_, 1}, destination != nullptr),
         message_{payload, control, destination ? *destination : endpoint{}, {}} {}
+  write_operation(write_operation&& from) noexcept
+      : write_waiter(std::move(from), message_), message_(from.message_) {}
   result<std::size_t> await_resume() noexcept;
 
  private:

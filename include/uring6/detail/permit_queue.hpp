@@ -78,6 +78,7 @@ class URING6_EXPORT permit_waiter : ready_node, waiting_hook, stop_listener, rem
 
  protected:
   explicit permit_waiter(permit_queue& in) noexcept : queue_(in) {}
+  permit_waiter(permit_waiter&&) = default;
   ~permit_waiter();
 
   /// Call first in await_resume. Returns the error that ended the wait, or none: then the caller has the permit.

@@ -1,6 +1,7 @@
 // The common part of when_all, when_any and with_timeout: children that one coroutine starts together and waits for.
 #pragma once
 
+#include <cassert>
 #include <coroutine>
 #include <cstddef>
 #include <optional>
@@ -58,18 +59,21 @@ std::vector<sibling<task<T>>> siblings_of(std::vector<task<T>> tasks) {
   return parts;
 }
 
-/// Their operations can be awaited only as temporaries (operator co_await &&), because they refer to objects that may
-/// be gone with the expression.
+/// Each is a value that owns its operands until it is awaited, as an rvalue (operator co_await &&).
 class URING6_EXPORT siblings : child_owner {
  public:
   siblings() = default;
-  siblings(const siblings&) = delete;
+  /// The moved-from siblings count as awaited.
+  siblings(siblings&& from) noexcept : awaited_(std::exchange(from.awaited_, true)) {
+    assert(from.running_ == 0 && "moved while they run");
+  }
   siblings& operator=(const siblings&) = delete;
 
  protected:
   ~siblings() = default;
 
-  /// Call before the first start. Throws std::logic_error outside of a running loop, std::bad_alloc.
+  /// Call before the first start. Throws std::logic_error outside of a running loop and at the second call,
+  /// std::bad_alloc.
   void open(stop_root& inherited);
 
   /// Runs `one` until it waits for the first time, or ends.
@@ -95,6 +99,7 @@ class URING6_EXPORT siblings : child_owner {
   loop_core* loop_ = nullptr;
   std::coroutine_handle<> waiting_;
   std::size_t running_ = 0;
+  bool awaited_ = false;
   local_stop stop_;
 };
 

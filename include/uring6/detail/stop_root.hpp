@@ -28,7 +28,7 @@ class stop_root;
 class URING6_EXPORT stop_listener {
  public:
   stop_listener() = default;
-  stop_listener(const stop_listener&) = delete;
+  stop_listener([[maybe_unused]] stop_listener&& from) noexcept { assert(!from.root_); }
   stop_listener& operator=(const stop_listener&) = delete;
 
   /// Listens until it is told, calls forget(), or is destroyed. If the stop has been requested already, this call
@@ -53,6 +53,8 @@ class URING6_EXPORT stop_root final : remote_target {
  public:
   /// Never stopped.
   stop_root() = default;
+  stop_root(const stop_root&) = delete;
+  stop_root& operator=(const stop_root&) = delete;
   explicit stop_root(std::stop_token token) noexcept : token_(std::move(token)) {}
   ~stop_root();
 

@@ -35,9 +35,6 @@ class reservation_queue;
 /// operation's last completion, so the destructor waits for that completion.
 class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop_listener {
  public:
-  stream_operation(const stream_operation&) = delete;
-  stream_operation& operator=(const stream_operation&) = delete;
-
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
@@ -49,6 +46,7 @@ class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop
 
   stream_operation(stream_socket* socket, kind of, void* data, std::size_t size) noexcept
       : socket_(socket), data_(static_cast<std::byte*>(data)), size_(size), kind_(of) {}
+  stream_operation(stream_operation&&) = default;
   ~stream_operation();
 
   /// Call first in await_resume. Returns the number of octets moved, or the error.
@@ -99,8 +97,7 @@ class URING6_EXPORT stream_write_operation final : public stream_operation {
 class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
  public:
   explicit accept_operation(accept_queue* queue) noexcept : queue_(queue) {}
-  accept_operation(const accept_operation&) = delete;
-  accept_operation& operator=(const accept_operation&) = delete;
+  accept_operation(accept_operation&&) = default;
   ~accept_operation();
 
   bool await_ready() const noexcept { return false; }
@@ -130,8 +127,7 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
 class URING6_EXPORT dial_operation {
  public:
   explicit dial_operation(std::unique_ptr<dial_race> race) noexcept;
-  dial_operation(const dial_operation&) = delete;
-  dial_operation& operator=(const dial_operation&) = delete;
+  dial_operation(dial_operation&&) noexcept;
   ~dial_operation();
 
   bool await_ready() const noexcept { return false; }

@@ -1,10 +1,15 @@
 // The parts of an awaiter: a node of the ready queue, a timer, a target for calls from other threads. They live in
 // the coroutine frame and unlink themselves when the frame is destroyed.
+//
+// An operation is a value until it is awaited: it may be returned, moved and stored. So each part can be moved as long
+// as it is not in use, and the moved part is as new.
 #pragma once
 
+#include <cassert>
 #include <chrono>
 #include <coroutine>
 #include <cstddef>
+#include <utility>
 
 #include "uring6/detail/intrusive_list.hpp"
 #include "uring6/export.hpp"
@@ -25,6 +30,10 @@ using clock = std::chrono::steady_clock;
 /// A coroutine that can be resumed, and its link in the loop's ready queue.
 struct ready_node : list_hook {
   std::coroutine_handle<> handle;
+  ready_node() = default;
+  /// The moved-from node counts as awaited, because GCC 12 moves the operand of `co_await std::move(operation)`.
+  ready_node(ready_node&& from) noexcept
+      : list_hook(std::move(from)), handle(std::exchange(from.handle, std::noop_coroutine())) {}
   ~ready_node() { unlink(); }
 
   /// Call when an operation is awaited. An operation can be awaited only once, because its work is then done and its
@@ -48,7 +57,7 @@ URING6_EXPORT void make_ready(loop_core& loop, ready_node& node) noexcept;
 class URING6_EXPORT timer_node {
  public:
   timer_node() = default;
-  timer_node(const timer_node&) = delete;
+  timer_node([[maybe_unused]] timer_node&& from) noexcept { assert(!from.armed()); }
   timer_node& operator=(const timer_node&) = delete;
 
   /// Throws std::bad_alloc; then the timer is not armed.
@@ -70,6 +79,8 @@ class URING6_EXPORT timer_node {
 
 /// The link in a list of waiting operations; a second link is in the ready queue.
 struct waiting_hook : list_hook {
+  waiting_hook() = default;
+  waiting_hook(waiting_hook&&) = default;
   ~waiting_hook() { unlink(); }
 };
 
@@ -78,6 +89,8 @@ struct URING6_EXPORT resident : list_hook {
   virtual void loop_ends() noexcept = 0;
 
  protected:
+  resident() = default;
+  resident(resident&&) = default;
   ~resident() { unlink(); }
 };
 
@@ -86,7 +99,7 @@ struct URING6_EXPORT resident : list_hook {
 class URING6_EXPORT remote_target {
  public:
   remote_target() = default;
-  remote_target(const remote_target&) = delete;
+  remote_target([[maybe_unused]] remote_target&& from) noexcept { assert(!from.is_open()); }
   remote_target& operator=(const remote_target&) = delete;
 
   /// Any thread. The caller makes sure that the target stays open until this returns. Needs no memory, and cannot

@@ -104,14 +104,10 @@ result<std::size_t> read_batch_operation::await_resume() noexcept {
   return count_;
 }
 
-receive_operation::receive_operation(packet_socket* socket, datagram_batch& into) noexcept
-    : read_operation(socket), into_(&into) {
-  into.clear();
-}
-
 bool receive_operation::suspend(std::coroutine_handle<> reader, stop_root& stop) {
   if (count_ > 0) [[unlikely]]
     ready_node::throw_awaited_twice();
+  into_->clear();
   if (receiver* const from = at_hand(stop)) {
     count_ = from->lend(*into_);
     return false;

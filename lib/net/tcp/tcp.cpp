@@ -240,6 +240,7 @@ result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from) {
 namespace detail {
 
 dial_operation::dial_operation(std::unique_ptr<dial_race> race) noexcept : race_(std::move(race)) {}
+dial_operation::dial_operation(dial_operation&&) noexcept = default;
 dial_operation::~dial_operation() = default;
 
 bool dial_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {

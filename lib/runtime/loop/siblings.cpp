@@ -2,6 +2,7 @@
 
 #include <cassert>
 #include <stdexcept>
+#include <utility>
 
 #include "uring6/when_all.hpp"
 #include "uring6/when_any.hpp"
@@ -10,6 +11,7 @@
 namespace uring6::detail {
 
 void siblings::open(stop_root& inherited) {
+  if (std::exchange(awaited_, true)) ready_node::throw_awaited_twice();
   loop_ = current_loop();
   if (!loop_) throw std::logic_error("uring6: tasks can be started only by a coroutine that a loop runs");
   stop_.open(*loop_, inherited);

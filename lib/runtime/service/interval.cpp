@@ -2,15 +2,13 @@
 
 namespace uring6::detail {
 
-tick_operation::tick_operation(interval& of) noexcept : sleep_operation(of.next_), of_(of) {}
-
 bool tick_operation::await_ready() const noexcept {
   return of_.period_ <= clock::duration::zero();
 }
 
 droppable_result<std::uint64_t> tick_operation::await_resume() noexcept {
   if (await_ready()) return fail(errc::out_of_range);
-  if (const auto slept = sleep_operation::await_resume(); !slept) return fail(slept.error());
+  if (const auto slept = outcome(); !slept) return fail(slept.error());
   const clock::time_point now = clock::now();
   constexpr auto longest = clock::duration::max();
   const auto late = of_.next_ < now - longest ? longest : now - of_.next_;

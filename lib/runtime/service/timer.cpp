@@ -4,30 +4,30 @@
 
 namespace uring6::detail {
 
-bool sleep_operation::suspend(std::coroutine_handle<> sleeper, stop_root& stop) {
+bool sleep_wait::suspend(std::coroutine_handle<> sleeper, stop_root& stop, clock::time_point until) {
   begin_wait(sleeper);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
   if (stop.stop_requested()) error_ = errc::canceled;
   if (error_) return false;
   stop.prepare(*loop_);
-  arm(*loop_, until_);
+  arm(*loop_, until);
   listen(stop);
   return true;
 }
 
-void sleep_operation::expired() noexcept {
+void sleep_wait::expired() noexcept {
   make_ready(*loop_, *this);
 }
 
-void sleep_operation::stop_requested() noexcept {
+void sleep_wait::stop_requested() noexcept {
   if (!armed()) return;  // the timer has expired: the coroutine is in the ready queue
   disarm();
   error_ = errc::canceled;
   make_ready(*loop_, *this);
 }
 
-droppable_result<void> sleep_operation::await_resume() noexcept {
+droppable_result<void> sleep_wait::outcome() noexcept {
   forget();
   if (error_) return fail(error_);
   return {};
