@@ -11,7 +11,12 @@ uring6::task<> greet(uring6::tcp_conn peer) {
 
 uring6::task<> serve(uring6::tcp_listener listener) {
   uring6::scope visitors;
-  while (auto peer = co_await listener.accept()) visitors.spawn(greet(std::move(*peer)));
+  for (;;) {
+    auto peer = co_await listener.accept();
+    if (!peer && uring6::is_transient(peer.error())) continue;  // too many open descriptors, a visitor that has gone
+    if (!peer) break;
+    visitors.spawn(greet(std::move(*peer)));
+  }
   co_await visitors.join();
 }
 

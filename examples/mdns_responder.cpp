@@ -169,7 +169,10 @@ u6::task<> answer(responder& me, const dns::message& query, u6::control_message 
 
 u6::task<> hear(responder& me) {
   std::array<std::byte, 9000> buffer;  // the longest message (RFC 6762, 17)
-  while (const auto got = co_await me.pc.read_from(buffer)) {
+  for (;;) {
+    const auto got = co_await me.pc.read_from(buffer);
+    if (!got && u6::is_transient(got.error())) continue;
+    if (!got) co_return;
     if (got->control.destination != me.group.address || got->control.interface_index != me.link.index) continue;
     const auto heard = dns::parse(got->payload);
     if (!heard || (heard->flags & dns::opcode_mask) != 0) continue;
@@ -186,18 +189,15 @@ u6::task<> hear(responder& me) {
 
 u6::task<int> run(u6::event_loop& loop, responder& me) {
   u6::signals stops(loop, {SIGINT, SIGTERM});
-  auto hearing = hear(me);
-  auto holding = hold(me);
-  auto losing = me.taken.wait();
-  auto stopping = stops.next();
-  const auto first =
-      co_await u6::when_any(std::move(hearing), std::move(holding), std::move(losing), std::move(stopping));
+  enum class end { hearing, holding, name, signal };
+  const auto first = co_await u6::select(u6::on<end::hearing>(hear(me)), u6::on<end::holding>(hold(me)),
+                                         u6::on<end::name>(me.taken.wait()), u6::on<end::signal>(stops.next()));
   if (me.taken.is_set()) {
     fmt::print(stderr, "mdns_responder: another host has the name\n");
     co_return EXIT_FAILURE;
   }
   if (me.established) co_await multicast_answer(me, 0);  // goodbye (RFC 6762, 10.1)
-  co_return first.index == 3 ? EXIT_SUCCESS : EXIT_FAILURE;
+  co_return first.is(end::signal) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 }  // namespace

@@ -178,7 +178,7 @@ inline constexpr std::size_t max_encoded_size = 2 * control_space(sizeof(int)) +
 /// - `std::errc::not_supported`: a `next_hop`;
 /// - `std::errc::no_buffer_space`: `area` is too short; nothing has been written to it.
 URING6_EXPORT result<std::size_t> encode(const control_message& message, std::span<std::byte> area,
-                                                       peer_family peer = peer_family::ipv6) noexcept;
+                                         peer_family peer = peer_family::ipv6) noexcept;
 
 /// Reads control bytes as a receive delivered them. Allocates nothing. RFC 3542. Go: ControlMessage.Parse.
 ///

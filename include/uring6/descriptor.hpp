@@ -55,7 +55,10 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
   }
 
  protected:
-  enum class kind : std::uint8_t { poll, read, write };
+  // own: the derived class fills the entry; the kernel's result is handed out as it is.
+  enum class kind : std::uint8_t { poll, read, write, own };
+
+  descriptor_operation() noexcept : fd_(-1), kind_(kind::own) {}
 
   descriptor_operation(int fd, poll_events events) noexcept
       : fd_(fd), kind_(kind::poll), events_(static_cast<std::uint32_t>(events)) {}
@@ -71,6 +74,7 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
   void prepare(io_uring_sqe& entry) noexcept override;
   void complete(completion what) noexcept override;
+  bool must_repeat(completion what, bool was_polling) noexcept;
   void stop_requested() noexcept override;
   void loop_ends() noexcept override { abandon(); }
   void give_up() noexcept;

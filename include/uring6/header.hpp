@@ -128,8 +128,7 @@ struct upper_layer {
 
 /// Walks to the upper layer in one call. The returned payload points into `packet`, which must outlive it; the
 /// compiler refuses a temporary. Errors: as `header_walk`.
-URING6_EXPORT result<upper_layer> find_upper_layer(
-    std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
+URING6_EXPORT result<upper_layer> find_upper_layer(std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
 template <detail::temporary_octets Packet>
 result<upper_layer> find_upper_layer(Packet&& packet) = delete;
 

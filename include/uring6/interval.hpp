@@ -52,8 +52,9 @@ class URING6_EXPORT interval {
       : interval(detail::saturated(period), detail::deadline_after(period)) {}
 
   /// The first tick comes at `first`.
-  interval(std::chrono::steady_clock::duration period, std::chrono::steady_clock::time_point first) noexcept
-      : period_(period), next_(first) {}
+  template <class Rep, class Period>
+  interval(std::chrono::duration<Rep, Period> period, std::chrono::steady_clock::time_point first) noexcept
+      : period_(detail::saturated(period)), next_(first) {}
 
   /// Waits for the next tick. Returns how many ticks were missed since the last one, 0 when in time; missed ticks do
   /// not come later. Errors: `errc::out_of_range` for a period of 0 or less, `errc::canceled`, `errc::wrong_thread`.

@@ -110,26 +110,22 @@ struct packet_options {
 /// Errors: `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`,
 /// `errc::unknown_zone`, `errc::needless_zone`, `errc::ipv4_address` (only an IPv6 address is possible),
 /// `errc::no_ipv6`, EADDRINUSE, EADDRNOTAVAIL, EACCES (a port below 1024), …
-URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network,
-                                                              std::string_view address,
-                                                              const packet_options& options = {});
+URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network, std::string_view address,
+                                                const packet_options& options = {});
 /// The same at an endpoint, such as one that `resolve` found. For a network without ports the endpoint's port must be
 /// 0 (for "icmp6" the identifier or 0); else `errc::out_of_range`.
-URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network,
-                                                              const endpoint& address,
-                                                              const packet_options& options = {});
+URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network, const endpoint& address,
+                                                const packet_options& options = {});
 
 /// Opens a conn that sends to `address` only and receives from `address` only. The conn discards datagrams that other
 /// hosts send to the socket before it is connected. `write` needs no destination, and ICMP errors from the peer's
 /// host are reported. `address` is an address, not a name: `resolve` finds the addresses of a name.
 ///
 /// Network words and errors as of `listen_packet`; ENETUNREACH. Go: net.Dial, net.DialUDP.
-URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network,
-                                                            std::string_view address,
-                                                            const packet_options& options = {});
-URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network,
-                                                            const endpoint& address,
-                                                            const packet_options& options = {});
+URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network, std::string_view address,
+                                              const packet_options& options = {});
+URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view network, const endpoint& address,
+                                              const packet_options& options = {});
 
 /// Takes over a socket that another program or library has opened (socket activation, `release`): AF_INET6, and UDP,
 /// raw or ICMPv6, bound or connected as it is. The conn owns the socket and closes it. After an error, or
@@ -149,8 +145,7 @@ URING6_EXPORT result<packet_conn> dial_packet(event_loop& loop, std::string_view
 ///
 /// Errors: EBADF, ENOTSOCK; address_family_not_supported if the socket is not AF_INET6; wrong_protocol_type for a
 /// stream or an unsupported protocol. Go: net.FilePacketConn.
-URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, int fd,
-                                                             const packet_options& options = {});
+URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options = {});
 
 /// The same for what `packet_conn::release` returned: the datagrams that the old conn had read ahead come first, and
 /// the count of the kernel's drops goes on from the old conn's. After success `from` holds nothing of value. After an
@@ -161,7 +156,7 @@ URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, int fd,
 /// caller hands over a part of them); `std::errc::not_enough_memory`. Each datagram is charged with its description, so
 /// a loop with the same limit may refuse a backlog of many short ones.
 URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from,
-                                                             const packet_options& options = {});
+                                               const packet_options& options = {});
 
 /// The same for a socket that the caller keeps: the conn works on a duplicate of the descriptor, and closing one
 /// leaves the other open. The socket's options stay as they are (receive_offload has no effect), but the socket
@@ -170,7 +165,6 @@ URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, const released_
 /// The owner and the conn read the same socket; each datagram goes to one of them. The conn reads ahead of its
 /// reader: use `release` instead of `close` to get the datagrams not yet taken, which `close` counts as
 /// `packet_stats::discarded`.
-URING6_EXPORT result<packet_conn> borrow_packet(event_loop& loop, int fd,
-                                                              const packet_options& options = {});
+URING6_EXPORT result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options = {});
 
 }  // namespace uring6

@@ -38,8 +38,9 @@ struct listen_group_options {
 namespace detail {
 
 /// Opens a socket for each loop, on the loop's thread; on an error it opens none.
-URING6_EXPORT result<std::vector<std::shared_ptr<packet_conn>>> open_group(
-    loop_group& group, std::string_view network, std::string_view address, const listen_group_options& options);
+URING6_EXPORT result<std::vector<std::shared_ptr<packet_conn>>> open_group(loop_group& group, std::string_view network,
+                                                                           std::string_view address,
+                                                                           const listen_group_options& options);
 
 }  // namespace detail
 

@@ -10,14 +10,24 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "uring6/event_loop.hpp"
 #include "uring6/export.hpp"
 #include "uring6/task.hpp"
+#include "uring6/timer.hpp"
 
 namespace uring6 {
+
+namespace detail {
+
+/// A function that makes a task without a value: an error that the task returned would be lost.
+template <class F>
+concept makes_task = std::invocable<F&> && std::same_as<std::invoke_result_t<F&>, task<void>>;
+
+}  // namespace detail
 
 /// Options of a group.
 struct loop_group_options {
@@ -77,13 +87,13 @@ class URING6_EXPORT loop_group {
   /// which happens when its last task ends without new work for it. `make` is then destroyed, on the loop's thread
   /// while that lives. A task of a draining loop can always give work to that loop. Throws std::bad_alloc; then
   /// nothing is given.
-  template <std::invocable F>
+  template <detail::makes_task F>
   bool spawn_on(std::size_t index, F make) {
     return start(index, kind::work, std::move(make));
   }
 
   /// The same for a task that takes in new work: `drain` stops it at once. Returns false from then on.
-  template <std::invocable F>
+  template <detail::makes_task F>
   bool listen_on(std::size_t index, F make) {
     return start(index, kind::listener, std::move(make));
   }
@@ -97,10 +107,14 @@ class URING6_EXPORT loop_group {
   ///
   /// One thread at a time, which blocks: in a coroutine use `co_await run_blocking(...)`. Throws
   /// resource_deadlock_would_occur on a thread of the group.
-  bool drain(std::chrono::nanoseconds limit);
+  template <class Rep, class Period>
+  bool drain(std::chrono::duration<Rep, Period> limit) {
+    return drain_until(detail::deadline_after(limit));
+  }
 
  private:
   enum class kind : bool { work, listener };
+  bool drain_until(std::chrono::steady_clock::time_point deadline);
   struct member;
   struct given_task;
 

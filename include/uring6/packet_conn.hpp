@@ -16,6 +16,7 @@
 #include "uring6/datagram.hpp"
 #include "uring6/datagram_batch.hpp"
 #include "uring6/detail/characters.hpp"
+#include "uring6/detail/lifetime.hpp"
 #include "uring6/detail/packet_operations.hpp"
 #include "uring6/error_report.hpp"
 #include "uring6/export.hpp"
@@ -56,7 +57,8 @@ class URING6_EXPORT packet_conn {
   ///
   /// Returns the datagram, its control message and its source. An error of the socket, such as ECONNREFUSED on a
   /// connected conn, ends one read only; the next read goes on. Go: ReadFrom.
-  [[nodiscard("co_await it")]] detail::read_from_operation read_from(std::span<std::byte> buffer) noexcept {
+  [[nodiscard("co_await it")]] detail::read_from_operation read_from(
+      std::span<std::byte> buffer URING6_LIFETIMEBOUND) noexcept {
     return {socket(), buffer};
   }
 
@@ -91,35 +93,38 @@ class URING6_EXPORT packet_conn {
   /// Returns the length, octets. Errors: `errc::too_long`; those of `encode`; already_connected on a connected conn;
   /// the kernel's: EINVAL for a source address that this host does not have, ENODEV, ENETUNREACH, EMSGSIZE with
   /// `set_dont_fragment`, … Go: WriteTo.
-  [[nodiscard("co_await it")]] detail::write_operation write_to(std::span<const std::byte> payload,
+  [[nodiscard("co_await it")]] detail::write_operation write_to(std::span<const std::byte> payload URING6_LIFETIMEBOUND,
                                                                 const control_message& control,
                                                                 const endpoint& destination) noexcept {
     return {socket(), payload, control, &destination};
   }
-  [[nodiscard("co_await it")]] detail::write_operation write_to(std::span<const std::byte> payload,
+  [[nodiscard("co_await it")]] detail::write_operation write_to(std::span<const std::byte> payload URING6_LIFETIMEBOUND,
                                                                 const endpoint& destination) noexcept {
     return {socket(), payload, {}, &destination};
   }
 
-  /// The same for characters: a string, a string view, a literal (its final NUL is not sent), a span of char.
+  /// The same for characters: a string, a string view, a literal (its final NUL is not sent), a span of char. Await an
+  /// operation on a temporary string in the same expression.
   template <detail::characters Text>
-  [[nodiscard("co_await it")]] detail::write_operation write_to(Text&& payload, const control_message& control,
+  [[nodiscard("co_await it")]] detail::write_operation write_to(Text&& payload URING6_LIFETIMEBOUND,
+                                                                const control_message& control,
                                                                 const endpoint& destination) noexcept {
     return write_to(detail::octets_of(payload), control, destination);
   }
   template <detail::characters Text>
-  [[nodiscard("co_await it")]] detail::write_operation write_to(Text&& payload, const endpoint& destination) noexcept {
+  [[nodiscard("co_await it")]] detail::write_operation write_to(Text&& payload URING6_LIFETIMEBOUND,
+                                                                const endpoint& destination) noexcept {
     return write_to(detail::octets_of(payload), destination);
   }
 
   /// Sends one datagram to the peer of a connected conn, as `write_to` does. destination_address_required on a conn
   /// that is not connected. Go: WriteTo with a nil address.
-  [[nodiscard("co_await it")]] detail::write_operation write(std::span<const std::byte> payload,
+  [[nodiscard("co_await it")]] detail::write_operation write(std::span<const std::byte> payload URING6_LIFETIMEBOUND,
                                                              const control_message& control = {}) noexcept {
     return {socket(), payload, control, nullptr};
   }
   template <detail::characters Text>
-  [[nodiscard("co_await it")]] detail::write_operation write(Text&& payload,
+  [[nodiscard("co_await it")]] detail::write_operation write(Text&& payload URING6_LIFETIMEBOUND,
                                                              const control_message& control = {}) noexcept {
     return write(detail::octets_of(payload), control);
   }
@@ -182,17 +187,13 @@ class URING6_EXPORT packet_conn {
 
   /// Receives from `group` only what `source` sends. Call once for each source. MCAST_JOIN_SOURCE_GROUP. Go: the
   /// same.
-  result<void> join_source_specific_group(const interface& on, const ip_address& group,
-                                                        const ip_address& source);
+  result<void> join_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
   /// Stops receiving from `source`. Leaving the last source leaves the group. MCAST_LEAVE_SOURCE_GROUP. Go: the same.
-  result<void> leave_source_specific_group(const interface& on, const ip_address& group,
-                                                         const ip_address& source);
+  result<void> leave_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
   /// Stops receiving from `source` in a group that `join_group` joined. MCAST_BLOCK_SOURCE. Go: the same.
-  result<void> exclude_source_specific_group(const interface& on, const ip_address& group,
-                                                           const ip_address& source);
+  result<void> exclude_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
   /// Receives again from a source that was excluded. MCAST_UNBLOCK_SOURCE. Go: the same.
-  result<void> include_source_specific_group(const interface& on, const ip_address& group,
-                                                           const ip_address& source);
+  result<void> include_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
 
   /// The interface by which multicast leaves; nullopt: the routing table chooses. IPV6_MULTICAST_IF, on a dual-stack
   /// conn IP_MULTICAST_IF, too. Go: the same.

@@ -3,13 +3,16 @@
 
 #include "uring6/version.hpp"
 
+#include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <source_location>
 #include <stop_token>
+#include <type_traits>
 #include <utility>
 
 #include "uring6/detail/child.hpp"
@@ -86,10 +89,25 @@ class URING6_EXPORT scope final : detail::child_owner {
   /// Starts `child` in the loop's next turn. A child may call it, also while `join` waits. In a stopped scope the
   /// child runs and finds the stop requested. Throws std::logic_error outside of a loop, on another thread than the
   /// loop's, inside of another loop, and for a moved-from task.
-  template <class T>
-  void spawn(task<T> child, std::source_location where = std::source_location::current()) {
+  void spawn(task<void> child, std::source_location where = std::source_location::current()) {
     adopt(child.done() ? detail::child() : run(std::move(child)), where);
   }
+
+  /// The same for a task that returns a value: when it ends, `sink(value)` is called on the loop's thread. An exception
+  /// of `sink` counts as the task's.
+  ///
+  ///     clients.spawn(serve(pc), [](result<void> end) { if (!end) log(end.error()); });
+  template <class T, std::invocable<T> Sink>
+  requires(!std::is_void_v<T>)  //
+      void spawn(task<T> child, Sink sink, std::source_location where = std::source_location::current()) {
+    adopt(child.done() ? detail::child() : run(std::move(child), std::move(sink)), where);
+  }
+
+  // The compiler's message shows the line of the declaration, so the advice stands there. clang-format off
+  template <class T>
+  requires(!std::is_void_v<T>) void spawn(task<T>, std::source_location = {}) =
+      delete;  // the task's value, an error perhaps, would be lost: spawn(task, [](T value) { ... })
+  // clang-format on
 
   /// Waits until all tasks have ended; rethrows the first exception. The scope can be used again afterwards; a
   /// requested stop stays. Throws std::logic_error if another coroutine is joining.
@@ -109,11 +127,16 @@ class URING6_EXPORT scope final : detail::child_owner {
     void operator()() const noexcept { to->request_stop(); }
   };
 
-  // The task is destroyed when this coroutine ends, not with the frame, which may live longer.
-  template <class T>
-  static detail::child run(task<T> given) {
+  // The task is destroyed when the coroutine ends, not with the frame, which may live longer.
+  static detail::child run(task<void> given) {
+    task<void> mine(std::move(given));
+    co_await std::move(mine);
+  }
+  template <class T, class Sink>
+  static detail::child run(task<T> given, Sink sink) {
     task<T> mine(std::move(given));
-    static_cast<void>(co_await std::move(mine));
+    T value = co_await std::move(mine);
+    std::invoke(sink, std::move(value));
   }
 
   void adopt(detail::child child, const std::source_location& where);

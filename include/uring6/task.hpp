@@ -10,8 +10,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "uring6/result.hpp"
 #include "uring6/detail/promise.hpp"
+#include "uring6/result.hpp"
 
 namespace uring6 {
 

@@ -15,6 +15,7 @@
 
 #include "uring6/address.hpp"
 #include "uring6/detail/characters.hpp"
+#include "uring6/detail/lifetime.hpp"
 #include "uring6/detail/stream_operations.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/export.hpp"
@@ -78,6 +79,8 @@ struct released_tcp {
   std::vector<std::byte> unread{};
   /// The error that ended the connection, if no read has returned it. The kernel reports it once.
   std::error_code error{};
+  /// The peer's address, also when the kernel has forgotten it because the connection has ended.
+  std::optional<endpoint> peer{};
 };
 
 /// Which half of a connection `shutdown` ends.
@@ -112,7 +115,8 @@ class URING6_EXPORT tcp_conn {
   /// Waits for octets and reads at most `into.size()` of them. Returns the number of octets; 0 when the peer has
   /// ended its writing half, or when `into` is empty. Several readers are served in the order in which they came.
   /// `into` must live until then. A read that loses a race loses no octets. Go: Read.
-  [[nodiscard("co_await it")]] detail::stream_read_operation read(std::span<std::byte> into) noexcept {
+  [[nodiscard("co_await it")]] detail::stream_read_operation read(
+      std::span<std::byte> into URING6_LIFETIMEBOUND) noexcept {
     return {socket(), into};
   }
 
@@ -122,23 +126,26 @@ class URING6_EXPORT tcp_conn {
   ///
   /// A write that ends with an error, is stopped, or loses a race may have sent a part: `stats().sent_bytes` has
   /// grown by it.
-  [[nodiscard("co_await it")]] detail::stream_write_operation write(std::span<const std::byte> from) noexcept {
+  [[nodiscard("co_await it")]] detail::stream_write_operation write(
+      std::span<const std::byte> from URING6_LIFETIMEBOUND) noexcept {
     return {socket(), from, true};
   }
 
-  /// The same for characters: a string, a string view, a literal (its final NUL is not sent), a span of char.
+  /// The same for characters: a string, a string view, a literal (its final NUL is not sent), a span of char. Await an
+  /// operation on a temporary string in the same expression.
   template <detail::characters Text>
-  [[nodiscard("co_await it")]] detail::stream_write_operation write(Text&& from) noexcept {
+  [[nodiscard("co_await it")]] detail::stream_write_operation write(Text&& from URING6_LIFETIMEBOUND) noexcept {
     return write(detail::octets_of(from));
   }
 
   /// Writes as much of `from` as the kernel takes in one call. Returns the number of octets, at least 1 (0 if `from`
   /// is empty). In a race as `write`.
-  [[nodiscard("co_await it")]] detail::stream_write_operation write_some(std::span<const std::byte> from) noexcept {
+  [[nodiscard("co_await it")]] detail::stream_write_operation write_some(
+      std::span<const std::byte> from URING6_LIFETIMEBOUND) noexcept {
     return {socket(), from, false};
   }
   template <detail::characters Text>
-  [[nodiscard("co_await it")]] detail::stream_write_operation write_some(Text&& from) noexcept {
+  [[nodiscard("co_await it")]] detail::stream_write_operation write_some(Text&& from URING6_LIFETIMEBOUND) noexcept {
     return write_some(detail::octets_of(from));
   }
 
@@ -268,11 +275,11 @@ class URING6_EXPORT tcp_listener {
 /// Errors: `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`,
 /// `errc::unknown_zone`, `errc::ipv4_address` for an IPv4 address with "tcp6", `errc::out_of_range` for
 /// `tcp_options::accept_ahead`, `errc::no_ipv6`, EADDRINUSE, EADDRNOTAVAIL, EACCES, …
-URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network,
-                                                            std::string_view address, const tcp_options& options = {});
+URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std::string_view address,
+                                              const tcp_options& options = {});
 /// The same at an endpoint.
-URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network,
-                                                            const endpoint& address, const tcp_options& options = {});
+URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, const endpoint& address,
+                                              const tcp_options& options = {});
 
 /// Takes over a listening TCP socket of AF_INET6 that another program or library has opened (socket activation,
 /// `release`). The listener owns the socket and closes it; after an error, or std::bad_alloc, the caller still owns
@@ -281,15 +288,15 @@ URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view
 ///
 /// Errors: EBADF, ENOTSOCK; address_family_not_supported if the socket is not AF_INET6; wrong_protocol_type if it is
 /// not TCP; `std::errc::invalid_argument` if it does not listen. Go: net.FileListener.
-URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd,
-                                                                const tcp_options& options = {});
+URING6_EXPORT result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options& options = {});
 
 /// Takes over a connection that another program, library or loop has made or accepted (`tcp_conn::release`), by the
-/// same rules. Errors: as of `adopt_listener`, ENOTCONN. Go: net.FileConn.
+/// same rules. Errors: as of `adopt_listener`; ENOTCONN, also for a connection that has ended, whose peer the kernel
+/// has forgotten. Go: net.FileConn.
 URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, int fd);
 
-/// The same for what `tcp_conn::release` returned: reads give its `unread` octets first. After an error the caller
-/// still owns all of it.
+/// The same for what `tcp_conn::release` returned: reads give its `unread` octets first, then those in the kernel, also
+/// of a connection that has ended. After an error the caller still owns all of it.
 URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from);
 
 /// Connects to `address`. Network words, addresses and errors as of `listen_tcp`, also `errc::ipv4_address` for an

@@ -29,6 +29,7 @@
 #include "uring6/result.hpp"
 #include "uring6/run_blocking.hpp"
 #include "uring6/scope.hpp"
+#include "uring6/select.hpp"
 #include "uring6/semaphore.hpp"
 #include "uring6/signals.hpp"
 #include "uring6/stats.hpp"

@@ -20,6 +20,8 @@ NO_VALUES = {
         datagram_batch""",
     "walks over octets, or runs": """
         header_walk bpf::vm asio_bridge""",
+    "what fail() returns, until it is a result: its error has text": """
+        failure""",
     "a program and whether all of it was decoded: its instructions have text": """
         bpf::disassembly""",
 }

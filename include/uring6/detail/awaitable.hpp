@@ -44,9 +44,8 @@ using await_result = decltype(awaiter_of(std::declval<A>()).await_resume());
 
 /// The result of an await as a value that can be kept; void becomes std::monostate.
 template <awaitable A>
-using await_value =
-    std::conditional_t<std::is_void_v<await_result<A>>, std::monostate,
-                       typename kept_value<std::remove_cvref_t<await_result<A>>>::type>;
+using await_value = std::conditional_t<std::is_void_v<await_result<A>>, std::monostate,
+                                       typename kept_value<std::remove_cvref_t<await_result<A>>>::type>;
 
 /// How an operation keeps its arguments: by value, so that it can be returned, stored and awaited later. An awaitable
 /// of another library that cannot be moved is kept by reference: as a temporary it lives until the end of the

@@ -76,13 +76,19 @@ class intrusive_list {
   }
 
   /// Moves all elements of `other`, in their order, to the back of this list.
-  void splice_back(intrusive_list& other) noexcept { splice(*head_.prev, other, other.head_); }
+  void splice_back(intrusive_list& other) noexcept {
+    splice(*head_.prev, other, other.head_);
+  }
 
   /// Moves only the elements of `other` before `end`, an element that a loop by hand has reached.
-  void splice_back(intrusive_list& other, list_hook& end) noexcept { splice(*head_.prev, other, end); }
+  void splice_back(intrusive_list& other, list_hook& end) noexcept {
+    splice(*head_.prev, other, end);
+  }
 
   /// Moves all elements of `other`, in their order, to the front of this list.
-  void splice_front(intrusive_list& other) noexcept { splice(head_, other, other.head_); }
+  void splice_front(intrusive_list& other) noexcept {
+    splice(head_, other, other.head_);
+  }
 
   /// Calls f for each element. f may unlink the element that it is given, and no other.
   template <class F>
@@ -95,7 +101,9 @@ class intrusive_list {
   }
 
  private:
-  void reset() noexcept { head_.prev = head_.next = &head_; }
+  void reset() noexcept {
+    head_.prev = head_.next = &head_;
+  }
 
   static void splice(list_hook& before, intrusive_list& other, list_hook& end) noexcept {
     list_hook* const first = other.head_.next;
@@ -109,7 +117,9 @@ class intrusive_list {
     before.next = first;
   }
 
-  static T& element(list_hook& hook) noexcept { return static_cast<T&>(static_cast<Hook&>(hook)); }
+  static T& element(list_hook& hook) noexcept {
+    return static_cast<T&>(static_cast<Hook&>(hook));
+  }
 
   static void insert(list_hook& before, list_hook& hook) noexcept {
     assert(!hook.linked() && "the element is in a list already");

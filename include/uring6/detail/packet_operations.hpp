@@ -237,8 +237,7 @@ class URING6_EXPORT write_operation final : public write_waiter {
                   const endpoint* destination) noexcept
       : write_waiter(socket, {&message_, 1}, destination != nullptr),
         message_{payload, control, destination ? *destination : endpoint{}, {}} {}
-  write_operation(write_operation&& from) noexcept
-      : write_waiter(std::move(from), message_), message_(from.message_) {}
+  write_operation(write_operation&& from) noexcept : write_waiter(std::move(from), message_), message_(from.message_) {}
   result<std::size_t> await_resume() noexcept;
 
  private:

@@ -22,7 +22,7 @@ struct echo {
 
   std::uint16_t identifier = 0;  ///< An unprivileged ICMP socket overwrites it with its own.
   std::uint16_t sequence = 0;
-  std::span<const std::byte> data;
+  std::span<const std::byte> data;  ///< Must live as long as the message is used.
 };
 
 using echo_request = echo<icmp_type::echo_request>;  ///< Type 128.

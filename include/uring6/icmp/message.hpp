@@ -64,8 +64,8 @@ result<message> parse(Packet&& packet) = delete;
 /// (golang/go#70340).
 ///
 /// `source`, `destination`: those of the IPv6 header; behind a routing header, the final destination.
-URING6_EXPORT result<message> parse(std::span<const std::byte> packet URING6_LIFETIMEBOUND,
-                                                  const ip_address& source, const ip_address& destination) noexcept;
+URING6_EXPORT result<message> parse(std::span<const std::byte> packet URING6_LIFETIMEBOUND, const ip_address& source,
+                                    const ip_address& destination) noexcept;
 template <uring6::detail::temporary_octets Packet>
 result<message> parse(Packet&& packet, const ip_address& source, const ip_address& destination) = delete;
 
@@ -78,9 +78,8 @@ result<message> parse(Packet&& packet, const ip_address& source, const ip_addres
 URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area) noexcept;
 
 /// The same with the checksum (RFC 4443, 2.3), for a packet that the kernel sends as it is. Go: Message.Marshal(psh).
-URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area,
-                                                       const ip_address& source,
-                                                       const ip_address& destination) noexcept;
+URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std::byte> area, const ip_address& source,
+                                         const ip_address& destination) noexcept;
 
 /// The message in one line: "echo request id=1 seq=2 data=56".
 URING6_EXPORT std::string to_string(const message_body& body);

@@ -259,7 +259,9 @@ result<released_tcp> stream_socket::release() noexcept {
   end_operations(true);
   if (has_gap_) return fail(std::errc::not_enough_memory);  // a read that was stopped before has lost its octets now
   resident::unlink();
-  return released_tcp{fd_.release(), kept_.release(), unread_error_.code()};
+  std::optional<endpoint> peer;
+  if (peer_ != endpoint{}) peer = peer_;
+  return released_tcp{fd_.release(), kept_.release(), unread_error_.code(), peer};
 }
 
 void stream_socket::begin_with(std::vector<std::byte> unread, std::error_code error) noexcept {

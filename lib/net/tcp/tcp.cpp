@@ -210,26 +210,30 @@ result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options&
 
 namespace {
 
-/// `ended`: the kernel may have forgotten the peer, because it has said how the connection ended.
-result<std::unique_ptr<detail::stream_socket>> adopt_stream(event_loop& loop, int fd, bool ended) {
+/// `known`: the peer, which the kernel has forgotten if the connection has ended.
+result<std::unique_ptr<detail::stream_socket>> adopt_stream(event_loop& loop, int fd,
+                                                            const std::optional<endpoint>& known) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
   if (const auto is_tcp = detail::check_tcp_socket(fd); !is_tcp) return fail(is_tcp.error());
   const auto peer = peer_endpoint(fd);
-  if (!peer && !(ended && peer.error() == std::errc::not_connected)) return fail(peer.error());
+  if (!peer && !(known && peer.error() == std::errc::not_connected)) return fail(peer.error());
   if (const auto blocks = make_blocking(fd); !blocks) return fail(blocks.error());
   lent_descriptor lent(fd);
-  return std::make_unique<detail::stream_socket>(loop.core(), lent.take(), peer.value_or(endpoint{}));
+  return std::make_unique<detail::stream_socket>(loop.core(), lent.take(), peer ? *peer : *known);
 }
 
 }  // namespace
 
 result<tcp_conn> adopt_tcp(event_loop& loop, int fd) {
-  return adopt_stream(loop, fd, false).transform([](auto&& inside) { return tcp_conn(std::move(inside)); });
+  return adopt_stream(loop, fd, std::nullopt).transform([](auto&& inside) { return tcp_conn(std::move(inside)); });
 }
 
 result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from) {
   std::vector<std::byte> unread = from.unread;  // what can fail comes before the descriptor is taken
-  return adopt_stream(loop, from.fd, from.error || !from.unread.empty()).transform([&](auto&& inside) {
+  std::optional<endpoint> peer = from.peer;
+  // Octets or an error are a connection's, whatever the kernel says of it now.
+  if (!peer && (from.error || !from.unread.empty())) peer.emplace();
+  return adopt_stream(loop, from.fd, peer).transform([&](auto&& inside) {
     inside->begin_with(std::move(unread), from.error);
     return tcp_conn(std::move(inside));
   });
@@ -269,7 +273,8 @@ detail::dial_operation dial(event_loop& loop, std::string_view network, result<s
 
 detail::dial_operation dial_tcp(event_loop& loop, std::string_view network, std::string_view address,
                                 const tcp_options& options) {
-  return dial(loop, network, endpoint::parse(address).transform([](const endpoint& to) { return std::vector{to}; }), options);
+  return dial(loop, network, endpoint::parse(address).transform([](const endpoint& to) { return std::vector{to}; }),
+              options);
 }
 
 detail::dial_operation dial_tcp(event_loop& loop, std::string_view network, const endpoint& address,

@@ -22,6 +22,7 @@ std::string to_string(const keep_alive& when) {
 
 std::string to_string(const released_tcp& of) {
   std::string text = fmt::format("fd={} unread={}", of.fd, of.unread.size());
+  if (of.peer) text += " peer=" + of.peer->to_string();
   if (of.error) text += ": " + of.error.message();
   return text;
 }

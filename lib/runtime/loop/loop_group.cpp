@@ -303,12 +303,11 @@ void loop_group::join() noexcept {
   }
 }
 
-bool loop_group::drain(std::chrono::nanoseconds limit) {
+bool loop_group::drain_until(std::chrono::steady_clock::time_point deadline) {
   for (const auto& each : members_) {
     if (each->thread.get_id() == std::this_thread::get_id())
       throw std::system_error(make_error_code(std::errc::resource_deadlock_would_occur), "loop_group::drain");
   }
-  const auto deadline = detail::deadline_after(limit);
   {
     const std::scoped_lock lock(shared_->mutex);
     for (const auto& each : members_) each->listeners.open = false;

@@ -55,17 +55,22 @@ void descriptor_operation::prepare(io_uring_sqe& entry) noexcept {
       return request.read(fd_, data_, size, offset_);
     case kind::write:
       return request.write(fd_, data_, size, offset_);
+    case kind::own:
+      assert(false && "the derived class prepares it");
   }
 }
 
+/// Whether the operation goes to the kernel once more, and how.
+bool descriptor_operation::must_repeat(completion what, bool was_polling) noexcept {
+  if (given_up_ || kind_ == kind::own) return false;
+  polls_first_ = what.result == -EAGAIN && kind_ != kind::poll;
+  return polls_first_ || what.result == -EINTR || (was_polling && what.result >= 0);
+}
+
 void descriptor_operation::complete(completion what) noexcept {
+  assert(!what.more() && "an operation with several completions");
   const bool was_polling = std::exchange(polls_first_, false);
-  const bool not_ready = what.result == -EAGAIN && kind_ != kind::poll;
-  if (!given_up_ && (not_ready || what.result == -EINTR || (was_polling && what.result >= 0))) {
-    polls_first_ = not_ready;
-    loop_->ring().queue(*this);
-    return;
-  }
+  if (must_repeat(what, was_polling)) return loop_->ring().queue(*this);
   resident::unlink();
   loop_->end_foreign_wait();
   if (what.result >= 0 && !was_polling) {

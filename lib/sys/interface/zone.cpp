@@ -15,7 +15,8 @@ static_assert(zone_name_size == IF_NAMESIZE);
 
 result<std::uint32_t> find_zone(std::string_view name) {
   // Longer than a name can be, so it is an alternative name; if_nametoindex takes only short ones.
-  if (name.size() >= zone_name_size) return interface::by_name(name).transform([](const interface& i) { return i.index; });
+  if (name.size() >= zone_name_size)
+    return interface::by_name(name).transform([](const interface& i) { return i.index; });
   std::array<char, zone_name_size> terminated{};
   name.copy(terminated.data(), terminated.size() - 1);
   const unsigned index = if_nametoindex(terminated.data());

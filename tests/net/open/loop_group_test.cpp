@@ -120,6 +120,22 @@ TEST_CASE("loop group: tasks run on the loop that they were spawned for, and are
   CHECK(open_descriptors() == before);
 }
 
+TEST_CASE("loop group: a drain without a limit, in any unit, stops no task", "[threads]") {
+  const auto drained = [](auto limit) {
+    loop_group group({.loops = 1, .pin = false});
+    std::atomic<bool> whole{false};
+    group.spawn_on(0, [&]() -> task<> {
+      const auto slept = co_await sleep_for(20ms);
+      whole = slept.has_value();
+    });
+    const bool in_time = group.drain(limit);
+    return in_time && whole;
+  };
+  CHECK(drained(std::chrono::nanoseconds::max()));
+  CHECK(drained(std::chrono::milliseconds::max()));
+  CHECK(drained(std::chrono::hours::max()));
+}
+
 TEST_CASE("loop group: a drain ends listeners at once and others at the limit", "[threads]") {
   loop_group group(unpinned(2));
   std::atomic<int> listeners{0};

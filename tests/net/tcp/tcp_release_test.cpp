@@ -5,14 +5,19 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 
 #include "support/case/coroutines.hpp"
+#include "support/case/eventually.hpp"
 #include "support/machine/descriptors.hpp"
 #include "support/traffic/conns.hpp"
 #include "support/traffic/streams.hpp"
+#include "sys/socket/socket.hpp"
+#include "uring6/descriptor.hpp"
 #include "uring6/tcp.hpp"
 #include "uring6/with_timeout.hpp"
 
@@ -127,6 +132,55 @@ TEST_CASE("a released connection that was reset hands the error over, and its ne
     CHECK(got.error() == std::errc::connection_reset);
     const auto end = co_await next.read(buffer);
     CHECK(end == 0U);
+  });
+}
+
+/// How a connection ended before it was released: the peer wrote these octets, and closed in order or by a reset.
+struct ending {
+  bool reset;
+  std::size_t written;
+  std::size_t read_before;
+};
+
+TEST_CASE("a connection that has ended is handed over with what is in the kernel, and its peer's address") {
+  const ending how = GENERATE(ending{false, 10, 0}, ending{false, 10, 4}, ending{false, 0, 0}, ending{true, 10, 0},
+                              ending{true, 10, 4}, ending{true, 0, 0});
+  CAPTURE(how.reset, how.written, how.read_before);
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto pair = co_await connect(loop);
+    const endpoint peer = or_throw(pair.here.local_endpoint());
+    const bytes octets(how.written);
+    if (how.written > 0) {
+      const auto sent = co_await pair.here.write(octets);
+      REQUIRE(sent);
+    }
+    if (how.read_before > 0) co_await read_exactly(pair.there, how.read_before);
+    // Both halves have ended: the kernel keeps the connection until its octets are read, and forgets the peer.
+    REQUIRE(pair.there.shutdown(stream_half::write));
+    std::array<std::byte, 1> none;
+    const auto end = co_await pair.here.read(none);
+    REQUIRE(end == 0U);
+    if (how.reset) {
+      const linger at_once{.l_onoff = 1, .l_linger = 0};
+      REQUIRE(::setsockopt(pair.here.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+    }
+    REQUIRE(pair.here.close());
+    const auto ended = co_await poll(pair.there.native_handle(), poll_events::peer_closed);
+    REQUIRE(ended);
+    REQUIRE(eventually([&] { return !uring6::peer_endpoint(pair.there.native_handle()); }));
+
+    const released_tcp released = or_throw(pair.there.release());
+    CHECK(released.peer == peer);
+    auto next = or_throw(adopt_tcp(loop, released));
+    CHECK(next.peer_endpoint() == peer);
+    if (how.written > how.read_before) {
+      const bytes rest = co_await read_exactly(next, how.written - how.read_before);
+      CHECK(rest.size() == how.written - how.read_before);
+    }
+    const auto last = co_await next.read(none);
+    CHECK(last.has_value() != how.reset);
+    if (how.reset) CHECK(last.error() == std::errc::connection_reset);
   });
 }
 

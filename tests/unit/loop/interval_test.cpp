@@ -101,8 +101,10 @@ TEST_CASE("interval: a period that is longer than the clock can represent, in an
     interval hours(std::chrono::hours::max());
     interval milliseconds(std::chrono::milliseconds::max());
     interval endless(std::chrono::duration<double>{std::numeric_limits<double>::infinity()});
-    for (interval* const every : {&hours, &milliseconds, &endless}) {
-      CHECK(every->next() == std::chrono::steady_clock::time_point::max());
+    constexpr auto end_of_time = std::chrono::steady_clock::time_point::max();
+    interval later(std::chrono::hours::max(), end_of_time);
+    for (interval* const every : {&hours, &milliseconds, &endless, &later}) {
+      CHECK(every->next() == end_of_time);
       const auto missed = co_await with_timeout(1ms, every->tick());
       REQUIRE_FALSE(missed.has_value());
       CHECK(missed.error() == errc::deadline_exceeded);

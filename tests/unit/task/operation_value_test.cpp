@@ -28,8 +28,7 @@ using test::as_text;
 
 /// Whether the value can be moved, and not copied: two copies would be two operations.
 template <class Operation>
-constexpr bool moves_only =
-    std::is_nothrow_move_constructible_v<Operation> && !std::is_copy_constructible_v<Operation>;
+constexpr bool moves_only = std::is_nothrow_move_constructible_v<Operation> && !std::is_copy_constructible_v<Operation>;
 
 using reading = decltype(std::declval<packet_conn&>().read_from(std::span<std::byte>()));
 static_assert(moves_only<reading>);

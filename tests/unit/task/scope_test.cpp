@@ -7,9 +7,11 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "support/case/coroutines.hpp"
 #include "support/case/counted.hpp"
 #include "support/process/last_words.hpp"
 #include "uring6/event_loop.hpp"
@@ -49,6 +51,13 @@ task<> fail_after(std::chrono::milliseconds duration, std::string what) {
 }
 
 }  // namespace
+
+template <class T>
+concept spawned_alone = requires(scope& in, task<T> child) {
+  in.spawn(std::move(child));
+};
+// A value, an error perhaps, would be lost.
+static_assert(spawned_alone<void> && !spawned_alone<result<void>> && !spawned_alone<int>);
 
 TEST_CASE("scope: join waits for all children") {
   event_loop loop;
@@ -417,6 +426,35 @@ TEST_CASE("scope: a hundred thousand sleeping children start and stop") {
   loop.run(body());
   CHECK(stopped == 100'000);
   CHECK(counted::alive == 0);
+}
+
+TEST_CASE("a scope gives the value of a task to its sink, when the task ends") {
+  event_loop loop;
+  test::run(loop, []() -> task<> {
+    const auto fails = [](std::error_code why) -> task<result<int>> {
+      co_await test::yield();
+      co_return fail(why);
+    };
+    const auto moves = []() -> task<std::unique_ptr<int>> { co_return std::make_unique<int>(7); };
+    std::error_code failed;
+    int moved = 0;
+    scope all;
+    all.spawn(fails(errc::closed), [&](result<int> end) { failed = end.error(); });
+    all.spawn(moves(), [&](std::unique_ptr<int> value) { moved = *value; });
+    CHECK_FALSE(failed);
+    co_await all.join();
+    CHECK(failed == errc::closed);
+    CHECK(moved == 7);
+
+    bool rethrown = false;
+    all.spawn(moves(), [](const std::unique_ptr<int>&) { throw std::runtime_error("of the sink"); });
+    try {
+      co_await all.join();
+    } catch (const std::runtime_error&) {
+      rethrown = true;
+    }
+    CHECK(rethrown);
+  });
 }
 
 }  // namespace uring6

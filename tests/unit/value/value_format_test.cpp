@@ -106,7 +106,8 @@ TEST_CASE("what is kept, handed over or made room for is one line") {
   released_tcp stream{.fd = 7, .unread = std::vector<std::byte>(8)};
   CHECK(fmt::format("{}", stream) == "fd=7 unread=8");
   stream.error = std::error_code(ECONNRESET, std::system_category());
-  CHECK(fmt::format("{}", stream) == "fd=7 unread=8: Connection reset by peer");
+  stream.peer = end_of("[::1]:9");
+  CHECK(fmt::format("{}", stream) == "fd=7 unread=8 peer=[::1]:9: Connection reset by peer");
 }
 
 TEST_CASE("flags, choices and parts of BPF and ICMPv6 are words") {
