@@ -11,6 +11,7 @@
 #include "runtime/loop/loop_core.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/machine/receive_room.hpp"
+#include "support/machine/trains.hpp"
 #include "support/traffic/bytes.hpp"
 #include "support/traffic/conns.hpp"
 #include "support/traffic/plain_sender.hpp"
@@ -318,6 +319,47 @@ TEST_CASE("what a full receive buffer drops is counted: all that was sent was re
     CHECK(received < sent);
     CHECK(at.stats().received_datagrams == received);
     CHECK(at.stats().kernel_drops == sent - received);
+  });
+}
+
+TEST_CASE("of a train that finds no room the kernel counts one entry, and without receive_offload each datagram") {
+  need_received_trains();
+  constexpr std::size_t trains = 100;
+  constexpr std::size_t of_a_train = 64;
+  constexpr std::uint64_t sent = trains * of_a_train;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    for (const bool offload : {true, false}) {
+      CAPTURE(offload);
+      auto at = open_conn(loop, {.receive_offload = offload});
+      REQUIRE(at.set_receive_buffer(65'536));
+      auto from = open_conn(loop);
+      const bytes text(of_a_train * 100);
+      auto train = pieces_of(text, 100, name_of(at));
+      for (std::size_t i = 0; i < trains; ++i) {
+        const auto taken = co_await from.write_batch(train);
+        REQUIRE(taken == of_a_train);
+      }
+      REQUIRE(from.stats().sent_trains == trains);
+      std::array<std::byte, 128> buffer;
+      incoming room{buffer, {}};
+      std::uint64_t received = 0;
+      for (;; ++received) {
+        const auto got = co_await at.read_batch({&room, 1}, read_flags::dont_wait);
+        if (!got) break;
+      }
+      const std::uint64_t lost = sent - received;
+      const std::uint64_t k = at.stats().kernel_drops;
+      CAPTURE(received, lost, k);
+      CHECK(received > 0);
+      CHECK(lost > 0);
+      if (offload) {
+        CHECK(k < lost);
+        CHECK(lost <= 128 * k);
+      } else {
+        CHECK(k == lost);
+      }
+    }
   });
 }
 
