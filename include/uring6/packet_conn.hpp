@@ -91,6 +91,7 @@ class URING6_EXPORT packet_conn {
   /// round trip, and one on a conn that coalesces writes.
   ///
   /// Returns the length, octets. Errors: `errc::too_long`; those of `encode`; already_connected on a connected conn;
+  /// `errc::needless_zone`, `errc::unknown_zone`, `errc::ipv4_address` (on a conn of IPv6 only) for the destination;
   /// the kernel's: EINVAL for a source address that this host does not have, ENODEV, ENETUNREACH, EMSGSIZE with
   /// `set_dont_fragment`, … Go: WriteTo.
   [[nodiscard("co_await it")]] detail::write_operation write_to(std::span<const std::byte> payload URING6_LIFETIMEBOUND,

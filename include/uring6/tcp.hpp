@@ -273,8 +273,8 @@ class URING6_EXPORT tcp_listener {
 /// The port is available as soon as the listener before has closed (SO_REUSEADDR).
 ///
 /// Errors: `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`,
-/// `errc::unknown_zone`, `errc::ipv4_address` for an IPv4 address with "tcp6", `errc::out_of_range` for
-/// `tcp_options::accept_ahead`, `errc::no_ipv6`, EADDRINUSE, EADDRNOTAVAIL, EACCES, …
+/// `errc::unknown_zone`, `errc::needless_zone`, `errc::ipv4_address` for an IPv4 address with "tcp6",
+/// `errc::out_of_range` for `tcp_options::accept_ahead`, `errc::no_ipv6`, EADDRINUSE, EADDRNOTAVAIL, EACCES, …
 URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std::string_view address,
                                               const tcp_options& options = {});
 /// The same at an endpoint.

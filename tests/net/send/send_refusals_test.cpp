@@ -4,6 +4,7 @@
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <string>
 
 #include "support/case/coroutines.hpp"
 #include "support/machine/link_control.hpp"
@@ -186,6 +187,42 @@ TEST_CASE("a zone on an address that may have none is refused, and no datagram i
     CHECK(listen_packet(loop, "udp6", "[::1%near0]:0").error() == errc::needless_zone);
     const packet_options from_zone{.local = endpoint{cable.near.address.with_zone(zone), 0}};
     CHECK(dial_packet(loop, "udp6", "[2001:db8::2]:9", from_zone).error() == errc::needless_zone);
+  });
+}
+
+TEST_CASE("a zone on an address that may have none is refused in a batch, by a raw conn and by TCP") {
+  const veth_pair cable;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    const auto inside = cable.near.space.enter();
+    const std::uint32_t zone = cable.near.link.index;
+    auto to = or_throw(listen_packet(loop, "udp6", "[::1]:0"));
+    auto from = or_throw(listen_packet(loop, "udp6", "[::]:0"));
+    const endpoint good = name_of(to);
+    const endpoint bad{good.address.with_zone(zone), good.port};
+    std::array<outgoing, 3> batch{outgoing{as_payload("batch"), {}, bad, {}},
+                                  outgoing{as_payload("batch"), {}, good, {}},
+                                  outgoing{as_payload("batch"), {}, bad, {}}};
+    const auto sent = co_await from.write_batch(batch);
+    CHECK(sent == 1U);
+    CHECK(batch[0].error == errc::needless_zone);
+    CHECK_FALSE(batch[1].error);
+    CHECK(batch[2].error == errc::needless_zone);
+    CHECK(from.stats().sent_datagrams == 1);
+
+    auto raw = or_throw(listen_packet(loop, "ip6:253", "::"));
+    const endpoint raw_destination{cable.far.address.with_zone(zone), 0};
+    const auto raw_sent = co_await raw.write_to(as_payload("x"), raw_destination);
+    CHECK(raw_sent.error() == errc::needless_zone);
+    CHECK(raw.stats().sent_datagrams == 0);
+
+    CHECK(listen_tcp(loop, "tcp6", "[::1%near0]:0").error() == errc::needless_zone);
+    CHECK(listen_tcp(loop, "tcp6", bad).error() == errc::needless_zone);
+    auto listener = or_throw(listen_tcp(loop, "tcp6", "[::1]:0"));
+    const std::string there = or_throw(listener.local_endpoint()).to_string();
+    const tcp_options options{.local = endpoint{ip_address::loopback().with_zone(zone), 0}};
+    const auto dialed = co_await dial_tcp(loop, "tcp6", there, options);
+    CHECK(dialed.error() == errc::needless_zone);
   });
 }
 
