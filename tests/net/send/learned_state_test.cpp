@@ -1,9 +1,13 @@
 // State that a conn learns about a path, and its expiry: trains are used again when the path has recovered.
+#include <netinet/in.h>
+
+#include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <chrono>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "support/case/coroutines.hpp"
@@ -12,7 +16,9 @@
 #include "support/machine/receive_room.hpp"
 #include "support/machine/veth_pair.hpp"
 #include "support/traffic/conns.hpp"
+#include "support/traffic/packet_capture.hpp"
 #include "uring6/descriptor.hpp"
+#include "uring6/icmp.hpp"
 #include "uring6/timer.hpp"
 
 namespace {
@@ -55,6 +61,18 @@ struct narrowing {
       REQUIRE(got);
       REQUIRE(got->payload.size() == text.size());
     }
+  }
+
+  /// The far host sends an ICMPv6 Packet Too Big about a packet that it received (RFC 4443, 3.2).
+  task<> report_too_big(packet about, std::uint32_t mtu) {
+    auto router = cable.far.space.run([&] { return or_throw(listen_packet(loop, "ip6:58", "::")); });
+    about.resize(std::min<std::size_t>(about.size(), 1000));
+    std::vector<std::byte> message(1280);
+    const icmp::packet_too_big body{.mtu = mtu, .data = std::as_bytes(std::span(about))};
+    message.resize(or_throw(icmp::encode(body, message)));
+    const endpoint origin{cable.near.address, 0};
+    const auto sent = co_await router.write_to(message, origin);
+    REQUIRE(sent);
   }
 
   /// Repeats the exchange until trains are used. The limit ends a test that has failed.
@@ -170,6 +188,49 @@ TEST_CASE("a train that its own path refuses is no error of a read, also while a
       CHECK(from.stats().receive_errors == 0);
     });
   }
+}
+
+TEST_CASE("after a Packet Too Big a train is tried once a second, and trains are back when the kernel forgets it") {
+  const bool connected = GENERATE(false, true);
+  CAPTURE(connected);
+  narrowing path;
+  run(path.loop, [&]() -> task<> {
+    auto to = path.receiver();
+    auto from = connected ? path.cable.near.space.run([&] {
+      return dial(path.loop, {path.cable.far.address, name_of(to).port});
+    })
+                          : path.sender();
+    packet_capture wire(path.cable.far);
+    co_await path.exchange(from, to);
+    REQUIRE(from.stats().sent_trains == 1);
+    const auto is_udp = [](const packet& each) { return each.size() > 48 && each[6] == IPPROTO_UDP; };
+    const auto about = wire.find(is_udp);
+    REQUIRE(about);
+    co_await path.report_too_big(*about, 1300);
+
+    const auto limit = steady_clock::now() + 20s;
+    while (from.stats().refused_trains == 0 && steady_clock::now() < limit) co_await path.exchange(from, to);
+    const auto began = steady_clock::now();
+    const std::uint64_t trains = from.stats().sent_trains;
+    while (steady_clock::now() - began < 2500ms) {
+      co_await path.exchange(from, to);
+      co_await sleep_for(20ms);
+    }
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(steady_clock::now() - began).count();
+    CHECK(from.stats().sent_trains == trains);
+    CHECK(from.stats().refused_trains >= 2);
+    CHECK(from.stats().refused_trains <= static_cast<std::uint64_t>(seconds));
+
+    path.cable.near.space.run([&] { forget_path_mtu(path.cable.far.address); });
+    const auto forgotten = steady_clock::now();
+    const bool back = co_await path.exchange_until_trains_go(from, to);
+    CHECK(back);
+    CHECK(steady_clock::now() - forgotten < 2s);
+    CHECK(from.stats().sent_datagrams == path.written);
+    CHECK(from.stats().failed_datagrams == 0);
+    CHECK(to.stats().received_datagrams == path.written);
+    CHECK(from.stats().receive_errors == 0);
+  });
 }
 
 TEST_CASE(

@@ -186,6 +186,18 @@ void delete_dead_route(dead_route kind, const ip_address& destination, std::uint
                     "ip route delete, of one that kills packets");
 }
 
+void forget_path_mtu(const ip_address& destination) {
+  netlink_request<rtmsg> request(RTM_DELROUTE, NLM_F_ACK);
+  request->rtm_family = AF_INET6;
+  request->rtm_dst_len = 128;
+  request->rtm_table = RT_TABLE_MAIN;
+  request->rtm_scope = RT_SCOPE_NOWHERE;  // any
+  request->rtm_flags = RTM_F_CLONED;      // only what the kernel has learned beside the routes
+  nlmsghdr* message = request.message();
+  mnl_attr_put(message, RTA_DST, destination.bytes().size(), destination.bytes().data());
+  ask(message, "ip route flush cache");
+}
+
 void limit_rate(std::uint32_t index, std::uint32_t rate) {
   netlink_request<tcmsg> request(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
   request->tcm_family = AF_UNSPEC;

@@ -55,6 +55,10 @@ void add_dead_route(dead_route kind, const ip_address& destination, std::uint8_t
 /// `ip route delete blackhole destination/prefix_length`, and likewise.
 void delete_dead_route(dead_route kind, const ip_address& destination, std::uint8_t prefix_length);
 
+/// Drops the path MTU that the kernel has learned for this destination by a Packet Too Big; without that the kernel
+/// keeps it for ten minutes. `ip -6 route flush cache`
+void forget_path_mtu(const ip_address& destination);
+
 void delete_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length);
 
 /// Datagrams that leave by this link wait in a queue and leave at this rate, in octets a second. `tc qdisc replace ...
