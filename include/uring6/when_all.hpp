@@ -77,21 +77,22 @@ class when_all_of_operation final : all_siblings {
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     open(stop_of(waiting));
     for (auto& part : parts_) part.prepare();
+    // Before the first start: without memory for the values, those of all children would be lost.
+    if constexpr (!std::is_void_v<T>) values_.reserve(parts_.size());
     for (std::size_t i = 0; i < parts_.size(); ++i) start(parts_[i].child(), i);
     return wait(waiting);
   }
   auto await_resume() {
     rethrow();
     if constexpr (!std::is_void_v<T>) {
-      std::vector<T> values;
-      values.reserve(parts_.size());
-      for (auto& part : parts_) values.push_back(part.value());
-      return values;
+      for (auto& part : parts_) values_.push_back(part.value());
+      return std::move(values_);
     }
   }
 
  private:
   std::vector<sibling<task<T>>> parts_;
+  std::vector<await_value<task<T>>> values_;  // unused for void
 };
 
 }  // namespace detail
