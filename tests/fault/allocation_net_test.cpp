@@ -5,7 +5,11 @@
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
+#include <new>
 #include <optional>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "support/machine/environment.hpp"
@@ -18,6 +22,7 @@
 #include "uring6/scope.hpp"
 #include "uring6/tcp.hpp"
 #include "uring6/when_all.hpp"
+#include "uring6/when_any.hpp"
 
 namespace {
 
@@ -96,6 +101,133 @@ TEST_CASE("the first write and the first read of a loop without memory for them 
     }
     memory.end();
     co_return std::error_code();
+  });
+}
+
+/// The number of datagrams that a test below writes and reads, also when memory is short in between.
+constexpr std::size_t datagrams_written = 20;
+
+task<std::error_code> write_numbered(packet_conn& from, const endpoint& to) {
+  for (std::size_t i = 0; i < datagrams_written; ++i) {
+    const numbered text(i);
+    const auto sent = co_await from.write_to(text, to);
+    if (!sent) co_return sent.error();
+  }
+  co_return std::error_code();
+}
+
+/// Reads until nothing is left. Returns how many datagrams there were.
+task<std::size_t> count_rest(packet_conn& pc) {
+  std::array<std::byte, 64> buffer;
+  incoming room{buffer, {}};
+  std::size_t count = 0;
+  for (;; ++count) {
+    const auto got = co_await pc.read_batch({&room, 1}, read_flags::dont_wait);
+    if (!got) co_return count;
+  }
+}
+
+/// The error for datagrams that are missing: the sweep expects no other error than one of memory.
+std::error_code unless_all(std::size_t count, const std::error_code& otherwise) {
+  return count == datagrams_written ? otherwise : make_error_code(std::errc::no_message);
+}
+
+/// Calls `f` while memory is short. std::bad_alloc becomes an error.
+template <class F>
+auto in_shortage(memory_shortage& memory, F f) -> decltype(f()) {
+  memory.begin();
+  try {
+    auto made = f();
+    memory.end();
+    return made;
+  } catch (const std::bad_alloc&) {
+    memory.end();
+    return fail(std::errc::not_enough_memory);
+  }
+}
+
+/// A conn that has read ahead all that was written, and whose reader took the first datagram.
+task<packet_conn> conn_with_backlog(event_loop& loop) {
+  auto pc = open_conn(loop);
+  auto from = open_conn(loop);
+  const auto failed = co_await write_numbered(from, name_of(pc));
+  if (failed) throw std::system_error(failed);
+  std::array<std::byte, 64> buffer;
+  const auto first = co_await pc.read_from(buffer);
+  (void)or_throw(first);
+  for (int i = 0; i < 3; ++i) co_await yield();
+  co_return pc;
+}
+
+TEST_CASE("handing a conn over without memory is an error, and no datagram is lost") {
+  need_ipv6();
+  sweep_allocations("release", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    auto pc = co_await conn_with_backlog(loop);
+    const auto released = in_shortage(memory, [&] { return pc.release(); });
+    if (released) pc = or_throw(adopt_packet(loop, *released));
+    const std::size_t rest = co_await count_rest(pc);
+    co_return unless_all(1 + rest, released ? std::error_code() : released.error());
+  });
+  sweep_allocations("adopt_packet(released)", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    auto before = co_await conn_with_backlog(loop);
+    const auto released = or_throw(before.release());
+    if (released.datagrams.empty()) throw std::runtime_error("nothing was read ahead");
+    auto adopted = in_shortage(memory, [&] { return adopt_packet(loop, released); });
+    const std::error_code error = adopted ? std::error_code() : adopted.error();
+    // After an error the caller still owns the descriptor and the datagrams.
+    if (!adopted) adopted = adopt_packet(loop, released);
+    const std::size_t rest = co_await count_rest(*adopted);
+    co_return unless_all(1 + rest, error);
+  });
+}
+
+/// 1 for a datagram that was read.
+task<std::size_t> read_one(packet_conn& pc) {
+  std::array<std::byte, 64> buffer;
+  const auto got = co_await pc.read_from(buffer);
+  co_return got ? 1 : 0;
+}
+
+TEST_CASE("when_all and when_any of a vector of readers without memory throw, and no datagram is lost") {
+  need_ipv6();
+  sweep_allocations("when_all", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    auto pc = open_conn(loop);
+    const auto failed = co_await write_numbered(pc, name_of(pc));
+    if (failed) co_return failed;
+    std::error_code error;
+    std::size_t count = 0;
+    memory.begin();
+    try {
+      std::vector<task<std::size_t>> readers;
+      for (int i = 0; i < 10; ++i) readers.push_back(read_one(pc));
+      const auto got = co_await when_all(std::move(readers));
+      for (const std::size_t each : got) count += each;
+    } catch (const std::bad_alloc&) {
+      error = make_error_code(std::errc::not_enough_memory);
+    }
+    memory.end();
+    const std::size_t rest = co_await count_rest(pc);
+    co_return unless_all(count + rest, error);
+  });
+  sweep_allocations("when_any", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    auto silent = open_conn(loop);
+    auto pc = open_conn(loop);
+    const auto failed = co_await write_numbered(silent, name_of(pc));
+    if (failed) co_return failed;
+    std::error_code error;
+    std::size_t count = 0;
+    memory.begin();
+    try {
+      std::vector<task<std::size_t>> readers;
+      for (int i = 0; i < 10; ++i) readers.push_back(read_one(i < 9 ? silent : pc));
+      const auto first = co_await when_any(std::move(readers));
+      count = first.value;
+    } catch (const std::bad_alloc&) {
+      error = make_error_code(std::errc::not_enough_memory);
+    }
+    memory.end();
+    const std::size_t rest = co_await count_rest(pc);
+    co_return unless_all(count + rest, error);
   });
 }
 
