@@ -21,6 +21,8 @@
 #include "support/case/coroutines.hpp"
 #include "support/machine/descriptors.hpp"
 #include "support/machine/environment.hpp"
+#include "support/machine/link_control.hpp"
+#include "support/machine/network_namespace.hpp"
 #include "support/process/forked.hpp"
 #include "support/process/pipe.hpp"
 #include "support/traffic/conns.hpp"
@@ -28,6 +30,8 @@
 #include "sys/socket/socket.hpp"
 #include "uring6/interface.hpp"
 #include "uring6/listen.hpp"
+#include "uring6/listen_group.hpp"
+#include "uring6/loop_group.hpp"
 #include "uring6/signals.hpp"
 #include "uring6/tcp.hpp"
 
@@ -35,6 +39,16 @@ namespace {
 
 using namespace uring6;
 using namespace uring6::test;
+
+/// Keeps the calling thread, and children that it forks, in a network namespace whose ping_group_range permits "icmp6".
+class permitted_pings {
+ public:
+  permitted_pings() { write_sysctl("net/ipv4/ping_group_range", "0 0"); }
+
+ private:
+  network_namespace space_;
+  network_namespace::visit inside_{space_};
+};
 
 /// Keeps the opened object: its destruction makes system calls of its own, which are not counted here.
 using opened = std::shared_ptr<void>;
@@ -97,6 +111,27 @@ std::vector<opening> openings() {
     }(loop, kept, error));
     return error;
   };
+  // With two loops the second one can fail after the first one has started.
+  const auto group = [](opened& kept, const std::function<std::error_code(loop_group&)>& use) -> std::error_code {
+    try {
+      auto made = std::make_shared<loop_group>(loop_group_options{.loops = 2, .pin = false});
+      if (const auto error = use(*made)) return error;
+      kept = std::move(made);
+    } catch (const std::system_error& error) {
+      // pthread_create reports a stack that it cannot map as EAGAIN.
+      if (error.code() == std::errc::resource_unavailable_try_again)
+        return make_error_code(std::errc::not_enough_memory);
+      return error.code();
+    }
+    return {};
+  };
+  const auto listening_group = [](loop_group& made) {
+    const auto where = listen_group(made, "udp6", "[::1]:0", [](packet_conn pc) -> task<> {
+      std::array<std::byte, 16> buffer;
+      (void)co_await pc.read_from(buffer);
+    });
+    return where ? std::error_code() : where.error();
+  };
   const auto joined = [](event_loop& loop, opened& kept) {
     auto pc = listen_packet(loop, "udp6", "[::]:0");
     if (!pc) return pc.error();
@@ -105,14 +140,17 @@ std::vector<opening> openings() {
     if (const auto done = pc->join_group(*lo, ip_address::parse("ff02::114").value()); !done) return done.error();
     return keep(std::move(pc), kept);
   };
+  // The loop takes a smaller ring, or a ring that is not registered.
+  const std::vector<std::string> dispensable_of_a_loop{"io_uring_register", "mmap", "madvise"};
   return {
-      // The loop takes a smaller ring, or a ring that is not registered.
-      {"event_loop", new_loop, {"io_uring_register", "mmap", "madvise"}},
+      {"event_loop", new_loop, dispensable_of_a_loop},
       {"udp6", packet("udp6", "[::1]:0")},
       {"udp", packet("udp", "[::]:0", {.reuse_port = true, .receive_buffer = 100'000, .send_buffer = 100'000})},
       // The C library looks the zone up with a socket of another family.
       {"udp6 with a zone", packet("udp6", "[ff02::114%lo]:0", {.device = "lo"}), {"socket"}},
       {"ip6", packet("ip6:253", "::1")},
+      {"icmp6", packet("icmp6", "::1")},
+      {"dialed ip6", [](event_loop& on, opened& kept) { return keep(dial_packet(on, "ip6:253", "::1"), kept); }},
       {"dial_packet", [](event_loop& on, opened& kept) { return keep(dial_packet(on, "udp6", "[::1]:9"), kept); }},
       {"listen_tcp", [](event_loop& on, opened& kept) { return keep(listen_tcp(on, "tcp6", "[::1]:0"), kept); }},
       // If the kernel does not give the ends of a connection, the dial assumes that it did not connect to itself.
@@ -126,6 +164,10 @@ std::vector<opening> openings() {
        }},
       {"adopt_tcp", [](event_loop& on,
                        opened& kept) { return adopted(connected, kept, [&](int fd) { return adopt_tcp(on, fd); }); }},
+      {"loop_group",
+       [=](event_loop&, opened& kept) { return group(kept, [](loop_group&) { return std::error_code(); }); },
+       dispensable_of_a_loop},
+      {"listen_group", [=](event_loop&, opened& kept) { return group(kept, listening_group); }, dispensable_of_a_loop},
       {"interfaces", [](event_loop&, opened& kept) { return keep(interface::all_addresses(), kept); }},
       {"join_group", joined},
       {"signals",
@@ -196,6 +238,7 @@ std::string failing_calls() {
 
 TEST_CASE("whichever system call of an opening fails, the opening gives an error and leaves nothing behind") {
   need_ipv6();
+  const permitted_pings inside;
   CHECK(in_child(failing_calls) == "");
 }
 
@@ -240,6 +283,7 @@ TEST_CASE("with few descriptors left an opening succeeds or gives its error, and
   SKIP("the sanitizers need descriptors themselves");
 #endif
 #endif
+  const permitted_pings inside;
   CHECK(in_child(ending_descriptors) == "");
 }
 

@@ -33,6 +33,8 @@ constexpr std::array calls{
     watched_call{SYS_socket, "socket", EMFILE},
     watched_call{SYS_eventfd2, "eventfd2", EMFILE},
     watched_call{SYS_signalfd4, "signalfd4", EMFILE},
+    watched_call{SYS_epoll_create1, "epoll_create1", EMFILE},
+    watched_call{SYS_epoll_ctl, "epoll_ctl", ENOMEM},
     watched_call{SYS_io_uring_setup, "io_uring_setup", EMFILE},
     watched_call{SYS_io_uring_register, "io_uring_register", ENOMEM},
     watched_call{SYS_mmap, "mmap", ENOMEM},
