@@ -118,11 +118,15 @@ TEST_CASE("an option of a TCP socket that a hook sets holds for its connections"
 }
 
 TEST_CASE("an error of a hook ends the opening, and leaves no descriptor open") {
+  const network_namespace space;
+  const auto inside = space.enter();
   event_loop loop;
   const std::size_t before = open_descriptors();
   run(loop, [&]() -> task<> {
     CHECK(listen_packet(loop, "udp6", "[::1]:0", {.control = refuse}).error() == std::errc::operation_not_permitted);
     CHECK(dial_packet(loop, "udp6", "[::1]:9", {.control = refuse}).error() == std::errc::operation_not_permitted);
+    CHECK(listen_packet(loop, "ip6:253", "::1", {.control = refuse}).error() == std::errc::operation_not_permitted);
+    CHECK(dial_packet(loop, "ip6:253", "::1", {.control = refuse}).error() == std::errc::operation_not_permitted);
     CHECK(listen_tcp(loop, "tcp6", "[::1]:0", {.control = refuse}).error() == std::errc::operation_not_permitted);
     const tcp_options options{.control = refuse};
     const auto dialed = co_await dial_tcp(loop, "tcp6", "[::1]:9", options);
