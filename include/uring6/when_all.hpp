@@ -112,7 +112,8 @@ template <detail::awaitable... As>
   return detail::when_all_operation<As...>(static_cast<As&&>(awaited)...);
 }
 
-/// The same for any number of tasks. Returns a std::vector of their values in their order; nothing for task<void>.
+/// The same for any number of tasks. Returns a std::vector of their values in their order; nothing for task<void>. It
+/// allocates the state of the tasks and the vector of values, before it starts the first task.
 template <class T>
 [[nodiscard("co_await it")]] detail::when_all_of_operation<T> when_all(std::vector<task<T>> tasks) {
   return detail::when_all_of_operation<T>(detail::siblings_of(std::move(tasks)));

@@ -198,7 +198,7 @@ requires(!(detail::keeps_when_it_loses<As> && ...)) void when_any(As&&...) =
     delete;  // read(fd), write(fd) would lose octets: race poll(fd), or discarding(read(fd, ...))
 // clang-format on
 
-/// The same for any number of tasks. Throws std::invalid_argument without tasks.
+/// The same for any number of tasks. Throws std::invalid_argument without tasks. It allocates the state of the tasks.
 template <class T>
 [[nodiscard("co_await it")]] detail::when_any_of_operation<T> when_any(std::vector<task<T>> tasks) {
   return detail::when_any_of_operation<T>(detail::siblings_of(std::move(tasks)));
