@@ -67,7 +67,7 @@ class asio_bridge {
   /// Awaits a uring6 operation or a task, which it owns from now on. Returns what it returns and
   /// rethrows what it throws. Asio's cancellation (a cancellation signal, operator||, …) is a stop request: the
   /// operation ends with `errc::canceled`, or with a value that was ready before.
-  template <detail::awaitable A>
+  template <detail::operand A>
   asio::awaitable<std::conditional_t<std::is_void_v<detail::await_result<A>>, void, detail::await_value<A>>> await(
       A&& awaited) {
     return run(*this, std::make_unique<bridged<A>>(*this, static_cast<A&&>(awaited)));

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "uring6/detail/lifetime.hpp"
 #include "uring6/detail/permit_queue.hpp"
 #include "uring6/result.hpp"
 
@@ -81,7 +82,9 @@ class channel {
   /// Waits for room and puts `value` in. An rvalue is moved from only on success, and must live until the operation
   /// has ended. Errors: `errc::closed`, `errc::canceled`, `errc::wrong_thread` outside of a running loop. Go:
   /// c <- value.
-  [[nodiscard("co_await it")]] detail::send_operation<T, T&> send(T&& value) noexcept { return {*this, value}; }
+  [[nodiscard("co_await it")]] detail::send_operation<T, T&> send(T&& value URING6_LIFETIMEBOUND) noexcept {
+    return {*this, value};
+  }
   [[nodiscard("co_await it")]] detail::send_operation<T, T> send(const T& value) { return {*this, value}; }
 
   /// Waits for a value. Errors: `errc::closed` when the channel is closed and empty, `errc::canceled`,

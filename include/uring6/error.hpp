@@ -53,7 +53,8 @@ inline std::error_code make_error_code(errc e) noexcept {
 ///     }
 ///
 /// - What an earlier datagram met, which the kernel reports at any later call: ECONNREFUSED, EHOSTUNREACH, ENETUNREACH,
-///   EHOSTDOWN, ENETDOWN, EACCES, EPROTO and EMSGSIZE (ICMPv6 errors; icmpv6(7), udp(7)).
+///   EHOSTDOWN, ENETDOWN, EACCES, EPROTO, EMSGSIZE, and from IPv4 ENOPROTOOPT, ENONET and EOPNOTSUPP (ICMPv6 and ICMP;
+///   ipv6(7), udp(7)). accept(2) has them, too.
 /// - What the machine lacks at the moment: ENOBUFS, ENOMEM, EMFILE, ENFILE, EAGAIN, EINTR. After EMFILE and ENFILE
 ///   `accept` itself waits before it tries again.
 /// - A connection that ended before it was accepted: ECONNABORTED. accept(2)

@@ -58,9 +58,9 @@ URING6_EXPORT bpf::program steer_by_cpu(const loop_group& group);
 /// resource_deadlock_would_occur on a thread of the group; `errc::closed` if the group has ended, drains, or is
 /// stopped.
 template <class Serve>
-requires std::invocable<Serve&, packet_conn> result<endpoint> listen_group(loop_group& group, std::string_view network,
-                                                                           std::string_view address, Serve serve,
-                                                                           const listen_group_options& options = {}) {
+requires std::invocable<Serve&, packet_conn> && std::same_as<std::invoke_result_t<Serve&, packet_conn>, task<void>>
+    result<endpoint> listen_group(loop_group& group, std::string_view network, std::string_view address, Serve serve,
+                                  const listen_group_options& options = {}) {
   auto opened = detail::open_group(group, network, address, options);
   if (!opened) return fail(opened.error());
   const auto where = opened->front()->local_endpoint();

@@ -18,7 +18,7 @@
 namespace uring6 {
 
 /// The error of a result that has no value: what `fail` returns. Converts to every result<T>.
-class failure {
+class [[nodiscard]] failure {
  public:
   explicit failure(std::error_code error) noexcept : error_(error) {}
   const std::error_code& error() const noexcept { return error_; }
@@ -47,6 +47,8 @@ template <class T>
 class result;
 template <>
 class result<void>;
+template <class T>
+class droppable_result;
 
 namespace detail {
 
@@ -54,6 +56,24 @@ template <class T>
 inline constexpr bool is_result = false;
 template <class T>
 inline constexpr bool is_result<result<T>> = true;
+template <class T>
+inline constexpr bool is_result<droppable_result<T>> = true;
+
+/// The type as which a result is kept: a droppable_result was not dropped.
+template <class T>
+struct kept_value : std::type_identity<T> {};
+template <class T>
+struct kept_value<droppable_result<T>> : std::type_identity<result<T>> {};
+template <class T>
+using kept_value_t = typename kept_value<std::remove_cvref_t<T>>::type;
+
+/// std::expected and its likes, of any type and error.
+template <class X>
+concept expected_like = requires {
+  typename X::value_type;
+  typename X::error_type;
+  typename X::unexpected_type;
+};
 
 /// A class of another library that holds a T or a std::error_code: std::expected, tl::expected.
 template <class X, class T>
@@ -65,14 +85,20 @@ concept expected_of = !is_result<X> && !std::is_same_v<X, failure> && requires(c
 }
 &&std::is_same_v<typename X::value_type, T>;
 
+/// What a result<T> takes as a value: not what converts in another way. A bool would take the `has_value()` of any
+/// other library's result.
+template <class U, class T>
+concept no_other_meaning = !is_result<U> && !std::is_same_v<U, std::in_place_t> && !std::is_same_v<U, failure> &&
+                           !expected_of<U, T> && !(std::is_same_v<std::remove_cv_t<T>, bool> && expected_like<U>);
+
 }  // namespace detail
 
 /// The outcome of an operation: a value, or the error code that says why there is none. No operation throws for what
 /// the network or the kernel does; use `or_throw` for an exception.
 ///
-/// The interface is that of C++23's `std::expected<T, std::error_code>`, except that `value()` throws
-/// std::system_error. A `std::expected` and a `tl::expected` with std::error_code convert to a result, and
-/// `static_cast` converts a result to them.
+/// The interface is that of C++23's `std::expected<T, std::error_code>`, without `swap`, constant expressions and
+/// initializer lists; `value()` throws std::system_error, and a result compares with a T, not with what is equal to
+/// one. A `std::expected` and a `tl::expected` with std::error_code convert to a result, `to` converts it to them.
 ///
 /// Compilers warn of a dropped result; `(void)` drops one on purpose. For the result of an awaited operation
 /// (`co_await pc.write_to(…);`) only clang warns; GCC 12 cannot. A `droppable_result` is not warned of.
@@ -94,10 +120,7 @@ class [[nodiscard]] result {
   result() noexcept(std::is_nothrow_default_constructible_v<T>) requires std::default_initializable<T>
       : value_(), has_value_(true) {}
   template <class U = T>
-  requires(std::is_constructible_v<T, U> && !std::is_same_v<std::remove_cvref_t<U>, result> &&
-           !std::is_same_v<std::remove_cvref_t<U>, std::in_place_t> &&
-           !std::is_same_v<std::remove_cvref_t<U>, failure> && !detail::is_result<std::remove_cvref_t<U>> &&
-           !detail::expected_of<std::remove_cvref_t<U>, T>)  //
+  requires(detail::no_other_meaning<std::remove_cvref_t<U>, T>&& std::is_constructible_v<T, U>)  //
       explicit(!std::is_convertible_v<U, T>) result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U>)
       : value_(std::forward<U>(value)), has_value_(true) {}
   result(failure why) noexcept : error_(why.error()), has_value_(false) {}
@@ -156,7 +179,7 @@ class [[nodiscard]] result {
   ~result() requires std::is_trivially_destructible_v<T>
   = default;
   ~result() {
-    if (has_value_) std::destroy_at(&value_);
+    if (has_value_) std::destroy_at(std::addressof(value_));
   }
 
   /// Destroys what there is and makes a value. If T's constructor throws, the result holds an error: the one that it
@@ -166,7 +189,7 @@ class [[nodiscard]] result {
       std::is_nothrow_constructible_v<T, Args...>) {
     const std::error_code kept = has_value_ ? std::make_error_code(std::errc::operation_canceled) : error_;
     if (has_value_) hold(kept);
-    become([&] { std::construct_at(&value_, std::forward<Args>(args)...); }, kept);
+    become([&] { std::construct_at(std::addressof(value_), std::forward<Args>(args)...); }, kept);
     return value_;
   }
 
@@ -251,10 +274,12 @@ class [[nodiscard]] result {
   /// `f(error)`, which returns a result<T>; or this value.
   template <class F>
   result or_else(F&& f) const& {
+    check_else<F>();
     return has_value_ ? *this : result(std::invoke(std::forward<F>(f), error_));
   }
   template <class F>
   result or_else(F&& f) && {
+    check_else<F>();
     return has_value_ ? std::move(*this) : result(std::invoke(std::forward<F>(f), error_));
   }
   /// This value; or the error `f(error)`.
@@ -267,18 +292,19 @@ class [[nodiscard]] result {
     return has_value_ ? std::move(*this) : result(failure(std::invoke(std::forward<F>(f), error_)));
   }
 
-  /// To std::expected, tl::expected.
+  /// To std::expected, tl::expected: `r.to<std::expected<int, std::error_code>>()`.
   template <class X>
-  requires detail::expected_of<X, T>
-  explicit operator X() const& { return has_value_ ? X(value_) : X(typename X::unexpected_type(error_)); }
+  requires detail::expected_of<X, T> X to()
+  const& { return has_value_ ? X(value_) : X(typename X::unexpected_type(error_)); }
   template <class X>
-  requires detail::expected_of<X, T>
-  explicit operator X() && { return has_value_ ? X(std::move(value_)) : X(typename X::unexpected_type(error_)); }
+  requires detail::expected_of<X, T> X to() && {
+    return has_value_ ? X(std::move(value_)) : X(typename X::unexpected_type(error_));
+  }
 
  private:
   template <class Self, class F>
   static auto then(Self&& self, F&& f) {
-    using next = std::remove_cvref_t<std::invoke_result_t<F, decltype(*std::forward<Self>(self))>>;
+    using next = detail::kept_value_t<std::invoke_result_t<F, decltype(*std::forward<Self>(self))>>;
     static_assert(detail::is_result<next>, "and_then takes a function that returns a result");
     return self.has_value_ ? next(std::invoke(std::forward<F>(f), *std::forward<Self>(self)))
                            : next(failure(self.error_));
@@ -296,6 +322,11 @@ class [[nodiscard]] result {
     }
   }
 
+  template <class F>
+  static constexpr void check_else() {
+    static_assert(std::is_same_v<detail::kept_value_t<std::invoke_result_t<F, const std::error_code&>>, result>,
+                  "or_else takes a function that returns such a result");
+  }
   void check() const {
     if (!has_value_) throw std::system_error(error_);
   }
@@ -303,22 +334,22 @@ class [[nodiscard]] result {
   /// Destroys the value and holds this error instead.
   void hold(const std::error_code& error) noexcept {
     assert(has_value_);
-    std::destroy_at(&value_);
-    std::construct_at(&error_, error);
+    std::destroy_at(std::addressof(value_));
+    std::construct_at(std::addressof(error_), error);
     has_value_ = false;
   }
   /// Makes the value in place of the error; an exception brings the error `kept` back.
   template <class Make>
   void become(Make make, std::error_code kept) {
     assert(!has_value_);
-    std::destroy_at(&error_);
+    std::destroy_at(std::addressof(error_));
     if constexpr (noexcept(make())) {
       make();
     } else {
       try {
         make();
       } catch (...) {
-        std::construct_at(&error_, kept);
+        std::construct_at(std::addressof(error_), kept);
         throw;
       }
     }
@@ -331,7 +362,7 @@ class [[nodiscard]] result {
       error_ = from.error();
       return;
     }
-    std::construct_at(&value_, *std::forward<From>(from));
+    std::construct_at(std::addressof(value_), *std::forward<From>(from));
     has_value_ = true;
   }
   template <class From>
@@ -344,7 +375,7 @@ class [[nodiscard]] result {
     } else {
       become(
           [&]() noexcept(std::is_nothrow_constructible_v<T, decltype(*std::forward<From>(from))>) {
-            std::construct_at(&value_, *std::forward<From>(from));
+            std::construct_at(std::addressof(value_), *std::forward<From>(from));
           },
           error_);
     }
@@ -359,7 +390,7 @@ class [[nodiscard]] result {
 
 /// The outcome of an operation that has no value.
 template <>
-class result<void> {
+class [[nodiscard]] result<void> {
  public:
   using value_type = void;
   using error_type = std::error_code;
@@ -395,7 +426,7 @@ class result<void> {
   /// `f()`, which returns a result; or this error.
   template <class F>
   auto and_then(F&& f) const {
-    using next = std::remove_cvref_t<std::invoke_result_t<F>>;
+    using next = detail::kept_value_t<std::invoke_result_t<F>>;
     static_assert(detail::is_result<next>, "and_then takes a function that returns a result");
     return has_value_ ? next(std::invoke(std::forward<F>(f))) : next(failure(error_));
   }
@@ -414,6 +445,8 @@ class result<void> {
   /// `f(error)`, which returns a result<void>; or this.
   template <class F>
   result or_else(F&& f) const {
+    static_assert(std::is_same_v<detail::kept_value_t<std::invoke_result_t<F, const std::error_code&>>, result>,
+                  "or_else takes a function that returns such a result");
     return has_value_ ? *this : result(std::invoke(std::forward<F>(f), error_));
   }
   /// This; or the error `f(error)`.
@@ -422,10 +455,10 @@ class result<void> {
     return has_value_ ? *this : result(failure(std::invoke(std::forward<F>(f), error_)));
   }
 
-  /// To std::expected, tl::expected.
+  /// To std::expected, tl::expected: `r.to<std::expected<void, std::error_code>>()`.
   template <class X>
-  requires detail::expected_of<X, void>
-  explicit operator X() const { return has_value_ ? X() : X(typename X::unexpected_type(error_)); }
+  requires detail::expected_of<X, void> X to()
+  const { return has_value_ ? X() : X(typename X::unexpected_type(error_)); }
 
  private:
   std::error_code error_;
@@ -462,16 +495,6 @@ class droppable_result : public result<T> {
   using result<T>::result;
   droppable_result(result<T> from) noexcept : result<T>(std::move(from)) {}
 };
-
-namespace detail {
-
-/// The type as which a combinator keeps a result.
-template <class T>
-struct kept_value : std::type_identity<T> {};
-template <class T>
-struct kept_value<droppable_result<T>> : std::type_identity<result<T>> {};
-
-}  // namespace detail
 
 /// Returns the value of `r`, or throws `std::system_error`. With `what` the exception's text begins with it; say in
 /// it what was tried, and on which object:

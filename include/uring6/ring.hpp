@@ -24,7 +24,7 @@ namespace uring6 {
 
 namespace detail {
 
-template <std::invocable<io_uring_sqe&> Prepare>
+template <class Prepare>
 class submit_operation final : public descriptor_operation {
  public:
   static constexpr bool drops_when_it_loses = true;
@@ -34,9 +34,12 @@ class submit_operation final : public descriptor_operation {
 
  private:
   void prepare(io_uring_sqe& entry) noexcept override {
+    io_uring_prep_nop(&entry);  // the entry holds an earlier operation
     std::invoke(prepare_, entry);
-    constexpr unsigned of_several = IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+    constexpr unsigned of_several =
+        IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_IO_DRAIN | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
     assert((entry.flags & of_several) == 0 && "an operation that is not alone, or takes a buffer of the ring");
+    entry.flags &= static_cast<std::uint8_t>(~of_several);
   }
 
   Prepare prepare_;
@@ -53,7 +56,7 @@ class submit_operation final : public descriptor_operation {
 ///     });
 ///
 /// Any operation with exactly one completion: openat, statx, fsync, splice, futex_wait, … Not: multishot, zero-copy
-/// sends, links, buffers of the ring, IOSQE_CQE_SKIP_SUCCESS (asserted).
+/// sends; links, IOSQE_IO_DRAIN, buffers of the ring, IOSQE_CQE_SKIP_SUCCESS (asserted; a release ignores these flags).
 ///
 /// Memory that the entry names must live until the operation has ended. A waiting coroutine that is destroyed cancels
 /// the operation and blocks until its completion, as that of `write(fd, …)`. An operation that the kernel cannot cancel
@@ -63,9 +66,11 @@ class submit_operation final : public descriptor_operation {
 ///
 /// Returns the kernel's result: a descriptor, a number of octets, 0. Errors: the kernel's errno as it is, EINTR and
 /// EAGAIN too, EINVAL for an operation that the kernel does not know; `errc::canceled`; `errc::wrong_thread` outside of
-/// a running loop. What the kernel has done is delivered although a stop was requested meanwhile; in a `when_any`
-/// write `discarding(submit(…))`, and know that a descriptor that loses stays open. io_uring_enter(2)
-template <std::invocable<io_uring_sqe&> Prepare>
+/// a running loop. After a stop it does nothing: close descriptors by close(2). What the kernel has done is delivered
+/// although a stop was requested meanwhile; in a `when_any` write `discarding(submit(…))`, and know that a descriptor
+/// that loses stays open. io_uring_enter(2)
+template <class Prepare>
+requires std::invocable<Prepare&, io_uring_sqe&>
 [[nodiscard("co_await it")]] detail::submit_operation<Prepare> submit(Prepare prepare) noexcept {
   static_assert(std::is_trivially_destructible_v<Prepare>, "capture references, pointers and numbers only");
   return detail::submit_operation<Prepare>(std::move(prepare));

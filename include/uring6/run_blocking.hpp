@@ -135,7 +135,7 @@ class blocking_call final : public blocking_job {
 template <class F>
 class blocking_operation final : public blocking_wait {
  public:
-  using value_type = typename blocking_call<F>::value_type;
+  using value_type = kept_value_t<typename blocking_call<F>::value_type>;
   using result_type = std::conditional_t<is_result<value_type>, value_type, result<value_type>>;
 
   explicit blocking_operation(std::shared_ptr<blocking_call<F>> call) noexcept

@@ -46,6 +46,7 @@ class URING6_EXPORT join_operation final : ready_node {
   bool suspend(std::coroutine_handle<> joining, stop_root& stop);
 
   scope* scope_;
+  bool joins_ = false;  // it is the scope's joiner: otherwise the scope may be gone when the operation is destroyed
 };
 
 }  // namespace detail
@@ -97,8 +98,8 @@ class URING6_EXPORT scope final : detail::child_owner {
   /// of `sink` counts as the task's.
   ///
   ///     clients.spawn(serve(pc), [](result<void> end) { if (!end) log(end.error()); });
-  template <class T, std::invocable<T> Sink>
-  requires(!std::is_void_v<T>)  //
+  template <class T, class Sink>
+  requires(!std::is_void_v<T> && std::is_void_v<std::invoke_result_t<Sink&, T>>)  //
       void spawn(task<T> child, Sink sink, std::source_location where = std::source_location::current()) {
     adopt(child.done() ? detail::child() : run(std::move(child), std::move(sink)), where);
   }

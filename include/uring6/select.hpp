@@ -118,11 +118,17 @@ class select_operation<select_arm<Names, As>...> {
 }  // namespace detail
 
 /// One operation of a `select`, and its name, an enumerator.
-template <auto Name, detail::awaitable A>
-requires(std::is_enum_v<decltype(Name)> && detail::keeps_when_it_loses<A>)  //
+template <auto Name, detail::operand A>
+requires(std::is_enum_v<decltype(Name)>&& detail::keeps_when_it_loses<A>)  //
     [[nodiscard]] detail::select_arm<Name, A> on(A&& awaited) {
   return {static_cast<A&&>(awaited)};
 }
+
+// The compiler's message shows the line of the declaration, so the advice stands there. clang-format off
+template <auto Name, detail::operand A>
+requires(!detail::keeps_when_it_loses<A>) void on(A&&) =
+    delete;  // read(fd), write(fd) would lose octets: race poll(fd), or discarding(read(fd, ...))
+// clang-format on
 
 /// Runs the operations at the same time until one has ended, as `when_any`, whose rules for stops, exceptions and what
 /// losers keep hold here. Returns which one it was by the name that `on` gave it, so that neither the order of the
@@ -136,7 +142,7 @@ requires(std::is_enum_v<decltype(Name)> && detail::keeps_when_it_loses<A>)  //
 ///       case next::tick: report(); break;
 ///       case next::signal: co_return;
 ///     }
-template <auto... Names, detail::awaitable... As>
+template <auto... Names, detail::operand... As>
 [[nodiscard("co_await it")]] detail::select_operation<detail::select_arm<Names, As>...> select(
     detail::select_arm<Names, As>... arms) {
   static_assert(sizeof...(Names) > 0 && detail::distinct<Names...>, "two operations have the same name");

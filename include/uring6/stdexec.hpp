@@ -32,11 +32,11 @@
 namespace uring6 {
 namespace detail {
 
-/// The awaitable, made when the operation begins, so that it need not be movable.
+/// The awaitable, made when the operation begins.
 template <class F>
 concept makes_awaitable = std::invocable<F&> && awaitable<std::invoke_result_t<F&>>;
 
-/// A movable awaitable (a task), kept until the operation begins.
+/// An operation or a task, kept until the operation begins.
 template <awaitable A>
 struct kept_awaitable {
   A awaited;
@@ -118,7 +118,7 @@ class sender_operation final : guest {
 
 template <makes_awaitable Make>
 class loop_sender {
-  using value = await_result<std::invoke_result_t<Make&>>;
+  using value = kept_value_t<await_result<std::invoke_result_t<Make&>>>;
 
  public:
   using sender_concept = stdexec::sender_t;
@@ -171,7 +171,7 @@ struct one_completion<> {
 };
 
 template <class T>
-using as_result = std::conditional_t<is_result<T>, T, result<T>>;
+using as_result = std::conditional_t<is_result<T>, kept_value_t<T>, result<kept_value_t<T>>>;
 
 /// The environment of the receiver: the stop token of the awaiting coroutine.
 struct awaiting_env {
@@ -303,9 +303,9 @@ class sender_awaiter final : ready_node, remote_target {
 };
 
 template <class Sender>
-class sender_operation {
+class from_sender_operation {
  public:
-  explicit sender_operation(Sender&& sender) : sender_(static_cast<Sender&&>(sender)) {}
+  explicit from_sender_operation(Sender&& sender) : sender_(static_cast<Sender&&>(sender)) {}
   sender_awaiter<Sender> operator co_await() && { return sender_awaiter<Sender>(static_cast<Sender&&>(sender_)); }
 
  private:
@@ -333,7 +333,7 @@ auto as_sender(event_loop& loop, Make make) {
   return detail::loop_sender<Make>(loop.core(), std::move(make));
 }
 
-/// The same for an awaitable that can be kept until the sender is started: a task.
+/// The same for an operation or a task, which the sender keeps until it is started.
 template <class A>
 requires(detail::awaitable<A> && !std::is_lvalue_reference_v<A> &&
          std::move_constructible<A>) auto as_sender(event_loop& loop, A&& awaited) {
@@ -353,8 +353,8 @@ requires(detail::awaitable<A> && !std::is_lvalue_reference_v<A> &&
 /// A task that is destroyed while it waits asks the sender to stop and blocks until the sender has completed. A
 /// sender that needs this thread to complete must be ended by a stop request instead.
 template <stdexec::sender Sender>
-[[nodiscard("co_await it")]] detail::sender_operation<Sender> from_sender(Sender&& sender) {
-  return detail::sender_operation<Sender>(static_cast<Sender&&>(sender));
+[[nodiscard("co_await it")]] detail::from_sender_operation<Sender> from_sender(Sender&& sender) {
+  return detail::from_sender_operation<Sender>(static_cast<Sender&&>(sender));
 }
 
 }  // namespace uring6

@@ -79,7 +79,8 @@ struct released_tcp {
   std::vector<std::byte> unread{};
   /// The error that ended the connection, if no read has returned it. The kernel reports it once.
   std::error_code error{};
-  /// The peer's address, also when the kernel has forgotten it because the connection has ended.
+  /// The peer's address, also when the kernel has forgotten it because the connection has ended. `adopt_tcp` believes
+  /// it then.
   std::optional<endpoint> peer{};
 };
 

@@ -72,7 +72,7 @@ class when_all_of_operation final : all_siblings {
 
   reference_awaiter<when_all_of_operation> operator co_await() && noexcept { return {this}; }
 
-  bool await_ready() const noexcept { return parts_.empty(); }
+  bool await_ready() const noexcept { return parts_.empty() && !awaited(); }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     open(stop_of(waiting));
@@ -106,7 +106,7 @@ class when_all_of_operation final : all_siblings {
 ///
 /// Frames are recycled. It allocates only if more than eight wait at once, and for the token of a child that asks for
 /// it (`this_task::stop_token`).
-template <detail::awaitable... As>
+template <detail::operand... As>
 [[nodiscard("co_await it")]] detail::when_all_operation<As...> when_all(As&&... awaited) noexcept(
     std::is_nothrow_constructible_v<detail::when_all_operation<As...>, As...>) {
   return detail::when_all_operation<As...>(static_cast<As&&>(awaited)...);

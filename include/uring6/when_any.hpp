@@ -136,7 +136,9 @@ class when_any_of_operation final : any_siblings {
 template <awaitable A>
 class discarding_operation {
  public:
-  explicit discarding_operation(A&& awaited) noexcept : awaited_(static_cast<held_awaitable<A>&&>(awaited)) {}
+  explicit discarding_operation(A&& awaited) noexcept(
+      std::is_nothrow_constructible_v<held_awaitable<A>, held_awaitable<A>&&>)
+      : awaited_(static_cast<held_awaitable<A>&&>(awaited)) {}
 
   decltype(auto) operator co_await() && noexcept {
     if constexpr (has_member_co_await<A> || has_free_co_await<A>) {
@@ -156,8 +158,9 @@ class discarding_operation {
 /// thereby gives up the descriptor's stream for that case. Returns what the operation returns.
 ///
 ///     auto first = co_await when_any(discarding(read(fd, buffer)), sleep_for(1s));
-template <detail::awaitable A>
-[[nodiscard("co_await it")]] detail::discarding_operation<A> discarding(A&& awaited) noexcept {
+template <detail::operand A>
+[[nodiscard("co_await it")]] detail::discarding_operation<A> discarding(A&& awaited) noexcept(
+    std::is_nothrow_constructible_v<detail::discarding_operation<A>, A>) {
   return detail::discarding_operation<A>(static_cast<A&&>(awaited));
 }
 
@@ -185,7 +188,7 @@ template <detail::awaitable A>
 ///
 ///     auto first = co_await when_any(pc.read_from(buffer), sleep_for(1s));
 ///     if (first.index == 0) use(std::get<0>(first.value));
-template <detail::awaitable... As>
+template <detail::operand... As>
 requires(sizeof...(As) > 0 && (detail::keeps_when_it_loses<As> && ...))
     [[nodiscard("co_await it")]] detail::when_any_operation<As...> when_any(As&&... awaited) noexcept(
         std::is_nothrow_constructible_v<detail::when_any_operation<As...>, As...>) {
@@ -193,7 +196,7 @@ requires(sizeof...(As) > 0 && (detail::keeps_when_it_loses<As> && ...))
 }
 
 // The compiler's message shows the line of the declaration, so the advice stands there. clang-format off
-template <detail::awaitable... As>
+template <detail::operand... As>
 requires(!(detail::keeps_when_it_loses<As> && ...)) void when_any(As&&...) =
     delete;  // read(fd), write(fd) would lose octets: race poll(fd), or discarding(read(fd, ...))
 // clang-format on

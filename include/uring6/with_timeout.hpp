@@ -89,7 +89,7 @@ class with_deadline_operation final : timed_siblings {
 /// time wins, also one that is ready although the deadline has passed already. A task that returns no result<T> must
 /// tell by its value that it was stopped. Exceptions come through. A stop request to the caller reaches the
 /// operation, too. Allocates as `when_any`.
-template <detail::awaitable A>
+template <detail::operand A>
 [[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_deadline(
     std::chrono::steady_clock::time_point deadline,
     A&& awaited) noexcept(std::is_nothrow_constructible_v<detail::sibling<A>, A>) {
@@ -97,7 +97,7 @@ template <detail::awaitable A>
 }
 
 /// The same with the deadline `timeout` from now, that is from this call. Go: context.WithTimeout.
-template <class Rep, class Period, detail::awaitable A>
+template <class Rep, class Period, detail::operand A>
 [[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_timeout(
     std::chrono::duration<Rep, Period> timeout,
     A&& awaited) noexcept(std::is_nothrow_constructible_v<detail::sibling<A>, A>) {

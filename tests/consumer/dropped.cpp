@@ -24,6 +24,7 @@ void call(packet_conn& pc, tcp_conn& tcp, event_loop& loop) {
   listen_tcp(loop, "tcp6", "[::]:0");                   // dropped
   interface::by_name("lo");                             // dropped
   endpoint::parse("[::]:0");                            // dropped
+  fail(errc::closed);                                   // dropped
   pc.close();
   (void)pc.set_hop_limit(1);
   or_throw(pc.set_hop_limit(1));

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <version>
 
 #ifdef __cpp_lib_expected
@@ -31,9 +33,18 @@ bool converts() {
   if (value != "value" || error != uring6::fail(closed) || !done || undone != uring6::fail(closed) || **owned != 7) {
     return false;
   }
-  const auto given = static_cast<owner>(std::move(owned));
-  return static_cast<text>(value) == text("value") && static_cast<text>(error).error() == closed &&
-         static_cast<nothing>(done).has_value() && static_cast<nothing>(undone).error() == closed && **given == 7;
+  // A bool takes no `has_value()` for its value, there or back.
+  using flag = Expected<bool, std::error_code>;
+  static_assert(!std::is_constructible_v<result<bool>, Expected<bool, int>>);
+  static_assert(!std::is_constructible_v<result<bool>, Expected<int, std::error_code>>);
+  const result<bool> no = flag(false);
+  const result<bool> none = flag(Unexpected(closed));
+  if (no != false || none != uring6::fail(closed)) return false;
+  if (no.to<flag>() != flag(false) || none.to<flag>().has_value()) return false;
+
+  const auto given = std::move(owned).template to<owner>();
+  return value.to<text>() == text("value") && error.to<text>().error() == closed && done.to<nothing>().has_value() &&
+         undone.to<nothing>().error() == closed && **given == 7;
 }
 
 int main() {

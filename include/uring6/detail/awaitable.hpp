@@ -44,8 +44,11 @@ using await_result = decltype(awaiter_of(std::declval<A>()).await_resume());
 
 /// The result of an await as a value that can be kept; void becomes std::monostate.
 template <awaitable A>
-using await_value = std::conditional_t<std::is_void_v<await_result<A>>, std::monostate,
-                                       typename kept_value<std::remove_cvref_t<await_result<A>>>::type>;
+using await_value = std::conditional_t<std::is_void_v<await_result<A>>, std::monostate, kept_value_t<await_result<A>>>;
+
+/// What a combinator takes: not an awaiter that the caller names, because it would refer to that variable.
+template <class A>
+concept operand = awaitable<A> &&(!std::is_lvalue_reference_v<A> || has_member_co_await<A> || has_free_co_await<A>);
 
 /// How an operation keeps its arguments: by value, so that it can be returned, stored and awaited later. An awaitable
 /// of another library that cannot be moved is kept by reference: as a temporary it lives until the end of the

@@ -79,6 +79,8 @@ class URING6_EXPORT siblings : child_owner {
   /// Runs `one` until it waits for the first time, or ends.
   void start(const child& one, std::size_t index);
 
+  bool awaited() const noexcept { return awaited_; }
+
   /// Call after the last start. Returns whether a sibling still runs; then `waiting` is resumed when the last one has
   /// ended.
   bool wait(std::coroutine_handle<> waiting);

@@ -81,6 +81,9 @@ bool is_transient(const std::error_code& error) noexcept {
     case EACCES:
     case EPROTO:
     case EMSGSIZE:
+    case ENOPROTOOPT:
+    case ENONET:
+    case EOPNOTSUPP:
     case ENOBUFS:
     case ENOMEM:
     case EMFILE:

@@ -105,7 +105,7 @@ result<std::size_t> read_batch_operation::await_resume() noexcept {
 }
 
 bool receive_operation::suspend(std::coroutine_handle<> reader, stop_root& stop) {
-  if (count_ > 0) [[unlikely]]
+  if (count_ > 0 || waiter_) [[unlikely]]
     ready_node::throw_awaited_twice();
   into_->clear();
   if (receiver* const from = at_hand(stop)) {

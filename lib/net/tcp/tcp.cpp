@@ -248,6 +248,7 @@ dial_operation::dial_operation(dial_operation&&) noexcept = default;
 dial_operation::~dial_operation() = default;
 
 bool dial_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
+  if (!race_) ready_node::throw_awaited_twice();  // it was moved from
   return race_->suspend(waiting, stop);
 }
 result<tcp_conn> dial_operation::await_resume() {

@@ -93,7 +93,7 @@ void scope::destroy_ended() noexcept {
 namespace detail {
 
 join_operation::~join_operation() {
-  if (scope_->joiner_ != this) return;
+  if (!joins_) return;
   scope_->joiner_ = nullptr;
   scope_->from_joiner_.reset();
 }
@@ -103,12 +103,14 @@ bool join_operation::suspend(std::coroutine_handle<> joining, stop_root& stop) {
   begin_wait(joining);
   if (scope_->running_ == 0) return false;
   scope_->joiner_ = this;
+  joins_ = true;
   if (stop.token().stop_possible()) scope_->from_joiner_.emplace(stop.token(), scope::relay{scope_});
   return true;
 }
 
 void join_operation::await_resume() {
   scope_->joiner_ = nullptr;
+  joins_ = false;
   scope_->from_joiner_.reset();
   scope_->destroy_ended();
   scope_->unjoined_ = false;

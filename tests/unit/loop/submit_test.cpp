@@ -1,5 +1,6 @@
 // submit: operations of the program's own in the loop's ring.
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -94,6 +95,25 @@ TEST_CASE("submit: the kernel's errors come as they are") {
     const auto empty =
         co_await submit([=](io_uring_sqe& entry) { io_uring_prep_recv(&entry, fd, into, 4, MSG_DONTWAIT); });
     CHECK(empty == fail_errno(EAGAIN));
+  });
+}
+
+TEST_CASE("submit: an entry that is not filled does nothing") {
+  event_loop loop;
+  test::run(loop, [&]() -> task<> {
+    const auto ends = test::make_pipe();
+    // The entries of the ring hold writes now.
+    for (int i = 0; i < 2'000; ++i) {
+      const auto written = co_await write(ends.write.get(), std::as_bytes(std::span("x", 1)));
+      REQUIRE(written.has_value());
+    }
+    std::array<char, 4096> octets;
+    REQUIRE(::read(ends.read.get(), octets.data(), octets.size()) == 2'000);
+    const auto nothing = co_await submit([](io_uring_sqe&) {});
+    CHECK(nothing == 0U);
+    int left = -1;
+    REQUIRE(::ioctl(ends.read.get(), FIONREAD, &left) == 0);
+    CHECK(left == 0);
   });
 }
 

@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -57,6 +58,15 @@ static_assert(moves_only<decltype(with_timeout(1s, std::declval<reading>()))>);
 static_assert(moves_only<decltype(when_any(std::declval<reading>(), sleep_for(1s)))>);
 static_assert(moves_only<decltype(when_all(std::declval<reading>(), sleep_for(1s)))>);
 static_assert(moves_only<decltype(discarding(read(0, std::span<std::byte>())))>);
+
+// An operation with a name would be kept by reference: a combinator that is returned would outlive it.
+template <class A>
+concept taken = requires(A&& operation) {
+  with_timeout(1s, std::forward<A>(operation));
+  when_any(std::forward<A>(operation), sleep_for(1s));
+  when_all(std::forward<A>(operation), sleep_for(1s));
+};
+static_assert(taken<reading> && !taken<reading&> && !taken<decltype(sleep_for(1s))&>);
 
 // The frame of each of these functions is gone when the operation is awaited.
 
@@ -232,6 +242,103 @@ TEST_CASE("operation values: each is awaited once") {
       refused = true;
     }
     CHECK(refused);
+  });
+}
+
+/// Whether a second await of what `make()` returns, and one of what was moved from, throw.
+template <class Make>
+task<bool> awaits_once(Make make) {
+  auto operation = make();
+  (void)co_await std::move(operation);
+  auto moved = make();
+  auto target = std::move(moved);
+  (void)co_await std::move(target);
+  int refused = 0;
+  try {
+    (void)co_await std::move(operation);
+  } catch (const std::logic_error&) {
+    ++refused;
+  }
+  try {
+    (void)co_await std::move(moved);
+  } catch (const std::logic_error&) {
+    ++refused;
+  }
+  co_return refused == 2;
+}
+
+TEST_CASE("operation values: what was moved from counts as awaited, whatever it is") {
+  test::need_ipv6();
+  event_loop loop;
+  test::run(loop, [&]() -> task<> {
+    packet_conn pc = test::open_conn(loop);
+    const endpoint self = test::name_of(pc);
+    for (int i = 0; i < 8; ++i) {
+      const auto sent = co_await pc.write_to("text", self);
+      REQUIRE(sent);
+    }
+    std::array<std::byte, 64> buffer;
+    const auto read_datagram = [&] { return pc.read_from(buffer); };
+    const bool reads = co_await awaits_once(read_datagram);
+    CHECK(reads);
+    datagram_batch batch;
+    const auto receive_batch = [&] { return pc.receive(batch); };
+    pc.set_read_deadline(std::chrono::steady_clock::now() - 1s).value();
+    const bool receives = co_await awaits_once(receive_batch);
+    CHECK(receives);
+    const auto write_datagram = [&] { return pc.write_to("text", self); };
+    const bool writes = co_await awaits_once(write_datagram);
+    CHECK(writes);
+
+    tcp_listener listener = or_throw(listen_tcp(loop, "tcp6", "[::1]:0"));
+    const endpoint server = or_throw(listener.local_endpoint());
+    const auto dial = [&] { return dial_tcp(loop, "tcp6", server); };
+    const bool dials = co_await awaits_once(dial);
+    CHECK(dials);
+    const auto accept = [&] { return listener.accept(); };
+    const bool accepts = co_await awaits_once(accept);
+    CHECK(accepts);
+
+    const auto no_task = []() -> task<int> { co_return 1; };
+    const auto all_of = [&] {
+      std::vector<task<int>> tasks;
+      tasks.push_back(no_task());
+      return when_all(std::move(tasks));
+    };
+    const bool joins_all = co_await awaits_once(all_of);
+    CHECK(joins_all);
+    const auto blocking = [] { return run_blocking([] { return 1; }); };
+    const bool calls = co_await awaits_once(blocking);
+    CHECK(calls);
+  });
+}
+
+TEST_CASE("operation values: a second await of receive leaves the batch alone") {
+  test::need_ipv6();
+  event_loop loop;
+  test::run(loop, [&]() -> task<> {
+    packet_conn pc = test::open_conn(loop);
+    const endpoint self = test::name_of(pc);
+    const auto sent = co_await pc.write_to("text", self);
+    REQUIRE(sent);
+    datagram_batch batch;
+    auto receiving = pc.receive(batch);
+    const auto count = co_await receiving;
+    REQUIRE(count == 1U);
+    const bool refused = co_await test::refuses_a_second_await(receiving);
+    CHECK(refused);
+    CHECK(batch.size() == 1);
+  });
+}
+
+TEST_CASE("operation values: a join that is not awaited, or has ended, does not touch its scope") {
+  event_loop loop;
+  test::run(loop, []() -> task<> {
+    auto gone = std::make_unique<scope>();
+    auto unused = gone->join();
+    auto ended = gone->join();
+    co_await ended;
+    gone.reset();  // the sanitizer sees a read of it by the destructors
   });
 }
 

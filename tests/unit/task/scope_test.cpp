@@ -56,6 +56,12 @@ template <class T>
 concept spawned_alone = requires(scope& in, task<T> child) {
   in.spawn(std::move(child));
 };
+template <class Sink>
+concept is_sink = requires(scope& in, task<int> child, Sink sink) {
+  in.spawn(std::move(child), std::move(sink));
+};
+// A sink that returns a task or a result would lose it.
+static_assert(is_sink<void (*)(int)> && !is_sink<task<> (*)(int)> && !is_sink<result<void> (*)(int)>);
 // A value, an error perhaps, would be lost.
 static_assert(spawned_alone<void> && !spawned_alone<result<void>> && !spawned_alone<int>);
 

@@ -1,6 +1,7 @@
 // A result's values, errors and conversions. tests/consumer/expected.sh has std::expected and tl::expected.
 #include "uring6/result.hpp"
 
+#include <any>
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
 #include <memory>
@@ -28,6 +29,7 @@ static_assert(!std::is_convertible_v<std::size_t, result<std::vector<int>>> &&
               std::is_constructible_v<result<std::vector<int>>, std::size_t>);
 static_assert(!std::is_convertible_v<result<int>, bool> && std::is_constructible_v<bool, result<int>>);
 static_assert(!std::is_constructible_v<result<int>, std::error_code>);  // an error is said with fail()
+static_assert(std::is_constructible_v<result<std::any>, int> && std::is_copy_constructible_v<result<std::any>>);
 
 TEST_CASE("fail_carries_any_kind_of_error") {
   CHECK(result<int>(fail(errc::closed)).error() == errc::closed);
@@ -200,6 +202,12 @@ TEST_CASE("result: a result that may be dropped is a result") {
   const droppable_result<int> number = result<int>(3);
   CHECK(*number == 3);
   CHECK_THROWS_AS(or_throw(closed), std::system_error);
+  const auto close = [&] { return closed; };
+  CHECK(result<void>().and_then(close) == fail(errc::closed));
+  // A bool is the other result's value, and not its has_value().
+  CHECK(result<bool>(droppable_result<int>(fail(errc::closed))) == fail(errc::closed));
+  CHECK(result<bool>(droppable_result<int>(0)) == false);
+  CHECK(number.and_then([&](int) { return closed; }) == fail(errc::closed));
 }
 
 }  // namespace
