@@ -5,7 +5,6 @@
 
 #include <cassert>
 #include <concepts>
-#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>

@@ -7,7 +7,6 @@
 #include <cassert>
 #include <coroutine>
 #include <cstddef>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>

@@ -39,4 +39,5 @@
 #include "uring6/timer.hpp"
 #include "uring6/when_all.hpp"
 #include "uring6/when_any.hpp"
+#include "uring6/with_stop.hpp"
 #include "uring6/with_timeout.hpp"

@@ -31,7 +31,7 @@ struct floating_code {
     return std::int64_t{mantissa | hidden_one} << (exponent + min_shift);
   }
 
-  static constexpr result<std::uint32_t> encode(std::int64_t value) noexcept {
+  static result<std::uint32_t> encode(std::int64_t value) noexcept {
     if (value < 0 || value > max_value) return fail(errc::out_of_range);
     const auto wanted = static_cast<std::uint32_t>(value);
     if (wanted < first_float) return wanted;

@@ -6,6 +6,7 @@
 
 #include "uring6/when_all.hpp"
 #include "uring6/when_any.hpp"
+#include "uring6/with_stop.hpp"
 #include "uring6/with_timeout.hpp"
 
 namespace uring6::detail {
@@ -55,6 +56,23 @@ void any_siblings::one_ended(child_promise& which) noexcept {
 
 void timed_siblings::one_ended(child_promise& which) noexcept {
   disarm();
+  failure_ = std::move(which.exception);
+}
+
+void stoppable_siblings::follow_token() {
+  if (!token_.stop_possible()) return;
+  if (token_.stop_requested()) return request_stop();
+  remote_target::open(loop());
+  callback_.emplace(token_, forward{this});
+}
+
+void stoppable_siblings::leave_token() noexcept {
+  callback_.reset();  // waits until a callback that runs on another thread has returned
+  remote_target::close();
+}
+
+void stoppable_siblings::one_ended(child_promise& which) noexcept {
+  leave_token();
   failure_ = std::move(which.exception);
 }
 

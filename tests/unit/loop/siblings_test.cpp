@@ -111,6 +111,12 @@ struct fragile_operation : fragile {
   int await_resume() const noexcept { return 1; }
 };
 
+/// The same as the value of a result.
+task<result<fragile>> give_result(int& left) {
+  result<fragile> made(std::in_place, left);
+  co_return std::move(made);
+}
+
 /// Runs `work(moves_left)` with each of its moves throwing in turn; the exception must come out every time.
 template <class Work>
 task<> sweep_moves(Work work) {
@@ -138,6 +144,8 @@ TEST_CASE("an exception of a value's or an operation's move comes out") {
     co_await sweep_moves([](int& left) -> task<> { (void)co_await when_all(give(left), sleep_for(0s)); });
     co_await sweep_moves([](int& left) -> task<> { (void)co_await when_any(give(left), sleep_for(1h)); });
     co_await sweep_moves([](int& left) -> task<> { (void)co_await with_timeout(1h, give(left)); });
+    co_await sweep_moves([](int& left) -> task<> { (void)co_await when_all(give_result(left), sleep_for(0s)); });
+    co_await sweep_moves([](int& left) -> task<> { (void)co_await with_timeout(1h, give_result(left)); });
     co_await sweep_moves([](int& left) -> task<> {
       std::vector<task<fragile>> tasks;
       for (int i = 0; i < 3; ++i) tasks.push_back(give(left));
