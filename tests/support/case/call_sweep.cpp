@@ -57,9 +57,13 @@ std::atomic<std::size_t> until_failure{0};  // 0: none fails
 std::atomic<const watched_call*> failed{nullptr};
 
 /// The entry of this call if it is the one that is to fail, else nullptr.
+/// The address sanitizer makes these two calls itself, and ends the program if they fail: they are not counted.
+bool is_sanitizers(std::uint32_t number) noexcept {
+  return detail::poisons && (number == SYS_mmap || number == SYS_madvise);
+}
+
 const watched_call* judge(std::uint32_t number) noexcept {
-  // The address sanitizer makes these two calls itself, and ends the program if they fail.
-  if (detail::poisons && (number == SYS_mmap || number == SYS_madvise)) return nullptr;
+  if (is_sanitizers(number)) return nullptr;
   const auto which = std::ranges::find(calls, number, &watched_call::number);
   return which != calls.end() && until_failure.load() == 1 ? &*which : nullptr;
 }
@@ -84,13 +88,15 @@ void answer_all(int listener) noexcept {
       if (errno == EINTR || errno == ENOENT) continue;
       return;
     }
-    const watched_call* const failing = judge(static_cast<std::uint32_t>(question.data.nr));
+    const auto number = static_cast<std::uint32_t>(question.data.nr);
+    const watched_call* const failing = judge(number);
     seccomp_notif_resp answer{};
     answer.id = question.id;
     answer.error = failing ? -failing->error : 0;
     if (!failing) answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-    count(failing);  // before the answer, because the caller may ask for the failed call after it
-    if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) != 0 && errno == ENOENT) take_back(failing);
+    const bool counts = !is_sanitizers(number);
+    if (counts) count(failing);  // before the answer, because the caller may ask for the failed call after it
+    if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) != 0 && errno == ENOENT && counts) take_back(failing);
   }
 }
 

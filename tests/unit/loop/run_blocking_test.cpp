@@ -166,14 +166,14 @@ TEST_CASE("run_blocking: a stop that races with the end has one outcome", "[thre
   event_loop loop;
   int values = 0;
   int canceled = 0;
-  std::atomic<int> released{-1};
+  const auto released = std::make_shared<std::atomic<int>>(-1);  // calls outlive the test
   run(loop, [&]() -> task<> {
     for (int i = 0; i < 1'000; ++i) {
       beside waiting(loop, [&]() -> task<> {
-        const auto work = [&released, i] {
+        const auto work = [released, i] {
           for (std::atomic<int> spin = 0; spin < i % 100 * 20; ++spin) {
           }
-          while (i % 100 == 99 && released < i) std::this_thread::yield();  // this one surely ends after the stop
+          while (i % 100 == 99 && *released < i) std::this_thread::yield();  // this one surely ends after the stop
           return 1;
         };
         const auto got = co_await run_blocking(work);
@@ -191,7 +191,7 @@ TEST_CASE("run_blocking: a stop that races with the end has one outcome", "[thre
       } else {
         waiting.request_stop();
       }
-      released = i;
+      *released = i;
       co_await waiting.join();
       if (stopper.joinable()) stopper.join();
     }
