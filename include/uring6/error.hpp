@@ -60,7 +60,7 @@ inline std::error_code make_error_code(errc e) noexcept {
 /// - A connection that ended before it was accepted: ECONNABORTED. accept(2)
 /// - A packet filter that refuses what is sent: EPERM.
 ///
-/// An error of a tcp_conn's read or write ends that connection, whatever is said here.
+/// Not for a tcp_conn: every error of its read or write ends the connection.
 URING6_EXPORT bool is_transient(const std::error_code& error) noexcept;
 
 }  // namespace uring6

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "uring6/detail/result_traits.hpp"
 #include "uring6/error.hpp"
 
 namespace uring6 {
@@ -41,56 +42,6 @@ failure fail(E e) noexcept {
 inline failure fail_errno(int error_number) noexcept {
   return failure(std::error_code(error_number, std::system_category()));
 }
-
-template <class T>
-class result;
-template <>
-class result<void>;
-template <class T>
-class droppable_result;
-
-namespace detail {
-
-template <class T>
-inline constexpr bool is_result = false;
-template <class T>
-inline constexpr bool is_result<result<T>> = true;
-template <class T>
-inline constexpr bool is_result<droppable_result<T>> = true;
-
-/// The type as which a result is kept: a droppable_result was not dropped.
-template <class T>
-struct kept_value : std::type_identity<T> {};
-template <class T>
-struct kept_value<droppable_result<T>> : std::type_identity<result<T>> {};
-template <class T>
-using kept_value_t = typename kept_value<std::remove_cvref_t<T>>::type;
-
-/// std::expected and its likes, of any type and error.
-template <class X>
-concept expected_like = requires {
-  typename X::value_type;
-  typename X::error_type;
-  typename X::unexpected_type;
-};
-
-/// A class of another library that holds a T or a std::error_code: std::expected, tl::expected.
-template <class X, class T>
-concept expected_of = !is_result<X> && !std::is_same_v<X, failure> && requires(const X& x) {
-  typename X::value_type;
-  typename X::unexpected_type;
-  { x.has_value() } -> std::same_as<bool>;
-  { x.error() } -> std::same_as<const std::error_code&>;
-}
-&&std::is_same_v<typename X::value_type, T>;
-
-/// What a result<T> takes as a value: not what converts in another way. A bool would take the `has_value()` of any
-/// other library's result.
-template <class U, class T>
-concept no_other_meaning = !is_result<U> && !std::is_same_v<U, std::in_place_t> && !std::is_same_v<U, failure> &&
-                           !expected_of<U, T> && !(std::is_same_v<std::remove_cv_t<T>, bool> && expected_like<U>);
-
-}  // namespace detail
 
 /// The outcome of an operation: a value, or the error code that says why there is none. No operation throws for what
 /// the network or the kernel does; use `or_throw` for an exception.
@@ -492,7 +443,8 @@ template <class T>
 class droppable_result : public result<T> {
  public:
   using result<T>::result;
-  droppable_result(result<T> from) noexcept : result<T>(std::move(from)) {}
+  droppable_result(result<T> from) noexcept(std::is_nothrow_move_constructible_v<result<T>>)
+      : result<T>(std::move(from)) {}
 };
 
 /// Returns the value of `r`, or throws `std::system_error`. With `what` the exception's text begins with it; say in

@@ -1,4 +1,4 @@
-// with_stop: await anything until a stop token says no.
+// with_stop: await anything until a stop is requested of a token.
 #pragma once
 
 #include "uring6/version.hpp"

@@ -76,7 +76,7 @@ class Lists(unittest.TestCase):
         self.addCleanup(scratch.cleanup)
         self.registry = Registry(Path(scratch.name), "amd64")
         self.updates = 0
-        self.registry._sources = lambda: ["deb [signed-by=/key] http://mirror/debian bookworm main"]
+        self.registry._sources = lambda: ["deb [signed-by=/key] http://packages.invalid/debian bookworm main"]
         self.registry._apt = self.run_apt
         self.status = 0
 

@@ -120,7 +120,7 @@ TEST_CASE("a ring that does not defer its work ends the program where the kernel
 }
 
 // A loop that has never slept has no read of its own with the kernel.
-TEST_CASE("a write that the kernel never took does not end the program, whatever is forbidden") {
+TEST_CASE("a write that the kernel did not take does not end the program where io_uring_register is forbidden, too") {
   need_ipv6();
   const std::string said = in_child([] {
     refuse_deferred_work();

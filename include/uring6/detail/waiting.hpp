@@ -2,7 +2,7 @@
 // the coroutine frame and unlink themselves when the frame is destroyed.
 //
 // An operation is a value until it is awaited: it may be returned, moved and stored. So each part can be moved as long
-// as it is not in use, and the moved part is as new.
+// as it is not in use. The part that the move makes is unused, and the operation that was moved from counts as awaited.
 #pragma once
 
 #include <cassert>

@@ -231,7 +231,7 @@ result<tcp_conn> adopt_tcp(event_loop& loop, int fd) {
 result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from) {
   std::vector<std::byte> unread = from.unread;  // what can fail comes before the descriptor is taken
   std::optional<endpoint> peer = from.peer;
-  // Octets or an error are a connection's, whatever the kernel says of it now.
+  // Unread octets or an error prove that the socket was connected.
   if (!peer && (from.error || !from.unread.empty())) peer.emplace();
   return adopt_stream(loop, from.fd, peer).transform([&](auto&& inside) {
     inside->begin_with(std::move(unread), from.error);

@@ -161,7 +161,7 @@ TEST_CASE("operation values: one that waits hears of what comes later") {
   });
 }
 
-TEST_CASE("operation values: a deadline of one that is stored ends it") {
+TEST_CASE("operation values: a with_timeout that was stored ends its operation at the deadline") {
   test::need_ipv6();
   event_loop loop;
   test::run(loop, [&]() -> task<> {
@@ -267,7 +267,7 @@ task<bool> awaits_once(Make make) {
   co_return refused == 2;
 }
 
-TEST_CASE("operation values: what was moved from counts as awaited, whatever it is") {
+TEST_CASE("operation values: every kind of operation that was moved from counts as awaited") {
   test::need_ipv6();
   event_loop loop;
   test::run(loop, [&]() -> task<> {

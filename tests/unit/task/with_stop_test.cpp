@@ -71,7 +71,7 @@ TEST_CASE("with_stop: a stop that was requested before is found by the operation
     const auto got = co_await with_stop(late.get_token(), pc.read_from(buffer));
     REQUIRE(got.has_value());
     CHECK(test::as_text(got->payload) == "kept");
-    late.request_stop();  // nobody listens any more
+    late.request_stop();  // the operation has left the token
   });
 }
 

@@ -84,6 +84,10 @@ struct counted {
   int number;
 };
 
+// An exception of the copy comes out of a droppable result, too.
+static_assert(!std::is_nothrow_constructible_v<droppable_result<counted>, result<counted>> &&
+              std::is_nothrow_constructible_v<droppable_result<void>, result<void>>);
+
 TEST_CASE("result: assignment goes from any state to any other, and destroys what there was") {
   for (const bool from_value : {false, true}) {
     for (const bool to_value : {false, true}) {
