@@ -10,11 +10,13 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
+#include "uring6/loop_driver.hpp"
 #include "uring6/result.hpp"
 #include "uring6/stats.hpp"
 #include "uring6/task.hpp"
@@ -23,6 +25,13 @@ namespace uring6 {
 
 /// Options of a loop. The defaults suit a busy UDP service.
 struct loop_options {
+  /// What executes the loop's operations. `automatic`: io_uring, or readiness (epoll and non-blocking calls) where
+  /// io_uring is refused: by the kernel (ENOSYS, a kernel before 6.0), by kernel.io_uring_disabled, or by a sandbox at
+  /// io_uring_setup, io_uring_register or io_uring_enter; never for want of memory or descriptors. `loop_stats` says
+  /// which one it is, and why.
+  ///
+  /// The environment variable URING6_DRIVER (automatic, io_uring, readiness) overrides `automatic`.
+  loop_driver driver = loop_driver::automatic;
   /// Entries of the submission queue: the operations that one system call hands over. 1 to 32,768. Further operations
   /// wait in the loop for the next call. 256: an answer for each of the default `receive_buffers`.
   unsigned submission_entries = 256;
@@ -83,10 +92,11 @@ class URING6_EXPORT event_loop {
  public:
   /// Throws std::system_error. Its text says what is missing (kernel, sysctl, seccomp, memlock or descriptors) and what
   /// to do about it. Codes:
-  /// - those of io_uring_setup: EPERM, ENOSYS, ENOMEM, EMFILE;
-  /// - EPERM, EACCES or ENOSYS where a sandbox allows io_uring_setup but refuses io_uring_enter, io_uring_register or
-  ///   eventfd2;
-  /// - EOPNOTSUPP before Linux 6.0, which has no multishot recvmsg to read with;
+  /// - those of io_uring_setup: ENOMEM, EMFILE; with `loop_driver::io_uring` EPERM and ENOSYS, too;
+  /// - EPERM, EACCES or ENOSYS where a sandbox refuses eventfd2, or both io_uring and epoll_create1; with
+  ///   `loop_driver::io_uring` also where it allows io_uring_setup but refuses io_uring_enter or io_uring_register;
+  /// - EOPNOTSUPP before Linux 6.0, which has no multishot recvmsg to read with, for `loop_driver::io_uring`;
+  /// - EINVAL for an unknown driver, also in URING6_DRIVER;
   /// - `errc::out_of_range` for options outside of their ranges.
   ///
   /// The first loop of a process also reads a pair of sockets (socketpair, sendmsg) by a ring, to find out whether the
@@ -173,6 +183,12 @@ class URING6_EXPORT event_loop {
   /// The loop's counters, on the loop's thread (so also `pools`). On another thread all are 0 while the loop's thread
   /// lives. After that thread has ended, and before the loop is first run, any thread gets the values.
   loop_stats stats() const noexcept;
+
+  /// What executes the loop's operations: io_uring or readiness, never automatic. A moved-from loop: automatic. Any
+  /// thread.
+  loop_driver driver() const noexcept;
+  /// Why `automatic` became readiness, in a sentence for a user; empty otherwise. Good as long as the loop. Any thread.
+  std::string_view driver_reason() const noexcept;
 
   /// The pools of receive buffers that the loop's conns share. The first has short buffers, for conns that gave the
   /// length of their longest datagram; the second has buffers for any datagram and for trains.

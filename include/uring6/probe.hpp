@@ -19,6 +19,9 @@ struct URING6_EXPORT probe_report {
   std::string kernel;  ///< The kernel's release: "6.1.0-25-amd64".
 
   // The ring.
+  /// What executes a loop's operations here; `automatic`: no loop can be made. With `readiness` the members down to
+  /// `zero_copy_send` are false or empty, but for the two numbers of entries.
+  loop_driver driver = loop_driver::automatic;
   bool ring = false;                       ///< The kernel sets up a ring, and the ring works.
   std::vector<std::string> setup_flags;    ///< Flags of the ring: "SINGLE_ISSUER", ... IORING_SETUP_*
   std::vector<std::string> ring_features;  ///< Features that the kernel reports: "NODROP", ... IORING_FEAT_*

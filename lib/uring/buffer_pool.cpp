@@ -48,7 +48,7 @@ result<std::shared_ptr<buffer_pool>> buffer_pool::create(ring& ring, std::uint16
   registration.ring_addr = reinterpret_cast<std::uint64_t>(made->entries_);
   registration.ring_entries = static_cast<std::uint32_t>(count);
   registration.bgid = group;
-  if (const int code = ::io_uring_register_buf_ring(&ring.native(), &registration, 0); code < 0) {
+  if (const int code = ring.add_buffers(registration); code < 0) {
     made->ring_ = nullptr;
     return fail_errno(-code);
   }
@@ -75,7 +75,7 @@ buffer_pool::~buffer_pool() {
 
 void buffer_pool::detach() noexcept {
   if (!ring_ || fork_guard_.forked()) return;
-  ::io_uring_unregister_buf_ring(&ring_->native(), group_);
+  ring_->remove_buffers(group_);
   ring_ = nullptr;
 }
 

@@ -1,24 +1,32 @@
 #include "uring/ring.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <new>
 #include <utility>
 
-#include "uring/completion_order.hpp"
-#include "uring/kernel_abi.hpp"
-#include "uring/setup.hpp"
+#include "uring/driver_choice.hpp"
+#include "uring/kernel_driver.hpp"
+#include "uring/readiness/readiness_driver.hpp"
 #include "uring/tsan.hpp"
 
 namespace uring6::detail {
 namespace {
 
-__kernel_timespec to_timespec(std::chrono::nanoseconds duration) noexcept {
-  const auto count = std::max<std::int64_t>(duration.count(), 0);
-  return {.tv_sec = count / 1'000'000'000, .tv_nsec = count % 1'000'000'000};
+/// Does the error of a kernel driver say that io_uring itself is refused or too old? Missing memory or descriptors would
+/// stop another driver, too.
+bool is_refusal(std::error_code error) noexcept {
+  if (error.category() != std::system_category()) return false;
+  switch (error.value()) {
+    case ENOSYS:
+    case EPERM:
+    case EACCES:
+    case EOPNOTSUPP:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -34,56 +42,44 @@ result<std::unique_ptr<ring>> ring::create(const ring_options& options, std::str
     return fail(error);
   }
   std::unique_ptr<ring> made(new ring);
-  if (auto done = set_up_ring(options, made->ring_, made->features_, reason); !done) return fail(done.error());
-  made->set_up_ = true;
-  // Here, and not when the first empty datagram comes: a program may forbid itself system calls between the two.
-  made->features_.ordered_completions = completions_keep_order(made->features_.setup_flags);
-  made->busy_poll_ = options.busy_poll;
+  if (const auto error = made->choose_driver(options, reason)) return fail(error);
   made->free_slots_.reserve(options.submission_entries);
   made->cancels_.reserve(options.submission_entries);
   made->slots_.reserve(options.submission_entries);
   return made;
 }
 
-ring::~ring() {
-  if (!set_up_) return;
-  if (forked()) {
-    // The ring is the parent's, and its memory is not mapped here.
-    ::close(ring_.ring_fd);
-  } else {
-    ::io_uring_queue_exit(&ring_);
+std::error_code ring::choose_driver(const ring_options& options, std::string& reason) {
+  const auto asked = driver_asked_for(options.driver, reason);
+  if (!asked) return asked.error();
+  if (*asked != loop_driver::readiness) {
+    auto kernel = kernel_driver::create(options, ring_, features_, reason);
+    if (kernel) {
+      driver_ = std::move(*kernel);
+      return {};
+    }
+    if (*asked == loop_driver::io_uring || !is_refusal(kernel.error())) return kernel.error();
+    features_ = {};
+    features_.io_uring_refused = kernel.error();
+    features_.why_readiness = std::move(reason);
   }
+  auto process = readiness_driver::create(options, ring_, features_, reason);
+  if (!process) return process.error();
+  driver_ = std::move(*process);
+  return {};
+}
+
+ring::~ring() {
+  if (driver_ && forked()) driver_->leave_to_parent();
 }
 
 std::error_code ring::enable() noexcept {
   if (forked()) return errc::forked;
   if (submitter_.made()) return mine() ? std::error_code{} : make_error_code(errc::wrong_thread);
   if (!submitter_.prepare()) return make_error_code(std::errc::not_enough_memory);
-  if (ring_.flags & IORING_SETUP_R_DISABLED) {
-    // The function for it is missing from liburing 2.3's shared library.
-    const auto fd = static_cast<unsigned>(ring_.ring_fd);
-    if (const int code = ::io_uring_register(fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0); code < 0)
-      return {-code, std::system_category()};
-  }
-  if (busy_poll_.count() > 0) register_busy_poll();
-  features_.registered_fd = ::io_uring_register_ring_fd(&ring_) == 1;
+  if (const int code = driver_->enable(features_); code < 0) return {-code, std::system_category()};
   submitter_.make();
   return {};
-}
-
-// A ring that does not poll devices works as well, only slower: why it does not stands among the refusals.
-void ring::register_busy_poll() noexcept {
-  kernel_abi::napi wanted{
-      .busy_poll_to = static_cast<std::uint32_t>(busy_poll_.count()), .prefer_busy_poll = 1, .rest = {}};
-  const auto fd = static_cast<unsigned>(ring_.ring_fd);
-  const int code = ::io_uring_register(fd, kernel_abi::register_napi, &wanted, 1);
-  features_.busy_poll = code == 0;
-  if (code == 0) return;
-  try {
-    features_.refused.push_back(explain_no_busy_poll(-code));
-  } catch (const std::bad_alloc&) {
-    // The reason is for `probe` only.
-  }
 }
 
 void ring::queue(operation& op) noexcept {
@@ -118,6 +114,11 @@ bool ring::has_news() const noexcept {
   return flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
+bool ring::look() noexcept {
+  if (!(ring_.flags & IORING_SETUP_TASKRUN_FLAG) && !has_news()) enter(false, {});
+  return !withdrawn_.empty() || !unplaced_.empty() || has_news();
+}
+
 bool ring::all_reaped() const noexcept {
   return ::io_uring_cq_ready(&ring_) == 0 && !overflown();
 }
@@ -135,6 +136,7 @@ unsigned ring::work_to_wait_for() const noexcept {
   constexpr unsigned pieces_of_many = 64;         // a choice: three times the kernel's 20
   constexpr unsigned pieces_of_one = 4;           // a choice: 128 datagrams, half of the default pool
   constexpr std::uint64_t longest_short = 2'048;  // octets on average: a datagram, not a train
+  if (!features_.counts_pieces) return 0;
   if (!(__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN)) return 0;
   if (last_operations_ >= many_operations) return pieces_of_many;
   return last_reaped_ >= full_piece && last_octets_ <= last_reaped_ * longest_short ? pieces_of_one : 0;
@@ -147,7 +149,7 @@ void ring::hand_over() noexcept {
     ::io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
     if (!entry) break;
     ::io_uring_prep_cancel64(entry, cancels_[sent], 0);
-    entry->user_data = no_operation;
+    entry->user_data = without_operation::completed;
     slots_[static_cast<std::uint32_t>(cancels_[sent])].cancel_waits = false;
   }
   cancels_.erase(cancels_.begin(), cancels_.begin() + static_cast<std::ptrdiff_t>(sent));
@@ -205,39 +207,28 @@ std::uint64_t ring::key_of(const operation& op) const noexcept {
   return std::uint64_t{slots_[op.slot_].generation} << 32 | op.slot_;
 }
 
-std::error_code ring::enter(bool wait, std::optional<std::chrono::nanoseconds> timeout) noexcept {
+std::error_code ring::check_enter() const noexcept {
   if (forked()) return errc::forked;
   if (enter_ended_) [[unlikely]]
     return {EPERM, std::system_category()};
-  hand_over();
-  // Operations that did not fit into the submission queue must be submitted before the thread may sleep.
-  if (has_queued()) wait = false;
+  return {};
+}
 
-  int code = 0;
+std::error_code ring::enter(bool wait, std::optional<std::chrono::nanoseconds> timeout) noexcept {
+  if (const auto error = check_enter()) return error;
+  hand_over();
   ++counters_.enters;
-  if (const unsigned pieces = work_to_wait_for(); pieces > 0) {
-    // The timeout of 0 ends the enter if the pieces give fewer completions.
-    __kernel_timespec none{};
-    ::io_uring_cqe* unused = nullptr;
-    code = ::io_uring_submit_and_wait_timeout(&ring_, &unused, pieces, &none, nullptr);
-  } else if (!wait) {
-    code = ::io_uring_submit_and_get_events(&ring_);
-  } else if (!timeout) {
-    code = ::io_uring_submit_and_wait(&ring_, 1);
-  } else {
-    __kernel_timespec duration = to_timespec(*timeout);
-    ::io_uring_cqe* unused = nullptr;
-    code = ::io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &duration, nullptr);
-  }
-  return entered(code);
+  // The timeout of 0 ends the enter if the pieces give fewer completions.
+  if (const unsigned pieces = work_to_wait_for(); pieces > 0)
+    return entered(driver_->enter(pieces, std::chrono::nanoseconds(0)));
+  // Operations that did not fit into the submission queue must be submitted before the thread may sleep.
+  return entered(driver_->enter(wait && !has_queued() ? 1 : 0, timeout));
 }
 
 std::error_code ring::enter_and_gather(std::optional<std::chrono::nanoseconds> timeout,
                                        std::chrono::microseconds gather) noexcept {
   if (!features_.min_wait) return enter(true, timeout);
-  if (forked()) return errc::forked;
-  if (enter_ended_) [[unlikely]]
-    return {EPERM, std::system_category()};
+  if (const auto error = check_enter()) return error;
   hand_over();
   if (has_queued()) return enter(false, {});
   ++counters_.enters;
@@ -245,34 +236,8 @@ std::error_code ring::enter_and_gather(std::optional<std::chrono::nanoseconds> t
   // never sleep. And the timeout must not come late.
   constexpr std::chrono::nanoseconds long_enough = std::chrono::hours(1);
   const auto limit = std::max(timeout.value_or(long_enough), std::chrono::nanoseconds(0));
-  const int code = submit_and_gather(limit, std::min(gather, std::chrono::floor<std::chrono::microseconds>(limit)));
-  return entered(code);
-}
-
-// io_uring_submit_and_wait_min_timeout came with liburing 2.8.
-//
-// With DEFER_TASKRUN the kernel counts pieces of deferred work against the number waited for, not completions, and all
-// datagrams of one socket are one piece: a plain wait for several sleeps until its timeout. This wait does not, because
-// after the time to gather the kernel itself lowers the number to 1.
-int ring::submit_and_gather(std::chrono::nanoseconds timeout, std::chrono::microseconds gather) noexcept {
-  constexpr unsigned batch = 32;  // sockets that are ready: then there is no use in waiting for more
-  ::io_uring_sq& queue = ring_.sq;
-  const unsigned mask = features_.submission_entries - 1;
-  for (; queue.sqe_head != queue.sqe_tail; ++queue.sqe_head) {
-    if (queue.array) queue.array[queue.sqe_head & mask] = queue.sqe_head & mask;
-  }
-  __atomic_store_n(queue.ktail, queue.sqe_tail, __ATOMIC_RELEASE);
-  const unsigned unsent = queue.sqe_tail - __atomic_load_n(queue.khead, __ATOMIC_ACQUIRE);
-
-  const __kernel_timespec until = to_timespec(timeout);
-  kernel_abi::getevents_arg argument{.sigmask = 0,
-                                     .sigmask_sz = 0,
-                                     .min_wait_usec = static_cast<std::uint32_t>(gather.count()),
-                                     .ts = reinterpret_cast<std::uint64_t>(&until)};
-  unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
-  if (features_.registered_fd) flags |= IORING_ENTER_REGISTERED_RING;
-  return ::io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), unsent, batch, flags,
-                           reinterpret_cast<sigset_t*>(&argument), sizeof argument);
+  return entered(
+      driver_->enter_and_gather(limit, std::min(gather, std::chrono::floor<std::chrono::microseconds>(limit))));
 }
 
 std::error_code ring::entered(int code) noexcept {

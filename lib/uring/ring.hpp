@@ -1,5 +1,5 @@
-// The ring: operations in, completions out. The only class that submits to the kernel; the loop drives it with
-// queue, enter and reap, which is also all that another driver (readiness, simulation) would have to offer.
+// The ring: operations in, completions out. The only class that submits; the loop drives it with queue, enter and reap.
+// A driver behind it executes the operations: the kernel, or this process where the kernel refuses io_uring.
 #pragma once
 
 #include <liburing.h>
@@ -13,33 +13,13 @@
 
 #include "sys/socket/file_descriptor.hpp"
 #include "uring/fork_guard.hpp"
+#include "uring/ring_driver.hpp"
+#include "uring/ring_options.hpp"
 #include "uring/thread_claim.hpp"
 #include "uring6/detail/operation.hpp"
 #include "uring6/result.hpp"
 
 namespace uring6::detail {
-
-struct ring_options {
-  unsigned submission_entries = 256;
-  unsigned completion_entries = 4096;
-  bool min_wait = false;                   // waits with a time to gather completions are wanted
-  std::chrono::microseconds busy_poll{0};  // IORING_REGISTER_NAPI
-};
-
-/// What was asked of the kernel, what it gave, and why not more: for probe().
-struct ring_features {
-  std::uint32_t setup_flags = 0;
-  std::uint32_t kernel_features = 0;
-  unsigned submission_entries = 0;
-  unsigned completion_entries = 0;
-  bool registered_fd = false;
-  bool messages = false;             // rings can be woken by messages (IORING_OP_MSG_RING)
-  bool min_wait = false;             // asked for, and the kernel has it
-  bool busy_poll = false;            // the same
-  bool zero_copy_send = false;       // SENDMSG_ZC
-  bool ordered_completions = false;  // as `completions_keep_order` says; false where it could not be tried
-  std::vector<std::string> refused;
-};
 
 struct ring_counters {
   std::uint64_t enters = 0;
@@ -51,8 +31,9 @@ struct ring_counters {
 
 class ring {
  public:
-  /// Sets up a disabled ring by a ladder of flags, plainer at each refusal. Where there is none that can be used,
-  /// `reason` is the sentence for a user (explain_setup_failure, explain_use_failure).
+  /// Sets up a disabled ring with the driver of the options. `automatic` is io_uring, or readiness where the kernel or a
+  /// sandbox refuses io_uring; the environment variable URING6_DRIVER overrides `automatic`. Where there is no ring that
+  /// can be used, `reason` is the sentence for a user.
   static result<std::unique_ptr<ring>> create(const ring_options& options, std::string& reason);
   static result<std::unique_ptr<ring>> create(const ring_options& options);
   ring(const ring&) = delete;
@@ -91,6 +72,10 @@ class ring {
 
   /// True if completions, shown deferred work or an overflow are there: what makes the descriptor of `notify` readable.
   bool has_news() const noexcept;
+
+  /// As `has_work`, for a caller that asks again and again: where the driver does not show deferred work, it is let go
+  /// on by an enter that does not wait.
+  bool look() noexcept;
 
   /// True if the completion queue is empty and has not overflown.
   bool all_reaped() const noexcept;
@@ -147,6 +132,10 @@ class ring {
   const ring_counters& counters() const noexcept { return counters_; }
   ::io_uring& native() noexcept { return ring_; }
 
+  /// For the pools: operations may take their buffers from this ring of buffers. Negative errno.
+  int add_buffers(::io_uring_buf_reg& registration) noexcept { return driver_->add_buffers(registration); }
+  void remove_buffers(std::uint16_t group) noexcept { driver_->remove_buffers(group); }
+
  private:
   struct slot {
     operation* op = nullptr;
@@ -154,17 +143,13 @@ class ring {
     bool cancel_waits = false;  // its key is in cancels_
   };
 
-  // user_data of entries without an operation: cancel requests and messages that have arrived, and messages that the
-  // kernel refused. No slot has generation 0.
-  static constexpr std::uint64_t no_operation = 0;
-  static constexpr std::uint64_t refused_message = 1;
   static constexpr bool is_without_operation(std::uint64_t user_data) noexcept { return user_data >> 32 == 0; }
 
   ring() = default;
   void hand_over() noexcept;
   std::error_code entered(int code) noexcept;
-  int submit_and_gather(std::chrono::nanoseconds timeout, std::chrono::microseconds gather) noexcept;
-  void register_busy_poll() noexcept;
+  std::error_code check_enter() const noexcept;
+  std::error_code choose_driver(const ring_options& options, std::string& reason);
   bool find_slot() noexcept;
   std::uint32_t take_slot(operation& op) noexcept;
   unsigned end_all(intrusive_list<operation>& those, int result) noexcept;
@@ -184,12 +169,11 @@ class ring {
   std::size_t withdraw_submissions() noexcept;
 
   ::io_uring ring_{};
-  bool set_up_ = false;
+  std::unique_ptr<ring_driver> driver_;
   bool enter_ended_ = false;  // `enter` refuses: the kernel must not go on with the operations in flight
   file_descriptor news_;      // the eventfd
   file_descriptor news_set_;  // of news_ and the ring
   fork_guard fork_guard_;
-  std::chrono::microseconds busy_poll_{0};
   thread_claim submitter_;
   std::size_t in_flight_ = 0;
   unsigned last_reaped_ = 0;      // completions

@@ -71,7 +71,7 @@ unsigned ring::deliver_run(unsigned from, unsigned tail) noexcept {
 // Calls f with the operation of each of these completions, once for several in a row.
 template <class F>
 void ring::for_each_owner(unsigned from, unsigned to, F&& f) const noexcept {
-  std::uint64_t previous = no_operation;
+  std::uint64_t previous = without_operation::completed;
   for (unsigned at = from; at != to; ++at) {
     const std::uint64_t user_data = completion_at(at).user_data;
     if (std::exchange(previous, user_data) == user_data) continue;
@@ -122,11 +122,7 @@ unsigned ring::deliver_quiet() noexcept {
 bool ring::end_kernel_access() noexcept {
   reap_completions();
   const std::size_t not_taken = withdraw_submissions();
-  ::io_uring_sync_cancel_reg all{};
-  all.fd = -1;
-  all.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
-  all.timeout = {.tv_sec = -1, .tv_nsec = -1};
-  (void)::io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_SYNC_CANCEL, &all, 1);
+  driver_->cancel_all();
   reap_completions();
   enter_ended_ = (ring_.flags & IORING_SETUP_DEFER_TASKRUN) != 0;
   if (enter_ended_) return true;
@@ -146,7 +142,7 @@ std::size_t ring::withdraw_submissions() noexcept {
     ::io_uring_sqe& entry = ring_.sq.sqes[at & mask];
     operations += owner_of(entry.user_data) != nullptr;
     ::io_uring_prep_nop(&entry);
-    entry.user_data = no_operation;
+    entry.user_data = without_operation::completed;
   }
   return operations;
 }
@@ -187,7 +183,7 @@ unsigned ring::reap() noexcept {
 
 unsigned ring::reap_completions() noexcept {
   unsigned total = 0;
-  std::uint64_t previous = no_operation;
+  std::uint64_t previous = without_operation::completed;
   last_operations_ = 0;
   last_octets_ = 0;
   for (;;) {

@@ -1,10 +1,13 @@
 // Sets up a ring: tries sets of set-up flags, the best first, and explains each refusal.
 #pragma once
 
+#include <liburing.h>
+
 #include <string>
 #include <string_view>
 
-#include "uring/ring.hpp"
+#include "uring/ring_options.hpp"
+#include "uring6/result.hpp"
 
 namespace uring6::detail {
 

@@ -9,6 +9,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <system_error>
@@ -54,6 +55,7 @@ std::string told() {
 
 std::string told_where(const std::function<void()>& refuse) {
   return in_child([&] {
+    ::setenv("URING6_DRIVER", "io_uring", 1);  // otherwise a loop of readiness is made
     refuse();
     const std::size_t before = open_descriptors();
     std::string text = told();
@@ -102,6 +104,7 @@ TEST_CASE("a kernel without multishot reads is refused by the constructor with t
 }
 
 TEST_CASE("a loop is created although the kernel does not list its operations") {
+  need_io_uring();
   const std::string said = told_where([] {
     judge_ring_register([](unsigned opcode, void*) -> std::optional<int> {
       if (opcode == IORING_REGISTER_PROBE) return -EINVAL;
@@ -128,6 +131,7 @@ TEST_CASE("a sandbox that allows to set a ring up and not to enter it is reporte
 }
 
 TEST_CASE("a loop that may not enter after its construction reports that when it runs, and so does a group of it") {
+  need_io_uring();
   const std::string said = in_child([] {
     event_loop loop;
     loop_group group({.loops = 1, .pin = false});
@@ -138,6 +142,7 @@ TEST_CASE("a loop that may not enter after its construction reports that when it
 }
 
 TEST_CASE("a group of threads that may not enable their rings reports that at its start") {
+  need_io_uring();
   const std::string said = in_child([] {
     judge_ring_register([](unsigned opcode, void*) -> std::optional<int> {
       if (opcode == IORING_REGISTER_ENABLE_RINGS) return -EPERM;
@@ -157,6 +162,97 @@ TEST_CASE("a refused eventfd is not reported as a refusal of io_uring") {
 TEST_CASE("a refused eventfd with the error of a missing kernel is not reported as a refusal of io_uring") {
   const std::string said = told_where([] { forbid_system_call(SYS_eventfd2, ENOSYS); });
   check_all_say(said, "eventfd is refused (Function not implemented) by a seccomp profile: allow eventfd2 in it");
+}
+
+// --- a loop by readiness instead ---
+
+/// How a loop came to its driver, in a process that `refuse` has prepared, and whether it delivers a datagram.
+std::string driver_where(const std::function<void()>& refuse, loop_driver asked = loop_driver::automatic) {
+  return in_child([&] {
+    ::unsetenv("URING6_DRIVER");
+    refuse();
+    std::string reason;
+    auto loop = event_loop::create({.driver = asked}, reason);
+    if (!loop) return "no loop: " + reason;
+    const loop_stats counted = loop->stats();
+    std::string text = std::string(to_string(loop->driver())) + " " + std::to_string(counted.readiness) + " " +
+                       std::to_string(counted.io_uring_errno) + "\n" + std::string(loop->driver_reason()) + "\n";
+    for (const std::string& each : probe({.driver = asked}).missing) text += "not ready: " + each + "\n";
+    const loop_group group({.loops = 1, .pin = false, .loop = {.driver = asked}});
+    return text + "group";
+  });
+}
+
+TEST_CASE("where io_uring is refused loops run by readiness, and say why") {
+  for (const int error : {EPERM, EACCES, ENOSYS}) {
+    for (const long call : {SYS_io_uring_setup, SYS_io_uring_register, SYS_io_uring_enter}) {
+      CAPTURE(error, call);
+      const std::string said = driver_where([&] { forbid_system_call(call, error); });
+      CHECK_THAT(said, StartsWith("readiness 1 " + std::to_string(error) + "\n"));
+      CHECK_THAT(said, ContainsSubstring("seccomp") && ContainsSubstring("\ngroup"));
+      CHECK_THAT(said, !ContainsSubstring("not ready"));
+    }
+  }
+}
+
+TEST_CASE("on a kernel that is too old for io_uring's reads loops run by readiness, and say why") {
+  const std::string said = driver_where([] {
+    judge_ring_register([](unsigned opcode, void*) -> std::optional<int> {
+      if (opcode == IORING_REGISTER_PBUF_RING) return -EINVAL;
+      return {};
+    });
+  });
+  CHECK_THAT(said, StartsWith("readiness 1 " + std::to_string(EOPNOTSUPP) + "\n"));
+  CHECK_THAT(said, ContainsSubstring("has no rings of receive buffers (Linux 5.19)") && ContainsSubstring("\ngroup"));
+}
+
+TEST_CASE("a loop by readiness that may not wait any more reports that when it runs") {
+  const std::string said = in_child([] {
+    event_loop loop({.driver = loop_driver::readiness});
+    for (const long call : {SYS_epoll_pwait2, SYS_epoll_wait, SYS_epoll_pwait}) forbid_system_call(call, EPERM);
+    return thrown_by([&] { loop.run([]() -> task<> { co_await sleep_for(std::chrono::hours(1)); }()); });
+  });
+  CHECK_THAT(said, ContainsSubstring("epoll_wait") && ContainsSubstring("seccomp profile"));
+  CHECK_THAT(said, !ContainsSubstring("io_uring"));
+}
+
+TEST_CASE("the driver of an option is taken or refused, whatever the environment says") {
+  const auto set = [](const char* value) { ::setenv("URING6_DRIVER", value, 1); };
+  CHECK_THAT(driver_where([&] { set("io_uring"); }, loop_driver::readiness), StartsWith("readiness 1 0\n\n"));
+  const std::string refused = driver_where(
+      [&] {
+        set("readiness");
+        forbid_system_call(SYS_io_uring_setup, EPERM);
+      },
+      loop_driver::io_uring);
+  CHECK_THAT(refused, StartsWith("no loop: a seccomp profile forbids io_uring"));
+  CHECK_THAT(driver_where([] {}, static_cast<loop_driver>(7)), StartsWith("no loop: uring6::loop_options: driver 7"));
+}
+
+TEST_CASE("the environment decides on the driver where the option leaves it open") {
+  const auto set = [](const char* value) { ::setenv("URING6_DRIVER", value, 1); };
+  CHECK_THAT(driver_where([&] { set("readiness"); }), StartsWith("readiness 1 0\n\n"));
+  const std::string refused = driver_where([&] {
+    set("io_uring");
+    forbid_system_call(SYS_io_uring_setup, EPERM);
+  });
+  CHECK_THAT(refused, StartsWith("no loop: a seccomp profile forbids io_uring"));
+  const std::string automatic = driver_where([&] {
+    set("automatic");
+    forbid_system_call(SYS_io_uring_setup, EPERM);
+  });
+  CHECK_THAT(automatic, StartsWith("readiness 1 1\n"));
+  CHECK_THAT(driver_where([&] { set("epoll"); }),
+             StartsWith("no loop: URING6_DRIVER=epoll: no such driver; use automatic, io_uring or readiness"));
+}
+
+TEST_CASE("where epoll is refused, too, there is no loop, and the error names epoll") {
+  const std::string said = driver_where([] {
+    ::setenv("URING6_DRIVER", "automatic", 1);
+    forbid_system_call(SYS_io_uring_setup, EPERM);
+    forbid_system_call(SYS_epoll_create1, EPERM);
+  });
+  CHECK_THAT(said, StartsWith("no loop: epoll is refused (Operation not permitted) by a seccomp profile"));
 }
 
 // --- descriptors ---

@@ -157,7 +157,7 @@ TEST_CASE("a kernel that refuses every rung ends the ladder with its error, and 
     const auto loop = event_loop::create();
     expect(!loop && loop.error() == std::errc::invalid_argument, "a ring after all");
     expect(open_descriptors() == before, "a descriptor was left behind");
-    return probe().missing.at(0);
+    return probe({.driver = loop_driver::io_uring}).missing.at(0);
   });
   CHECK_THAT(said, ContainsSubstring("Invalid argument"));
 }
@@ -226,10 +226,11 @@ TEST_CASE("the exception of a loop that cannot be created names the reason and t
         refusal{ENOMEM, "RLIMIT_MEMLOCK"}, refusal{EMFILE, "RLIMIT_NOFILE"}, refusal{ENFILE, "fs.file-max"}}) {
     const std::string told = in_child([error_number] {
       forbid_system_call(SYS_io_uring_setup, error_number);
-      const auto loop = event_loop::create();
+      const loop_options options{.driver = loop_driver::io_uring};
+      const auto loop = event_loop::create(options);
       expect(!loop && loop.error().value() == error_number, "another error");
       try {
-        const event_loop thrown;
+        const event_loop thrown(options);
         return std::string("nothing");
       } catch (const std::system_error& thrown) {
         expect(thrown.code().value() == error_number, "another code");
@@ -259,7 +260,7 @@ std::string explained_with(const char* value, bool privileged) {
     if (!mounted) return "unmountable: " + std::system_category().message(error);
     if (!privileged && ::setresuid(65534, 65534, 65534) != 0) return "unmountable: no other user to become";
     forbid_system_call(SYS_io_uring_setup, EPERM);
-    return probe().missing.at(0);
+    return probe({.driver = loop_driver::io_uring}).missing.at(0);
   });
 }
 

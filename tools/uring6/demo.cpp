@@ -200,6 +200,9 @@ class demo_command final : public command {
       throw failure(exit_status::environment, fmt::format("{}", fmt::join(machine.missing, "; ")));
     }
     event_loop loop;
+    if (loop.driver() == loop_driver::readiness) {
+      fmt::print(stderr, "uring6 demo: runs by readiness (epoll). {}\n", loop.driver_reason());
+    }
     demonstration demo(loop, options_, out);
     loop.run(demo.run());
     print_summary(demo.book(), out);

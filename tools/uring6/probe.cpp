@@ -14,6 +14,7 @@ nlohmann::ordered_json to_json(const probe_report& report) {
       {"command", "probe"},
       {"ready", report.ready()},
       {"kernel", report.kernel},
+      {"driver", to_string(report.driver)},
       {"io_uring",
        {{"ring", report.ring},
         {"setup_flags", report.setup_flags},

@@ -135,30 +135,22 @@ std::string explain_no_read(std::error_code error) {
          detail::explain_use_failure("io_uring_enter or io_uring_register", error.value());
 }
 
-void try_to_read(event_loop& loop, probe_report& report) {
+std::error_code try_to_read(event_loop& loop, probe_report& report) {
   std::error_code error;
   try {
     error = loop.run(send_and_read(loop));
   } catch (const std::system_error& refused) {
     error = refused.code();
   }
-  report.multishot_receive = !error;
   if (error) report.missing.push_back(explain_no_read(error));
+  return error;
 }
 
-void probe_ring(probe_report& report, const loop_options& options) {
-  std::string reason;
-  auto loop = event_loop::create(options, reason);
-  if (!loop) {
-    report.missing.push_back(std::move(reason));
-    return;
-  }
-  detail::loop_core& core = *loop->core();
+void probe_io_uring(probe_report& report, const loop_options& options, event_loop& loop) {
+  detail::loop_core& core = *loop.core();
   const detail::ring_features& features = core.ring().features();
   report.setup_flags = detail::setup_flag_names(features.setup_flags);
   report.ring_features = detail::ring_feature_names(features.kernel_features);
-  report.submission_entries = features.submission_entries;
-  report.completion_entries = features.completion_entries;
   const auto turned = core.run_once();  // the first enter registers the descriptor, which the kernel allows to the
                                         // ring's own thread only
   for (const std::string& refused : features.refused) report.degraded.push_back("the kernel refused " + refused);
@@ -179,7 +171,7 @@ void probe_ring(probe_report& report, const loop_options& options) {
     report.missing.push_back("receive buffers cannot be registered: " +
                              detail::explain_use_failure("io_uring_register", buffers.error().value()));
   } else if (report.ipv6_loopback) {
-    try_to_read(*loop, report);
+    report.multishot_receive = !try_to_read(loop, report);
   }
   const bool has_min_wait = features.kernel_features & kernel_abi::feat_min_timeout;
   detail::append_sentences(
@@ -192,6 +184,33 @@ void probe_ring(probe_report& report, const loop_options& options) {
       report.degraded);
 }
 
+void probe_readiness(probe_report& report, event_loop& loop) {
+  if (!loop.driver_reason().empty()) {
+    report.degraded.push_back(std::string(loop.driver_reason()) +
+                              " Without it the loop runs by readiness (epoll), slower.");
+  }
+  for (const std::string& refused : loop.core()->ring().features().refused) report.degraded.push_back(refused);
+  if (report.ipv6_loopback) try_to_read(loop, report);
+}
+
+void probe_loop(probe_report& report, const loop_options& options) {
+  std::string reason;
+  auto loop = event_loop::create(options, reason);
+  if (!loop) {
+    report.missing.push_back(std::move(reason));
+    return;
+  }
+  const detail::ring_features& features = loop->core()->ring().features();
+  report.driver = features.driver;
+  report.submission_entries = features.submission_entries;
+  report.completion_entries = features.completion_entries;
+  if (report.driver == loop_driver::readiness) {
+    probe_readiness(report, *loop);
+  } else {
+    probe_io_uring(report, options, *loop);
+  }
+}
+
 }  // namespace
 
 probe_report probe(const loop_options& options) {
@@ -199,7 +218,7 @@ probe_report probe(const loop_options& options) {
   report.kernel = kernel_release();
   probe_network(report);
   probe_privileges(report);
-  probe_ring(report, options);
+  probe_loop(report, options);
   return report;
 }
 

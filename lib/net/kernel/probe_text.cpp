@@ -29,6 +29,7 @@ std::string to_string(const probe_report& report) {
   };
 
   line("kernel", report.kernel);
+  line("driver", report.driver == loop_driver::automatic ? "none" : to_string(report.driver));
   line("io_uring", yes_no(report.ring));
   if (!report.setup_flags.empty()) {
     line("  set up with", words(report.setup_flags));

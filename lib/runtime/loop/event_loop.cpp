@@ -4,6 +4,7 @@
 #include <string>
 
 #include "runtime/loop/loop_core.hpp"
+#include "sys/socket/refusal.hpp"
 #include "uring/setup.hpp"
 
 namespace uring6 {
@@ -26,9 +27,12 @@ struct posted_call final : detail::inbox_message {
 };
 
 /// The text of the exception that `run` throws. An errno comes from io_uring_enter, or, at the first run, from
-/// io_uring_register. (Both calls worked when the loop was created.)
-std::string why_not_run(std::error_code error) {
+/// io_uring_register (both calls worked when the loop was created); by readiness from epoll_wait.
+std::string why_not_run(std::error_code error, loop_driver driver) {
   if (error.category() != std::system_category()) return "event_loop::run";
+  if (driver == loop_driver::readiness)
+    return "event_loop::run: " +
+           explain_refused_call("epoll_wait", "epoll_pwait2 and epoll_wait", error.value());
   return "event_loop::run: " + detail::explain_use_failure("io_uring_enter or io_uring_register", error.value());
 }
 
@@ -78,7 +82,7 @@ void event_loop::drive(std::coroutine_handle<> handle, const bool& done) {
   detail::ready_node root;
   root.handle = handle;
   core_->make_ready(root);
-  if (const auto error = core_->run_until(done)) throw std::system_error(error, why_not_run(error));
+  if (const auto error = core_->run_until(done)) throw std::system_error(error, why_not_run(error, driver()));
 }
 
 void event_loop::stop() noexcept {
@@ -103,6 +107,14 @@ result<std::optional<std::chrono::steady_clock::time_point>> event_loop::poll() 
 loop_stats event_loop::stats() const noexcept {
   if (!core_ || core_->busy_elsewhere()) return {};
   return core_->stats();
+}
+
+loop_driver event_loop::driver() const noexcept {
+  return core_ ? core_->ring().features().driver : loop_driver::automatic;
+}
+
+std::string_view event_loop::driver_reason() const noexcept {
+  return core_ ? std::string_view(core_->ring().features().why_readiness) : std::string_view();
 }
 
 std::array<pool_stats, 2> event_loop::pools() const noexcept {

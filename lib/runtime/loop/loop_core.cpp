@@ -85,7 +85,8 @@ result<std::shared_ptr<loop_core>> loop_core::create(const loop_options& options
   auto ring = ring::create({.submission_entries = options.submission_entries,
                             .completion_entries = options.completion_entries,
                             .min_wait = options.min_wait.count() > 0,
-                            .busy_poll = options.busy_poll},
+                            .busy_poll = options.busy_poll,
+                            .driver = options.driver},
                            reason);
   if (!ring) return fail(ring.error());
   made->ring_ = std::move(*ring);
@@ -292,7 +293,7 @@ bool loop_core::spin() noexcept {
   }
   std::optional<clock::time_point> timer;
   if (!timers_.empty()) timer = timers_.next();
-  return spinner_.spin(timer, [this] { return ring_->has_work() || !inbox_.empty(); });
+  return spinner_.spin(timer, [this] { return ring_->look() || !inbox_.empty(); });
 }
 
 // On an error the reap has completed every operation with -ECANCELED: the loop is in the child of a fork, or on a
@@ -425,7 +426,9 @@ loop_stats loop_core::stats() const noexcept {
           .ring_messages = from.messages,
           .spins = spinner_.spins(),
           .idle_spins = spinner_.idle_spins(),
-          .looks = looks_};
+          .looks = looks_,
+          .readiness = ring_->features().driver == loop_driver::readiness,
+          .io_uring_errno = static_cast<std::uint64_t>(ring_->features().io_uring_refused.value())};
 }
 
 std::array<pool_stats, buffer_class_count> loop_core::pool_statistics() const noexcept {

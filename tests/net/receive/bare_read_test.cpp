@@ -165,6 +165,7 @@ TEST_CASE("control messages that are asked for come with the next datagram, also
       or_throw(conns.client.set_control_message(control_flags::hop_limit, false));
       const datagram last = co_await exchange();  // by the read that was armed before
       CHECK_FALSE(last.control.hop_limit);
+      if (loop.driver() == loop_driver::readiness) break;  // no datagram ends that read
       // An empty datagram ends the armed read; the next read has the new settings.
       const auto empty = co_await conns.server.write_to({}, conns.to_client());
       REQUIRE(empty);

@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include "support/machine/environment.hpp"
 #include "support/case/allocations.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/traffic/bytes.hpp"
@@ -77,6 +78,7 @@ TEST_CASE("empty datagrams cost the pool no buffer, however many a dialed conn r
 }
 
 TEST_CASE("reads that drain empty datagrams are not more than a small pool has buffers for") {
+  need_io_uring();
   constexpr int count = 200;
   event_loop loop(loop_options{.receive_buffers = 4});
   run(loop, [&]() -> task<> {

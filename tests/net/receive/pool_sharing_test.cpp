@@ -8,6 +8,7 @@
 #include <set>
 #include <vector>
 
+#include "support/machine/environment.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/traffic/bytes.hpp"
 #include "support/traffic/conns.hpp"
@@ -109,6 +110,7 @@ TEST_CASE("a reader goes on once a batch that held the whole pool comes back") {
 // --- one conn's backlog and the others ---
 
 TEST_CASE("conns whose readers are away do not keep the buffers from one that reads") {
+  need_io_uring();
   event_loop loop(loop_options{.receive_buffers = 8});
   run(loop, [&]() -> task<> {
     std::deque<packet_conn> away;
@@ -166,6 +168,7 @@ TEST_CASE("conns whose readers are away do not keep the buffers from one that re
 }
 
 TEST_CASE("the memory of moved-out backlogs is bounded, and datagrams beyond the bound are counted") {
+  need_io_uring();
   const std::size_t limit = GENERATE(std::size_t{0}, std::size_t{4096});
   constexpr std::uint64_t of_each = 50;
   event_loop loop(loop_options{.receive_buffers = 8, .moved_out_limit = limit});

@@ -125,7 +125,7 @@ TEST_CASE("an empty datagram is a datagram, and the next one comes as well") {
       REQUIRE(got);
       CHECK(as_text(got->payload) == "data");
     }
-    CHECK(at.stats().rearms >= 4);
+    if (loop.driver() == loop_driver::io_uring) CHECK(at.stats().rearms >= 4);  // each empty datagram ends the kernel's read
     CHECK(at.stats().malformed == 0);
   });
 }
@@ -285,7 +285,8 @@ TEST_CASE("a burst into a small pool without a reader waits in the socket, and c
       co_await sleep_for(1ms);
       const auto before = loop.stats();
       for (int i = 0; i < 20; ++i) co_await sleep_for(1ms);
-      CHECK(loop.stats().enters - before.enters <= 25);  // one for each sleep, none for the starved read
+      // One for each sleep, and by readiness one for each turn without a sleep; none for the starved read.
+      CHECK(loop.stats().enters - before.enters <= (loop.driver() == loop_driver::readiness ? 45 : 25));
       for (std::uint64_t i = 1; i <= burst; ++i) {
         got = co_await at.read_from(buffer);
         REQUIRE(got);
@@ -396,7 +397,7 @@ TEST_CASE("a completion queue that is far too small loses nothing") {
       REQUIRE(got);
       REQUIRE(number_in(got->payload) == i);
     }
-    CHECK(at.stats().rearms > 0);
+    if (loop.driver() == loop_driver::io_uring) CHECK(at.stats().rearms > 0);  // an overflow ends the kernel's read
   });
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "support/machine/environment.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/case/stop_race.hpp"
 #include "support/machine/link_control.hpp"
@@ -147,6 +148,7 @@ TEST_CASE("a stop of another thread ends a parked write, whenever it comes", "[t
 }
 
 TEST_CASE("a write that is stopped before the kernel reported a full buffer does not wait for room") {
+  need_io_uring();
   // So few entries that completions queue up in the kernel, and this write's completion comes late.
   slow_link link(1, {}, {.submission_entries = 4, .completion_entries = 4});
   run(link.loop, [&]() -> task<> {

@@ -107,7 +107,7 @@ TEST_CASE("writes of several coroutines in one turn leave in one system call, as
     }
     const auto enters = loop.stats().enters;
     for (auto& each : writers) co_await each->join();
-    CHECK(loop.stats().enters - enters <= 2);
+    CHECK(loop.stats().enters - enters <= (loop.driver() == loop_driver::readiness ? 3 : 2));
     CHECK(from.stats().sent_trains == 1);
     std::array<std::byte, 16> buffer;
     for (std::uint64_t i = 0; i < 64; ++i) {

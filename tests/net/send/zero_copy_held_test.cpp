@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "support/machine/environment.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/machine/link_control.hpp"
 #include "support/machine/trains.hpp"
@@ -92,6 +93,7 @@ task<> some_turns() {
 }
 
 TEST_CASE("a zero-copy write ends when the kernel has released the payload, not before") {
+  need_io_uring();
   queued_link link(stands_still);
   event_loop loop;
   auto from = link.open(loop);
@@ -125,6 +127,7 @@ TEST_CASE("a zero-copy write ends when the kernel has released the payload, not 
 }
 
 TEST_CASE("writers with datagrams in one zero-copy train all end when the kernel has released it, stopped or not") {
+  need_io_uring();
   queued_link link(stands_still);
   event_loop loop;
   auto from = link.open(loop);
@@ -153,6 +156,7 @@ TEST_CASE("writers with datagrams in one zero-copy train all end when the kernel
 }
 
 TEST_CASE("the child of a fork does not wait for the zero-copy sends of its parent") {
+  need_io_uring();
   queued_link link(stands_still);
   event_loop loop;
   auto from = link.open(loop);
@@ -176,6 +180,7 @@ TEST_CASE("the child of a fork does not wait for the zero-copy sends of its pare
 }
 
 TEST_CASE("stops and deadlines do not end a zero-copy write before the kernel has released its payload") {
+  need_io_uring();
   queued_link link(stands_still);
   event_loop loop;
   auto from = link.open(loop);
@@ -208,6 +213,7 @@ TEST_CASE("stops and deadlines do not end a zero-copy write before the kernel ha
 }
 
 TEST_CASE("close waits until the kernel has released the payloads of zero-copy sends") {
+  need_io_uring();
   queued_link link(flows);
   event_loop loop;
   auto from = link.open(loop);
@@ -229,6 +235,7 @@ TEST_CASE("close waits until the kernel has released the payloads of zero-copy s
 }
 
 TEST_CASE("a frame that is destroyed during a zero-copy write waits until the kernel has released the payload") {
+  need_io_uring();
   queued_link link(flows);
   event_loop loop;
   auto from = link.open(loop);
@@ -249,6 +256,7 @@ TEST_CASE("a frame that is destroyed during a zero-copy write waits until the ke
 }
 
 TEST_CASE("a train that a queue segments is held until its last datagram has left") {
+  need_io_uring();
   queued_link link(5 * flows);
   event_loop loop;
   auto from = link.open(loop);
@@ -268,6 +276,7 @@ TEST_CASE("a train that a queue segments is held until its last datagram has lef
 }
 
 TEST_CASE("a loop that is destroyed during a zero-copy write waits until the kernel has released the payload") {
+  need_io_uring();
   queued_link link(flows);
   auto loop = std::make_unique<event_loop>();
   auto from = link.open(*loop);
@@ -286,6 +295,7 @@ TEST_CASE("a loop that is destroyed during a zero-copy write waits until the ker
 }
 
 TEST_CASE("a lent batch of a zero-copy write stays lent until the kernel has released it") {
+  need_io_uring();
   queued_link link(stands_still);
   event_loop loop;
   auto from = link.open(loop);
@@ -325,6 +335,7 @@ TEST_CASE("a lent batch of a zero-copy write stays lent until the kernel has rel
 }
 
 TEST_CASE("a loop sleeps while zero-copy sends wait for their device") {
+  need_io_uring();
   queued_link link(stands_still);
   event_loop loop;
   auto from = link.open(loop);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "support/machine/environment.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/machine/capabilities.hpp"
 #include "support/process/forked.hpp"
@@ -46,6 +47,7 @@ task<> send_one(packet_conn& from, packet_conn& to, const endpoint& there, std::
 }
 
 TEST_CASE("a zero-copy send arrives whole, and a destination where the kernel copies gets plain sends") {
+  need_io_uring();
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop, without_copy());
@@ -66,6 +68,7 @@ TEST_CASE("a zero-copy send arrives whole, and a destination where the kernel co
 }
 
 TEST_CASE("for a destination where the kernel copies zero-copy is tried again after 1024 sends") {
+  need_io_uring();
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop, without_copy());
@@ -88,6 +91,7 @@ TEST_CASE("for a destination where the kernel copies zero-copy is tried again af
 }
 
 TEST_CASE("64 destinations where the kernel copies are remembered, the oldest is dropped first") {
+  need_io_uring();
   constexpr std::uint8_t count = 70;
   // All of 127.0.0.0/8 belongs to this host.
   std::vector<ip_address> addresses;
@@ -121,6 +125,7 @@ TEST_CASE("64 destinations where the kernel copies are remembered, the oldest is
 // --- trains ---
 
 TEST_CASE("the size of the whole train decides on zero-copy") {
+  need_io_uring();
   event_loop loop;
   run(loop, [&]() -> task<> {
     packet_options options;
@@ -151,6 +156,7 @@ TEST_CASE("the size of the whole train decides on zero-copy") {
 }
 
 TEST_CASE("zero-copy sends to many destinations") {
+  need_io_uring();
   constexpr std::size_t count = 10;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -202,6 +208,7 @@ TEST_CASE("a train with a payload in more pages than the kernel takes is copied,
 }
 
 TEST_CASE("an echo of a lent batch sends the buffers of the pool themselves") {
+  need_io_uring();
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto client = open_conn(loop);
@@ -230,6 +237,7 @@ TEST_CASE("an echo of a lent batch sends the buffers of the pool themselves") {
 }
 
 TEST_CASE("writes ahead use zero-copy, too, from the slab") {
+  need_io_uring();
   event_loop loop;
   run(loop, [&]() -> task<> {
     packet_options options = without_copy();
@@ -279,6 +287,7 @@ void forbid_zero_copy(event_loop& loop) {
 }
 
 TEST_CASE("a ring that refuses the operation sends copies, and is asked once") {
+  need_io_uring();
   event_loop loop;
   forbid_zero_copy(loop);
   run(loop, [&]() -> task<> {
@@ -313,6 +322,7 @@ bool kernel_takes_unlocked_send(::io_uring& ring, const endpoint& there, std::sp
 }
 
 TEST_CASE("memory beyond the limit of locked memory is sent as a copy") {
+  need_io_uring();
   const std::string said = in_child([] {
     drop_capabilities();  // with CAP_IPC_LOCK the kernel does not account locked memory
     event_loop loop;

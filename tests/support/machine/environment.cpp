@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "sys/socket/file_descriptor.hpp"
+#include "uring6/event_loop.hpp"
 
 namespace uring6::test {
 namespace {
@@ -94,6 +95,10 @@ bool has_ipv6() {
 
 void need_ipv6() {
   if (!has_ipv6()) SKIP("this kernel opens no IPv6 socket (ipv6.disable=1)");
+}
+
+void need_io_uring() {
+  if (event_loop().driver() == loop_driver::readiness) SKIP("is about io_uring; loops run by readiness here");
 }
 
 }  // namespace uring6::test

@@ -22,4 +22,8 @@ bool has_ipv6();
 /// Skips a case that needs IPv6.
 void need_ipv6();
 
+/// Skips a case about what only the kernel's ring does, where loops run by readiness: URING6_DRIVER says so, or the
+/// machine refuses io_uring.
+void need_io_uring();
+
 }  // namespace uring6::test

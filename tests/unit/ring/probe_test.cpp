@@ -21,9 +21,11 @@ bool holds(const std::vector<std::string>& names, std::string_view name) {
 
 TEST_CASE("probe finds a ring that reads from ::1") {
   test::need_ipv6();
+  test::need_io_uring();
   const probe_report report = probe();
   INFO(to_string(report));
   CHECK(report.ready());
+  CHECK(report.driver == loop_driver::io_uring);
   CHECK(report.ring);
   CHECK(report.buffer_rings);
   CHECK(report.multishot_receive == true);
@@ -37,6 +39,20 @@ TEST_CASE("probe finds a ring that reads from ::1") {
   CHECK((report.longest_train == 64 || report.longest_train == 128));
   CHECK(report.receive_trains);
   CHECK(report.zero_copy_send);
+}
+
+TEST_CASE("probe finds that a loop by readiness reads from ::1, and what it lacks") {
+  test::need_ipv6();
+  const probe_report report = probe({.driver = loop_driver::readiness, .min_wait = std::chrono::milliseconds(1)});
+  INFO(to_string(report));
+  CHECK(report.ready());
+  CHECK(report.driver == loop_driver::readiness);
+  CHECK_FALSE(report.ring);
+  CHECK_FALSE(report.multishot_receive);
+  CHECK(report.completion_entries == 4096);
+  CHECK(report.degraded ==
+        std::vector<std::string>{"min_wait (io_uring only): the loop wakes for the first completion"});
+  CHECK(to_string(report).find("\ndriver             readiness\n") != std::string::npos);
 }
 
 TEST_CASE("probe names the running kernel") {
@@ -70,7 +86,7 @@ TEST_CASE("a report prints its reasons") {
   report.missing = {"one thing", "another"};
   report.degraded = {"a third"};
   const std::string text = fmt::format("{}", report);
-  CHECK(text.starts_with("kernel             5.10.0\nio_uring           no\n"));
+  CHECK(text.starts_with("kernel             5.10.0\ndriver             none\nio_uring           no\n"));
   CHECK(text.find("\nslower for         a third\n") != std::string::npos);
   CHECK(text.ends_with("\nmissing            one thing\nmissing            another"));
   CHECK_FALSE(report.ready());

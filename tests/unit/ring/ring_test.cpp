@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "support/machine/environment.hpp"
 #include "support/traffic/ring_operations.hpp"
 
 namespace {
@@ -89,6 +90,7 @@ TEST_CASE("a thousand operations go through a submission queue of four, in order
 
 // All completions arrive when there are more than the queue holds, each at its own operation.
 TEST_CASE("a completion queue that overflows loses nothing") {
+  need_io_uring();  // a ring by readiness posts no more than fit
   const auto on = make_ring(64, 64);
   const file_descriptor event = counter();
   std::vector<std::unique_ptr<wait_readable>> all;
@@ -259,6 +261,7 @@ TEST_CASE("a quiet operation that fails gets its error") {
 // The failure of a quiet operation can be among the completions that overflowed: until the ring has reaped it, a
 // missing completion does not mean success.
 TEST_CASE("the failure of a quiet operation is not taken as success when the completion queue is full") {
+  need_io_uring();  // a ring by readiness posts no more than fit
   const auto on = make_ring(64, 64);
   const file_descriptor event = counter();
   std::vector<std::unique_ptr<wait_readable>> crowd;
@@ -291,6 +294,7 @@ TEST_CASE("the ring reports its options") {
   const auto on = make_ring(128, 512);
   CHECK(on->features().submission_entries == 128);
   CHECK(on->features().completion_entries == 512);
+  if (on->features().driver == loop_driver::readiness) return;
   CHECK(on->features().registered_fd);
   CHECK((on->features().setup_flags & IORING_SETUP_CQSIZE) != 0);
 }

@@ -1,0 +1,17 @@
+// One attempt at an operation that needs no buffer of a group: a system call that does not block.
+#pragma once
+
+#include "uring/readiness/request.hpp"
+
+namespace uring6::detail {
+
+/// Attempts the request's operation. `is_ready`: its descriptor has become ready since the last attempt.
+attempt_result attempt(request& what, bool is_ready) noexcept;
+
+/// The same for a descriptor that is always ready and cannot be waited for, a regular file: the call may block.
+attempt_result attempt_blocking(const request& what) noexcept;
+
+/// Prepares nothing, attempts nothing: whether this process can execute the entry at all. If not, the negative errno.
+int check_entry(const ::io_uring_sqe& entry) noexcept;
+
+}  // namespace uring6::detail

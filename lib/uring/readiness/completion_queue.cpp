@@ -1,0 +1,40 @@
+#include "uring/readiness/completion_queue.hpp"
+
+#include <bit>
+#include <new>
+
+namespace uring6::detail {
+
+bool completion_queue::create(::io_uring& ring, unsigned submissions, unsigned completions) noexcept {
+  assert(std::has_single_bit(submissions) && std::has_single_bit(completions));
+  completions_.reset(new (std::nothrow)::io_uring_cqe[completions]());
+  submissions_.reset(new (std::nothrow)::io_uring_sqe[submissions]());
+  if (!completions_ || !submissions_) return false;
+  entries_ = completions;
+  mask_ = completions - 1;
+  submission_entries_ = submissions;
+  submission_mask_ = submissions - 1;
+
+  ring = {};
+  ring.cq.khead = &head_;
+  ring.cq.ktail = &tail_;
+  ring.cq.kring_mask = &mask_;
+  ring.cq.kring_entries = &entries_;
+  ring.cq.kflags = &none_;
+  ring.cq.koverflow = &none_;
+  ring.cq.cqes = completions_.get();
+  ring.cq.ring_mask = mask_;
+  ring.cq.ring_entries = entries_;
+  ring.sq.khead = &submission_head_;
+  ring.sq.ktail = &submission_tail_;
+  ring.sq.kring_mask = &submission_mask_;
+  ring.sq.kring_entries = &submission_entries_;
+  ring.sq.kflags = &flags_;
+  ring.sq.kdropped = &none_;
+  ring.sq.sqes = submissions_.get();
+  ring.sq.ring_mask = submission_mask_;
+  ring.sq.ring_entries = submission_entries_;
+  return true;
+}
+
+}  // namespace uring6::detail

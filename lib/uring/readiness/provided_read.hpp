@@ -1,0 +1,17 @@
+// Reads that take their buffers from a group: as many datagrams as there are with one system call.
+#pragma once
+
+#include "uring/readiness/buffer_groups.hpp"
+#include "uring/readiness/completion_queue.hpp"
+#include "uring/readiness/request.hpp"
+
+namespace uring6::detail {
+
+/// Prepares a request whose entry has IOSQE_BUFFER_SELECT, before its first attempt.
+void begin_provided_read(request& what) noexcept;
+
+/// Reads into buffers of the group, and posts a completion for each datagram but those that end the read. At most
+/// `most_at_once` datagrams, so that other sockets get their turn.
+attempt_result attempt_provided_read(request& what, buffer_group& buffers, completion_queue& completions) noexcept;
+
+}  // namespace uring6::detail

@@ -1,0 +1,171 @@
+#include "uring/readiness/readiness_driver.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include "sys/socket/refusal.hpp"
+#include "uring/readiness/attempts.hpp"
+#include "uring/readiness/provided_read.hpp"
+
+namespace uring6::detail {
+
+result<std::unique_ptr<ring_driver>> readiness_driver::create(const ring_options& options, ::io_uring& ring,
+                                                              ring_features& features, std::string& reason) {
+  const unsigned submissions = std::bit_ceil(options.submission_entries);
+  constexpr unsigned fewest_completions = 8;  // a choice: an operation may need two places at once
+  const unsigned completions =
+      std::max({std::bit_ceil(options.completion_entries), submissions, fewest_completions});
+  std::unique_ptr<readiness_driver> made(new readiness_driver(ring));
+  if (!made->queue_.create(ring, submissions, completions)) {
+    reason = "not enough memory for the queues of the loop: lower submission_entries and completion_entries";
+    return fail(std::errc::not_enough_memory);
+  }
+  if (const int code = made->interest_.open(); code < 0) {
+    reason = explain_refused_call("epoll", "epoll_create1", -code);
+    return fail_errno(-code);
+  }
+  // As on a ring of the kernel with DEFER_TASKRUN, operations go on inside of an enter only. What is ready is not shown
+  // before (no TASKRUN_FLAG).
+  ring.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+  ring.ring_fd = ring.enter_ring_fd = made->interest_.descriptor();
+  features.driver = loop_driver::readiness;
+  features.submission_entries = submissions;
+  features.completion_entries = completions;
+  features.ordered_completions = true;
+  if (options.min_wait) features.refused.push_back("min_wait (io_uring only): the loop wakes for the first completion");
+  if (options.busy_poll.count() > 0) features.refused.push_back("busy_poll (io_uring only): devices are not polled");
+  return std::unique_ptr<ring_driver>(std::move(made));
+}
+
+int readiness_driver::enter(unsigned wait_for, std::optional<std::chrono::nanoseconds> timeout) noexcept {
+  submit();
+  go_on();
+  const bool may_sleep = wait_for > 0 && runnable_.empty() && queue_.empty();
+  const int count = interest_.collect(may_sleep ? timeout : std::chrono::nanoseconds(0));
+  for (const epoll_event& each : interest_.ready(std::max(count, 0))) {
+    interest_.serve(
+        each, [this](request& what) { run_again(what); },
+        [this](request& what, int code) { fail_waiting(what, code); });
+  }
+  queue_.show_work(!runnable_.empty());
+  return std::min(count, 0);
+}
+
+int readiness_driver::enter_and_gather(std::chrono::nanoseconds timeout, std::chrono::microseconds) noexcept {
+  return enter(1, timeout);
+}
+
+// Stops where a completion might not fit: the rest goes with the next enter, as on a ring of the kernel.
+void readiness_driver::submit() noexcept {
+  unsigned& head = queue_.submission_head();
+  for (; head != ring_.sq.sqe_tail && queue_.room() > 1; __atomic_store_n(&head, head + 1, __ATOMIC_RELEASE)) {
+    start(ring_.sq.sqes[head & ring_.sq.ring_mask]);
+  }
+  ring_.sq.sqe_head = head;
+}
+
+void readiness_driver::start(const ::io_uring_sqe& entry) noexcept {
+  if (entry.opcode == IORING_OP_ASYNC_CANCEL) return cancel(entry.addr);
+  if (entry.user_data == without_operation::completed) return;  // an entry that was withdrawn
+  request* const what = place_for(entry.user_data);
+  if (!what) return queue_.post(entry.user_data, -ENOMEM, 0);
+  assert(what->where == request::state::idle && "the number is of an operation in flight");
+  what->entry = entry;
+  what->connecting = false;
+  what->transferred = 0;
+  if (const int code = check_entry(entry); code < 0) return finish(*what, attempt_result::end(code));
+  if (entry.flags & IOSQE_BUFFER_SELECT) begin_provided_read(*what);
+  run(*what, false);
+}
+
+// nullptr: there is no memory for it.
+request* readiness_driver::place_for(std::uint64_t user_data) noexcept {
+  const auto index = static_cast<std::uint32_t>(user_data);
+  try {
+    while (requests_.size() <= index) requests_.emplace_back();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+  return &requests_[index];
+}
+
+void readiness_driver::cancel(std::uint64_t user_data) noexcept {
+  const auto index = static_cast<std::uint32_t>(user_data);
+  if (index >= requests_.size()) return;
+  request& what = requests_[index];
+  if (what.where == request::state::idle || what.entry.user_data != user_data) return;  // it has ended
+  if (what.where == request::state::waiting) {
+    interest_.leave(what);
+  } else {
+    what.unlink();
+  }
+  finish(what, attempt_result::end(what.transferred > 0 ? static_cast<int>(what.transferred) : -ECANCELED));
+}
+
+attempt_result readiness_driver::attempt_any(request& what, bool is_ready) noexcept {
+  if (!(what.entry.flags & IOSQE_BUFFER_SELECT)) return attempt(what, is_ready);
+  buffer_group* const group = groups_.find(what.entry.buf_group);
+  return group ? attempt_provided_read(what, *group, queue_) : attempt_result::end(-ENOBUFS);
+}
+
+void readiness_driver::run(request& what, bool is_ready) noexcept {
+  const attempt_result came_to = attempt_any(what, is_ready);
+  switch (came_to.what) {
+    case attempt_result::kind::ended:
+      return finish(what, came_to);
+    case attempt_result::kind::not_ready:
+      return wait(what, came_to.events);
+    case attempt_result::kind::more:
+      what.where = request::state::runnable;
+      return runnable_.push_back(what);
+  }
+}
+
+void readiness_driver::wait(request& what, std::uint32_t events) noexcept {
+  const int code = interest_.wait(what, events);
+  if (code >= 0) {
+    what.where = request::state::waiting;
+  } else if (code == -EPERM) {
+    finish(what, attempt_blocking(what));
+  } else {
+    finish(what, attempt_result::end(code));
+  }
+}
+
+// A poll that stays armed tells of each edge and goes on.
+void readiness_driver::finish(request& what, const attempt_result& how) noexcept {
+  assert(!what.linked());
+  if (how.result > 0 && what.entry.opcode == IORING_OP_POLL_ADD && what.stays_armed()) {
+    queue_.post(what.entry.user_data, how.result, IORING_CQE_F_MORE);
+    return wait(what, what.entry.poll32_events);
+  }
+  what.where = request::state::idle;
+  const bool quiet = (what.entry.flags & IOSQE_CQE_SKIP_SUCCESS) && how.result >= 0;
+  if (!quiet) queue_.post(what.entry.user_data, how.result, how.flags);
+}
+
+// Without room for a completion the request finds out once more that it cannot wait.
+void readiness_driver::fail_waiting(request& what, int code) noexcept {
+  if (queue_.room() > 1) return finish(what, attempt_result::end(code));
+  what.where = request::state::runnable;
+  runnable_.push_back(what);
+}
+
+// Without room for a completion the request waits for the next enter; the reaper makes room before.
+void readiness_driver::run_again(request& what) noexcept {
+  if (queue_.room() > 1) return run(what, true);
+  what.where = request::state::runnable;
+  runnable_.push_back(what);
+}
+
+void readiness_driver::go_on() noexcept {
+  intrusive_list<request> round;
+  round.splice_back(runnable_);
+  while (!round.empty()) run_again(round.pop_front());
+}
+
+}  // namespace uring6::detail
