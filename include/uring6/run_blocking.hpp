@@ -36,7 +36,7 @@ class URING6_EXPORT blocking_job {
   virtual ~blocking_job();
 
   /// Runs on the pool's thread.
-  void run_and_report() noexcept;
+  URING6_HIDDEN void run_and_report() noexcept;
 
  private:
   friend blocking_wait;

@@ -89,7 +89,7 @@ class URING6_EXPORT stop_root final : remote_target {
   bool start(loop_core& loop);
   void make_room();
   void make_token();
-  void called() noexcept override;
+  URING6_HIDDEN void called() noexcept override;
   void loop_ends() noexcept override { close(); }
 
   std::stop_token token_;

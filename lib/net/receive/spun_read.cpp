@@ -16,7 +16,7 @@ namespace uring6::detail {
 
 bool spun_read::begin() noexcept {
   assert(!linked() && "the spins read this socket already");
-  if (!spin_is_faster_ || source_.is_reading()) return false;  // datagrams of the ring's reads are older
+  if (faster_ != reader::spin || source_.is_reading()) return false;  // datagrams of the ring's reads are older
   if (!buffer_) buffer_ = source_.pool().draw();
   empty_reads_ = 0;
   if (buffer_ && source_.loop().spinner().watch(*this)) return true;
@@ -79,9 +79,9 @@ bool spun_read::try_read() noexcept {
     return false;
   }
   first_read_hits_ = empty_reads_ == 0 ? first_read_hits_ + 1 : 0;
-  if (first_read_hits_ == in_bulk) spin_is_faster_ = false;
+  if (first_read_hits_ == in_bulk) faster_ = reader::ring;
   if (result == -EPERM || result == -ENOSYS) {
-    refused_ = true;
+    faster_ = reader::only_ring;
     unlink();
     return_to_ring();
     return true;
@@ -100,7 +100,7 @@ bool spun_read::try_read() noexcept {
 }
 
 void spun_read::return_to_ring() noexcept {
-  spin_is_faster_ = false;
+  if (faster_ == reader::spin) faster_ = reader::ring;
   leave();
   if (source_.has_waiting_reader()) source_.arm();
 }
@@ -111,9 +111,11 @@ bool spun_read::wants_to_spin_after(std::size_t datagrams) noexcept {
   constexpr unsigned one_by_one = 16;
   const spinner& spins = source_.loop().spinner();
   single_completions_ = datagrams == 1 && spins.helps() ? single_completions_ + 1 : 0;
-  if (single_completions_ < one_by_one || refused_ || !spins.has_place() || !source_.pool().can_draw()) return false;
+  if (single_completions_ < one_by_one || faster_ == reader::only_ring || !spins.has_place() ||
+      !source_.pool().can_draw())
+    return false;
   single_completions_ = first_read_hits_ = 0;
-  spin_is_faster_ = true;
+  faster_ = reader::spin;
   return true;
 }
 

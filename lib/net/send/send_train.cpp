@@ -45,7 +45,8 @@ std::error_code send_train::begin(const endpoint& destination, const control_mes
   segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = refused_length = 0;
   retried_error = 0;
   retries = 0;
-  last_is_short_ = may_park = zero_copy = has_result_ = copied_ = false;
+  last_is_short_ = has_result_ = copied_ = false;
+  next_send = mode::quiet;
   block = nullptr;
   return {};
 }
@@ -168,9 +169,9 @@ std::size_t send_train::pages() const noexcept {
 // A single payload without control bytes needs no msghdr, which the kernel would have to copy and keep.
 void send_train::prepare_alone(io_uring_sqe& entry) noexcept {
   submission request(entry);
-  request.send(fd, piece_.iov_base, piece_.iov_len, may_park ? 0 : MSG_DONTWAIT);
+  request.send(fd, piece_.iov_base, piece_.iov_len, quiet() ? MSG_DONTWAIT : 0);
   if (name_length_ > 0) request.to(reinterpret_cast<const sockaddr*>(&name_), name_length_);
-  if (!may_park) request.skip_success();
+  if (quiet()) request.skip_success();
 }
 
 void send_train::fill_header(msghdr& header) noexcept {
@@ -192,20 +193,20 @@ void send_train::fill_header(msghdr& header) noexcept {
 }
 
 void send_train::prepare(io_uring_sqe& entry) noexcept {
-  if (datagrams_ == 1 && control_length_ == 0 && !zero_copy) {
+  if (datagrams_ == 1 && control_length_ == 0 && next_send != mode::zero_copy) {
     prepare_alone(entry);
     return;
   }
   fill_header(header_);
-  if (zero_copy) {
+  if (next_send == mode::zero_copy) {
     // MSG_DONTWAIT: before Linux 6.10 the kernel may lose the control message of a zero-copy send that it tries again.
     has_result_ = copied_ = false;
     submission(entry).sendmsg_without_copy(fd, header_, MSG_DONTWAIT);
     return;
   }
   submission request(entry);
-  request.sendmsg(fd, header_, may_park ? 0 : MSG_DONTWAIT);
-  if (!may_park) request.skip_success();
+  request.sendmsg(fd, header_, quiet() ? MSG_DONTWAIT : 0);
+  if (quiet()) request.skip_success();
 }
 
 void send_train::complete(completion what) noexcept {
@@ -215,7 +216,7 @@ void send_train::complete(completion what) noexcept {
     return;
   }
   if (is_notification(what)) copied_ = says_copied(what);
-  owner->on_train_sent(*this, zero_copy && has_result_ ? result_ : what.result);
+  owner->on_train_sent(*this, next_send == mode::zero_copy && has_result_ ? result_ : what.result);
 }
 
 }  // namespace uring6::detail

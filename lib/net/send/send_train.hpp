@@ -58,6 +58,13 @@ class send_train final : public operation, public train_hook {
 #endif
   }
 
+  /// How the kernel is asked to send the train.
+  enum class mode : std::uint8_t {
+    quiet,     // without a wait: a completion is posted only if the send fails (IOSQE_CQE_SKIP_SUCCESS)
+    may_park,  // the socket's buffer was full: the send waits in the kernel for room
+    zero_copy  // from where the payload lies: the kernel is asked not to copy it
+  };
+
   static constexpr std::size_t max_segments = longest_segment_limit;
 
   /// Consecutive datagrams of the train that come from one writer's batch, or, when `owner` is null, from the slab:
@@ -150,10 +157,9 @@ class send_train final : public operation, public train_hook {
   /// An upper bound of the pages of memory that the payload covers.
   std::size_t pages() const noexcept;
 
-  /// Does the send post a completion only if it fails (IOSQE_CQE_SKIP_SUCCESS)? It is then over when the enter that
-  /// submits it returns.
+  /// Is the send over when the enter that submits it returns?
   bool quiet() const noexcept {
-    return !may_park && !zero_copy;
+    return next_send == mode::quiet;
   }
 
   // A zero-copy send has two completions: the result, and the notification that the kernel does not read the payload
@@ -173,9 +179,8 @@ class send_train final : public operation, public train_hook {
 
   sender* owner = nullptr;
   int fd = -1;
-  slab_block* block = nullptr;     // the slab block that holds its payloads; nullptr: they lie in the writers' memory
-  bool may_park = false;           // the socket's buffer was full: the next send waits in the kernel for room
-  bool zero_copy = false;          // the kernel is asked to send the payload from where it lies
+  slab_block* block = nullptr;  // the slab block that holds its payloads; nullptr: they lie in the writers' memory
+  mode next_send = mode::quiet;
   std::size_t refused_length = 0;  // 0, or the length of the datagrams when a route refused the train: they go singly
   int retried_error = 0;           // 0, or the ICMP error (negative errno) because of which this send was repeated
   unsigned retries = 0;            // how often the send was repeated because of such errors

@@ -28,7 +28,7 @@ bool is_plain_single(const outgoing& message, const outgoing& next) noexcept {
 // --- writers ---
 
 bool sender::wait(write_waiter& writer, stop_root& stop) {
-  if (writer.flushes_) {
+  if (writer.kind_ == write_waiter::kind::flush) {
     if (!has_unsent()) {
       writer.ended_ = take_error();
       return false;
@@ -65,7 +65,7 @@ bool sender::wait(write_waiter& writer, stop_root& stop) {
 void sender::finish_if_done(write_waiter& writer) noexcept {
   assert(static_cast<waiting_hook&>(writer).linked() && "the writer is resumed already");
   if (writer.in_flight_ > 0 || writer.next_ < writer.messages_.size()) return;
-  if (writer.flushes_ && !writer.ended_) {
+  if (writer.kind_ == write_waiter::kind::flush && !writer.ended_) {
     if (has_unsent()) return;
     writer.ended_ = take_error();
   }
@@ -198,6 +198,17 @@ std::error_code sender::begin_train(send_train& train, const endpoint& to, const
   return train.begin(to, message.control, addressed, limit);
 }
 
+// Counts the trains that are not quiet. A train goes from quiet to either other mode, and back.
+void sender::set_mode(send_train& train, send_train::mode to) noexcept {
+  assert((train.quiet() || to == send_train::mode::quiet) && "a train waits for room or for a notification, not both");
+  if (!train.quiet()) {
+    assert(trains_waiting_ > 0);
+    --trains_waiting_;
+  }
+  train.next_send = to;
+  if (!train.quiet()) ++trains_waiting_;
+}
+
 void sender::schedule_flush() noexcept {
   loop_.flush_before_enter(*this);
 }
@@ -207,10 +218,9 @@ void sender::seal(send_train& train) noexcept {
   train.become(send_train::state::sealed);
   if (train.datagrams() > 1) refusing_.on_train_sealed(train.destination().address, train.segment());
   if (zero_copy_ && zero_copy_->takes(train)) [[unlikely]] {
-    train.zero_copy = true;
-    ++trains_waiting_;
+    set_mode(train, send_train::mode::zero_copy);
   }
-  if (flushing_) {
+  if (flush_ != flushing::no) {
     submit(train);
   } else {
     sealed_trains_.push_back(train);
@@ -220,10 +230,10 @@ void sender::seal(send_train& train) noexcept {
 // Chooses how the train leaves: at once, with the convoy, or by the ring.
 void sender::submit(send_train& train) noexcept {
   assert(!train.is_done() && train.datagrams() > 0);
-  if (use_convoy_ && train.datagrams() > 1 && refusing_.is_doubtful(train.destination().address, train.segment()) &&
-      try_doubtful_train(train)) [[unlikely]]
+  if (flush_ == flushing::with_convoy && train.datagrams() > 1 &&
+      refusing_.is_doubtful(train.destination().address, train.segment()) && try_doubtful_train(train)) [[unlikely]]
     return;
-  if (use_convoy_) {
+  if (flush_ == flushing::with_convoy) {
     // Trains of a connected socket go by the ring: the socket reports an ICMP error once, and sendmmsg drops that
     // report when it meets the error behind messages that were sent.
     if (train.quiet() && train.addressed()) {
@@ -252,7 +262,7 @@ void sender::submit_by_ring(send_train& train) noexcept {
 // rest goes by the ring from the first member on that finds no room in the socket's buffer (EAGAIN: the ring can wait
 // for room) or that a seccomp filter may have refused (EPERM, ENOSYS).
 void sender::submit_convoy() noexcept {
-  use_convoy_ = false;
+  flush_ = flushing::by_ring;
   send_convoy& convoy = pool_->convoy();
   bool room = convoy.is_worth_a_call() || loop_.spinner().helps();
   if (room) convoy.fill_train_headers();
@@ -317,12 +327,12 @@ void sender::flush() noexcept {
   // fork, which must not send; or on an unconnected conn that keeps error reports, because sendmmsg drops an error that
   // it meets behind messages that were sent.
   const bool is_childs = static_cast<bool>(loop_.check_thread());
-  use_convoy_ = trains_in_flight_.empty() && !is_childs && (!error_reader_ || errors_are_the_peers_);
+  const bool convoy = trains_in_flight_.empty() && !is_childs && (!error_reader_ || errors_are_the_peers_);
+  flush_ = convoy ? flushing::with_convoy : flushing::by_ring;
   pending_error_taken_ = is_childs;  // the error is the parent's: both have the same socket
-  flushing_ = true;
   while (!trains_to_resend_.empty()) {
     send_train& train = trains_to_resend_.pop_front();
-    if (train.refused_length > 0 && use_convoy_ && pool_->convoy().empty()) send_one_by_one(train);
+    if (train.refused_length > 0 && flush_ == flushing::with_convoy && pool_->convoy().empty()) send_one_by_one(train);
     if (train.is_done()) {
       release(train);
     } else {
@@ -339,7 +349,7 @@ void sender::flush() noexcept {
   build_trains();  // with coalesced writes: of the messages for which the slab has no room
   fail_nonblocking_writers();
   submit_convoy();
-  flushing_ = false;
+  flush_ = flushing::no;
 }
 
 // Sends the datagrams of a refused train singly, without the ring: by the ring only one would leave in each turn, with
@@ -395,14 +405,15 @@ void sender::await_results(write_waiter& writer) noexcept {
 void sender::fail_nonblocking_writers() noexcept {
   if (trains_held_ > trains_waiting_) return;
   queued_writers_.for_each([this](write_waiter& each) {
-    if (each.impatient_) cancel(each, make_error_code(std::errc::resource_unavailable_try_again));
+    if (each.kind_ == write_waiter::kind::nonblocking)
+      cancel(each, make_error_code(std::errc::resource_unavailable_try_again));
   });
 }
 
 // Moves the writer's next messages into the convoy, up to the first one that needs a train. This is the hot loop over a
 // batch to many destinations, as send_train::append is for one destination.
 void sender::add_singles_to_convoy(write_waiter& writer) noexcept {
-  if (!use_convoy_ || zero_copy_ || !udp_ || !writer.addressed_) return;
+  if (flush_ != flushing::with_convoy || zero_copy_ || !udp_ || !writer.addressed_) return;
   send_convoy& convoy = pool_->convoy();
   const std::size_t end = writer.messages_.size();
   std::size_t at = writer.next_;

@@ -71,7 +71,7 @@ bool dial_race::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   stop.prepare(*loop_);
   start_next();
   if (finished()) return false;
-  waiting_ = true;
+  waiter_ = waiter::waits;
   loop_->add(*this);
   listen(stop);
   return true;
@@ -157,11 +157,10 @@ void dial_race::note_error(std::error_code error) noexcept {
 }
 
 void dial_race::resume_if_finished() noexcept {
-  if (!waiting_ || !finished()) return;
+  if (waiter_ == waiter::none || !finished()) return;
   disarm();
-  waiting_ = false;
   resident::unlink();
-  if (!abandoned_) make_ready(*loop_, *this);
+  if (std::exchange(waiter_, waiter::none) == waiter::waits) make_ready(*loop_, *this);
 }
 
 void dial_race::cancel_all() noexcept {
@@ -172,7 +171,7 @@ void dial_race::cancel_all() noexcept {
 
 void dial_race::end(std::error_code why, bool abandoned) noexcept {
   disarm();
-  abandoned_ = abandoned_ || abandoned;
+  if (abandoned && waiter_ == waiter::waits) waiter_ = waiter::is_gone;
   if (!ended_) {
     ended_ = why;
     if (!winner_) cancel_all();

@@ -40,6 +40,21 @@ bool is_told_once(int error) noexcept {
 
 // --- the operation ---
 
+void stream_operation::become(phase next) noexcept {
+  // Row: from; column: to, in the order of the enumerators.
+  [[maybe_unused]] constexpr bool phases[5][5] = {
+      //               unused waiting transferring polling over
+      /* unused       */ {false, true, false, false, false},
+      /* waiting      */ {false, false, true, false, true},
+      /* transferring */ {true, false, true, true, true},  // to itself: the kernel moved a part, and gets the rest
+      /* polling      */ {true, false, true, false, true},
+      /* over         */ {true, false, false, false, false},
+  };
+  // The two steps from the ring to `unused` are those of the child of a fork, which cannot wait for the kernel.
+  assert(phases[static_cast<int>(phase_)][static_cast<int>(next)] && "an operation takes a step that its life has not");
+  phase_ = next;
+}
+
 stream_operation::~stream_operation() {
   if (waiting_hook::linked()) socket_->cancel_and_wait(*this);
 }
@@ -58,7 +73,9 @@ bool stream_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop)
 
 void stream_operation::prepare(io_uring_sqe& entry) noexcept {
   submission request(entry);
-  if (polls_first_) return request.poll(socket_->fd(), reads() ? POLLIN : POLLOUT);
+  assert(is_with_ring());
+  if (phase_ == phase::polling) return request.poll(socket_->fd(), reads() ? POLLIN : POLLOUT);
+  assert(moved_ < size_ && "the kernel has moved every octet");
   const std::size_t length = std::min(size_ - moved_, most_at_once);
   if (reads()) {
     request.recv(socket_->fd(), data_, length, 0);
@@ -94,6 +111,7 @@ stream_socket::stream_socket(std::shared_ptr<loop_core> loop, file_descriptor&& 
 void stream_socket::start(stream_operation& op, stop_root& stop) {
   stop.prepare(*loop_);
   queue_of(op).push_back(op);
+  op.become(stream_operation::phase::waiting);
   op.listen(stop);  // may end the operation at once, so it is queued before
   if (is_first(op)) submit(op);
 }
@@ -112,8 +130,9 @@ bool stream_socket::take_kept(stream_operation& op) noexcept {
 
 // Starts the first operation of a queue: from the kept octets, or by the ring.
 void stream_socket::submit(stream_operation& op) noexcept {
-  assert(is_first(op) && op.idle());
-  if (op.over_) return;
+  assert(is_first(op) && "the kernel would move octets in another order than that of the operations");
+  assert(op.idle());
+  if (op.is_over()) return;
   if (op.reads() && has_gap_) {
     op.error_ = make_error_code(std::errc::not_enough_memory);
     return finish(op);
@@ -122,21 +141,23 @@ void stream_socket::submit(stream_operation& op) noexcept {
     op.moved_ = kept_.take({op.data_, op.size_});
     return finish(op);
   }
+  op.become(stream_operation::phase::transferring);
   loop_->ring().queue(op);
 }
 
 void stream_socket::on_completion(stream_operation& op, completion what) noexcept {
-  assert(op.idle() && !op.over_ && "the kernel completes an operation once");
-  const bool was_polling = std::exchange(op.polls_first_, false);
+  assert(op.idle() && op.is_with_ring() && "the kernel completes an operation once");
+  const bool was_polling = op.phase_ == stream_operation::phase::polling;
   if (!was_polling && what.result > 0) {
     const auto moved = static_cast<std::size_t>(what.result);
+    assert(moved <= op.size_ - op.moved_ && "the kernel moved more octets than it was given");
     op.moved_ += moved;
     if (!op.reads()) sent_ += moved;
   }
   const bool not_ready = what.result == -EAGAIN && !was_polling;
   const bool part = what.result > 0 && !op.done();  // or a poll has ended: nothing was moved yet
   if (!op.why_ && (not_ready || part || what.result == -EINTR)) {
-    op.polls_first_ = not_ready;
+    op.become(not_ready ? stream_operation::phase::polling : stream_operation::phase::transferring);
     loop_->ring().queue(op);
     return;
   }
@@ -151,7 +172,7 @@ void stream_socket::on_completion(stream_operation& op, completion what) noexcep
       op.error_ = unread_error_;  // the stream ended by an error that an earlier operation met
     }
   }
-  if (op.gives_back_) keep_octets(op);
+  if (op.gives_back()) keep_octets(op);
   finish(op);
 }
 
@@ -160,13 +181,14 @@ void stream_socket::note_error(int number) noexcept {
 }
 
 void stream_socket::finish(stream_operation& op) noexcept {
-  assert(!op.over_);
-  op.over_ = true;
-  if (!op.abandoned_) make_ready(*loop_, op);
+  assert(op.idle() && "the kernel still uses the caller's memory");
+  op.become(stream_operation::phase::over);
+  if (op.early_end_ != stream_operation::early_end::abandoned) make_ready(*loop_, op);
 }
 
 void stream_socket::cancel(stream_operation& op, std::error_code why) noexcept {
-  if (op.over_ || op.why_) return;
+  assert(why);
+  if (op.is_over() || op.why_) return;
   op.why_ = why;
   if (!op.idle()) {
     loop_->ring().cancel(op);
@@ -179,8 +201,8 @@ void stream_socket::cancel(stream_operation& op, std::error_code why) noexcept {
 // Octets that the coroutine has not seen go to the next read, so that a read that loses a race loses none. The stopped
 // read stays the first of its queue until its coroutine resumes, which keeps the order.
 void stream_socket::stop(stream_operation& op) noexcept {
-  op.gives_back_ = op.reads();
-  if (op.over_ && op.gives_back_) return keep_octets(op);
+  if (op.early_end_ == stream_operation::early_end::none) op.early_end_ = stream_operation::early_end::stopped;
+  if (op.is_over() && op.reads()) return keep_octets(op);
   cancel(op, errc::canceled);
 }
 
@@ -190,7 +212,7 @@ bool stream_socket::try_to_keep(const stream_operation& op) noexcept {
 
 // Keeps the octets of a stopped read for the next one. Precondition: the read's frame, and so its buffer, exists.
 void stream_socket::keep_octets(stream_operation& op) noexcept {
-  assert(op.reads());
+  assert(op.gives_back() && "a read that goes on keeps its octets");
   if (!try_to_keep(op)) has_gap_ = true;
   take_result_away(op);
 }
@@ -210,12 +232,14 @@ void stream_socket::remove(stream_operation& op) noexcept {
   operation_queue& operations = queue_of(op);
   const bool was_first = is_first(op);
   static_cast<waiting_hook&>(op).unlink();
+  op.become(stream_operation::phase::unused);
   if (was_first && !operations.empty()) submit(operations.front());
 }
 
 void stream_socket::cancel_and_wait(stream_operation& op) noexcept {
   op.forget();
-  op.abandoned_ = true;
+  assert(op.early_end_ != stream_operation::early_end::abandoned && "a frame is destroyed once");
+  op.early_end_ = stream_operation::early_end::abandoned;
   stop(op);
   loop_->drain_until([&] { return op.idle(); });
   remove(op);
