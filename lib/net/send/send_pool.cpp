@@ -5,7 +5,7 @@
 namespace uring6::detail {
 
 std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
-  std::shared_ptr<send_pool>& slot = loop.send_pool_slot();
+  std::shared_ptr<shared_by_conns>& slot = loop.share_of_conns();
   if (!slot) {
     auto made = std::make_shared<send_pool>();
     made->trains_.reserve(max_trains);
@@ -14,7 +14,7 @@ std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
     made->free_blocks_.reserve(max_blocks);
     slot = std::move(made);
   }
-  return slot;
+  return std::static_pointer_cast<send_pool>(slot);  // this function alone fills the slot
 }
 
 send_train* send_pool::find_train(bool conn_has_none) noexcept {

@@ -13,7 +13,7 @@
 
 namespace uring6::detail {
 
-class send_pool {
+class send_pool final : public shared_by_conns {
  public:
   /// The pool of this loop; makes it at the first call. Throws std::bad_alloc.
   static std::shared_ptr<send_pool> of(loop_core& loop);

@@ -24,7 +24,12 @@
 
 namespace uring6::detail {
 
-class send_pool;
+/// Base of what the floor above keeps once for each loop. The loop owns the object and does not look into it.
+class shared_by_conns {
+ protected:
+  shared_by_conns() = default;
+  ~shared_by_conns() = default;
+};
 
 /// The loop that the calling thread runs. Hidden and without dynamic initialisation: a load, not a call. The child
 /// of a fork has none.
@@ -109,8 +114,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// The pool of a size class; made on first use. An error if the kernel refuses the buffer ring; not_enough_memory.
   result<std::shared_ptr<buffer_pool>> pool(buffer_class which) noexcept;
 
-  /// The trains and the memory that all senders of this loop share. Empty until the first sender fills it.
-  std::shared_ptr<send_pool>& send_pool_slot() noexcept { return send_pool_slot_; }
+  /// What all conns of this loop share. Empty until the first conn fills it.
+  std::shared_ptr<shared_by_conns>& share_of_conns() noexcept { return share_of_conns_; }
 
   /// An operation begins (ends) that waits for a descriptor of the program, which may be an eventfd.
   void begin_foreign_wait() noexcept { ++foreign_descriptor_waits_; }
@@ -211,7 +216,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   wakeup wakeup_;
   detail::spinner spinner_;
   std::array<std::shared_ptr<buffer_pool>, buffer_class_count> pools_;
-  std::shared_ptr<send_pool> send_pool_slot_;
+  std::shared_ptr<shared_by_conns> share_of_conns_;
   unsigned budget_left_ = 0;
   bool progress_expected_ = false;
   bool running_ = false;
