@@ -83,7 +83,7 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
   void complete(completion what) noexcept override;
   URING6_HIDDEN bool must_repeat(completion what, bool was_polling) noexcept;
   void stop_requested() noexcept override;
-  void loop_ends() noexcept override { abandon(); }
+  URING6_HIDDEN void loop_ends() noexcept override { abandon(); }
   URING6_HIDDEN void give_up(early_end how) noexcept;
   void abandon() noexcept;
 

@@ -37,7 +37,7 @@ class URING6_EXPORT local_stop final : stop_listener {
   };
 
   URING6_HIDDEN void make_token();
-  void stop_requested() noexcept override { request(); }
+  URING6_HIDDEN void stop_requested() noexcept override { request(); }
 
   loop_core* loop_ = nullptr;
   stop_root* inherited_ = nullptr;

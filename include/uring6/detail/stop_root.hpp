@@ -90,7 +90,7 @@ class URING6_EXPORT stop_root final : remote_target {
   void make_room();
   void make_token();
   URING6_HIDDEN void called() noexcept override;
-  void loop_ends() noexcept override { close(); }
+  URING6_HIDDEN void loop_ends() noexcept override { close(); }
 
   std::stop_token token_;
   local_stop* local_ = nullptr;  // the local_stop that owns this root, if one does
