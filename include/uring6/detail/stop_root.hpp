@@ -110,6 +110,7 @@ inline void stop_listener::listen(stop_root& root) noexcept {
   // An entry that is in the table at the time of the request is told by the request; one that comes later sees it
   // here.
   if (root.stop_requested()) return stop_requested();
+  assert(!root_ && "a listener has one root");
   place_ = root.size_++;
   root.listeners_[place_] = this;
   root_ = &root;
@@ -117,6 +118,7 @@ inline void stop_listener::listen(stop_root& root) noexcept {
 
 inline void stop_listener::forget() noexcept {
   if (!root_) return;
+  assert(place_ < root_->size_ && root_->listeners_[place_] == this && "the table has the listener at its place");
   stop_listener* const last = root_->listeners_[--root_->size_];
   last->place_ = place_;
   root_->listeners_[place_] = last;

@@ -20,6 +20,7 @@ bool spun_read::begin() noexcept {
   if (!buffer_) buffer_ = source_.pool().draw();
   empty_reads_ = 0;
   if (buffer_ && source_.loop().spinner().watch(*this)) return true;
+  assert(!linked() && "the spinner has no place for this socket");
   stop();
   return false;
 }
@@ -45,6 +46,7 @@ int spun_read::read(bool payload_only) noexcept {
     return length < 0 ? -errno : static_cast<int>(length);
   }
   std::byte* const name = memory + buffer_layout::header;
+  assert(source_.pool().size() > buffer_layout::payload);
   const std::size_t room = source_.pool().size() - buffer_layout::payload;
   iovec payload{memory + buffer_layout::payload, room};
   msghdr message{};
@@ -56,6 +58,7 @@ int spun_read::read(bool payload_only) noexcept {
   message.msg_controllen = buffer_layout::control;
   const ssize_t length = ::recvmsg(source_.fd(), &message, MSG_DONTWAIT | MSG_TRUNC);
   if (length < 0) return -errno;
+  assert(message.msg_controllen <= buffer_layout::control && "the kernel wrote beyond the control area");
   const received_header header{.namelen = message.msg_namelen,
                                .controllen = static_cast<std::uint32_t>(message.msg_controllen),
                                .payloadlen = static_cast<std::uint32_t>(length),
@@ -67,6 +70,7 @@ int spun_read::read(bool payload_only) noexcept {
 // Called by each pass of a spin. When the first read of four spins in a row finds a datagram, datagrams arrive faster
 // than they are read, and the ring is better: it delivers many at once.
 bool spun_read::try_read() noexcept {
+  assert(linked() && "the spinner reads watched sockets only");
   constexpr unsigned in_bulk = 4;  // spins in a row
   if (!source_.has_waiting_reader()) {
     leave();
@@ -100,12 +104,14 @@ bool spun_read::try_read() noexcept {
 }
 
 void spun_read::return_to_ring() noexcept {
+  assert(!linked() && "the spinner unlinks a socket that it hands back");
   if (faster_ == reader::spin) faster_ = reader::ring;
   leave();
   if (source_.has_waiting_reader()) source_.arm();
 }
 
 bool spun_read::wants_to_spin_after(std::size_t datagrams) noexcept {
+  assert(datagrams > 0 && !linked() && "the ring reads the socket");
   // Completions of a single datagram in a row after which a spin reads the socket. Fewer may be a pause in a stream,
   // which the ring reads faster. A choice.
   constexpr unsigned one_by_one = 16;

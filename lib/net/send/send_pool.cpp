@@ -1,5 +1,6 @@
 #include "net/send/send_pool.hpp"
 
+#include <cassert>
 #include <new>
 
 namespace uring6::detail {
@@ -18,6 +19,7 @@ std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
 }
 
 send_train* send_pool::find_train(bool conn_has_none) noexcept {
+  assert(free_trains_.size() <= trains_.size());
   const std::size_t in_use = trains_.size() - free_trains_.size();
   if (in_use >= max_trains && !conn_has_none) return nullptr;
   if (free_trains_.empty()) {
@@ -46,6 +48,7 @@ slab_block* send_pool::take_block() noexcept {
   }
   slab_block* block = free_blocks_.back();
   free_blocks_.pop_back();
+  assert(block->used == 0 && block->trains == 0 && "a free block is empty");
   return block;
 }
 

@@ -83,6 +83,8 @@ class send_train final : public operation, public train_hook {
       assert(!done());
       const auto length =
           static_cast<std::uint32_t>(messages ? messages->payload.size() : std::min<std::size_t>(segment, bytes));
+      assert(length <= bytes && "the part has the octets of all its datagrams");
+      assert(!(messages && slab) && (messages || !owner) && "a part's payload is a writer's, or lies in the slab");
       const part first{slab, messages, owner, 1, length};
       if (messages) ++messages;
       if (slab) slab += length;
@@ -123,6 +125,7 @@ class send_train final : public operation, public train_hook {
 
   /// Removes the first datagram from a train that was sent: the caller has its result.
   part take_first() noexcept {
+    assert(parts_used_ > 0);
     part& of = parts().front();
     const part first = of.take_first(segment_);
     if (of.done()) of = {};

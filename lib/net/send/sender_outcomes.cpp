@@ -34,6 +34,7 @@ bool sender::is_canceled(const send_train::part& part) noexcept {
 
 void sender::on_train_sent(send_train& train, int outcome) noexcept {
   assert(train.owner == this);
+  assert(train.idle() && train.datagrams() > 0 && "a train in flight has datagrams without a result");
   train.become(send_train::state::sent);
   static_cast<train_hook&>(train).unlink();
   if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->restart_read();
@@ -101,6 +102,7 @@ void sender::on_train_sent(send_train& train, int outcome) noexcept {
 // For an unknown zone, and for an IPv4 address on a socket of IPv6 only, the kernel reports ENETUNREACH. Find out which
 // of both it was to return the better error.
 std::error_code sender::error_of(int outcome, const endpoint& to) const noexcept {
+  assert(outcome < 0);
   if (outcome == -ENETUNREACH) {
     if (to.address.is_v4_mapped() && get_option(fd_, option::only_v6) == 1) return errc::ipv4_address;
     if (to.address.zone() != 0) {
@@ -172,6 +174,7 @@ bool sender::may_be_other_error(const send_train& train, int outcome) const noex
 bool sender::retry_after_icmp_error(send_train& train, int outcome) noexcept {
   constexpr unsigned max_retries = 4;  // each try may meet the ICMP error of yet another send
   const int retried_error = std::exchange(train.retried_error, 0);
+  assert(error_reader_ && retried_error <= 0 && train.retries <= max_retries);
   const bool own = outcome == retried_error && !is_always_icmp_error(outcome);
   if (retried_error != 0 && !own) error_reader_->deliver_error({-retried_error, std::system_category()});
   // The kernel refuses a train with segments above the path's new MTU with EMSGSIZE, and reports that MTU with
@@ -195,6 +198,7 @@ bool sender::retry_after_icmp_error(send_train& train, int outcome) noexcept {
 // A zero-copy send has ended. True: it failed for the lack of a copy, and is submitted again as a copying send. False:
 // `outcome` is treated as that of any other send.
 bool sender::finish_zero_copy(send_train& train, int& outcome) noexcept {
+  assert(train.next_send == send_train::mode::zero_copy && trains_waiting_ > 0);
   set_mode(train, send_train::mode::quiet);
   if (outcome >= 0) {
     ++counters_.zero_copy;

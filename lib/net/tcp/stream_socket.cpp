@@ -61,6 +61,7 @@ stream_operation::~stream_operation() {
 
 bool stream_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
+  assert(phase_ == phase::unused && !error_ && "an operation begins once");
   if (const auto error = socket_ ? socket_->check_start(*this) : make_error_code(errc::closed)) {
     error_ = error;
   } else if (stop.stop_requested()) {
@@ -95,6 +96,8 @@ void stream_operation::stop_requested() noexcept {
 }
 
 result<std::size_t> stream_operation::outcome() noexcept {
+  assert(idle() && "the kernel still uses the caller's memory");
+  assert((phase_ == phase::unused || is_over()) && moved_ <= size_);
   forget();
   if (waiting_hook::linked()) socket_->remove(*this);
   if (error_) return fail(error_.code());
@@ -109,6 +112,7 @@ stream_socket::stream_socket(std::shared_ptr<loop_core> loop, file_descriptor&& 
 }
 
 void stream_socket::start(stream_operation& op, stop_root& stop) {
+  assert(!check_start(op) && op.size_ > 0 && op.idle() && "an operation that cannot wait was refused before");
   stop.prepare(*loop_);
   queue_of(op).push_back(op);
   op.become(stream_operation::phase::waiting);
@@ -117,6 +121,7 @@ void stream_socket::start(stream_operation& op, stop_root& stop) {
 }
 
 bool stream_socket::take_kept(stream_operation& op) noexcept {
+  assert(op.phase_ == stream_operation::phase::unused && op.moved_ == 0);
   if (!op.reads()) return false;
   if (has_gap_) {
     op.error_ = make_error_code(std::errc::not_enough_memory);
@@ -147,6 +152,7 @@ void stream_socket::submit(stream_operation& op) noexcept {
 
 void stream_socket::on_completion(stream_operation& op, completion what) noexcept {
   assert(op.idle() && op.is_with_ring() && "the kernel completes an operation once");
+  assert(!what.more() && !what.has_buffer() && is_first(op));
   const bool was_polling = op.phase_ == stream_operation::phase::polling;
   if (!was_polling && what.result > 0) {
     const auto moved = static_cast<std::size_t>(what.result);
@@ -177,6 +183,7 @@ void stream_socket::on_completion(stream_operation& op, completion what) noexcep
 }
 
 void stream_socket::note_error(int number) noexcept {
+  assert(number > 0);
   if (is_told_once(number)) unread_error_ = std::error_code(number, std::system_category());
 }
 
@@ -219,12 +226,14 @@ void stream_socket::keep_octets(stream_operation& op) noexcept {
 
 // The read ends as stopped, without octets. An error that it met is noted for the next read (note_error).
 void stream_socket::take_result_away(stream_operation& op) noexcept {
+  assert(op.reads() && "what a write has sent cannot be taken back");
   if (op.moved_ == 0 && !op.error_) return;
   op.moved_ = 0;
   op.error_ = op.why_ ? op.why_ : error_slot(errc::canceled);
 }
 
 void stream_socket::remove(stream_operation& op) noexcept {
+  assert(static_cast<waiting_hook&>(op).linked());
   if (op.reads()) {
     received_ += op.moved_;
     if (op.error_ && op.error_ == unread_error_) unread_error_ = {};
@@ -246,6 +255,7 @@ void stream_socket::cancel_and_wait(stream_operation& op) noexcept {
 }
 
 void stream_socket::fail_waiting(operation_queue& operations, std::error_code why) noexcept {
+  assert(why);
   operations.for_each([&](stream_operation& op) { cancel(op, why); });
 }
 
@@ -255,6 +265,8 @@ void stream_socket::end_operations(bool for_release) noexcept {
   write_deadline_.disarm();
   for (operation_queue* operations : {&readers_, &writers_}) {
     fail_waiting(*operations, errc::closed);
+    assert((operations->empty() || !operations->front().idle() || operations->front().is_over()) &&
+           "what the ring does not have is over at once");
     if (!operations->empty()) loop_->drain_until([&] { return operations->front().idle(); });
     while (!operations->empty()) {
       stream_operation& op = operations->pop_front();  // its coroutine is in the ready queue
@@ -279,6 +291,7 @@ void stream_socket::close() noexcept {
 }
 
 result<released_tcp> stream_socket::release() noexcept {
+  assert(!closed());
   if (has_gap_) return fail(std::errc::not_enough_memory);
   end_operations(true);
   if (has_gap_) return fail(std::errc::not_enough_memory);  // a read that was stopped before has lost its octets now
@@ -289,7 +302,7 @@ result<released_tcp> stream_socket::release() noexcept {
 }
 
 void stream_socket::begin_with(std::vector<std::byte> unread, std::error_code error) noexcept {
-  assert(kept_.empty() && readers_.empty());
+  assert(kept_.empty() && readers_.empty() && received_ == 0 && "no read has begun");
   kept_.begin_with(std::move(unread));
   unread_error_ = error;
 }

@@ -75,11 +75,17 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void shut_down() noexcept;
   bool ended() const noexcept { return ended_; }
 
-  void make_ready(ready_node& node) noexcept { ready_.push_back(node); }
+  void make_ready(ready_node& node) noexcept {
+    assert(node.handle && "there is no coroutine to resume");
+    ready_.push_back(node);
+  }
 
   /// Destroys a frame that has reached its end, with the next turn, or with the loop: the code that runs in the frame
   /// must not destroy it.
-  void destroy_later(ready_node& frame) noexcept { frames_to_destroy_.push_back(frame); }
+  void destroy_later(ready_node& frame) noexcept {
+    assert(frame.handle && runs_here());
+    frames_to_destroy_.push_back(frame);
+  }
 
   /// A completion without suspension costs one of the turn's budget; false when it is used up: then the
   /// coroutine goes through the ready queue, so that the others and the kernel get their turn.
@@ -91,6 +97,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
 
   /// The same of up to `many`; returns of how many. What was not needed comes back in the same turn.
   unsigned spend(unsigned many) noexcept {
+    assert(budget_left_ <= options_.budget);
     const unsigned granted = std::min(many, budget_left_);
     budget_left_ -= granted;
     return granted;

@@ -27,7 +27,7 @@ descriptor_operation::~descriptor_operation() {
 }
 
 bool descriptor_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
-  assert(idle());
+  assert(idle() && early_end_ == early_end::none && !error_ && "an operation begins once");
   begin_wait(waiting);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
@@ -69,12 +69,14 @@ bool descriptor_operation::must_repeat(completion what, bool was_polling) noexce
 
 void descriptor_operation::complete(completion what) noexcept {
   assert(!what.more() && "an operation with several completions");
+  assert(idle() && resident::linked() && loop_);
   const bool was_polling = std::exchange(polls_first_, false);
   if (must_repeat(what, was_polling)) return loop_->ring().queue(*this);
   resident::unlink();
   loop_->end_foreign_wait();
   if (what.result >= 0 && !was_polling) {
     value_ = static_cast<std::uint32_t>(what.result);
+    assert((kind_ != kind::read && kind_ != kind::write) || value_ <= size_);
   } else if (early_end_ != early_end::none || what.result == -ECANCELED) {
     // Canceled, or interrupted, or canceled after the poll had found the descriptor ready: nothing was transferred.
     error_ = errc::canceled;
@@ -100,6 +102,7 @@ void descriptor_operation::abandon() noexcept {
 }
 
 result<std::uint32_t> descriptor_operation::outcome() noexcept {
+  assert(idle() && !resident::linked() && "the kernel may still write to the caller's memory");
   forget();
   if (error_) return fail(error_.code());
   return value_;
