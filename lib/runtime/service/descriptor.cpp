@@ -69,7 +69,7 @@ bool descriptor_operation::must_repeat(completion what, bool was_polling) noexce
 
 void descriptor_operation::complete(completion what) noexcept {
   assert(!what.more() && "an operation with several completions");
-  assert(idle() && resident::linked() && loop_);
+  assert(idle() && loop_);
   const bool was_polling = std::exchange(polls_first_, false);
   if (must_repeat(what, was_polling)) return loop_->ring().queue(*this);
   resident::unlink();
