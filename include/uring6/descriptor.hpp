@@ -71,21 +71,27 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
   result<std::uint32_t> outcome() noexcept;
 
  private:
+  /// Which end was asked for. It only moves down this list.
+  enum class early_end : std::uint8_t {
+    none,
+    given_up,  // a cancel is on its way: an operation that ends now is not tried again
+    abandoned  // the same, and the coroutine is being destroyed: the last completion resumes nothing
+  };
+
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
   void prepare(io_uring_sqe& entry) noexcept override;
   void complete(completion what) noexcept override;
-  bool must_repeat(completion what, bool was_polling) noexcept;
+  URING6_HIDDEN bool must_repeat(completion what, bool was_polling) noexcept;
   void stop_requested() noexcept override;
-  void loop_ends() noexcept override { abandon(); }
-  void give_up() noexcept;
+  URING6_HIDDEN void loop_ends() noexcept override { abandon(); }
+  URING6_HIDDEN void give_up(early_end how) noexcept;
   void abandon() noexcept;
 
   loop_core* loop_ = nullptr;
   int fd_;
   kind kind_;
   bool polls_first_ = false;  // the descriptor is non-blocking and was not ready
-  bool given_up_ = false;     // a cancel is on its way: an operation that ends now is not tried again
-  bool abandoned_ = false;    // the coroutine is destroyed: the last completion resumes nothing
+  early_end early_end_ = early_end::none;
   std::uint32_t events_ = 0;
   void* data_ = nullptr;
   std::size_t size_ = 0;

@@ -198,7 +198,7 @@ class URING6_EXPORT event_loop {
   const std::shared_ptr<detail::loop_core>& core() const noexcept { return core_; }
 
  private:
-  explicit event_loop(std::shared_ptr<detail::loop_core> core);
+  URING6_HIDDEN explicit event_loop(std::shared_ptr<detail::loop_core> core);
   void drive(std::coroutine_handle<> handle, const bool& done);
   void post_call(void (*call)(void*), void (*drop)(void*), void* state);
 

@@ -116,7 +116,7 @@ class URING6_EXPORT loop_group {
   enum class kind : bool { work, listener };
   bool drain_until(std::chrono::steady_clock::time_point deadline);
   struct member;
-  struct given_task;
+  struct URING6_HIDDEN given_task;
 
   template <class F>
   bool start(std::size_t index, kind of, F make) {
@@ -128,14 +128,14 @@ class URING6_EXPORT loop_group {
     return start_task(index, of,
                       [shared = std::make_shared<F>(std::move(make))] { return holder::run(std::move(*shared)); });
   }
-  bool close_listeners(member& self) noexcept;
-  bool close_work(member& self) noexcept;
-  void close(member& self) noexcept;
+  URING6_HIDDEN bool close_listeners(member& self) noexcept;
+  URING6_HIDDEN bool close_work(member& self) noexcept;
+  URING6_HIDDEN void close(member& self) noexcept;
   bool start_task(std::size_t index, kind of, std::function<task<>()> make);
-  task<> run_member(member& self);
-  task<> guard(task<> one);
-  void fail(std::exception_ptr what) noexcept;
-  void join() noexcept;
+  URING6_HIDDEN task<> run_member(member& self);
+  URING6_HIDDEN task<> guard(task<> one);
+  URING6_HIDDEN void fail(std::exception_ptr what) noexcept;
+  URING6_HIDDEN void join() noexcept;
 
   struct shared_state;
   std::unique_ptr<shared_state> shared_;

@@ -351,7 +351,7 @@ class URING6_EXPORT packet_conn {
   packet_stats stats() const noexcept;
 
   /// For the library's own code.
-  explicit packet_conn(std::unique_ptr<detail::packet_socket> inside) noexcept;
+  URING6_HIDDEN explicit packet_conn(std::unique_ptr<detail::packet_socket> inside) noexcept;
 
  private:
   detail::packet_socket* socket() const noexcept { return inside_.get(); }

@@ -36,7 +36,7 @@ class URING6_EXPORT blocking_job {
   virtual ~blocking_job();
 
   /// Runs on the pool's thread.
-  void run_and_report() noexcept;
+  URING6_HIDDEN void run_and_report() noexcept;
 
  private:
   friend blocking_wait;
@@ -74,7 +74,7 @@ class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
   bool leave() noexcept;
   void stop_requested() noexcept override;
   void wake() noexcept override;
-  void give_up() noexcept override { leave(); }
+  URING6_HIDDEN void give_up() noexcept override { leave(); }
 
   std::shared_ptr<blocking_job> job_;
   loop_core* loop_ = nullptr;

@@ -67,7 +67,7 @@ class URING6_EXPORT signals {
   [[nodiscard("co_await it")]] task<result<signal_event>> next();
 
  private:
-  explicit signals(std::shared_ptr<detail::signal_source> source) noexcept;
+  URING6_HIDDEN explicit signals(std::shared_ptr<detail::signal_source> source) noexcept;
 
   std::shared_ptr<detail::signal_source> source_;
 };

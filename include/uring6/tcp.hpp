@@ -210,7 +210,7 @@ class URING6_EXPORT tcp_conn {
   tcp_stats stats() const noexcept;
 
   /// For the library's own code.
-  explicit tcp_conn(std::unique_ptr<detail::stream_socket> inside) noexcept;
+  URING6_HIDDEN explicit tcp_conn(std::unique_ptr<detail::stream_socket> inside) noexcept;
 
  private:
   detail::stream_socket* socket() const noexcept { return inside_.get(); }
@@ -260,7 +260,7 @@ class URING6_EXPORT tcp_listener {
   result<int> release();
 
   /// For the library's own code.
-  explicit tcp_listener(std::unique_ptr<detail::accept_queue> inside) noexcept;
+  URING6_HIDDEN explicit tcp_listener(std::unique_ptr<detail::accept_queue> inside) noexcept;
 
  private:
   std::unique_ptr<detail::accept_queue> inside_;

@@ -48,8 +48,8 @@ class URING6_EXPORT stoppable_siblings : public siblings, remote_target {
 
   void leave_token() noexcept;
   void one_ended(child_promise& which) noexcept final;
-  void called() noexcept final { request_stop(); }
-  void loop_ends() noexcept final { leave_token(); }
+  URING6_HIDDEN void called() noexcept final { request_stop(); }
+  URING6_HIDDEN void loop_ends() noexcept final { leave_token(); }
 
   std::stop_token token_;
   std::exception_ptr failure_;

@@ -1,6 +1,7 @@
 #include "uring/buffer_pool.hpp"
 
 #include <sys/mman.h>
+#include <cassert>
 
 #include <algorithm>
 #include <cerrno>
@@ -115,12 +116,15 @@ void buffer_pool::give_back(buffer& what) noexcept {
     delete &what;
     return;
   }
+  assert(&what == &buffers_[what.id] && "the buffer is another pool's");
   poison(what.memory, size_);
   free_.push_front(what);
   ++free_count_;
+  assert(free_count_ <= buffers_.size());
 }
 
 void buffer_pool::give_back(intrusive_list<buffer>& all, std::size_t count) noexcept {
+  assert(count > 0 && !all.empty() && free_count_ + count <= buffers_.size());
   if constexpr (poisons) all.for_each([this](const buffer& each) { poison(each.memory, size_); });
   free_.splice_front(all);
   free_count_ += count;
@@ -129,6 +133,7 @@ void buffer_pool::give_back(intrusive_list<buffer>& all, std::size_t count) noex
 // Halves the window after a burst: with a wide window the kernel would cycle through all buffers of the pool, which do
 // not fit the cache. The kernel keeps the buffers beyond the new window until it has filled them.
 void buffer_pool::shrink_if_calm() noexcept {
+  assert(window_ > 0 && window_ <= buffers_.size());
   calm_rounds_ = available_ * 2 > window_ ? calm_rounds_ + 1 : 0;
   if (calm_rounds_ < calm_rounds_to_shrink) return;
   calm_rounds_ = 0;
@@ -137,6 +142,7 @@ void buffer_pool::shrink_if_calm() noexcept {
 
 void buffer_pool::hand_over() noexcept {
   if (!ring_) return;
+  assert((free_count_ == 0) == free_.empty() && "the count is that of the list");
   if (available_ >= window_) return;
   const std::size_t count = std::min(window_ - available_, free_count_);
   const auto length = static_cast<unsigned>(size_);
@@ -144,6 +150,8 @@ void buffer_pool::hand_over() noexcept {
   list_hook* at = free_.first();
   for (std::size_t i = 0; i < count; ++i, at = at->next) {
     auto& next = static_cast<buffer&>(*at);
+    assert(!next.own_memory && next.memory == memory_ + next.id * stride_ &&
+           "the kernel gets buffers of the pool only");
     next.payload = nullptr;
     ::io_uring_buf_ring_add(entries_, next.memory, length, next.id, mask, static_cast<int>(i));
   }
@@ -151,6 +159,7 @@ void buffer_pool::hand_over() noexcept {
   free_count_ -= count;
   available_ += count;
   handed_over_ += count;
+  assert(available_ + free_count_ + missing_ <= buffers_.size() && "each buffer is counted once");
   ::io_uring_buf_ring_advance(entries_, static_cast<int>(count));
 }
 
@@ -170,6 +179,7 @@ void buffer_pool::notice_lost_buffers() noexcept {
 // Lost buffers are not handed over again, because the kernel may still write into them. If a completion names one after
 // all, the pool has it again.
 void buffer_pool::give_up_lost_buffers() noexcept {
+  assert(available_ > 0 && in_vain_ > 0);
   lost_ += available_;
   missing_ += available_;
   available_ = 0;
@@ -231,6 +241,7 @@ bool buffer_pool::may_copy(std::span<const kept_datagram> datagrams) const noexc
 }
 
 buffer* buffer_pool::move_out(buffer& what) noexcept {
+  assert(!what.own_memory && what.payload && "only a filled buffer of the pool is moved out of it");
   buffer* const copy = new_copy({what.payload, what.remaining});
   if (!copy) return nullptr;
   copy->segment = what.segment;
@@ -270,6 +281,7 @@ buffer* buffer_pool::new_copy(std::span<const std::byte> payload) noexcept {
 }
 
 pool_stats buffer_pool::stats() const noexcept {
+  assert(available_ + free_count_ + missing_ <= buffers_.size());
   return {.buffers = buffers_.size(),
           .buffer_size = size_,
           .in_kernel = available_,

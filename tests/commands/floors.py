@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Each floor of lib/ includes only itself and floors below it, the rooms of lib/net likewise, public headers include nothing
-of lib/, and liburing.h is included where docs/design.md says."""
+"""Each floor of lib/ includes only itself and floors below it and names no class of a floor above it, the rooms of lib/net
+likewise, public headers include nothing of lib/, and liburing.h is included where docs/design.md says."""
 
 import re
 import sys
@@ -26,6 +26,8 @@ ROOMS = {
 # Operations fill their submission entries by lib/uring/submission.hpp.
 LIBURING = "lib/uring"
 OURS = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+DECLARED = re.compile(r"^(?:class|struct) (\w+);", re.M)
+DEFINED = re.compile(r"^(?:class|struct) (\w+)(?: final)?(?: :[^;{]*)? \{", re.M)
 ANY = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.M)
 
 
@@ -51,6 +53,20 @@ def wrong_includes():
             yield f"{file.relative_to(SOURCE)} includes {name}"
 
 
-found = list(wrong_includes())
+def wrong_declarations():
+    """A class that is declared in front of its use, and that only floors above define."""
+    texts = {file: file.read_text(encoding="utf-8") for file in sorted((SOURCE / "lib").rglob("*.[ch]pp"))}
+    floor_of = {file: file.relative_to(SOURCE).parts[1] for file in texts}
+    defined = {}
+    for file, text in texts.items():
+        for name in DEFINED.findall(text):
+            defined.setdefault(name, set()).add(floor_of[file])
+    for file, text in texts.items():
+        for name in DECLARED.findall(text):
+            if name in defined and not defined[name] & BELOW[floor_of[file]]:
+                yield f"{file.relative_to(SOURCE)} declares {name}, which is defined above it"
+
+
+found = [*wrong_includes(), *wrong_declarations()]
 print("\n".join(found))
 sys.exit(1 if found else 0)

@@ -35,7 +35,7 @@ METAPHORS = {
     "hurry": "schedule a flush", "hurries": "schedules a flush", "slammed": "closed at once", "mourn": "wait for",
 }
 OLD_NAMES = {
-    "upstairs": "send_pool_slot", "upstairs_": "send_pool_slot_", "strangers_": "foreign_descriptor_waits_",
+    "upstairs": "share_of_conns", "upstairs_": "share_of_conns_", "strangers_": "foreign_descriptor_waits_",
     "bare_": "payload_only_", "pausing_": "cancel_requested_", "hurry": "schedule_flush", "bury": "release",
     "soon_complete": "prefetch_for_completion", "tells_nothing": "is_empty_for_send",
 }

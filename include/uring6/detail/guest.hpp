@@ -71,10 +71,10 @@ class URING6_EXPORT guest : resident {
 
  private:
   friend class guest_promise;
-  struct arrival;
+  struct URING6_HIDDEN arrival;
 
-  void begin() noexcept;
-  void end() noexcept;
+  URING6_HIDDEN void begin() noexcept;
+  URING6_HIDDEN void end() noexcept;
   void loop_ends() noexcept final;
 
   std::shared_ptr<loop_core> loop_;

@@ -16,7 +16,7 @@ class URING6_EXPORT local_stop final : stop_listener {
   local_stop() noexcept { root_.local_ = this; }
 
   /// Call before the first child starts. Throws std::bad_alloc.
-  void open(loop_core& loop, stop_root& inherited);
+  URING6_HIDDEN void open(loop_core& loop, stop_root& inherited);
 
   /// On the loop's thread, as all members but the token. Every coroutine that waits below `root` has been told when
   /// this returns.
@@ -36,8 +36,8 @@ class URING6_EXPORT local_stop final : stop_listener {
     void operator()() const noexcept { to->request_stop(); }
   };
 
-  void make_token();
-  void stop_requested() noexcept override { request(); }
+  URING6_HIDDEN void make_token();
+  URING6_HIDDEN void stop_requested() noexcept override { request(); }
 
   loop_core* loop_ = nullptr;
   stop_root* inherited_ = nullptr;

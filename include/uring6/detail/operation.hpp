@@ -52,9 +52,9 @@ class URING6_EXPORT operation : public list_hook {
 
   /// The reaper will call `complete` after some other completions. A kind of operation with many
   /// instances overrides this to prefetch what `complete` reads.
-  virtual void prefetch_for_completion() const noexcept {}
+  URING6_HIDDEN virtual void prefetch_for_completion() const noexcept {}
 
-  bool idle() const noexcept { return state_ == state::idle; }
+  URING6_HIDDEN bool idle() const noexcept { return state_ == state::idle; }
   bool in_flight() const noexcept { return state_ == state::in_flight; }
 
  protected:

@@ -55,7 +55,7 @@ class URING6_EXPORT read_waiter final : public ready_node, public waiting_hook, 
   enum class state : std::uint8_t { idle, waiting, reserved };
 
   void leave() noexcept;
-  void stop_requested() noexcept override;
+  URING6_HIDDEN void stop_requested() noexcept override;
 
   packet_socket* socket_;
   error_slot error_;
@@ -77,14 +77,14 @@ class URING6_EXPORT read_operation {
   }
 
   /// The receiver that has a datagram at hand; nullptr if none is.
-  receiver* at_hand(stop_root& stop) noexcept;
+  URING6_HIDDEN receiver* at_hand(stop_root& stop) noexcept;
 
   /// Called when no datagram is at hand. Returns true if the coroutine is suspended, with `briefly` for one turn of
   /// the loop. Returns false if it cannot wait; `error()` says why.
-  bool wait(std::coroutine_handle<> reader, stop_root& stop, bool briefly = false);
+  URING6_HIDDEN bool wait(std::coroutine_handle<> reader, stop_root& stop, bool briefly = false);
 
   /// After a suspension: the receiver; nullptr if `error()` says what ended the wait.
-  receiver* resumed() noexcept;
+  URING6_HIDDEN receiver* resumed() noexcept;
 
   /// Ends the read with an error.
   void refuse(error_slot why) noexcept { waiter_.emplace(socket_).error_ = why; }
@@ -194,10 +194,15 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
   }
 
  protected:
-  write_waiter(packet_socket* socket, std::span<outgoing> messages, bool addressed, bool impatient = false) noexcept
-      : socket_(socket), messages_(messages), addressed_(addressed), impatient_(impatient) {}
-  /// Only waits until the datagrams of all other writes have gone.
-  explicit write_waiter(packet_socket* socket) noexcept : socket_(socket), addressed_(false), flushes_(true) {}
+  enum class kind : std::uint8_t {
+    write,
+    nonblocking,  // a message that would have to wait for room in the socket is not sent
+    flush         // has no message: waits until the datagrams of all other writes have gone
+  };
+
+  write_waiter(packet_socket* socket, std::span<outgoing> messages, bool addressed, kind of = kind::write) noexcept
+      : socket_(socket), messages_(messages), kind_(of), addressed_(addressed) {}
+  explicit write_waiter(packet_socket* socket) noexcept : socket_(socket), kind_(kind::flush), addressed_(false) {}
   write_waiter(write_waiter&&) = default;
   /// Of one message, which the derived class holds: it is moved, too.
   write_waiter(write_waiter&& from, outgoing& message) noexcept : write_waiter(std::move(from)) {
@@ -206,7 +211,7 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
   ~write_waiter();
 
   /// Call first in await_resume.
-  void finish() noexcept;
+  URING6_HIDDEN void finish() noexcept;
   std::error_code error() const noexcept { return (first_error_ ? first_error_ : ended_).code(); }
 
   std::size_t sent_ = 0;
@@ -225,9 +230,8 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
   std::span<outgoing> messages_;
   std::size_t next_ = 0;       // index of the first message that no train has taken
   std::size_t in_flight_ = 0;  // messages in trains
-  bool addressed_;             // each message has its own destination
-  bool flushes_ = false;
-  bool impatient_ = false;  // a message that would have to wait for room in the socket is not sent
+  kind kind_;
+  bool addressed_;  // each message has its own destination
 };
 
 class URING6_EXPORT write_operation final : public write_waiter {
@@ -254,7 +258,7 @@ class URING6_EXPORT flush_operation final : public write_waiter {
 class URING6_EXPORT write_batch_operation final : public write_waiter {
  public:
   write_batch_operation(packet_socket* socket, std::span<outgoing> messages, bool addressed, bool impatient) noexcept
-      : write_waiter(socket, messages, addressed, impatient) {}
+      : write_waiter(socket, messages, addressed, impatient ? kind::nonblocking : kind::write) {}
   result<std::size_t> await_resume() noexcept;
 };
 

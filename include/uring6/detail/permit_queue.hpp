@@ -61,8 +61,8 @@ class URING6_EXPORT remote_waker : public remote_target {
   virtual void give_up() noexcept = 0;
 
  private:
-  void called() noexcept final { wake(); }
-  void loop_ends() noexcept final {
+  URING6_HIDDEN void called() noexcept final { wake(); }
+  URING6_HIDDEN void loop_ends() noexcept final {
     give_up();
     close();
   }
@@ -95,7 +95,7 @@ class URING6_EXPORT permit_waiter : ready_node, waiting_hook, stop_listener, rem
   bool leave(std::error_code why) noexcept;
   void stop_requested() noexcept override;
   void wake() noexcept override;
-  void give_up() noexcept override { leave({}); }
+  URING6_HIDDEN void give_up() noexcept override { leave({}); }
 
   permit_queue& queue_;
   loop_core* loop_ = nullptr;

@@ -89,8 +89,8 @@ class URING6_EXPORT stop_root final : remote_target {
   bool start(loop_core& loop);
   void make_room();
   void make_token();
-  void called() noexcept override;
-  void loop_ends() noexcept override { close(); }
+  URING6_HIDDEN void called() noexcept override;
+  URING6_HIDDEN void loop_ends() noexcept override { close(); }
 
   std::stop_token token_;
   local_stop* local_ = nullptr;  // the local_stop that owns this root, if one does
@@ -110,6 +110,7 @@ inline void stop_listener::listen(stop_root& root) noexcept {
   // An entry that is in the table at the time of the request is told by the request; one that comes later sees it
   // here.
   if (root.stop_requested()) return stop_requested();
+  assert(!root_ && "a listener has one root");
   place_ = root.size_++;
   root.listeners_[place_] = this;
   root_ = &root;
@@ -117,6 +118,7 @@ inline void stop_listener::listen(stop_root& root) noexcept {
 
 inline void stop_listener::forget() noexcept {
   if (!root_) return;
+  assert(place_ < root_->size_ && root_->listeners_[place_] == this && "the table has the listener at its place");
   stop_listener* const last = root_->listeners_[--root_->size_];
   last->place_ = place_;
   root_->listeners_[place_] = last;

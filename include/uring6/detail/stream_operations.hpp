@@ -61,6 +61,25 @@ class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop
   void complete(completion what) noexcept override;
   void stop_requested() noexcept override;
 
+  /// Where the operation is in its life. `phases` in stream_socket.cpp has every step from one to the next.
+  enum class phase : std::uint8_t {
+    unused,        // not begun, or begun and completed without a suspension, or removed from its queue
+    waiting,       // in the queue of its socket; the ring does not have it
+    transferring,  // a recv or send of it is queued in the ring or with the kernel
+    polling,       // the same of a poll: another owner made the socket non-blocking, and it was not ready
+    over           // has its outcome; its coroutine is in the ready queue, unless it was abandoned
+  };
+  /// Which end the caller has asked for. It only moves down this list.
+  enum class early_end : std::uint8_t {
+    none,
+    stopped,   // a stop was requested: the octets of a read go to the next read
+    abandoned  // its frame is being destroyed: the same, and no coroutine is resumed
+  };
+
+  URING6_HIDDEN void become(phase next) noexcept;
+  bool is_with_ring() const noexcept { return phase_ == phase::transferring || phase_ == phase::polling; }
+  bool is_over() const noexcept { return phase_ == phase::over; }
+  bool gives_back() const noexcept { return reads() && early_end_ != early_end::none; }
   bool reads() const noexcept { return kind_ == kind::read; }
   bool done() const noexcept { return kind_ == kind::write_all ? moved_ == size_ : moved_ > 0; }
 
@@ -71,10 +90,8 @@ class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop
   error_slot error_;  // set when the operation is over
   error_slot why_;    // why it is being ended: stopped, closed, deadline exceeded
   kind kind_;
-  bool polls_first_ = false;  // another owner made the socket non-blocking, and it was not ready
-  bool over_ = false;         // about to resume
-  bool gives_back_ = false;   // a stopped read: its octets go to the next read
-  bool abandoned_ = false;    // its frame is being destroyed: the last completion resumes nothing
+  phase phase_ = phase::unused;
+  early_end early_end_ = early_end::none;
 };
 
 class URING6_EXPORT stream_read_operation final : public stream_operation {
@@ -116,7 +133,7 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
   enum class state : std::uint8_t { idle, waiting, reserved };
 
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
-  void stop_requested() noexcept override;
+  URING6_HIDDEN void stop_requested() noexcept override;
 
   accept_queue* queue_;
   error_slot error_;
@@ -126,7 +143,7 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
 /// Connects to the first endpoint that answers.
 class URING6_EXPORT dial_operation {
  public:
-  explicit dial_operation(std::unique_ptr<dial_race> race) noexcept;
+  URING6_HIDDEN explicit dial_operation(std::unique_ptr<dial_race> race) noexcept;
   dial_operation(dial_operation&&) noexcept;
   ~dial_operation();
 

@@ -115,7 +115,7 @@ class URING6_EXPORT remote_target {
   bool is_open() const noexcept { return loop_ != nullptr; }
   virtual void called() noexcept = 0;
   /// The loop ends, and no thread can call the target any more: closes it.
-  virtual void loop_ends() noexcept { close(); }
+  URING6_HIDDEN virtual void loop_ends() noexcept { close(); }
 
  private:
   friend class loop_core;

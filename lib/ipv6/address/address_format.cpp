@@ -36,6 +36,7 @@ run longest_zeros(const groups_type& groups) noexcept {
     if (current.length++ == 0) current.first = i;
     if (current.length > longest.length) longest = current;
   }
+  assert(longest.first + longest.length <= group_count);
   return longest.length > 1 ? longest : run{};
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cassert>
 #include <charconv>
 #include <optional>
 
@@ -78,6 +79,7 @@ std::optional<ip_address::bytes_type> parse_groups(std::string_view text) noexce
   if (gap.has_value() == (filled == bytes.size())) return std::nullopt;
   if (gap) {
     // Moves the groups behind the gap to the end. (Not by std::rotate: GCC 12 warns of a write past the end, at -O3.)
+    assert(*gap <= filled && filled < bytes.size() && filled % 2 == 0);
     const auto begin_of_gap = bytes.begin() + static_cast<std::ptrdiff_t>(*gap);
     const auto end_of_gap =
         std::copy_backward(begin_of_gap, bytes.begin() + static_cast<std::ptrdiff_t>(filled), bytes.end());

@@ -1,6 +1,7 @@
 #include "uring6/icmp/domain_name.hpp"
 
 #include <fmt/format.h>
+#include <cassert>
 
 #include <algorithm>
 #include <iterator>
@@ -48,6 +49,7 @@ result<domain_name> domain_name::parse(std::string_view text) noexcept {
   out.u8(0);
   const auto size = out.size();
   if (!size) return fail(errc::malformed);
+  assert(*size > 1 && *size <= name.wire_.size() && "a name has a label, and an empty one at its end");
   name.size_ = static_cast<std::uint8_t>(*size);
   return name;
 }
@@ -56,6 +58,7 @@ result<domain_name> domain_name::decode(std::span<const std::byte> bytes) noexce
   domain_name name;
   const std::size_t size = measure(bytes, name.wire_.size());
   if (size == 0) return fail(errc::malformed);
+  assert(size <= name.wire_.size());
   std::ranges::copy(bytes.first(size), name.wire_.begin());
   name.size_ = static_cast<std::uint8_t>(size);
   return name;

@@ -57,6 +57,7 @@ bool is_extension(std::uint32_t offset) {
 
 // Checks one instruction by itself. `behind`: the number of instructions after it.
 result<void> check_one(const raw_instruction& i, std::size_t behind) {
+  assert(behind < max_instructions);
   if (!is_known(i.op)) return fail(errc::unknown_instruction);
   if (is_conditional_jump(i.op)) {
     if (i.jt >= behind || i.jf >= behind) return fail(errc::jump_out_of_program);
@@ -114,6 +115,7 @@ result<void> check_scratch(std::span<const raw_instruction> instructions) {
     switch (i.op) {
       case o::st:
       case o::stx:
+        assert(i.k < o::scratch_slots && "check_one was not called before");
         written = static_cast<std::uint16_t>(written | 1u << i.k);
         break;
       case o::ld | o::mem:

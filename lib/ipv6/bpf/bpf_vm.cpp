@@ -133,6 +133,7 @@ result<vm> vm::create(std::span<const raw_instruction> instructions) {
 }
 
 std::uint32_t vm::run(std::span<const std::byte> packet, const packet_metadata& metadata) const noexcept {
+  assert(!program_.empty() && "`create` makes no vm without a program");
   const auto length = static_cast<std::uint32_t>(packet.size());
   std::array<std::uint32_t, o::scratch_slots> scratch{};
   std::uint32_t a = 0;
@@ -150,6 +151,7 @@ std::uint32_t vm::run(std::span<const std::byte> packet, const packet_metadata& 
             loaded = i->k;
             break;
           case o::mem:
+            assert(i->k < o::scratch_slots);
             loaded = scratch[i->k];
             break;
           case o::len:
@@ -178,6 +180,7 @@ std::uint32_t vm::run(std::span<const std::byte> packet, const packet_metadata& 
             x = i->k;
             break;
           case o::mem:
+            assert(i->k < o::scratch_slots);
             x = scratch[i->k];
             break;
           case o::len:
@@ -192,9 +195,11 @@ std::uint32_t vm::run(std::span<const std::byte> packet, const packet_metadata& 
         }
         break;
       case o::st:
+        assert(i->k < o::scratch_slots && "`check` has refused the slot");
         scratch[i->k] = a;
         break;
       case o::stx:
+        assert(i->k < o::scratch_slots);
         scratch[i->k] = x;
         break;
       case o::alu: {

@@ -1,6 +1,7 @@
 #include "uring6/icmp/error_message.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 #include "ipv6/icmp/icmp_codec.hpp"
 
@@ -112,6 +113,7 @@ result<void> write_quotation(wire::writer& out, bytes data, const list<extension
   if (data.size() > max_quotation) return fail(errc::too_long);
   const std::size_t padded =
       std::max(min_quotation, (data.size() + quotation_unit - 1) / quotation_unit * quotation_unit);
+  assert(padded % quotation_unit == 0 && padded >= data.size() && padded <= max_quotation);
   out.u8(static_cast<unsigned>(padded / quotation_unit));
   out.zeros(3);
   out.copy(data);

@@ -1,5 +1,6 @@
 #include "uring6/icmp/extension.hpp"
 
+#include <cassert>
 #include <optional>
 #include <variant>
 
@@ -168,6 +169,7 @@ class object_writer {
   result<void> end(std::size_t start) const noexcept {
     const std::size_t length = out_.position() - start;
     if (length > max_object) return fail(errc::too_long);
+    assert(length % 4 == 0 || !out_.size());
     out_.set16(start, static_cast<unsigned>(length));
     return {};
   }
@@ -264,6 +266,7 @@ std::size_t element<mpls_label>::size(std::span<const std::byte> rest) noexcept 
 }
 
 mpls_label element<mpls_label>::read(std::span<const std::byte> bytes) noexcept {
+  assert(bytes.size() == 4 && "`size` has measured the entry");
   const std::uint32_t word = wire::load32(bytes);
   return {.label = word >> 12,
           .traffic_class = static_cast<std::uint8_t>(word >> 9 & 7),
@@ -280,6 +283,7 @@ std::size_t element<extension>::size(std::span<const std::byte> rest) noexcept {
 }
 
 extension element<extension>::read(std::span<const std::byte> bytes) noexcept {
+  assert(size(bytes) == bytes.size() && "`size` has measured the object");
   const std::uint8_t class_number = wire::load8(bytes, 2);
   const std::uint8_t type = wire::load8(bytes, 3);
   const auto data = bytes.subspan(codec::object_header_size);

@@ -1,5 +1,6 @@
 #include "uring6/icmp/message.hpp"
 
+#include <cassert>
 #include <limits>
 #include <type_traits>
 #include <variant>
@@ -130,6 +131,7 @@ result<std::size_t> encode(const message_body& body, std::span<std::byte> area, 
   const auto size = encode(body, area);
   if (!size) return size;
   const std::uint16_t sum = upper_layer_checksum(area.first(*size), source, destination, ip_protocol::icmpv6);
+  assert(*size >= header_size && *size <= max_size);
   wire::store16(area, checksum_offset, sum);
   return size;
 }

@@ -1,6 +1,7 @@
 #include "uring6/icmp/multicast_listener.hpp"
 
 #include <bit>
+#include <cassert>
 #include <limits>
 
 #include "ipv6/icmp/icmp_codec.hpp"
@@ -36,6 +37,7 @@ struct floating_code {
     const auto wanted = static_cast<std::uint32_t>(value);
     if (wanted < first_float) return wanted;
     const auto shift = static_cast<unsigned>(std::bit_width(wanted)) - (MantissaBits + 1);
+    assert(shift >= min_shift && shift <= max_shift && "the exponent has three bits");
     return first_float | (shift - min_shift) << MantissaBits | (wanted >> shift & (hidden_one - 1));
   }
 };
@@ -235,6 +237,7 @@ std::size_t element<listener_record>::size(std::span<const std::byte> rest) noex
 }
 
 listener_record element<listener_record>::read(std::span<const std::byte> bytes) noexcept {
+  assert(size(bytes) == bytes.size() && "`size` has measured the record");
   const std::size_t sources = std::size_t{wire::load16(bytes, 2)} * codec::address_size;
   const auto behind_group = bytes.subspan(codec::record_header_size);
   return {.type = static_cast<record_type>(wire::load8(bytes)),

@@ -1,5 +1,6 @@
 #include "uring6/icmp/option.hpp"
 
+#include <cassert>
 #include <limits>
 #include <optional>
 #include <variant>
@@ -43,6 +44,7 @@ std::optional<option> read_mtu(bytes data) noexcept {
 }
 
 std::optional<option> read_redirected(bytes data) noexcept {
+  assert(data.size() >= 6 && "an option has at least eight octets");
   return redirected_header{data.subspan(6)};
 }
 
@@ -171,6 +173,7 @@ class option_writer {
     out_.pad(start, option_unit);
     const std::size_t size = out_.position() - start;
     if (size > max_option) return fail(errc::too_long);
+    assert(size > 0 || !out_.size());
     out_.set8(start + 1, static_cast<unsigned>(size / option_unit));
     return {};
   }
@@ -211,6 +214,7 @@ std::size_t element<option>::size(std::span<const std::byte> rest) noexcept {
 }
 
 option element<option>::read(std::span<const std::byte> bytes) noexcept {
+  assert(size(bytes) == bytes.size() && "`size` has measured the option");
   const auto type = static_cast<option_type>(wire::load8(bytes));
   const auto data = bytes.subspan(2);
   if (const auto known = codec::read_option(type, data)) return *known;

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
+#include <cassert>
 
 #include <bit>
 #include <chrono>
@@ -57,6 +58,7 @@ class cmsg_reader {
     view = {header.cmsg_level, header.cmsg_type, {at_ + sizeof header, length - sizeof header}};
     const std::size_t step = control_space(length - sizeof header);
     // The last control message may lack its padding.
+    assert(step >= length && "a step is at least a header: the walk ends");
     const std::size_t taken = step < left_ ? step : left_;
     at_ += taken;
     left_ -= taken;
@@ -100,6 +102,7 @@ class cmsg_writer {
   template <class T>
   bool append(int level, int type, const T& value) noexcept {
     constexpr std::size_t space = control_space(sizeof(T));
+    assert(size_ <= area_.size() && size_ % alignof(cmsghdr) == 0 && "control messages are aligned to one another");
     if (area_.size() - size_ < space) return false;
     cmsghdr header{};
     header.cmsg_len = sizeof header + sizeof(T);

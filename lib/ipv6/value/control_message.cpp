@@ -1,6 +1,7 @@
 #include "uring6/control_message.hpp"
 
 #include <bit>
+#include <cassert>
 #include <limits>
 
 #include "ipv6/value/cmsg.hpp"
@@ -75,6 +76,7 @@ result<std::size_t> encode(const control_message& message, std::span<std::byte> 
       writer.append(IPPROTO_IPV6, IPV6_PKTINFO, pktinfo_of(message));
     }
   }
+  assert(writer.size() == encoded_size(message, peer) && "every field was appended");
   return writer.size();
 }
 

@@ -1,6 +1,7 @@
 #include "uring6/header.hpp"
 
 #include <fmt/format.h>
+#include <cassert>
 
 #include "ipv6/value/codec_text.hpp"
 #include "ipv6/value/wire.hpp"
@@ -31,6 +32,7 @@ std::size_t length_of(ip_protocol type, std::uint8_t length_field) noexcept {
 
 // The end of the packet: where its header says, or the end of the available bytes if that is earlier.
 std::size_t end_of(const header& fixed, std::size_t available) noexcept {
+  assert(available >= header::size && "the fixed header was parsed");
   const bool may_be_jumbogram = fixed.payload_length == 0 && fixed.next_header == ip_protocol::hop_by_hop;
   if (may_be_jumbogram) return available;
   return std::min(available, header::size + fixed.payload_length);
@@ -63,6 +65,7 @@ result<std::size_t> header::encode(std::span<std::byte> area) const noexcept {
   out.u8(hop_limit);
   out.address(source);
   out.address(destination);
+  assert(out.position() == size);
   return out.size();
 }
 
@@ -92,6 +95,7 @@ result<std::optional<extension_header>> header_walk::next() noexcept {
                                .next_header = static_cast<ip_protocol>(wire::load8(left)),
                                .offset = offset_,
                                .bytes = left.first(length)};
+  assert(length >= 8 && "every step of the walk goes forward");
   if (protocol_ == ip_protocol::fragment) fragment_ = read_fragment(found.bytes);
   protocol_ = found.next_header;
   offset_ += length;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,6 +17,7 @@ namespace uring6::wire {
 using bytes = std::span<const std::byte>;
 
 constexpr std::uint8_t load8(bytes from, std::size_t at = 0) noexcept {
+  assert(at < from.size());
   return std::to_integer<std::uint8_t>(from[at]);
 }
 
@@ -29,11 +31,13 @@ constexpr std::uint32_t load32(bytes from, std::size_t at = 0) noexcept {
 
 inline ip_address load_address(bytes from, std::size_t at = 0) noexcept {
   ip_address::bytes_type address;
+  assert(from.size() >= address.size() && at <= from.size() - address.size());
   std::memcpy(address.data(), from.subspan(at, address.size()).data(), address.size());
   return ip_address(address);
 }
 
 constexpr void store16(std::span<std::byte> to, std::size_t at, std::uint16_t value) noexcept {
+  assert(to.size() >= 2 && at <= to.size() - 2);
   to[at] = static_cast<std::byte>(value >> 8);
   to[at + 1] = static_cast<std::byte>(value & 0xff);
 }
@@ -90,9 +94,11 @@ class writer {
   explicit constexpr writer(std::span<std::byte> area) noexcept : area_(area) {}
 
   constexpr void u8(unsigned value) noexcept {
+    assert(value <= 0xff && "the codec has refused, or masked, a value that its field cannot hold");
     if (room(1)) area_[size_++] = static_cast<std::byte>(value);
   }
   constexpr void u16(unsigned value) noexcept {
+    assert(value <= 0xffff);
     u8(value >> 8 & 0xff);
     u8(value & 0xff);
   }
@@ -113,6 +119,7 @@ class writer {
   }
   /// Appends zeros up to the next multiple of `unit` bytes, counted from `start`.
   void pad(std::size_t start, std::size_t unit) noexcept {
+    assert(start <= size_ && unit > 0);
     const std::size_t over = (size_ - start) % unit;
     if (over != 0) zeros(unit - over);
   }
@@ -120,13 +127,18 @@ class writer {
   /// The place of the next value, for `set8` and `set16` once the value of the field is known.
   constexpr std::size_t position() const noexcept { return size_; }
   constexpr void set8(std::size_t at, unsigned value) noexcept {
+    assert(value <= 0xff && (at < size_ || overflow_) && "the place was written before");
     if (at < size_) area_[at] = static_cast<std::byte>(value);
   }
   constexpr void set16(std::size_t at, unsigned value) noexcept {
+    assert(value <= 0xffff && (at + 2 <= size_ || overflow_) && "the place was written before");
     if (at + 2 <= size_) store16(area_, at, static_cast<std::uint16_t>(value));
   }
   /// The bytes written from `start` on.
-  constexpr bytes written(std::size_t start = 0) const noexcept { return area_.first(size_).subspan(start); }
+  constexpr bytes written(std::size_t start = 0) const noexcept {
+    assert(start <= size_);
+    return area_.first(size_).subspan(start);
+  }
 
   /// The bytes written. Error: `std::errc::no_buffer_space` if the area was too short.
   result<std::size_t> size() const noexcept {
@@ -137,6 +149,7 @@ class writer {
  private:
   // After one value did not fit, no later and shorter value is written in its place.
   constexpr bool room(std::size_t count) noexcept {
+    assert(size_ <= area_.size());
     if (count > area_.size() - size_) overflow_ = true;
     return !overflow_;
   }

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
+#include <cassert>
 
 #include <array>
 #include <atomic>
@@ -45,6 +46,7 @@ std::size_t segment_limit() noexcept {
   static std::atomic<std::size_t> known = 0;  // 0: not yet
   if (const std::size_t limit = known.load(std::memory_order_relaxed); limit > 0) return limit;
   const auto answer = ask_segment_limit();
+  assert((!answer || (*answer > 0 && *answer <= longest_segment_limit)) && "a train has room for so many pieces");
   if (answer) known.store(*answer, std::memory_order_relaxed);
   return answer.value_or(older_limit);
 }

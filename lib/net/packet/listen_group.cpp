@@ -1,5 +1,6 @@
 #include "uring6/listen_group.hpp"
 
+#include <cassert>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -22,6 +23,7 @@ class answer {
  public:
   void give(std::optional<T> value, std::exception_ptr failure = nullptr) noexcept {
     const std::scoped_lock lock(mutex_);
+    assert(!given_ && "a question has one answer");
     value_ = std::move(value);
     failure_ = std::move(failure);
     given_ = true;
@@ -57,6 +59,7 @@ auto call_on(const loop_group& group, std::size_t index, F f) -> decltype(f()) {
       if (answer_) answer_->give({});  // the loop has ended, and destroys the question without running it
     }
     void operator()() noexcept {
+      assert(answer_ && "a question is asked once");
       const auto to = std::exchange(answer_, nullptr);
       try {
         to->give((*f_)());
@@ -80,6 +83,7 @@ class ender {
       : loop_(std::move(loop)), message_(std::make_unique<last_message>()) {}
 
   void operator()(packet_conn* conn) noexcept {
+    assert(conn && message_ && "a conn ends once");
     message_->conn.reset(conn);
     if (!loop_->check_owner()) return message_.reset();
     loop_->post(std::move(message_));
@@ -111,6 +115,7 @@ result<std::vector<sock_filter>> steering_program(const loop_group& group, const
 }  // namespace
 
 bpf::program steer_by_cpu(const loop_group& group) {
+  assert(group.size() > 0 && "the program divides by the number of loops");
   bpf::program program{bpf::load_extension{bpf::extension::cpu_id}};
   for (std::size_t i = 0; i < group.size(); ++i) {
     for (const int cpu : group.cpus(i)) {
@@ -170,6 +175,7 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
       error = one.error();
     }
   }
+  assert((error || opened.size() == group.size()) && "each loop has a conn");
   if (!error) return opened;
   for (std::size_t i = 0; i < opened.size(); ++i) {
     const auto close = [&]() -> result<void> { return opened[i]->close(); };

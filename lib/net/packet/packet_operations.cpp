@@ -10,6 +10,7 @@ namespace uring6::detail {
 // --- reading ---
 
 void read_waiter::leave() noexcept {
+  assert(state_ != state::idle && socket_);
   socket_->reading().leave(*this);
 }
 
@@ -148,6 +149,8 @@ void write_waiter::stop_requested() noexcept {
 }
 
 void write_waiter::finish() noexcept {
+  assert(!waiting_hook::linked() && in_flight_ == 0 && "a train has a datagram of a write that has ended");
+  assert(sent_ <= messages_.size());
   forget();
 }
 

@@ -1,5 +1,6 @@
 #include "net/packet/packet_socket.hpp"
 
+#include <cassert>
 #include <cstddef>
 #include <optional>
 #include <utility>
@@ -24,6 +25,7 @@ packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor&& 
   static_assert(sizeof(void*) != 8 || offsetof(packet_socket, receiver_) % cache_line == cache_line / 2,
                 "the receiver's hot members begin behind half a cache line of cold ones");
 #pragma GCC diagnostic pop
+  assert(fd && (connected_ || !payload_alone_) && "only a connected conn knows the source of a bare payload");
   receiver_.source().set_buffer_class(options.receive_class);
   enabled_ = options.asked.control;
   leave_errors_to_reader(options.asked.error_reports);
@@ -36,6 +38,7 @@ packet_socket::~packet_socket() {
 }
 
 void packet_socket::end_operations() noexcept {
+  assert(!closed() && "the last counts and errors are read from the descriptor");
   drops();
   resident::unlink();
   read_deadline_.disarm();
@@ -78,6 +81,7 @@ std::uint64_t packet_socket::drops() noexcept {
 
 // The kernel's name of the peer is the one that it gives with each datagram.
 void packet_socket::use_enabled_control() noexcept {
+  assert(!closed() && !has_any(enabled_, ~all_control_flags));
   sender_.set_path_mtu_reader(has_any(enabled_, control_flags::path_mtu) ? &receiver_ : nullptr);
   if (!payload_alone_) return;
   // Also the source has to be the kernel's once it is asked for: the user may have connected the descriptor elsewhere.
@@ -114,6 +118,7 @@ constexpr control_row control_rows[] = {
 }  // namespace
 
 result<void> packet_socket::ask_for(control_flags flags, bool on) noexcept {
+  assert(!has_any(flags, ~all_control_flags) && "each flag has a row");
   const control_flags wanted = on ? enabled_ | flags : enabled_ & ~flags;
   for (const control_row& each : control_rows) {
     if (!has_any(flags, each.asks)) continue;

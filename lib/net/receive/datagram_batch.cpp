@@ -28,6 +28,7 @@ datagram_batch& datagram_batch::operator=(datagram_batch&& other) noexcept {
 }
 
 void datagram_batch::clear() noexcept {
+  assert(buffers_.empty() == (buffer_count_ == 0) && buffers_.empty() == (size_ == 0));
   if (buffers_.empty()) return;
   assert(pool_ && buffer_count_ > 0);
   if (all_pooled_) {
@@ -51,6 +52,7 @@ void datagram_batch::iterator::open(detail::list_hook* which) noexcept {
   }
   auto& from = static_cast<detail::buffer&>(*which);
   next_ = which->next;
+  assert(from.payload && "the kernel has the buffer: it was given back while a batch had it");
   shown_ = &from.first;
   if (from.single()) return;
   segment_ = from.segment;

@@ -28,6 +28,7 @@ void receive_backlog::used_up(buffer& what, buffer_pool& pool) noexcept {
 void receive_backlog::shrink(std::uint32_t count) noexcept {
   assert(count <= size_);
   size_ -= count;
+  assert((size_ == 0) == buffers_.empty() && "the buffers leave the list before they are counted out");
   if (size_ > 0) return;
   buffer_holder::unlink();
   all_pooled_ = true;
@@ -36,6 +37,7 @@ void receive_backlog::shrink(std::uint32_t count) noexcept {
 void receive_backlog::take_back(const open_train& train) noexcept {
   assert(!empty());
   buffer& from = buffers_.front();
+  assert(train.next >= from.payload && train.length == from.segment && "the train is that of the first buffer");
   const auto taken = static_cast<std::uint32_t>(train.next - from.payload);
   assert(taken < from.remaining && taken % train.length == 0);
   from.payload = train.next;
@@ -47,6 +49,7 @@ void receive_backlog::take_back(const open_train& train) noexcept {
 std::size_t receive_backlog::lend(datagram_batch& batch, std::uint32_t count,
                                   const std::shared_ptr<buffer_pool>& pool) noexcept {
   assert(count > 0 && count <= size_);
+  assert(pool && batch.buffers_.empty() && "the batch has returned its buffers to the pool that it had");
   // Readers may have taken datagrams from the first buffer's train: show the batch the rest.
   buffers_.front().show_next();
 
@@ -69,6 +72,7 @@ std::size_t receive_backlog::lend(datagram_batch& batch, std::uint32_t count,
 }
 
 void receive_backlog::move_to_memory(buffer_pool& pool) noexcept {
+  assert(this_threads_train.owner != &owner_ && "an open train points into a buffer that would be freed");
   intrusive_list<buffer> moved;
   while (!buffers_.empty()) {
     buffer& from = buffers_.pop_front();
@@ -87,11 +91,13 @@ void receive_backlog::move_to_memory(buffer_pool& pool) noexcept {
     moved.push_back(copy ? *copy : from);
   }
   buffers_.splice_back(moved);
+  assert((size_ == 0) == buffers_.empty());
   all_pooled_ = buffers_.empty();
   buffer_holder::unlink();
 }
 
 void receive_backlog::clear(buffer_pool& pool, bool count_them) noexcept {
+  assert(this_threads_train.owner != &owner_ && "an open train points into a buffer that would be freed");
   buffer_holder::unlink();
   while (!buffers_.empty()) {
     buffer& each = buffers_.pop_front();
@@ -103,6 +109,7 @@ void receive_backlog::clear(buffer_pool& pool, bool count_them) noexcept {
 }
 
 std::vector<kept_datagram> receive_backlog::copies() {
+  assert(this_threads_train.owner != &owner_ && "the first buffer does not say yet what readers took of its train");
   std::vector<kept_datagram> kept;
   buffers_.for_each([&kept](const buffer& each) {
     const std::byte* payload = each.payload;

@@ -40,6 +40,8 @@ class receive_backlog final : public buffer_holder {
 
   void push_back(buffer& filled) noexcept {
     assert(filled.payload && "the kernel has the buffer");
+    assert(filled.segment <= filled.remaining && "a datagram lies within its buffer");
+    assert((filled.segment > 0 || filled.remaining == 0) && "only an empty datagram has no octet");
     if (filled.own_memory) all_pooled_ = false;
     buffers_.push_back(filled);
     ++size_;
@@ -57,8 +59,10 @@ class receive_backlog final : public buffer_holder {
   /// The fast `take` for a datagram of which `next_is_amid_a_train` is true. It calls no function, so the caller's loop
   /// keeps its registers.
   received_piece take_amid_a_train(std::byte* into) noexcept {
+    assert(!empty());
     buffer& from = buffers_.front();
     const std::size_t length = from.segment;
+    assert(length < from.remaining && "the last datagram of a buffer is taken by `take`, which returns the buffer");
     copy_short(into, from.payload, length);
     ++datagrams_;
     bytes_ += length;
@@ -99,6 +103,7 @@ class receive_backlog final : public buffer_holder {
   /// `count` is at most `equal_datagrams()`.
   void open(open_train& train, std::uint32_t count) noexcept {
     assert(count <= equal_datagrams());
+    assert(!train.head && "a thread has at most one open train");
     buffer& from = buffers_.front();
     train.head = &from.first;
     train.next = from.payload;

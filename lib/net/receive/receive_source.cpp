@@ -88,6 +88,8 @@ bool receive_source::prepare_read(io_uring_sqe& entry, int flags) noexcept {
 // a starved source call this again if a coroutine waits.
 void receive_source::arm() noexcept {
   if (state_ != state::unarmed || reads_stopped_) return;
+  assert(idle() && "the ring has a read of an unarmed source");
+  assert(!buffer_waiter::linked() && "the pool would arm the read once more");
   if (const auto error = open_pool()) return owner_.deliver_error(error);
   if (begin_to_spin()) return become(state::spinning);
   rarely_used& of = rare();
@@ -100,6 +102,7 @@ void receive_source::arm() noexcept {
 }
 
 bool receive_source::begin_to_spin() noexcept {
+  assert(pool_ && state_ == state::unarmed);
   if (!loop().spinner().helps()) return false;
   std::unique_ptr<spun_read>& spun = rare().spun;
   if (!spun) spun.reset(new (std::nothrow) spun_read(*this));
@@ -107,7 +110,9 @@ bool receive_source::begin_to_spin() noexcept {
 }
 
 void receive_source::cancel_read(cancel_reason why) noexcept {
+  assert(why != cancel_reason::none);
   if (state_ != state::armed) return;
+  assert(!idle() && rare().why == cancel_reason::none && "an armed read is with the ring, and no cancel is on its way");
   become(state::canceling);
   rare().why = why;
   loop().ring().cancel(*this);
@@ -146,6 +151,8 @@ void receive_source::expect_only(const std::optional<endpoint>& peer) noexcept {
 }
 
 void receive_source::buffers_are_back() noexcept {
+  assert(state_ == state::starved && "the pool calls reads that wait for buffers, and no others");
+  assert(!buffer_waiter::linked());
   become(state::unarmed);
   if (has_waiting_reader()) arm();
 }
@@ -155,6 +162,7 @@ bool receive_source::starves() const noexcept {
 }
 
 void receive_source::stop_reads() noexcept {
+  assert(!loop().busy_elsewhere() && "the kernel obeys only the loop's thread");
   reads_stopped_ = true;
   end_reads();
   loop().drain_until([this] { return !is_reading(); });
@@ -174,6 +182,8 @@ void receive_source::resume_reads() noexcept {
 // ended it.
 void receive_source::complete(completion what) noexcept {
   rarely_used& of = rare();
+  assert(idle() && !what.more() && "a completion that leaves the read armed is part of a run");
+  assert(state_ == state::armed || state_ == state::canceling);
   assert((state_ == state::canceling) == (of.why != cancel_reason::none));
   become(state::unarmed);
   of.why = cancel_reason::none;
@@ -194,6 +204,7 @@ void receive_source::complete(completion what) noexcept {
 // Completions of an armed read that stays armed. The buffers of later completions have left the first-level cache since
 // the kernel wrote them, so they are prefetched.
 void receive_source::complete_run(const ::io_uring_cqe* first, std::size_t count) noexcept {
+  assert(count > 0 && in_flight() && "a run does not end the read");
   constexpr std::size_t ahead = 4;  // datagrams: as long as a fetch from the second-level cache takes
   for (std::size_t i = 0; i < count; ++i) {
     if (i + ahead < count)
@@ -282,6 +293,7 @@ bool receive_source::decode_buffer(buffer& what, std::uint32_t length, bool payl
     return true;
   }
   if (length < buffer_layout::payload) return false;
+  assert(length <= pool_->size() && "the kernel wrote more octets than the buffer has");
   received_header header;
   std::memcpy(&header, what.memory, sizeof header);
   const std::byte* const name = what.memory + buffer_layout::header;
@@ -292,6 +304,7 @@ bool receive_source::decode_buffer(buffer& what, std::uint32_t length, bool payl
                   beside);
   // Reads the name in place and writes member by member. A temporary would be written by several short stores and
   // copied by wider loads, for which the processor waits (a failed store-to-load forwarding).
+  assert(reinterpret_cast<std::uintptr_t>(name) % alignof(sockaddr_in6) == 0 && "the name is read in place");
   const auto& from = *reinterpret_cast<const sockaddr_in6*>(name);
   const bool known = header.namelen >= sizeof from && from.sin6_family == AF_INET6;
   const ip_address address = known ? endpoint::from_sockaddr(from).address : ip_address();
@@ -301,6 +314,7 @@ bool receive_source::decode_buffer(buffer& what, std::uint32_t length, bool payl
 
   what.payload = what.memory + buffer_layout::payload;
   what.remaining = length - static_cast<std::uint32_t>(buffer_layout::payload);
+  assert(what.remaining <= pool_->size() - buffer_layout::payload);
   what.cut_off = header.payloadlen > what.remaining ? header.payloadlen - what.remaining : 0;
   what.segment = beside.gro_segment_size;
   if (what.segment == 0 || what.segment > what.remaining) what.segment = what.remaining;
@@ -316,11 +330,13 @@ bool receive_source::decode_buffer(buffer& what, std::uint32_t length, bool payl
 
 void receive_source::take_spun(buffer& filled, std::uint32_t length, bool payload_only) noexcept {
   assert(state_ == state::unarmed && "the spin has ended");
+  assert(idle() && "a read of the ring would have taken an earlier datagram");
   take_buffer(filled, length, payload_only);
   owner_.wake_readers();
 }
 
 void receive_source::fail_spun(int error_number) noexcept {
+  assert(error_number > 0 && state_ == state::unarmed && "the spin has ended with an error");
   owner_.deliver_error({error_number, std::system_category()});
   owner_.wake_readers();
 }
@@ -347,6 +363,8 @@ void receive_source::drain_read::complete(completion what) noexcept {
 }
 
 void receive_source::send_drain_reads() noexcept {
+  assert(state_ == state::armed && "drain reads are submitted behind the armed one");
+  assert(rare().drain_reads_wanted <= most_drain_reads);
   auto& drains = rare().drain_reads;
   if (!drains) {
     if (!loop().ring().features().ordered_completions) {

@@ -86,7 +86,10 @@ class receive_source final : public buffer_waiter, operation {
   loop_core& loop() const noexcept;
   bool has_waiting_reader() const noexcept;
   bool payload_only() const noexcept { return may_be_payload_only_; }
-  void spin_ends() noexcept { become(state::unarmed); }
+  void spin_ends() noexcept {
+    assert(state_ == state::spinning);
+    become(state::unarmed);
+  }
   /// A spin filled a buffer that it drew from the pool. `length`: the result that a read of the ring would have had.
   void take_spun(buffer& filled, std::uint32_t length, bool payload_only) noexcept;
   void fail_spun(int error_number) noexcept;

@@ -20,6 +20,9 @@ receiver::receiver(loop_core& loop, int fd) noexcept : source_(*this, fd), loop_
 }
 
 receiver::~receiver() {
+  assert(backlog_.empty() && "`close` discards the backlog, `take_out` returns it");
+  assert(!readers_.has_waiting() && !readers_.has_reservations() && "a reader would wait for a conn that is gone");
+  assert(this_threads_train.owner != this);
   if (buffer* const last = backlog_rarely_used_.last_moved) source_.pool().give_back(*last);
 }
 
@@ -43,9 +46,11 @@ void receiver::wake_readers() noexcept {
     readers_.reserve(next);
     wake(next);
   }
+  assert(readers_.reservations() <= backlog_.size() && "a buffer is reserved for one reader");
 }
 
 void receiver::deliver_error(std::error_code error) noexcept {
+  assert(error && "the socket has reported an error");
   ++counters_.errors;
   if (!readers_.has_waiting()) {
     pending_error_ = error;
@@ -79,12 +84,15 @@ void receiver::make_room() noexcept {
 void receiver::close_train() noexcept {
   open_train& train = this_threads_train;
   assert(train.owner == this);
+  assert(train.of && "an open train is that of a conn");
   backlog_.take_back(train);
   loop_.refund(train.left);
   train = {};
 }
 
 void receiver::wait(read_waiter& reader, std::coroutine_handle<> handle, stop_root& stop) {
+  assert(handle && admits_ && "no read begins while the conn is closed or its deadline has passed");
+  assert(!loop_.check_owner() && "another thread than the loop's would change the queue");
   reader.handle = handle;
   if (!readers_.has_waiting() && backlog_.size() > readers_.reservations()) {
     readers_.reserve(reader);
@@ -108,6 +116,7 @@ void receiver::leave(read_waiter& reader) noexcept {
 }
 
 void receiver::fail_waiting(std::error_code error) noexcept {
+  assert(error && "a reader without a reservation would take a datagram of another one");
   this_threads_train.close();
   while (readers_.has_waiting()) {
     read_waiter& reader = readers_.first_waiting();
@@ -124,6 +133,7 @@ std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
     const received_piece taken = backlog_.next_is_amid_a_train(message.buffer.size())
                                      ? backlog_.take_amid_a_train(message.buffer.data())
                                      : take(message.buffer);
+    assert(taken.head && taken.copied <= message.buffer.size() && taken.copied <= taken.full_length);
     message.received = {.payload = message.buffer.first(taken.copied),
                         .control = taken.head->control,
                         .source = taken.head->source,
@@ -138,6 +148,7 @@ std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
 std::size_t receiver::lend(datagram_batch& batch) noexcept {
   assert(this_threads_train.owner != this && "a train of this conn is open: its counts are not up to date");
   batch.clear();
+  assert(readers_.reservations() <= backlog_.size());
   const std::uint32_t count = backlog_.size() - readers_.reservations();
   return count > 0 ? backlog_.lend(batch, count, source_rarely_used_.pool) : 0;
 }
@@ -151,16 +162,19 @@ void receiver::end_reading(std::error_code error) noexcept {
     reader.error_ = error;
     readers_.remove(reader);  // the reader stays in the ready queue
   }
+  assert(!readers_.has_waiting() && "the source would arm a read for a reader that waits");
   source_.stop_reads();
 }
 
 void receiver::close(std::error_code error) noexcept {
+  assert(error);
   end_reading(error);
   if (!backlog_.empty()) backlog_.clear(source_.pool(), true);
   error_pends_ = false;
 }
 
 result<std::vector<kept_datagram>> receiver::take_out() noexcept {
+  assert(!loop_.check_thread());
   this_threads_train.close();
   source_.stop_reads();
   std::vector<kept_datagram> kept;
@@ -177,6 +191,7 @@ result<std::vector<kept_datagram>> receiver::take_out() noexcept {
 
 result<void> receiver::take_in_kept(std::span<const kept_datagram> datagrams) noexcept {
   assert(!source_.is_reading() && backlog_.empty());
+  assert(!readers_.has_waiting() && "no read has begun");
   if (datagrams.empty()) return {};
   if (const auto error = source_.open_pool()) return fail(error);
   buffer_pool& pool = source_.pool();

@@ -4,6 +4,7 @@
 // reader comes.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -48,7 +49,10 @@ class receiver final : train_owner {
 
   /// A resumed reader takes the datagram that was reserved for it: the caller calls `take` (or `lend`, `take_some`)
   /// next.
-  void resumed(read_waiter& reader) noexcept { readers_.remove(reader); }
+  void resumed(read_waiter& reader) noexcept {
+    assert(reader.state_ == read_waiter::state::reserved && "no datagram is kept for this reader");
+    readers_.remove(reader);
+  }
 
   /// A reader leaves without a datagram. One that was reserved for it is reserved for the next reader.
   void leave(read_waiter& reader) noexcept;
@@ -72,6 +76,7 @@ class receiver final : train_owner {
   void open_train_of(const packet_socket& socket) noexcept {
     const std::uint32_t equal = backlog_.equal_datagrams();
     if (equal == 0) return;
+    assert(!this_threads_train.of && "`at_hand` has closed the open train");
     this_threads_train.of = &socket;
     this_threads_train.owner = this;
     backlog_.open(this_threads_train, loop_.spend(equal));

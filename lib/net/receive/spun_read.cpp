@@ -16,10 +16,11 @@ namespace uring6::detail {
 
 bool spun_read::begin() noexcept {
   assert(!linked() && "the spins read this socket already");
-  if (!spin_is_faster_ || source_.is_reading()) return false;  // datagrams of the ring's reads are older
+  if (faster_ != reader::spin || source_.is_reading()) return false;  // datagrams of the ring's reads are older
   if (!buffer_) buffer_ = source_.pool().draw();
   empty_reads_ = 0;
   if (buffer_ && source_.loop().spinner().watch(*this)) return true;
+  assert(!linked() && "the spinner has no place for this socket");
   stop();
   return false;
 }
@@ -45,6 +46,7 @@ int spun_read::read(bool payload_only) noexcept {
     return length < 0 ? -errno : static_cast<int>(length);
   }
   std::byte* const name = memory + buffer_layout::header;
+  assert(source_.pool().size() > buffer_layout::payload);
   const std::size_t room = source_.pool().size() - buffer_layout::payload;
   iovec payload{memory + buffer_layout::payload, room};
   msghdr message{};
@@ -56,6 +58,7 @@ int spun_read::read(bool payload_only) noexcept {
   message.msg_controllen = buffer_layout::control;
   const ssize_t length = ::recvmsg(source_.fd(), &message, MSG_DONTWAIT | MSG_TRUNC);
   if (length < 0) return -errno;
+  assert(message.msg_controllen <= buffer_layout::control && "the kernel wrote beyond the control area");
   const received_header header{.namelen = message.msg_namelen,
                                .controllen = static_cast<std::uint32_t>(message.msg_controllen),
                                .payloadlen = static_cast<std::uint32_t>(length),
@@ -67,6 +70,7 @@ int spun_read::read(bool payload_only) noexcept {
 // Called by each pass of a spin. When the first read of four spins in a row finds a datagram, datagrams arrive faster
 // than they are read, and the ring is better: it delivers many at once.
 bool spun_read::try_read() noexcept {
+  assert(linked() && "the spinner reads watched sockets only");
   constexpr unsigned in_bulk = 4;  // spins in a row
   if (!source_.has_waiting_reader()) {
     leave();
@@ -79,9 +83,9 @@ bool spun_read::try_read() noexcept {
     return false;
   }
   first_read_hits_ = empty_reads_ == 0 ? first_read_hits_ + 1 : 0;
-  if (first_read_hits_ == in_bulk) spin_is_faster_ = false;
+  if (first_read_hits_ == in_bulk) faster_ = reader::ring;
   if (result == -EPERM || result == -ENOSYS) {
-    refused_ = true;
+    faster_ = reader::only_ring;
     unlink();
     return_to_ring();
     return true;
@@ -100,20 +104,24 @@ bool spun_read::try_read() noexcept {
 }
 
 void spun_read::return_to_ring() noexcept {
-  spin_is_faster_ = false;
+  assert(!linked() && "the spinner unlinks a socket that it hands back");
+  if (faster_ == reader::spin) faster_ = reader::ring;
   leave();
   if (source_.has_waiting_reader()) source_.arm();
 }
 
 bool spun_read::wants_to_spin_after(std::size_t datagrams) noexcept {
+  assert(datagrams > 0 && !linked() && "the ring reads the socket");
   // Completions of a single datagram in a row after which a spin reads the socket. Fewer may be a pause in a stream,
   // which the ring reads faster. A choice.
   constexpr unsigned one_by_one = 16;
   const spinner& spins = source_.loop().spinner();
   single_completions_ = datagrams == 1 && spins.helps() ? single_completions_ + 1 : 0;
-  if (single_completions_ < one_by_one || refused_ || !spins.has_place() || !source_.pool().can_draw()) return false;
+  if (single_completions_ < one_by_one || faster_ == reader::only_ring || !spins.has_place() ||
+      !source_.pool().can_draw())
+    return false;
   single_completions_ = first_read_hits_ = 0;
-  spin_is_faster_ = true;
+  faster_ = reader::spin;
   return true;
 }
 

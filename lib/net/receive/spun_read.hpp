@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "runtime/loop/spinner.hpp"
 #include "uring/buffer_pool.hpp"
@@ -31,14 +32,19 @@ class spun_read final : public watched_socket {
   void return_to_ring() noexcept override;
 
  private:
+  enum class reader : std::uint8_t {
+    spin,
+    ring,
+    only_ring  // a seccomp filter refuses recv or recvmsg; this does not change any more
+  };
+
   int read(bool payload_only) noexcept;
   void stop() noexcept;
   void leave() noexcept;
 
   receive_source& source_;
   buffer* buffer_ = nullptr;         // drawn from the pool while watched: where the next read goes
-  bool spin_is_faster_ = true;       // than the ring, as far as the last datagrams tell
-  bool refused_ = false;             // a seccomp filter refuses recv or recvmsg: only the ring may read
+  reader faster_ = reader::spin;     // as far as the last datagrams tell
   unsigned empty_reads_ = 0;         // reads without a datagram since `begin`
   unsigned first_read_hits_ = 0;     // spins in a row that found a datagram with their first read
   unsigned single_completions_ = 0;  // runs of the ring in a row that had a single datagram

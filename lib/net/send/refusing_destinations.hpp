@@ -24,6 +24,7 @@ class refusing_destinations {
 
   /// How many datagrams of this length one train to `to` may have: 1 where an entry has not expired, else `otherwise`.
   std::size_t train_limit(const ip_address& to, std::size_t length, std::size_t otherwise) const noexcept {
+    assert(otherwise > 0 && "a train has at least one datagram");
     const auto refuses = [&](const refusal& each) { return each.destination == to && length >= each.min_length; };
     const auto known = std::ranges::find_if(known_, refuses);
     return known == known_.end() || clock::now() >= known->until ? otherwise : 1;
@@ -51,6 +52,7 @@ class refusing_destinations {
     assert(length > 0 && "a train has datagrams of at least one octet");
     const auto known = std::ranges::find(known_, to, &refusal::destination);
     const auto until = clock::now() + refusal_lifetime;
+    assert(known_.size() <= max_destinations);
     if (known != known_.end()) {
       known->min_length = std::min(known->min_length, length);
       known->until = until;

@@ -37,12 +37,16 @@ class send_convoy {
 
   void add(send_train& train) noexcept {
     assert(count_ < capacity && "a conn holds at most `capacity` trains");
+    assert(sent_ == 0 && "nothing joins a convoy that is being sent");
+    assert(train.datagrams() > 0 && train.quiet() && train.addressed());
     members_[count_++] = {&train};
     datagrams_ += train.datagrams();
   }
 
   void add(outgoing& message, write_waiter& writer, send_train& reserve) noexcept {
     assert(count_ < capacity && "a conn holds at most `capacity` trains");
+    assert(sent_ == 0 && "nothing joins a convoy that is being sent");
+    assert(is_empty_for_send(message.control) && "a datagram with control bytes needs a train");
     // Constructed in place. A temporary would be written by several short stores and copied by wider loads, for which
     // the processor waits (a failed store-to-load forwarding).
     new (&names_[count_]) sockaddr_in6(message.destination.to_sockaddr());
@@ -61,6 +65,7 @@ class send_convoy {
   /// Removes the first member: the caller has its outcome, or sends it another way.
   member take_first() noexcept {
     assert(!empty());
+    assert(sent_ < count_ && count_ <= capacity);
     const member first = members_[sent_];
     if (++sent_ == count_) count_ = sent_ = datagrams_ = 0;
     return first;
@@ -68,6 +73,7 @@ class send_convoy {
 
   /// Fills the headers of the trains. Called once, before the first `send`.
   void fill_train_headers() noexcept {
+    assert(sent_ == 0 && "called before the first `send`");
     for (std::size_t each = sent_; each < count_; ++each) {
       if (!members_[each].message) members_[each].train->fill_header(headers_[each].msg_hdr);
     }
@@ -80,6 +86,7 @@ class send_convoy {
     assert(!empty());
     if (count_ - sent_ == 1) return ::sendmsg(fd, &headers_[sent_].msg_hdr, MSG_DONTWAIT) < 0 ? -errno : 1;
     const int went = ::sendmmsg(fd, &headers_[sent_], static_cast<unsigned>(count_ - sent_), MSG_DONTWAIT);
+    assert(went <= static_cast<int>(count_ - sent_));
     return went > 0 ? went : -errno;
   }
 

@@ -1,11 +1,12 @@
 #include "net/send/send_pool.hpp"
 
+#include <cassert>
 #include <new>
 
 namespace uring6::detail {
 
 std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
-  std::shared_ptr<send_pool>& slot = loop.send_pool_slot();
+  std::shared_ptr<shared_by_conns>& slot = loop.share_of_conns();
   if (!slot) {
     auto made = std::make_shared<send_pool>();
     made->trains_.reserve(max_trains);
@@ -14,10 +15,11 @@ std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
     made->free_blocks_.reserve(max_blocks);
     slot = std::move(made);
   }
-  return slot;
+  return std::static_pointer_cast<send_pool>(slot);  // this function alone fills the slot
 }
 
 send_train* send_pool::find_train(bool conn_has_none) noexcept {
+  assert(free_trains_.size() <= trains_.size());
   const std::size_t in_use = trains_.size() - free_trains_.size();
   if (in_use >= max_trains && !conn_has_none) return nullptr;
   if (free_trains_.empty()) {
@@ -46,6 +48,7 @@ slab_block* send_pool::take_block() noexcept {
   }
   slab_block* block = free_blocks_.back();
   free_blocks_.pop_back();
+  assert(block->used == 0 && block->trains == 0 && "a free block is empty");
   return block;
 }
 

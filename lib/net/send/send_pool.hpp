@@ -13,7 +13,7 @@
 
 namespace uring6::detail {
 
-class send_pool {
+class send_pool final : public shared_by_conns {
  public:
   /// The pool of this loop; makes it at the first call. Throws std::bad_alloc.
   static std::shared_ptr<send_pool> of(loop_core& loop);
@@ -26,10 +26,12 @@ class send_pool {
       return find_train(conn_has_none);
     send_train* const train = free_trains_.back();
     free_trains_.pop_back();
+    assert(train->idle() && "the kernel still reads the train");
     return train;
   }
   void give_back(send_train& train) noexcept {
     assert(free_trains_.size() < trains_.size() && "a train was returned twice");
+    assert(train.idle() && train.quiet() && !static_cast<train_hook&>(train).linked());
     free_trains_.push_back(&train);  // allocates nothing: the room was reserved when the train was made
   }
 
@@ -39,6 +41,7 @@ class send_pool {
   slab_block* take_block() noexcept;
   void give_back(slab_block& block) noexcept {
     assert(block.trains == 0 && "a train's payload lies in the block");
+    assert(free_blocks_.size() < blocks_.size() && "a block was returned twice");
     block.used = 0;
     free_blocks_.push_back(&block);
   }

@@ -2,6 +2,7 @@
 // trains of the block, the pool hands the block out again while it is still in the processor's cache.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <memory>
 
@@ -17,7 +18,10 @@ struct slab_block : list_hook {
   std::size_t trains = 0;  // how many trains have payload in the block and are not released
   std::unique_ptr<std::byte[]> memory = std::make_unique_for_overwrite<std::byte[]>(size);
 
-  std::size_t room() const noexcept { return size - used; }
+  std::size_t room() const noexcept {
+    assert(used <= size);
+    return size - used;
+  }
 };
 
 }  // namespace uring6::detail

@@ -1,6 +1,7 @@
 #include "net/send/send_train.hpp"
 
 #include <netinet/udp.h>
+#include <cassert>
 
 #include <new>
 
@@ -30,11 +31,13 @@ void send_train::check_step(state next) const noexcept {
 std::error_code send_train::begin(const endpoint& destination, const control_message& control, bool addressed,
                                   std::size_t limit) noexcept {
   assert(limit > 0 && limit <= max_segments);
+  assert(idle() && !train_hook::linked() && quiet() && "the train of an earlier send has been answered");
   control_length_ = 0;
   if (!is_empty_for_send(control)) {
     const auto encoded = encode(control, {control_bytes_.data(), max_encoded_size}, family_of(destination.address));
     if (!encoded) return encoded.error();
     control_length_ = *encoded;
+    assert(control_length_ <= max_encoded_size);
   }
   destination_ = destination;
   control_ = control;
@@ -45,7 +48,8 @@ std::error_code send_train::begin(const endpoint& destination, const control_mes
   segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = refused_length = 0;
   retried_error = 0;
   retries = 0;
-  last_is_short_ = may_park = zero_copy = has_result_ = copied_ = false;
+  last_is_short_ = has_result_ = copied_ = false;
+  next_send = mode::quiet;
   block = nullptr;
   return {};
 }
@@ -55,6 +59,7 @@ std::error_code send_train::begin(const endpoint& destination, const control_mes
 std::size_t send_train::append(std::span<outgoing> messages, bool addressed, write_waiter& from) noexcept {
   assert(datagrams_ <= limit_);
   const std::size_t at_most = std::min(messages.size(), limit_ - datagrams_);
+  assert(addressed == this->addressed() && "all datagrams of a train name their destination, or none does");
   if (at_most == 0) return 0;
   outgoing* message = messages.data();
   if (datagrams_ == 0) {
@@ -87,6 +92,7 @@ std::size_t send_train::append(std::span<outgoing> messages, bool addressed, wri
   datagrams_ += count;
   bytes_ += bytes;
   last_is_short_ = message[-1].payload.size() < segment;
+  assert(count > 0 && datagrams_ <= limit_ && vectors_ <= max_segments);
   return count;
 }
 
@@ -110,6 +116,7 @@ inline iovec* send_train::extend(iovec* last, std::span<const std::byte> payload
 }
 
 void send_train::add_part(const part& next) noexcept {
+  assert(!next.done() && (next.owner || next.slab) && "the part of a writer, or of the slab");
   assert(parts_used_ < max_segments);
   if (parts_used_ == 1) long_->parts.front() = part_;
   (parts_used_ > 0 ? long_->parts[parts_used_] : part_) = next;
@@ -118,6 +125,8 @@ void send_train::add_part(const part& next) noexcept {
 
 void send_train::append(std::span<const std::byte> copied) noexcept {
   assert(datagrams_ < limit_ && !last_is_short_);
+  assert(block && parts_used_ <= 1 && "coalesced payloads follow one another in one block");
+  assert((datagrams_ == 0 || copied.size() <= segment_) && "no datagram is longer than the first one");
   const auto length = static_cast<std::uint32_t>(copied.size());
   if (datagrams_ == 0) segment_ = length;
   if (length < segment_) last_is_short_ = true;
@@ -137,11 +146,13 @@ bool send_train::is_done() const noexcept {
 
 void send_train::rebuild() noexcept {
   assert(!is_done());
+  assert(idle() && "the kernel reads the vectors of a train in flight");
   const std::size_t left = parts_used_ - std::ranges::remove_if(parts(), &part::done).size();
   if (parts_used_ > 1 && left == 1) part_ = long_->parts.front();
   parts_used_ = left;
   vectors_ = bytes_ = datagrams_ = 0;
   for (part each : parts()) {
+    assert(!each.done() && "the parts with a result were removed");
     if (refused_length > 0) each = each.take_first(segment_);
     if (each.slab) load(std::span(each.slab, each.bytes));
     for (const outgoing& message : std::span(each.messages, each.messages ? each.datagrams : 0)) load(message.payload);
@@ -167,13 +178,15 @@ std::size_t send_train::pages() const noexcept {
 
 // A single payload without control bytes needs no msghdr, which the kernel would have to copy and keep.
 void send_train::prepare_alone(io_uring_sqe& entry) noexcept {
+  assert(vectors_ == 1 && parts_used_ == 1);
   submission request(entry);
-  request.send(fd, piece_.iov_base, piece_.iov_len, may_park ? 0 : MSG_DONTWAIT);
+  request.send(fd, piece_.iov_base, piece_.iov_len, quiet() ? MSG_DONTWAIT : 0);
   if (name_length_ > 0) request.to(reinterpret_cast<const sockaddr*>(&name_), name_length_);
-  if (!may_park) request.skip_success();
+  if (quiet()) request.skip_success();
 }
 
 void send_train::fill_header(msghdr& header) noexcept {
+  assert(datagrams_ > 0 && vectors_ > 0 && vectors_ <= max_segments);
   std::size_t control_length = control_length_;
   // Not for a single datagram: some paths compute a wrong checksum for a train of one.
   if (datagrams_ > 1) {
@@ -181,6 +194,7 @@ void send_train::fill_header(msghdr& header) noexcept {
     rest.append(IPPROTO_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(segment_));
     assert(rest.size() > 0 && "the area has room for UDP_SEGMENT behind every encoded control message");
     control_length += rest.size();
+    assert(segment_ > 0 && segment_ <= 0xffff && "UDP_SEGMENT has 16 bits");
   }
   header = {.msg_name = name_length_ ? &name_ : nullptr,
             .msg_namelen = name_length_,
@@ -192,30 +206,33 @@ void send_train::fill_header(msghdr& header) noexcept {
 }
 
 void send_train::prepare(io_uring_sqe& entry) noexcept {
-  if (datagrams_ == 1 && control_length_ == 0 && !zero_copy) {
+  assert(fd >= 0 && owner && datagrams_ > 0);
+  if (datagrams_ == 1 && control_length_ == 0 && next_send != mode::zero_copy) {
     prepare_alone(entry);
     return;
   }
   fill_header(header_);
-  if (zero_copy) {
+  if (next_send == mode::zero_copy) {
     // MSG_DONTWAIT: before Linux 6.10 the kernel may lose the control message of a zero-copy send that it tries again.
     has_result_ = copied_ = false;
     submission(entry).sendmsg_without_copy(fd, header_, MSG_DONTWAIT);
     return;
   }
   submission request(entry);
-  request.sendmsg(fd, header_, may_park ? 0 : MSG_DONTWAIT);
-  if (!may_park) request.skip_success();
+  request.sendmsg(fd, header_, quiet() ? MSG_DONTWAIT : 0);
+  if (quiet()) request.skip_success();
 }
 
 void send_train::complete(completion what) noexcept {
+  assert((!what.more() || next_send == mode::zero_copy) && "only a zero-copy send has two completions");
+  assert(owner && idle() != what.more());
   if (what.more()) {
     has_result_ = true;
     result_ = what.result;
     return;
   }
   if (is_notification(what)) copied_ = says_copied(what);
-  owner->on_train_sent(*this, zero_copy && has_result_ ? result_ : what.result);
+  owner->on_train_sent(*this, next_send == mode::zero_copy && has_result_ ? result_ : what.result);
 }
 
 }  // namespace uring6::detail

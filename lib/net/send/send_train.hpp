@@ -58,6 +58,13 @@ class send_train final : public operation, public train_hook {
 #endif
   }
 
+  /// How the kernel is asked to send the train.
+  enum class mode : std::uint8_t {
+    quiet,     // without a wait: a completion is posted only if the send fails (IOSQE_CQE_SKIP_SUCCESS)
+    may_park,  // the socket's buffer was full: the send waits in the kernel for room
+    zero_copy  // from where the payload lies: the kernel is asked not to copy it
+  };
+
   static constexpr std::size_t max_segments = longest_segment_limit;
 
   /// Consecutive datagrams of the train that come from one writer's batch, or, when `owner` is null, from the slab:
@@ -76,6 +83,8 @@ class send_train final : public operation, public train_hook {
       assert(!done());
       const auto length =
           static_cast<std::uint32_t>(messages ? messages->payload.size() : std::min<std::size_t>(segment, bytes));
+      assert(length <= bytes && "the part has the octets of all its datagrams");
+      assert(!(messages && slab) && (messages || !owner) && "a part's payload is a writer's, or lies in the slab");
       const part first{slab, messages, owner, 1, length};
       if (messages) ++messages;
       if (slab) slab += length;
@@ -116,6 +125,7 @@ class send_train final : public operation, public train_hook {
 
   /// Removes the first datagram from a train that was sent: the caller has its result.
   part take_first() noexcept {
+    assert(parts_used_ > 0);
     part& of = parts().front();
     const part first = of.take_first(segment_);
     if (of.done()) of = {};
@@ -150,10 +160,9 @@ class send_train final : public operation, public train_hook {
   /// An upper bound of the pages of memory that the payload covers.
   std::size_t pages() const noexcept;
 
-  /// Does the send post a completion only if it fails (IOSQE_CQE_SKIP_SUCCESS)? It is then over when the enter that
-  /// submits it returns.
+  /// Is the send over when the enter that submits it returns?
   bool quiet() const noexcept {
-    return !may_park && !zero_copy;
+    return next_send == mode::quiet;
   }
 
   // A zero-copy send has two completions: the result, and the notification that the kernel does not read the payload
@@ -173,9 +182,8 @@ class send_train final : public operation, public train_hook {
 
   sender* owner = nullptr;
   int fd = -1;
-  slab_block* block = nullptr;     // the slab block that holds its payloads; nullptr: they lie in the writers' memory
-  bool may_park = false;           // the socket's buffer was full: the next send waits in the kernel for room
-  bool zero_copy = false;          // the kernel is asked to send the payload from where it lies
+  slab_block* block = nullptr;  // the slab block that holds its payloads; nullptr: they lie in the writers' memory
+  mode next_send = mode::quiet;
   std::size_t refused_length = 0;  // 0, or the length of the datagrams when a route refused the train: they go singly
   int retried_error = 0;           // 0, or the ICMP error (negative errno) because of which this send was repeated
   unsigned retries = 0;            // how often the send was repeated because of such errors

@@ -28,7 +28,9 @@ bool is_plain_single(const outgoing& message, const outgoing& next) noexcept {
 // --- writers ---
 
 bool sender::wait(write_waiter& writer, stop_root& stop) {
-  if (writer.flushes_) {
+  assert(writer.next_ == 0 && writer.in_flight_ == 0 && writer.sent_ == 0 && "a write begins once");
+  assert(!closing_ && !loop_.check_owner());
+  if (writer.kind_ == write_waiter::kind::flush) {
     if (!has_unsent()) {
       writer.ended_ = take_error();
       return false;
@@ -64,8 +66,9 @@ bool sender::wait(write_waiter& writer, stop_root& stop) {
 // Resumes the writer if every message has a result, and, for flush, no train is left.
 void sender::finish_if_done(write_waiter& writer) noexcept {
   assert(static_cast<waiting_hook&>(writer).linked() && "the writer is resumed already");
+  assert(writer.next_ <= writer.messages_.size() && writer.sent_ <= writer.next_);
   if (writer.in_flight_ > 0 || writer.next_ < writer.messages_.size()) return;
-  if (writer.flushes_ && !writer.ended_) {
+  if (writer.kind_ == write_waiter::kind::flush && !writer.ended_) {
     if (has_unsent()) return;
     writer.ended_ = take_error();
   }
@@ -102,8 +105,10 @@ void sender::record(const send_train::part& part, std::error_code error) noexcep
 }
 
 void sender::cancel(write_waiter& writer, std::error_code why) noexcept {
+  assert(why);
   if (!static_cast<waiting_hook&>(writer).linked()) return;  // the write is over, its coroutine about to be resumed
   writer.ended_ = why;
+  assert(writer.next_ <= writer.messages_.size());
   counters_.failed += writer.messages_.size() - writer.next_;
   for (; writer.next_ < writer.messages_.size(); ++writer.next_) writer.messages_[writer.next_].error = why;
   static_cast<waiting_hook&>(writer).unlink();
@@ -128,11 +133,13 @@ void sender::cancel(write_waiter& writer, std::error_code why) noexcept {
 }
 
 void sender::cancel_and_wait(write_waiter& writer) noexcept {
+  assert(static_cast<waiting_hook&>(writer).linked());
   cancel(writer, errc::canceled);
   loop_.drain_until([&] { return writer.in_flight_ == 0; });
 }
 
 void sender::fail_waiting(std::error_code why) noexcept {
+  assert(why);
   while (!queued_writers_.empty()) cancel(queued_writers_.front(), why);
   awaiting_writers_.for_each([&](write_waiter& each) {
     if (!each.ended_) cancel(each, why);
@@ -140,6 +147,7 @@ void sender::fail_waiting(std::error_code why) noexcept {
 }
 
 void sender::close(std::error_code why) noexcept {
+  assert(why && flush_ == flushing::no);
   closing_ = why;
   do {
     flush();
@@ -150,6 +158,7 @@ void sender::close(std::error_code why) noexcept {
     trains_in_flight_.for_each([this](send_train& train) { loop_.ring().cancel(train); });
     loop_.drain_until([this] { return trains_in_flight_.empty(); });
   } while (!trains_to_resend_.empty());
+  assert(queued_writers_.empty() && sealed_trains_.empty() && !slab_train_);
   outbound::unlink();
 }
 
@@ -167,6 +176,7 @@ send_train* sender::take_train() noexcept {
   }
   train->become(send_train::state::filling);
   ++trains_held_;
+  assert(trains_held_ <= max_trains_per_conn);
   train->owner = this;
   train->fd = fd_;
   return train;
@@ -193,9 +203,22 @@ std::error_code sender::check_message(const outgoing& message, const endpoint& t
 
 std::error_code sender::begin_train(send_train& train, const endpoint& to, const outgoing& message,
                                     bool addressed) noexcept {
+  assert(train.owner == this && longest_train_ > 0 && longest_train_ <= send_train::max_segments);
   if (const auto refused = check_message(message, to)) return refused;
   const std::size_t limit = refusing_.train_limit(to.address, message.payload.size(), longest_train_);
   return train.begin(to, message.control, addressed, limit);
+}
+
+// Counts the trains that are not quiet. A train goes from quiet to either other mode, and back.
+void sender::set_mode(send_train& train, send_train::mode to) noexcept {
+  assert((train.quiet() || to == send_train::mode::quiet) && "a train waits for room or for a notification, not both");
+  if (!train.quiet()) {
+    assert(trains_waiting_ > 0);
+    --trains_waiting_;
+  }
+  train.next_send = to;
+  if (!train.quiet()) ++trains_waiting_;
+  assert(trains_waiting_ <= trains_held_);
 }
 
 void sender::schedule_flush() noexcept {
@@ -204,13 +227,13 @@ void sender::schedule_flush() noexcept {
 
 // No datagram is appended any more. During a flush the train is submitted at once, else by the next flush.
 void sender::seal(send_train& train) noexcept {
+  assert(train.datagrams() > 0 && train.owner == this);
   train.become(send_train::state::sealed);
   if (train.datagrams() > 1) refusing_.on_train_sealed(train.destination().address, train.segment());
   if (zero_copy_ && zero_copy_->takes(train)) [[unlikely]] {
-    train.zero_copy = true;
-    ++trains_waiting_;
+    set_mode(train, send_train::mode::zero_copy);
   }
-  if (flushing_) {
+  if (flush_ != flushing::no) {
     submit(train);
   } else {
     sealed_trains_.push_back(train);
@@ -220,10 +243,10 @@ void sender::seal(send_train& train) noexcept {
 // Chooses how the train leaves: at once, with the convoy, or by the ring.
 void sender::submit(send_train& train) noexcept {
   assert(!train.is_done() && train.datagrams() > 0);
-  if (use_convoy_ && train.datagrams() > 1 && refusing_.is_doubtful(train.destination().address, train.segment()) &&
-      try_doubtful_train(train)) [[unlikely]]
+  if (flush_ == flushing::with_convoy && train.datagrams() > 1 &&
+      refusing_.is_doubtful(train.destination().address, train.segment()) && try_doubtful_train(train)) [[unlikely]]
     return;
-  if (use_convoy_) {
+  if (flush_ == flushing::with_convoy) {
     // Trains of a connected socket go by the ring: the socket reports an ICMP error once, and sendmmsg drops that
     // report when it meets the error behind messages that were sent.
     if (train.quiet() && train.addressed()) {
@@ -236,6 +259,7 @@ void sender::submit(send_train& train) noexcept {
 }
 
 void sender::submit_by_ring(send_train& train) noexcept {
+  assert(train.idle() && !static_cast<train_hook&>(train).linked() && "the ring or a list of the sender has the train");
   if (error_reader_ && take_pending_error(train)) [[unlikely]]
     return;
   // A quiet send that succeeds posts no completion, so the enter must not sleep when a coroutine waits for this train,
@@ -252,7 +276,7 @@ void sender::submit_by_ring(send_train& train) noexcept {
 // rest goes by the ring from the first member on that finds no room in the socket's buffer (EAGAIN: the ring can wait
 // for room) or that a seccomp filter may have refused (EPERM, ENOSYS).
 void sender::submit_convoy() noexcept {
-  use_convoy_ = false;
+  flush_ = flushing::by_ring;
   send_convoy& convoy = pool_->convoy();
   bool room = convoy.is_worth_a_call() || loop_.spinner().helps();
   if (room) convoy.fill_train_headers();
@@ -266,6 +290,7 @@ void sender::submit_convoy() noexcept {
   }
   while (!convoy.empty()) {
     const auto [train, message, writer] = convoy.take_first();
+    assert(train->owner == this && (message == nullptr) == (writer == nullptr));
     if (message) {
       train->begin(message->destination, message->control, true, 1);  // succeeds: the control message is empty
       train->append({message, 1}, true, *writer);
@@ -279,6 +304,7 @@ void sender::on_member_sent(const send_convoy::member& from, int outcome) noexce
   assert(outcome <= 0);
   const auto [train, message, writer] = from;
   if (!message) return on_train_sent(*train, outcome);
+  assert(train->owner == this && writer->in_flight_ > 0 && "the writer waits for this datagram");
   give_back(*train);
   if (outcome < 0) {
     if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->restart_read();
@@ -294,6 +320,7 @@ void sender::on_member_sent(const send_convoy::member& from, int outcome) noexce
 // Every datagram of the train has its result: the pool gets the train back, and the slab block with its last train.
 void sender::release(send_train& train) noexcept {
   assert(!static_cast<train_hook&>(train).linked());
+  assert((!train.block || train.block->trains > 0) && "the block counts the trains whose payload it has");
   if (slab_block* const block = train.block; block && --block->trains == 0) {
     assert(slab_blocks_held_ > 0);
     if (block == slab_block_) slab_block_ = nullptr;
@@ -313,16 +340,17 @@ void sender::serve_writers() noexcept {
 }
 
 void sender::flush() noexcept {
+  assert(flush_ == flushing::no && pool_->convoy().empty() && "a flush does not begin inside of another one");
   // No system call past the ring while trains are in flight by the ring, which it would overtake; in the child of a
   // fork, which must not send; or on an unconnected conn that keeps error reports, because sendmmsg drops an error that
   // it meets behind messages that were sent.
   const bool is_childs = static_cast<bool>(loop_.check_thread());
-  use_convoy_ = trains_in_flight_.empty() && !is_childs && (!error_reader_ || errors_are_the_peers_);
+  const bool convoy = trains_in_flight_.empty() && !is_childs && (!error_reader_ || errors_are_the_peers_);
+  flush_ = convoy ? flushing::with_convoy : flushing::by_ring;
   pending_error_taken_ = is_childs;  // the error is the parent's: both have the same socket
-  flushing_ = true;
   while (!trains_to_resend_.empty()) {
     send_train& train = trains_to_resend_.pop_front();
-    if (train.refused_length > 0 && use_convoy_ && pool_->convoy().empty()) send_one_by_one(train);
+    if (train.refused_length > 0 && flush_ == flushing::with_convoy && pool_->convoy().empty()) send_one_by_one(train);
     if (train.is_done()) {
       release(train);
     } else {
@@ -339,7 +367,9 @@ void sender::flush() noexcept {
   build_trains();  // with coalesced writes: of the messages for which the slab has no room
   fail_nonblocking_writers();
   submit_convoy();
-  flushing_ = false;
+  assert(sealed_trains_.empty() && !slab_train_ && pool_->convoy().empty() &&
+         "what the flush found has been submitted");
+  flush_ = flushing::no;
 }
 
 // Sends the datagrams of a refused train singly, without the ring: by the ring only one would leave in each turn, with
@@ -364,6 +394,7 @@ void sender::send_one_by_one(send_train& train) noexcept {
 // Sends a train that the route may refuse without the ring, so that the kernel's answer is known before later messages
 // leave. False: nothing was sent, and the caller submits the train another way.
 bool sender::try_doubtful_train(send_train& train) noexcept {
+  assert(train.datagrams() > 1 && flush_ == flushing::with_convoy);
   if (!pool_->convoy().empty() || !train.quiet()) return false;
   if (error_reader_ && take_pending_error(train)) return true;
   msghdr header;
@@ -395,16 +426,18 @@ void sender::await_results(write_waiter& writer) noexcept {
 void sender::fail_nonblocking_writers() noexcept {
   if (trains_held_ > trains_waiting_) return;
   queued_writers_.for_each([this](write_waiter& each) {
-    if (each.impatient_) cancel(each, make_error_code(std::errc::resource_unavailable_try_again));
+    if (each.kind_ == write_waiter::kind::nonblocking)
+      cancel(each, make_error_code(std::errc::resource_unavailable_try_again));
   });
 }
 
 // Moves the writer's next messages into the convoy, up to the first one that needs a train. This is the hot loop over a
 // batch to many destinations, as send_train::append is for one destination.
 void sender::add_singles_to_convoy(write_waiter& writer) noexcept {
-  if (!use_convoy_ || zero_copy_ || !udp_ || !writer.addressed_) return;
+  if (flush_ != flushing::with_convoy || zero_copy_ || !udp_ || !writer.addressed_) return;
   send_convoy& convoy = pool_->convoy();
   const std::size_t end = writer.messages_.size();
+  assert(writer.next_ < end);
   std::size_t at = writer.next_;
   for (outgoing* message = &writer.messages_[at]; at + 1 < end && is_plain_single(message[0], message[1]); ++message) {
     send_train* const reserve = take_train();
@@ -446,6 +479,7 @@ void sender::build_trains() noexcept {
       }
     }
     const std::size_t appended = train->append(rest, writer.addressed_, writer);
+    assert(appended <= rest.size());
     writer.next_ += appended;
     writer.in_flight_ += appended;
     if (appended < rest.size()) seal(*std::exchange(train, nullptr));

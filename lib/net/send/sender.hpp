@@ -90,7 +90,15 @@ class sender final : outbound {
   const send_counters& counters() const noexcept { return counters_; }
 
  private:
+  /// Where `flush` is. `seal` submits trains at once while it runs.
+  enum class flushing : std::uint8_t {
+    no,
+    with_convoy,  // `submit` may put trains into the convoy
+    by_ring       // the convoy has left, or may not be used: every train goes by the ring
+  };
+
   void flush() noexcept override;
+  void set_mode(send_train& train, send_train::mode to) noexcept;
   void schedule_flush() noexcept;
   bool has_unsent() const noexcept { return trains_held_ > 0; }
   std::error_code take_error() noexcept { return std::exchange(late_error_, {}); }
@@ -141,14 +149,13 @@ class sender final : outbound {
   slab_block* slab_block_ = nullptr;                      // where they are copied to; nullptr once all its trains ended
   std::uint32_t slab_blocks_held_ = 0;
   std::uint32_t trains_held_ = 0;      // trains that this sender has from the pool
-  std::uint32_t trains_waiting_ = 0;   // of these, trains that may not come back soon: parked, or zero-copy
+  std::uint32_t trains_waiting_ = 0;   // of these, trains that are not quiet: they may not come back soon
   bool coalesces_;                     // as options::coalesce
   bool udp_;                           // as options::udp
   bool errors_are_the_peers_ = false;  // the conn is connected: an ICMP error is about its peer
   bool pending_error_taken_ = false;   // since this flush began; of a conn that keeps error reports
   bool had_reports_ = false;           // reports were in the queue then: a report is no sign of a pending error
-  bool flushing_ = false;              // `flush` runs: `seal` submits at once
-  bool use_convoy_ = false;            // `submit` may put trains into the convoy
+  flushing flush_ = flushing::no;
   refusing_destinations refusing_;
   std::unique_ptr<zero_copy_choice> zero_copy_;  // nullptr: every send is copied
   endpoint peer_;                                // of a connected socket

@@ -18,6 +18,7 @@ constexpr std::size_t max_slab_blocks_per_conn = 8;
 // Copies the writer's datagrams into the slab. False: the slab is full, or no train is free. The caller then suspends
 // the writer, and sends its other datagrams from their own memory.
 bool sender::copy_to_slab(write_waiter& writer) noexcept {
+  assert(coalesces_ && writer.in_flight_ == 0 && "no train refers to the writer's own memory");
   for (; writer.next_ < writer.messages_.size(); ++writer.next_) {
     outgoing& message = writer.messages_[writer.next_];
     std::error_code error;
@@ -64,11 +65,13 @@ bool sender::write_ahead(const outgoing& message, bool addressed, std::error_cod
 // Makes `slab_block_` a block with room for `length` octets. The caller counts a train in it at once, because a block
 // goes back to the pool with its last train.
 bool sender::find_room(std::size_t length) noexcept {
+  assert(length <= slab_block::size && slab_blocks_held_ <= max_slab_blocks_per_conn);
   if (slab_block_ && slab_block_->room() >= length) return true;
   slab_block* const fresh = slab_blocks_held_ < max_slab_blocks_per_conn ? pool_->take_block() : nullptr;
   if (!fresh) return false;
   ++slab_blocks_held_;
   slab_block_ = fresh;
+  assert(slab_block_->room() >= length);
   return true;
 }
 

@@ -26,7 +26,7 @@ bool is_unknown(const send_train& train, int result) noexcept {
 }  // namespace
 
 bool sender::is_impatient(const send_train::part& part) noexcept {
-  return part.owner && part.owner->impatient_;
+  return part.owner && part.owner->kind_ == write_waiter::kind::nonblocking;
 }
 bool sender::is_canceled(const send_train::part& part) noexcept {
   return part.owner && part.owner->ended_;
@@ -34,24 +34,24 @@ bool sender::is_canceled(const send_train::part& part) noexcept {
 
 void sender::on_train_sent(send_train& train, int outcome) noexcept {
   assert(train.owner == this);
+  assert(train.idle() && train.datagrams() > 0 && "a train in flight has datagrams without a result");
   train.become(send_train::state::sent);
   static_cast<train_hook&>(train).unlink();
   if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->restart_read();
-  if (train.zero_copy && finish_zero_copy(train, outcome)) return;
-  const bool full = outcome == -EAGAIN && !train.may_park;
+  if (train.next_send == send_train::mode::zero_copy && finish_zero_copy(train, outcome)) return;
+  const bool full = outcome == -EAGAIN && train.quiet();
   if (full) {
     if (!closing_ &&
         std::ranges::none_of(train.parts(), [](const auto& each) { return is_canceled(each) || is_impatient(each); })) {
       ++counters_.parked;
-      ++trains_waiting_;
-      train.may_park = true;
+      set_mode(train, send_train::mode::may_park);
       submit(train);
       if (!queued_writers_.empty()) schedule_flush();  // lets fail_nonblocking_writers end them if no train is left
       return;
     }
     outcome = -ECANCELED;
   }
-  if (std::exchange(train.may_park, false)) --trains_waiting_;
+  set_mode(train, send_train::mode::quiet);
   if (error_reader_ && retry_after_icmp_error(train, outcome)) [[unlikely]]
     return;
   const bool is_train = train.datagrams() > 1;
@@ -102,6 +102,7 @@ void sender::on_train_sent(send_train& train, int outcome) noexcept {
 // For an unknown zone, and for an IPv4 address on a socket of IPv6 only, the kernel reports ENETUNREACH. Find out which
 // of both it was to return the better error.
 std::error_code sender::error_of(int outcome, const endpoint& to) const noexcept {
+  assert(outcome < 0);
   if (outcome == -ENETUNREACH) {
     if (to.address.is_v4_mapped() && get_option(fd_, option::only_v6) == 1) return errc::ipv4_address;
     if (to.address.zone() != 0) {
@@ -142,7 +143,7 @@ bool may_be_others_mtu(const send_train& train, int fd) noexcept {
 bool sender::take_pending_error(send_train& train) noexcept {
   assert(error_reader_ != nullptr);
   // A train that is sent again between two flushes has the kernel's answer, and is not answered for twice.
-  if (!flushing_) return false;
+  if (flush_ == flushing::no) return false;
   // A single datagram of a connected socket meets the pending error by itself, and ends with it.
   if (errors_are_the_peers_ && train.datagrams() == 1) return false;
   if (std::exchange(pending_error_taken_, true)) return false;
@@ -154,7 +155,7 @@ bool sender::take_pending_error(send_train& train) noexcept {
     error_reader_->deliver_error({pending, std::system_category()});
     return false;
   }
-  if (std::exchange(train.zero_copy, false)) --trains_waiting_;
+  set_mode(train, send_train::mode::quiet);
   on_train_sent(train, -pending);
   return true;
 }
@@ -173,6 +174,7 @@ bool sender::may_be_other_error(const send_train& train, int outcome) const noex
 bool sender::retry_after_icmp_error(send_train& train, int outcome) noexcept {
   constexpr unsigned max_retries = 4;  // each try may meet the ICMP error of yet another send
   const int retried_error = std::exchange(train.retried_error, 0);
+  assert(error_reader_ && retried_error <= 0 && train.retries <= max_retries);
   const bool own = outcome == retried_error && !is_always_icmp_error(outcome);
   if (retried_error != 0 && !own) error_reader_->deliver_error({-retried_error, std::system_category()});
   // The kernel refuses a train with segments above the path's new MTU with EMSGSIZE, and reports that MTU with
@@ -196,8 +198,8 @@ bool sender::retry_after_icmp_error(send_train& train, int outcome) noexcept {
 // A zero-copy send has ended. True: it failed for the lack of a copy, and is submitted again as a copying send. False:
 // `outcome` is treated as that of any other send.
 bool sender::finish_zero_copy(send_train& train, int& outcome) noexcept {
-  train.zero_copy = false;
-  --trains_waiting_;
+  assert(train.next_send == send_train::mode::zero_copy && trains_waiting_ > 0);
+  set_mode(train, send_train::mode::quiet);
   if (outcome >= 0) {
     ++counters_.zero_copy;
     if (!train.copied()) return false;

@@ -16,6 +16,7 @@ bool zero_copy_choice::takes(const send_train& train) noexcept {
   if (train.bytes() < min_octets_ || train.pages() > max_pages) return false;
   const auto known = std::ranges::find(copying_, train.destination().address, &copying::destination);
   if (known == copying_.end()) return true;
+  assert(known->sends_left > 0);
   if (--known->sends_left == 0) copying_.erase(known);
   return false;
 }

@@ -1,6 +1,7 @@
 // Which sends go without a copy: long ones, except to destinations for which the kernel copies the payload anyway.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -19,7 +20,10 @@ class zero_copy_choice {
   static constexpr std::uint32_t sends_until_retry = 1024;
 
   /// Chooses among sends of at least `min_octets`.
-  explicit zero_copy_choice(std::size_t min_octets) : min_octets_(min_octets) { copying_.reserve(max_destinations); }
+  explicit zero_copy_choice(std::size_t min_octets) : min_octets_(min_octets) {
+    assert(min_octets > 0 && "0 octets mean that every send is copied: then there is no choice");
+    copying_.reserve(max_destinations);
+  }
 
   /// Shall this train go without a copy? A call counts as one of the `sends_until_retry` of its destination.
   bool takes(const send_train& train) noexcept;

@@ -2,6 +2,7 @@
 // anew.
 #pragma once
 
+#include <cassert>
 #include <optional>
 
 #include "runtime/loop/loop_core.hpp"
@@ -31,6 +32,7 @@ class sticky_deadline final : public timer_node {
 
  private:
   void expired() noexcept override {
+    assert(!passed_ && !armed() && "a deadline passes once, until it is set anew");
     passed_ = true;
     (owner_.*when_due)();
   }

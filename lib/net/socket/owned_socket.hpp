@@ -36,7 +36,9 @@ class owned_socket : public resident {
 
  protected:
   explicit owned_socket(std::shared_ptr<loop_core> loop) noexcept : loop_(std::move(loop)) { assert(loop_); }
-  ~owned_socket() = default;
+  ~owned_socket() {
+    assert(closed() && "the derived class closes or releases the descriptor, and ends its operations");
+  }
 
   /// The last step of a constructor: nothing can fail any more.
   void open(file_descriptor&& fd) noexcept {

@@ -28,6 +28,11 @@ class reservation_queue {
   Waiter& first_reserved() noexcept { return reserved_.front(); }
   std::uint32_t reservations() const noexcept { return reserved_count_; }
 
+  reservation_queue() = default;
+  reservation_queue(const reservation_queue&) = delete;
+  reservation_queue& operator=(const reservation_queue&) = delete;
+  ~reservation_queue() { assert(reserved_count_ == 0 && "a coroutine would take a thing whose owner is gone"); }
+
   /// Nothing is there for it.
   void wait(Waiter& waiter) noexcept {
     assert(waiter.state_ == state::idle);
@@ -42,16 +47,19 @@ class reservation_queue {
     waiter.state_ = state::reserved;
     reserved_.push_back(waiter);
     ++reserved_count_;
+    assert(!reserved_.empty() && "the count is that of the list");
   }
 
   /// The waiter was resumed and takes the thing that was reserved for it, or it leaves without taking anything.
   void remove(Waiter& waiter) noexcept {
+    assert((waiter.state_ != state::idle) == static_cast<waiting_hook&>(waiter).linked());
     if (waiter.state_ == state::reserved) {
       assert(reserved_count_ > 0);
       --reserved_count_;
     }
     static_cast<waiting_hook&>(waiter).unlink();
     waiter.state_ = state::idle;
+    assert((reserved_count_ == 0) == reserved_.empty());
   }
 
  private:

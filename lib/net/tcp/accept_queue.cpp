@@ -55,6 +55,7 @@ accept_operation::~accept_operation() {
 
 bool accept_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
+  assert(state_ == state::idle);
   error_ = queue_ ? queue_->check_wait() : make_error_code(errc::closed);
   if (!error_ && stop.stop_requested()) error_ = errc::canceled;
   if (error_ || queue_->at_hand()) return false;
@@ -72,6 +73,7 @@ void accept_operation::stop_requested() noexcept {
 }
 
 result<tcp_conn> accept_operation::await_resume() {
+  assert(state_ != state::waiting && "resumed without a connection and without an error");
   forget();
   if (error_) return fail(error_.code());
   // Without memory the connection stays in the listener: this operation leaves the line when its frame goes on.
@@ -100,6 +102,7 @@ std::error_code accept_queue::check_wait() const noexcept {
 
 // The kernel writes the peer's name when it accepts: it does not tell that of a connection that was reset later.
 void accept_queue::request::prepare(io_uring_sqe& entry) noexcept {
+  assert(!in.closed() && !canceled);
   name_length = sizeof name;
   submission(entry).accept(in.fd_.get(), reinterpret_cast<sockaddr*>(&name), &name_length, SOCK_CLOEXEC);
 }
@@ -109,6 +112,7 @@ void accept_queue::request::prepare(io_uring_sqe& entry) noexcept {
 void accept_queue::arm() noexcept {
   if (closed() || !acceptors_.has_waiting() || pause_.armed()) return;
   if (in_flight_ > 0 && in_flight_ >= std::min(batch_, waiters_)) return;
+  assert(in_flight_ + canceling_ + count_ <= arrived_.size() && "each request has a place for its connection");
   const std::size_t room = arrived_.size() - count_ - canceling_;
   const std::size_t wanted = std::min({batch_, waiters_ + ahead_, room});
   for (request& each : requests_) {
@@ -121,6 +125,7 @@ void accept_queue::arm() noexcept {
 }
 
 void accept_queue::completed(request& by, int result) noexcept {
+  assert(by.idle() && "an accept has one completion");
   if (by.canceled) {
     assert(canceling_ > 0);
     --canceling_;
@@ -139,6 +144,7 @@ void accept_queue::completed(request& by, int result) noexcept {
 }
 
 void accept_queue::count_batch() noexcept {
+  assert(batch_ >= 1 && batch_ <= most_requests);
   if (batch_turn_ == 0) batch_turn_ = loop_->turns();
   if (in_flight_ > 0) return;
   batch_ = batch_turn_ == loop_->turns() ? std::min(2 * batch_, most_requests) : 1;
@@ -146,6 +152,7 @@ void accept_queue::count_batch() noexcept {
 }
 
 void accept_queue::push(int fd, const request& by) noexcept {
+  assert(fd >= 0 && by.idle());
   assert(count_ < arrived_.size());
   arrived_[(first_ + count_++) % arrived_.size()] = {fd, endpoint::from_sockaddr(by.name)};
   pause_.disarm();
@@ -154,6 +161,7 @@ void accept_queue::push(int fd, const request& by) noexcept {
 
 // A coroutine that tries again at once would spin: the kernel is asked again after a pause only.
 void accept_queue::refused(int error) noexcept {
+  assert(error > 0);
   if (acceptors_.has_waiting()) {
     accept_operation& first = acceptors_.first_waiting();
     first.error_ = std::error_code(error, std::system_category());
@@ -174,12 +182,14 @@ accepted_socket accept_queue::take() noexcept {
   const arrival& oldest = arrived_[first_];
   first_ = (first_ + 1) % arrived_.size();
   --count_;
+  assert(acceptors_.reservations() <= count_ && "the connection was reserved for another coroutine");
   accepted_socket taken{file_descriptor(oldest.fd), oldest.peer};
   arm();
   return taken;
 }
 
 void accept_queue::wait(accept_operation& acceptor, stop_root& stop) {
+  assert(!loop_->check_owner() && "another thread than the loop's would change the queue");
   stop.prepare(*loop_);
   acceptors_.wait(acceptor);
   ++waiters_;
@@ -192,9 +202,11 @@ void accept_queue::notify() noexcept {
   while (acceptors_.has_waiting() && count_ > acceptors_.reservations()) {
     accept_operation& first = acceptors_.first_waiting();
     acceptors_.reserve(first);
+    assert(waiters_ > 0);
     --waiters_;
     make_ready(*loop_, first);
   }
+  assert((waiters_ > 0) == acceptors_.has_waiting() && acceptors_.reservations() <= count_);
 }
 
 void accept_queue::resumed(accept_operation& acceptor) noexcept {
@@ -214,10 +226,12 @@ void accept_queue::leave(accept_operation& acceptor) noexcept {
 // Cancels requests until those that the kernel has and the connections that are reserved for no acceptor are together
 // no more than may be accepted ahead.
 void accept_queue::cancel_surplus() noexcept {
+  assert(acceptors_.reservations() <= count_);
   const std::size_t allowed = waiters_ + ahead_;
   for (request& each : requests_) {
     if (in_flight_ + count_ - acceptors_.reservations() <= allowed) break;
     if (each.idle() || each.canceled) continue;
+    assert(in_flight_ > 0 && "a request that the ring has and that is not canceled is counted");
     each.canceled = true;
     --in_flight_;
     ++canceling_;
@@ -227,6 +241,7 @@ void accept_queue::cancel_surplus() noexcept {
 }
 
 void accept_queue::fail_waiting(std::error_code why) noexcept {
+  assert(why);
   while (acceptors_.has_waiting()) {
     accept_operation& first = acceptors_.first_waiting();
     first.error_ = why;
@@ -255,6 +270,7 @@ void accept_queue::close() noexcept {
   }
   if (!closed()) end_accepting();
   while (count_ > 0) (void)take();
+  assert(waiters_ == 0 && !acceptors_.has_waiting() && !acceptors_.has_reservations());
   fd_ = file_descriptor();
 }
 

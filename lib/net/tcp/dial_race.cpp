@@ -63,6 +63,7 @@ dial_race::~dial_race() {
 
 bool dial_race::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
+  assert(waiter_ == waiter::none && next_ == 0 && in_flight_ == 0 && "a race begins once");
   if (!ended_) {
     if (const auto error = loop_->ended() ? make_error_code(errc::closed) : loop_->check_owner()) ended_ = error;
   }
@@ -71,7 +72,7 @@ bool dial_race::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   stop.prepare(*loop_);
   start_next();
   if (finished()) return false;
-  waiting_ = true;
+  waiter_ = waiter::waits;
   loop_->add(*this);
   listen(stop);
   return true;
@@ -86,6 +87,7 @@ void dial_race::start_next() noexcept {
       note_error(error);
       continue;
     }
+    assert(one.idle() && one.fd);
     ++in_flight_;
     loop_->ring().queue(one);
     if (next_ < attempts_.size()) arm_next();
@@ -96,6 +98,7 @@ void dial_race::start_next() noexcept {
 
 // Without memory for the timer, the next one begins only when this one has failed.
 void dial_race::arm_next() noexcept {
+  assert(next_ < attempts_.size() && in_flight_ > 0 && "there is an attempt to begin, and one to wait for");
   constexpr std::chrono::milliseconds shortest_delay{10};  // RFC 8305, 5
   try {
     arm(*loop_, deadline_after(std::max(options_.attempt_delay, shortest_delay)));
@@ -120,10 +123,12 @@ std::error_code dial_race::start(attempt& one) noexcept {
 }
 
 void dial_race::attempt::prepare(io_uring_sqe& entry) noexcept {
+  assert(fd && in.in_flight_ > 0);
   submission(entry).connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name);
 }
 
 void dial_race::on_attempt_ended(attempt& one, int result) noexcept {
+  assert(one.idle() && one.fd && winner_ != &one && "an attempt ends once");
   // Nothing listens there, or the kernel could not have chosen this port. It chooses another one, most likely; as in
   // Go, it is asked twice more.
   constexpr int max_self_connections = 3;
@@ -153,15 +158,16 @@ void dial_race::on_attempt_ended(attempt& one, int result) noexcept {
 }
 
 void dial_race::note_error(std::error_code error) noexcept {
+  assert(error);
   if (!first_error_) first_error_ = error;
 }
 
 void dial_race::resume_if_finished() noexcept {
-  if (!waiting_ || !finished()) return;
+  assert(in_flight_ <= next_ && next_ <= attempts_.size());
+  if (waiter_ == waiter::none || !finished()) return;
   disarm();
-  waiting_ = false;
   resident::unlink();
-  if (!abandoned_) make_ready(*loop_, *this);
+  if (std::exchange(waiter_, waiter::none) == waiter::waits) make_ready(*loop_, *this);
 }
 
 void dial_race::cancel_all() noexcept {
@@ -171,8 +177,9 @@ void dial_race::cancel_all() noexcept {
 }
 
 void dial_race::end(std::error_code why, bool abandoned) noexcept {
+  assert(why);
   disarm();
-  abandoned_ = abandoned_ || abandoned;
+  if (abandoned && waiter_ == waiter::waits) waiter_ = waiter::is_gone;
   if (!ended_) {
     ended_ = why;
     if (!winner_) cancel_all();
@@ -181,6 +188,8 @@ void dial_race::end(std::error_code why, bool abandoned) noexcept {
 }
 
 result<std::unique_ptr<stream_socket>> dial_race::outcome() {
+  assert(in_flight_ == 0 && waiter_ == waiter::none && "the race has finished");
+  assert((winner_ ? static_cast<bool>(winner_->fd) : ended_ || first_error_) && "called once");
   forget();
   if (winner_) return std::make_unique<stream_socket>(loop_, std::move(winner_->fd), winner_->to);
   return fail((ended_ ? ended_ : first_error_).code());

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,6 +50,13 @@ class dial_race final : ready_node, stop_listener, timer_node, resident {
     int self_connections = 0;  // how often this attempt has connected to itself
   };
 
+  /// The coroutine that the race resumes.
+  enum class waiter : std::uint8_t {
+    none,    // no coroutine waits: the race has not begun, or has resumed it
+    waits,   // a coroutine is to be resumed when the race has finished
+    is_gone  // its frame is being destroyed: it is not resumed
+  };
+
   void start_next() noexcept;
   void arm_next() noexcept;
   std::error_code start(attempt& one) noexcept;
@@ -72,9 +80,8 @@ class dial_race final : ready_node, stop_listener, timer_node, resident {
   std::size_t in_flight_ = 0;
   attempt* winner_ = nullptr;
   error_slot first_error_;
-  error_slot ended_;        // why no attempt begins any more
-  bool abandoned_ = false;  // the coroutine's frame is being destroyed: it is not resumed
-  bool waiting_ = false;    // a coroutine is to be resumed
+  error_slot ended_;  // why no attempt begins any more
+  waiter waiter_ = waiter::none;
 };
 
 }  // namespace uring6::detail

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstring>
 #include <new>
@@ -20,9 +21,11 @@ class kept_octets {
 
   /// Moves as many as fit.
   std::size_t take(std::span<std::byte> into) noexcept {
+    assert(first_ <= octets_.size());
     const std::size_t length = std::min(into.size(), octets_.size() - first_);
     if (length > 0) std::memcpy(into.data(), octets_.data() + first_, length);
     first_ += length;
+    assert(first_ <= octets_.size());
     if (empty()) clear();
     return length;
   }
@@ -48,6 +51,7 @@ class kept_octets {
 
   /// Those of the connection's last owner, before the first read.
   void begin_with(std::vector<std::byte> octets) noexcept {
+    assert(empty() && "octets of an earlier owner came before");
     octets_ = std::move(octets);
     first_ = 0;
   }

@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <cassert>
 
 #include <algorithm>
 #include <cerrno>
@@ -131,6 +132,7 @@ result<std::vector<endpoint>> detail::resolve_call::operator()() const {
   const int code = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), port, &wanted, &first);
   if (code == EAI_SYSTEM) return fail_errno(errno);
   if (code != 0) return fail(std::error_code(code, resolve_category()));
+  assert(first && "a look-up that succeeds finds something");
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> all(first, ::freeaddrinfo);
 
   std::vector<endpoint> found;

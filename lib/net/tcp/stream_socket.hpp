@@ -60,7 +60,8 @@ class stream_socket final : public owned_socket {
 
   /// Gives a connection to a socket that was made without one. Precondition (asserted): it has none.
   void begin_with(file_descriptor&& fd, const endpoint& peer) noexcept {
-    assert(closed());
+    assert(closed() && fd);
+    assert(readers_.empty() && writers_.empty());
     fd_ = std::move(fd);
     peer_ = peer;
   }

@@ -1,5 +1,6 @@
 #include "uring6/event_loop.hpp"
 
+#include <cassert>
 #include <new>
 #include <string>
 
@@ -17,7 +18,9 @@ namespace {
 
 struct posted_call final : detail::inbox_message {
   posted_call(void (*call_)(void*), void (*drop_)(void*), void* state_) noexcept
-      : call(call_), drop(drop_), state(state_) {}
+      : call(call_), drop(drop_), state(state_) {
+    assert(call && drop && state);
+  }
   ~posted_call() override { drop(state); }
   void run() noexcept override { call(state); }
 
@@ -79,6 +82,7 @@ event_loop::~event_loop() {
 
 void event_loop::drive(std::coroutine_handle<> handle, const bool& done) {
   if (!core_) throw std::system_error(errc::closed, "event_loop::run");
+  assert(handle && !handle.done() && !done && "a run begins with a coroutine that has work to do");
   detail::ready_node root;
   root.handle = handle;
   core_->make_ready(root);

@@ -1,6 +1,7 @@
 #include "runtime/loop/loop_core.hpp"
 
 #include <fmt/core.h>
+#include <cassert>
 
 #include <bit>
 #include <cstdio>
@@ -63,6 +64,8 @@ class loop_core::adopted {
   adopted(const adopted&) = delete;
   adopted& operator=(const adopted&) = delete;
   ~adopted() {
+    // In the child of a fork no loop runs.
+    assert((running_loop == &loop_ || !running_loop) && "runs of several loops end in the reverse order");
     this_threads_train.close();
     loop_.running_ = ran_before_;
     running_loop = before_;
@@ -191,6 +194,8 @@ bool loop_core::at_rest() const noexcept {
 }
 
 unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& error) {
+  assert(running_ && !ended_ && (runs_here() || ring_->forked()) && "a turn is a part of a run");
+  assert(!error && "the run has ended with this error");
   ++turns_;
   this_threads_train.close();
   budget_left_ = options_.budget;
@@ -258,14 +263,20 @@ unsigned loop_core::run_ready(const bool* done) {
     }
     if (count % together == 0) fetch_frames(round);
     ++count;
-    round.pop_front().handle.resume();
+    ready_node& next = round.pop_front();
+    assert(!next.handle.done() && "the coroutine has ended already");
+    next.handle.resume();
   }
   resumptions_ += count;
   return count;
 }
 
 void loop_core::destroy_frames() noexcept {
-  while (!frames_to_destroy_.empty()) frames_to_destroy_.pop_front().handle.destroy();
+  while (!frames_to_destroy_.empty()) {
+    ready_node& frame = frames_to_destroy_.pop_front();
+    assert(frame.handle.done() && "the frame has variables that would be destroyed without the rest of its code");
+    frame.handle.destroy();
+  }
 }
 
 void loop_core::flush_outbound() noexcept {
@@ -275,6 +286,7 @@ void loop_core::flush_outbound() noexcept {
 }
 
 std::error_code loop_core::sleep() noexcept {
+  assert(ready_.empty() && outbound_.empty() && "there is work to do");
   std::optional<std::chrono::nanoseconds> timeout;
   if (!timers_.empty()) timeout = timers_.next() - clock::now();
   if (options_.min_wait.count() > 0) return ring_->enter_and_gather(timeout, options_.min_wait);
@@ -336,6 +348,7 @@ void loop_core::shut_down() noexcept {
 
 result<std::shared_ptr<buffer_pool>> loop_core::pool(buffer_class which) noexcept {
   const auto index = static_cast<std::size_t>(which);
+  assert(index < pools_.size());
   if (!pools_[index]) {
     const std::size_t size = which == buffer_class::large ? buffer_layout::large : buffer_layout::small;
     // The kernel finds group 0 without a search as long as there is no other: it is the large ones'.
@@ -358,6 +371,7 @@ remote_slot& loop_core::enroll(remote_target& target) {
   }
   remote_slot& slot = *free_targets_;
   free_targets_ = std::exchange(slot.next_free, nullptr);
+  assert(!slot.target && !slot.posted() && "a slot with a call on its way would call the wrong target");
   slot.target = &target;
   return slot;
 }
@@ -371,6 +385,7 @@ void loop_core::strike_off(remote_slot& slot) noexcept {
 
 void loop_core::reuse(remote_slot& slot) noexcept {
   assert(slot.target == nullptr && !slot.posted());
+  assert(!slot.next_free && &slot != free_targets_ && "the slot is free already");
   slot.next_free = std::exchange(free_targets_, &slot);
 }
 
@@ -395,10 +410,12 @@ void loop_core::end_sleep() noexcept {
 }
 
 void loop_core::post(std::unique_ptr<inbox_message> message) noexcept {
+  assert(message && message->owned && "the inbox deletes the message");
   if (inbox_.push(std::move(message))) notice_post();
 }
 
 void loop_core::post(inbox_message& message) noexcept {
+  assert(!message.owned && "the message has another owner, which keeps it");
   if (inbox_.push(message)) notice_post();
 }
 

@@ -24,7 +24,12 @@
 
 namespace uring6::detail {
 
-class send_pool;
+/// Base of what the floor above keeps once for each loop. The loop owns the object and does not look into it.
+class shared_by_conns {
+ protected:
+  shared_by_conns() = default;
+  ~shared_by_conns() = default;
+};
 
 /// The loop that the calling thread runs. Hidden and without dynamic initialisation: a load, not a call. The child
 /// of a fork has none.
@@ -70,11 +75,17 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void shut_down() noexcept;
   bool ended() const noexcept { return ended_; }
 
-  void make_ready(ready_node& node) noexcept { ready_.push_back(node); }
+  void make_ready(ready_node& node) noexcept {
+    assert(node.handle && "there is no coroutine to resume");
+    ready_.push_back(node);
+  }
 
   /// Destroys a frame that has reached its end, with the next turn, or with the loop: the code that runs in the frame
   /// must not destroy it.
-  void destroy_later(ready_node& frame) noexcept { frames_to_destroy_.push_back(frame); }
+  void destroy_later(ready_node& frame) noexcept {
+    assert(frame.handle && runs_here());
+    frames_to_destroy_.push_back(frame);
+  }
 
   /// A completion without suspension costs one of the turn's budget; false when it is used up: then the
   /// coroutine goes through the ready queue, so that the others and the kernel get their turn.
@@ -86,6 +97,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
 
   /// The same of up to `many`; returns of how many. What was not needed comes back in the same turn.
   unsigned spend(unsigned many) noexcept {
+    assert(budget_left_ <= options_.budget);
     const unsigned granted = std::min(many, budget_left_);
     budget_left_ -= granted;
     return granted;
@@ -109,8 +121,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// The pool of a size class; made on first use. An error if the kernel refuses the buffer ring; not_enough_memory.
   result<std::shared_ptr<buffer_pool>> pool(buffer_class which) noexcept;
 
-  /// The trains and the memory that all senders of this loop share. Empty until the first sender fills it.
-  std::shared_ptr<send_pool>& send_pool_slot() noexcept { return send_pool_slot_; }
+  /// What all conns of this loop share. Empty until the first conn fills it.
+  std::shared_ptr<shared_by_conns>& share_of_conns() noexcept { return share_of_conns_; }
 
   /// An operation begins (ends) that waits for a descriptor of the program, which may be an eventfd.
   void begin_foreign_wait() noexcept { ++foreign_descriptor_waits_; }
@@ -211,7 +223,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   wakeup wakeup_;
   detail::spinner spinner_;
   std::array<std::shared_ptr<buffer_pool>, buffer_class_count> pools_;
-  std::shared_ptr<send_pool> send_pool_slot_;
+  std::shared_ptr<shared_by_conns> share_of_conns_;
   unsigned budget_left_ = 0;
   bool progress_expected_ = false;
   bool running_ = false;

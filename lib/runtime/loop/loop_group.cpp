@@ -93,7 +93,10 @@ struct pinning {
 pinning pin_to(const std::vector<int>& cpus) noexcept {
   cpu_set_t set;
   CPU_ZERO(&set);
-  for (const int cpu : cpus) CPU_SET(cpu, &set);
+  for (const int cpu : cpus) {
+    assert(cpu >= 0 && cpu < CPU_SETSIZE && "`check` has refused the number");
+    CPU_SET(cpu, &set);
+  }
   const pthread_t self = ::pthread_self();
   const int code = ::pthread_setaffinity_np(self, sizeof set, &set);
   if (code != 0 && code != EINVAL) return {{code, std::system_category()}};
@@ -113,6 +116,7 @@ struct beginning {
 };
 
 std::string refusal_of(const pinning& what) {
+  assert(what.error);
   if (what.refused < 0) return "uring6::loop_group: sched_setaffinity";
   return "uring6::loop_group: CPU " + std::to_string(what.refused) + " is not there or not allowed";
 }
@@ -187,6 +191,7 @@ bool loop_group::ended(std::size_t index) const {
 
 // Every accepted task begins: an intake closes before its scope ends, and only when no posted task has yet to begin.
 task<> loop_group::run_member(member& self) {
+  assert(!self.work.tasks && !self.listeners.tasks && "a member runs once");
   const std::stop_token stop = co_await this_task::stop_token();
   scope work(stop);
   scope listeners(stop);
@@ -215,6 +220,7 @@ bool loop_group::close_listeners(member& self) noexcept {
 /// Closes the intake for work, unless a posted task has yet to begin, which may start more. True: it is closed.
 bool loop_group::close_work(member& self) noexcept {
   const std::scoped_lock lock(shared_->mutex);
+  assert(!self.listeners.open && self.listeners.under_way == 0 && "the listeners end before the work");
   if (self.work.under_way > 0) return false;
   self.work.open = false;
   return true;
@@ -270,6 +276,7 @@ bool loop_group::start_task(std::size_t index, kind of, std::function<task<>()> 
   {
     const std::scoped_lock lock(shared_->mutex);
     if (to.open) {
+      assert(!message->taken);
       message->taken = true;
       self.loop.core()->post(std::move(message));
       ++to.under_way;

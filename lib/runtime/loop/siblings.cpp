@@ -15,12 +15,14 @@ void siblings::open(stop_root& inherited) {
   if (std::exchange(awaited_, true)) ready_node::throw_awaited_twice();
   loop_ = current_loop();
   if (!loop_) throw std::logic_error("uring6: tasks can be started only by a coroutine that a loop runs");
+  assert(running_ == 0 && !waiting_);
   stop_.open(*loop_, inherited);
   running_ = 1;  // `wait` subtracts it: a child that ends before all are started is not taken for the last one
 }
 
 void siblings::start(const child& one, std::size_t index) {
   assert(loop_ && "open was not called");
+  assert(one && !waiting_ && "siblings start before the coroutine waits for them");
   child_promise& promise = one.promise();
   promise.set_owner(*this, stop_.root());
   promise.index = index;
@@ -29,6 +31,7 @@ void siblings::start(const child& one, std::size_t index) {
 }
 
 bool siblings::wait(std::coroutine_handle<> waiting) {
+  assert(running_ > 0 && waiting && "`open` has counted the coroutine that waits");
   waiting_ = waiting;
   return --running_ > 0;
 }
@@ -38,6 +41,7 @@ bool siblings::wait(std::coroutine_handle<> waiting) {
 std::coroutine_handle<> siblings::ended(child_promise& which) noexcept {
   one_ended(which);
   assert(running_ > 0);
+  assert((waiting_ || running_ > 1) && "the last one ends before the coroutine waits");
   return --running_ == 0 ? waiting_ : std::noop_coroutine();
 }
 
@@ -62,6 +66,7 @@ void timed_siblings::one_ended(child_promise& which) noexcept {
 void stoppable_siblings::follow_token() {
   if (!token_.stop_possible()) return;
   if (token_.stop_requested()) return request_stop();
+  assert(!callback_ && "the token is followed once");
   remote_target::open(loop());
   callback_.emplace(token_, forward{this});
 }
@@ -77,6 +82,7 @@ void stoppable_siblings::one_ended(child_promise& which) noexcept {
 }
 
 void timed_siblings::expired() noexcept {
+  assert(!timed_out_);
   if (stop_requested()) return;  // a stop was requested before the deadline: the task ends because of the stop
   timed_out_ = true;
   request_stop();

@@ -49,6 +49,7 @@ bool spinner::has_place() const noexcept {
 
 bool spinner::watch(watched_socket& what) noexcept {
   assert(!what.linked());
+  assert(longest_.count() > 0 && "this loop does not spin, so it would never read the socket");
   if (!has_place()) return false;
   what.spins_without_data_ = 0;
   watched_.push_back(what);
@@ -65,6 +66,7 @@ bool spinner::read_watched() noexcept {
 }
 
 void spinner::read_watched_once() noexcept {
+  assert(turns_without_wait_ <= max_turns_without_wait);
   if (turns_without_wait_ < max_turns_without_wait) {
     ++turns_without_wait_;
     read_watched();

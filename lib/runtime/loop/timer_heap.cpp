@@ -6,6 +6,7 @@
 namespace uring6::detail {
 
 void timer_heap::place(std::size_t index, entry what) noexcept {
+  assert(index < heap_.size() && what.timer && what.deadline == what.timer->deadline_);
   heap_[index] = what;
   what.timer->index_ = index;
 }
@@ -37,11 +38,13 @@ void timer_heap::sift_down(std::size_t index, entry what) noexcept {
 }
 
 void timer_heap::insert(timer_node& timer) {
+  assert(!timer.armed() && "a timer is in one heap, once");
   heap_.push_back({});
   sift_up(heap_.size() - 1, {timer.deadline_, &timer});
 }
 
 void timer_heap::make_room(std::size_t more) {
+  assert(more > 0);
   const std::size_t needed = heap_.size() + more;
   if (needed > heap_.capacity()) heap_.reserve(std::max(needed, 2 * heap_.capacity()));
 }
@@ -64,6 +67,7 @@ unsigned timer_heap::expire(clock::time_point now) noexcept {
   // A timer that is armed again with a deadline in the past waits for the next call.
   for (std::size_t bound = heap_.size(); bound > 0 && !empty() && heap_.front().deadline <= now; --bound) {
     timer_node& due = *heap_.front().timer;
+    assert(due.armed());
     remove(due);
     due.loop_ = nullptr;
     due.expired();

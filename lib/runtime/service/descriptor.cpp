@@ -27,7 +27,7 @@ descriptor_operation::~descriptor_operation() {
 }
 
 bool descriptor_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
-  assert(idle());
+  assert(idle() && early_end_ == early_end::none && !error_ && "an operation begins once");
   begin_wait(waiting);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
@@ -62,44 +62,47 @@ void descriptor_operation::prepare(io_uring_sqe& entry) noexcept {
 
 /// Whether the operation goes to the kernel once more, and how.
 bool descriptor_operation::must_repeat(completion what, bool was_polling) noexcept {
-  if (given_up_ || kind_ == kind::own) return false;
+  if (early_end_ != early_end::none || kind_ == kind::own) return false;
   polls_first_ = what.result == -EAGAIN && kind_ != kind::poll;
   return polls_first_ || what.result == -EINTR || (was_polling && what.result >= 0);
 }
 
 void descriptor_operation::complete(completion what) noexcept {
   assert(!what.more() && "an operation with several completions");
+  assert(idle() && loop_);
   const bool was_polling = std::exchange(polls_first_, false);
   if (must_repeat(what, was_polling)) return loop_->ring().queue(*this);
   resident::unlink();
   loop_->end_foreign_wait();
   if (what.result >= 0 && !was_polling) {
     value_ = static_cast<std::uint32_t>(what.result);
-  } else if (given_up_ || what.result == -ECANCELED) {
+    assert((kind_ != kind::read && kind_ != kind::write) || value_ <= size_);
+  } else if (early_end_ != early_end::none || what.result == -ECANCELED) {
     // Canceled, or interrupted, or canceled after the poll had found the descriptor ready: nothing was transferred.
     error_ = errc::canceled;
   } else {
     error_ = std::error_code(-what.result, std::system_category());
   }
-  if (!abandoned_) make_ready(*loop_, *this);
+  if (early_end_ != early_end::abandoned) make_ready(*loop_, *this);
 }
 
-void descriptor_operation::give_up() noexcept {
+void descriptor_operation::give_up(early_end how) noexcept {
+  assert(how != early_end::none);
   if (idle()) return;
-  given_up_ = true;
+  early_end_ = std::max(early_end_, how);
   loop_->ring().cancel(*this);
 }
 
 void descriptor_operation::stop_requested() noexcept {
-  give_up();
+  give_up(early_end::given_up);
 }
 
 void descriptor_operation::abandon() noexcept {
-  abandoned_ = true;
-  give_up();
+  give_up(early_end::abandoned);
 }
 
 result<std::uint32_t> descriptor_operation::outcome() noexcept {
+  assert(idle() && !resident::linked() && "the kernel may still write to the caller's memory");
   forget();
   if (error_) return fail(error_.code());
   return value_;

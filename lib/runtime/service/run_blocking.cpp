@@ -18,6 +18,7 @@ void blocking_job::run_and_report() noexcept {
   }
   run();
   const std::scoped_lock lock(mutex_);
+  assert(state_ == state::running);
   state_ = state::done;
   if (waiter_) waiter_->call();
 }
@@ -35,6 +36,7 @@ bool blocking_wait::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   thread_pool& threads = thread_pool::shared();
   stop.prepare(*loop_);
   remote_waker::open(*loop_);
+  assert(!job_->waiter_ && job_->state_ == blocking_job::state::waiting && "a job has one waiter, and runs once");
   job_->waiter_ = this;
   if ((error_ = threads.submit(job_))) {
     leave();
@@ -59,12 +61,14 @@ void blocking_wait::stop_requested() noexcept {
 }
 
 void blocking_wait::wake() noexcept {
+  assert(loop_ && "a wait that has not begun is woken by no job");
   if (std::exchange(woken_, true)) return;
   make_ready(*loop_, *this);
 }
 
 std::error_code blocking_wait::finish() noexcept {
   forget();
+  assert(job_ && "the operation was moved from");
   {
     // The pool's thread may still be inside `call`, with the mutex locked, and uses the loop there: wait until it has
     // left.

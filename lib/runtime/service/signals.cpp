@@ -44,6 +44,7 @@ class blocked_signals {
     sigset_t before;
     ::pthread_sigmask(SIG_BLOCK, &set, &before);
     for_each(set, [&](int number, unsigned& holders) {
+      assert(can_be_awaited(number) && "`signals::open` has refused the number");
       if (holders++ == 0) blocked_here_[static_cast<std::size_t>(number)] = ::sigismember(&before, number) == 0;
     });
   }
@@ -97,6 +98,7 @@ class signal_source {
 
   /// Takes a pending signal without blocking; nullopt if there is none.
   result<std::optional<signal_event>> take() const noexcept {
+    assert(fd_ && blocked_);
     signalfd_siginfo info;
     for (;;) {
       if (::read(fd_.get(), &info, sizeof info) == sizeof info) {

@@ -22,6 +22,8 @@ thread_pool& thread_pool::shared() {
 
 std::error_code thread_pool::submit(std::shared_ptr<blocking_job> job) {
   const std::scoped_lock lock(mutex_);
+  assert(job && !job->next_ && "a job is in the queue once");
+  assert((jobs_ == nullptr) == (waiting_jobs_ == 0) && (jobs_ == nullptr) == (last_job_ == nullptr));
   if (idle_ <= waiting_jobs_ && thread_count_ < max_threads) {
     const std::error_code error = start_thread();
     if (error && thread_count_ == 0) return error;
@@ -35,6 +37,7 @@ std::error_code thread_pool::submit(std::shared_ptr<blocking_job> job) {
 }
 
 std::error_code thread_pool::start_thread() {
+  assert(thread_count_ < max_threads);
   try {
     threads_[thread_count_] = start_quiet_thread([this] { work(); });
     ++thread_count_;
@@ -52,6 +55,7 @@ std::shared_ptr<blocking_job> thread_pool::take_job() noexcept {
   jobs_ = std::move(job->next_);
   if (!jobs_) last_job_ = nullptr;
   --waiting_jobs_;
+  assert((jobs_ == nullptr) == (waiting_jobs_ == 0));
   return job;
 }
 
@@ -60,6 +64,7 @@ void thread_pool::work() {
   for (;;) {
     ++idle_;
     arrived_.wait(lock, [this] { return jobs_ != nullptr; });
+    assert(idle_ > 0 && idle_ <= thread_count_);
     --idle_;
     std::shared_ptr<blocking_job> job = take_job();
     lock.unlock();

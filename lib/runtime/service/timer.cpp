@@ -1,5 +1,7 @@
 #include "uring6/timer.hpp"
 
+#include <cassert>
+
 #include "runtime/loop/loop_core.hpp"
 
 namespace uring6::detail {
@@ -17,6 +19,7 @@ bool sleep_wait::suspend(std::coroutine_handle<> sleeper, stop_root& stop, clock
 }
 
 void sleep_wait::expired() noexcept {
+  assert(!armed() && !error_ && "the timer was disarmed when the sleep was stopped");
   make_ready(*loop_, *this);
 }
 
@@ -28,6 +31,7 @@ void sleep_wait::stop_requested() noexcept {
 }
 
 droppable_result<void> sleep_wait::outcome() noexcept {
+  assert(!armed());
   forget();
   if (error_) return fail(error_);
   return {};

@@ -38,6 +38,7 @@ class recycler {
 
   /// nullptr if no frame of this size is free.
   void* take(std::size_t size) noexcept {
+    assert(size > 0 && size <= largest);
     shelf& from = shelves_[class_of(size)];
     return from.first ? pop(from) : nullptr;
   }
@@ -46,6 +47,7 @@ class recycler {
   bool give(void* block, std::size_t size) noexcept {
     assert(size > 0 && size <= largest);
     shelf& to = shelves_[class_of(size)];
+    assert((to.count == 0) == (to.first == nullptr) && to.count <= kept_per_class);
     if (to.count == kept_per_class) return false;
     to.first = new (block) link{to.first};
     ++to.count;
@@ -88,6 +90,7 @@ struct frames_owner {
 };
 
 [[gnu::noinline]] void make_recycler() noexcept {
+  assert(!frames);
   if (thread_ends) return;
   thread_local frames_owner owner;
   frames = new (std::nothrow) recycler;

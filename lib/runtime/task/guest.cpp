@@ -13,7 +13,10 @@ struct guest::arrival final : inbox_message {
   ~arrival() override {
     if (guest_) guest_->turned_away();
   }
-  void run() noexcept override { std::exchange(guest_, nullptr)->begin(); }
+  void run() noexcept override {
+    assert(guest_ && "a message runs once");
+    std::exchange(guest_, nullptr)->begin();
+  }
 
  private:
   guest* guest_;
@@ -26,6 +29,7 @@ guest::~guest() {
 }
 
 void guest::enter(std::stop_token stop) noexcept {
+  assert(!running_ && !resident::linked() && "a guest enters once");
   stop_.follow(std::move(stop));
   if (!loop_) return turned_away();  // the event_loop was moved from
   if (loop_->runs_here()) return begin();
@@ -52,6 +56,7 @@ void guest::begin() noexcept {
 }
 
 void guest_promise::tell(std::coroutine_handle<guest_promise> ended) noexcept {
+  assert(ended.done() && ended.promise().owner);
   ended.promise().owner->end();
 }
 
@@ -66,6 +71,7 @@ void guest::end() noexcept {
 }
 
 void guest::loop_ends() noexcept {
+  assert(running_ && "a guest without work is no resident of the loop");
   std::exchange(running_, nullptr).destroy();
   stop_.close();
   turned_away();

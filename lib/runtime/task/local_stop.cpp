@@ -7,6 +7,7 @@
 namespace uring6::detail {
 
 void local_stop::open(loop_core& loop, stop_root& inherited) {
+  assert(!loop_ && !inherited_ && &inherited != &root_ && "opened once, below another root");
   inherited.prepare(loop);
   loop_ = &loop;
   inherited_ = &inherited;
@@ -15,6 +16,7 @@ void local_stop::open(loop_core& loop, stop_root& inherited) {
 }
 
 void local_stop::request() noexcept {
+  assert(loop_ && "open was not called");
   if (source_.stop_possible()) {
     source_.request_stop();
   } else {
@@ -28,6 +30,7 @@ void local_stop::request() noexcept {
 // Makes the inherited token first, because `inherited_` may be a local stop that has no token yet, either.
 void local_stop::make_token() {
   assert(loop_ && inherited_ && "open was not called");
+  assert(!source_.stop_possible() && "the token is made once");
   const std::stop_token above = inherited_->token();
   std::stop_source source;
   root_.open(*loop_);  // so that other threads can request the stop

@@ -44,6 +44,7 @@ permit_waiter::~permit_waiter() {
 
 bool permit_waiter::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
+  assert(state_ == state::idle && !woken_);
   loop_ = current_loop();
   if (!loop_) error_ = errc::wrong_thread;
   if (stop.stop_requested()) error_ = errc::canceled;
@@ -74,6 +75,7 @@ bool permit_waiter::leave(std::error_code why) noexcept {
   const state before = std::exchange(state_, state::idle);
   if (before == state::idle) return false;
   error_ = why;
+  assert((before == state::waiting) == waiting_hook::linked());
   waiting_hook::unlink();
   if (before == state::served && queue_.kind_ == permit_queue::kind::counter) queue_.give(1);
   return true;
@@ -84,11 +86,13 @@ void permit_waiter::stop_requested() noexcept {
 }
 
 void permit_waiter::wake() noexcept {
+  assert(loop_ && state_ != state::waiting && "a waiter leaves the queue before it is woken");
   if (std::exchange(woken_, true)) return;
   make_ready(*loop_, *this);
 }
 
 std::error_code permit_waiter::resume() noexcept {
+  assert(!waiting_hook::linked() && state_ != state::waiting && "resumed while the queue has the waiter");
   forget();
   remote_waker::close();
   state_ = state::idle;

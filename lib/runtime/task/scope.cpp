@@ -29,6 +29,7 @@ scope::~scope() {
   while (!children_.empty()) {
     std::coroutine_handle<detail::child_promise>::from_promise(children_.pop_front()).destroy();
   }
+  assert(dropping > 0);
   --dropping;
 }
 
@@ -55,6 +56,7 @@ void scope::adopt(detail::child child, const std::source_location& where) {
   if (!here && loop_->check_thread())
     throw std::logic_error("uring6: spawned a task from another thread than its loop's");
 
+  assert(running_ > 0 || children_.empty());
   detail::child_promise& promise = child.promise();
   promise.set_owner(*this, root_);
   promise.where = where;
@@ -68,6 +70,7 @@ void scope::adopt(detail::child child, const std::source_location& where) {
 }
 
 std::coroutine_handle<> scope::ended(detail::child_promise& which) noexcept {
+  assert(static_cast<detail::sibling_hook&>(which).linked() && loop_ && "the scope has adopted this child");
   destroy_ended();
   static_cast<detail::sibling_hook&>(which).unlink();
   ended_.push_back(which);
@@ -86,7 +89,9 @@ std::coroutine_handle<> scope::ended(detail::child_promise& which) noexcept {
 // of the last child waits in `ended_` for the end of the next child, or for the join.
 void scope::destroy_ended() noexcept {
   while (!ended_.empty()) {
-    std::coroutine_handle<detail::child_promise>::from_promise(ended_.pop_front()).destroy();
+    const auto child = std::coroutine_handle<detail::child_promise>::from_promise(ended_.pop_front());
+    assert(child.done() && "only a frame at its end is in the list");
+    child.destroy();
   }
 }
 
@@ -94,6 +99,7 @@ namespace detail {
 
 join_operation::~join_operation() {
   if (!joins_) return;
+  assert(scope_->joiner_ == this);
   scope_->joiner_ = nullptr;
   scope_->from_joiner_.reset();
 }
@@ -109,6 +115,7 @@ bool join_operation::suspend(std::coroutine_handle<> joining, stop_root& stop) {
 }
 
 void join_operation::await_resume() {
+  assert(scope_->running_ == 0 && scope_->children_.empty() && "a join returns when no task runs");
   scope_->joiner_ = nullptr;
   joins_ = false;
   scope_->from_joiner_.reset();

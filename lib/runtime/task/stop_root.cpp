@@ -8,6 +8,7 @@
 namespace uring6::detail {
 
 bool stop_root::start(loop_core& loop) {
+  assert(!is_open() && !local_ && !callback_);
   if (!token_.stop_possible()) return false;
   open(loop);
   callback_.emplace(token_, forward{this});
@@ -22,6 +23,7 @@ stop_root::~stop_root() {
 // The allocation may request the stop (a memory resource of the program), which empties the table: so nothing of the
 // table is read before it.
 void stop_root::make_room() {
+  assert(size_ == room_ && "there is room in the table");
   const std::size_t room = 2 * room_;
   auto wider = std::make_unique_for_overwrite<stop_listener*[]>(room);
   std::copy_n(listeners_, size_, wider.get());
@@ -38,6 +40,7 @@ void stop_root::make_token() {
 void stop_root::called() noexcept {
   while (size_ > 0) {
     stop_listener& told = *listeners_[size_ - 1];
+    assert(told.root_ == this && told.place_ == size_ - 1);
     told.forget();
     told.stop_requested();
   }

@@ -1,5 +1,6 @@
 #include "uring6/detail/waiting.hpp"
 
+#include <cassert>
 #include <stdexcept>
 
 #include "runtime/loop/loop_core.hpp"
@@ -28,17 +29,20 @@ void timer_node::disarm() noexcept {
 }
 
 void remote_target::open(loop_core& loop) {
+  assert(!loop_ && "the first loop would call a target that it does not know");
   slot_ = &loop.enroll(*this);
   loop_ = &loop;
 }
 
 void remote_target::close() noexcept {
   if (!loop_) return;
+  assert(slot_ && slot_->target == this);
   loop_->strike_off(*slot_);
   loop_ = nullptr;
 }
 
 void remote_target::call() noexcept {
+  assert(slot_ && "a target that is not open has no way to its loop");
   if (current_loop() == loop_) {
     called();
   } else {

@@ -3,6 +3,7 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <cassert>
 
 #include <cerrno>
 #include <memory>
@@ -48,6 +49,7 @@ result<std::span<const std::byte>> receive_from_kernel(int fd, std::span<std::by
     }
     if (message.msg_namelen != sizeof sender || sender.nl_family != AF_NETLINK || sender.nl_pid != 0) continue;
     if ((message.msg_flags & MSG_TRUNC) != 0) return fail_errno(ENOSPC);
+    assert(static_cast<std::size_t>(size) <= buffer.size());
     return std::span<const std::byte>(buffer.first(static_cast<std::size_t>(size)));
   }
 }
@@ -55,6 +57,7 @@ result<std::span<const std::byte>> receive_from_kernel(int fd, std::span<std::by
 // Walks the answers without mnl_cb_run, because `each` may throw, and an exception must not pass through C code.
 result<progress> take(std::span<const std::byte> received, const nlmsghdr& request, std::uint32_t port,
                       const std::function<void(const nlmsghdr&)>& each) {
+  assert(reinterpret_cast<std::uintptr_t>(received.data()) % alignof(nlmsghdr) == 0 && "answers are read in place");
   const auto* answer = reinterpret_cast<const nlmsghdr*>(received.data());
   for (auto left = static_cast<int>(received.size()); mnl_nlmsg_ok(answer, left);
        answer = mnl_nlmsg_next(answer, &left)) {
@@ -83,6 +86,9 @@ result<progress> take(std::span<const std::byte> received, const nlmsghdr& reque
 }  // namespace
 
 result<void> netlink_ask(nlmsghdr* request, const std::function<void(const nlmsghdr&)>& each) {
+  assert((request->nlmsg_flags & NLM_F_REQUEST) != 0);
+  assert(((request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP || (request->nlmsg_flags & NLM_F_ACK) != 0) &&
+         "neither the end of a dump nor an acknowledgement would end the wait for answers");
   const netlink_socket socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
   if (!socket) return fail_errno(errno);
   if (mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) != 0) return fail_errno(errno);

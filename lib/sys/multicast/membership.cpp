@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <cassert>
 
 #include <bit>
 #include <cerrno>
@@ -42,6 +43,7 @@ result<std::uint32_t> check_group(int fd, std::uint32_t interface_index, const i
 result<void> change_group(int fd, int number, std::uint32_t interface_index, const ip_address& group) noexcept {
   const result<std::uint32_t> chosen = check_group(fd, interface_index, group);
   if (!chosen) return fail(chosen.error());
+  assert((number == MCAST_JOIN_GROUP || number == MCAST_LEAVE_GROUP) && "the others name a source");
   const group_req wanted{*chosen, as_storage(group)};
   return request_group(fd, level_of(group), number, &wanted, sizeof wanted);
 }

@@ -3,6 +3,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <cassert>
 
 #include <algorithm>
 #include <array>
@@ -31,6 +32,7 @@ struct source_filter {
 // group.
 bool get_filter(int fd, std::uint32_t index, const ip_address& group, std::span<std::byte> area,
                 std::uint32_t room_for) noexcept {
+  assert(area.size() >= GROUP_FILTER_SIZE(room_for) && "the kernel writes so many sources");
   group_filter asked{};
   asked.gf_interface = index;
   asked.gf_group = as_storage(group);
@@ -89,6 +91,7 @@ std::uint32_t interface_of(int fd, const ip_address& group) noexcept {
 
 result<void> join_again(int fd, std::uint32_t index, const ip_address& group, const source_filter& filter) noexcept {
   const bool all_but = filter.mode == MCAST_EXCLUDE;
+  assert(all_but || filter.mode == MCAST_INCLUDE);
   if (all_but) {
     const group_req whole{index, as_storage(group)};
     if (const auto joined = request_group(fd, IPPROTO_IPV6, MCAST_JOIN_GROUP, &whole, sizeof whole); !joined)

@@ -3,6 +3,7 @@
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <cassert>
 
 #include <array>
 #include <cerrno>
@@ -62,6 +63,7 @@ result<bool> read_error(int fd, error_report& report) noexcept {
     if (errno == EAGAIN) return false;
     return fail_errno(errno);
   }
+  assert(static_cast<std::size_t>(length) <= report.buffer.size() && header.msg_controllen <= control.size());
   report = {.buffer = report.buffer};
   report.payload = report.buffer.first(static_cast<std::size_t>(length));
   report.truncated = header.msg_flags & MSG_TRUNC;

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
+#include <cassert>
 
 #include <array>
 #include <cerrno>
@@ -104,6 +105,7 @@ result<void> set_raw(int fd, const option_info& row, const void* value, std::siz
 result<std::size_t> get_raw(int fd, const option_info& row, void* value, std::size_t length) noexcept {
   auto written = static_cast<socklen_t>(length);
   if (::getsockopt(fd, row.level, row.number, value, &written) != 0) return fail_errno(errno);
+  assert(written <= length && "the kernel wrote beyond the caller's memory");
   return written;
 }
 
@@ -126,6 +128,7 @@ std::span<const option_info> option_table() noexcept {
 }
 
 const option_info& describe(option id) noexcept {
+  assert(static_cast<std::size_t>(id) < std::size(options::table));
   return options::table[static_cast<std::size_t>(id)];
 }
 
