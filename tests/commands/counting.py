@@ -56,6 +56,16 @@ class Tap(unittest.TestCase):
     def test_a_time_out_is_a_failure(self):
         self.assertEqual(tap("ok 1 - a\n", returncode=-15, timed_out=True).failed, 1)
 
+    def test_a_time_out_names_the_case_that_was_running(self):
+        outcome = tap("# begins: a\nok 1 - a\n# begins: b\n", returncode=-15, timed_out=True)
+        self.assertIn("did not end in time, after 1 cases, in the case: b", outcome.reports[0])
+        self.assertNotIn("begins", outcome.reports[0])
+
+    def test_a_death_names_the_case_that_was_running(self):
+        outcome = tap("# begins: a\nok 1 - a\n# begins: b\n", returncode=-9)
+        self.assertIn("was ended by signal 9 before the end of the tests, after 1 cases, in the case: b", outcome.reports[0])
+        self.assertNotIn("in the case", tap("# begins: a\nok 1 - a\n", returncode=-9).reports[0])
+
     def test_a_wrong_plan_is_a_failure(self):
         self.assertEqual(tap("ok 1 - a\n1..2\n").failed, 1)
 

@@ -116,9 +116,15 @@ def cleaner():
     return shutil.which("clang-include-cleaner")
 
 
-def confirmed(program, build, path, suspected):
+def options():
+    """The compiler's: a build's own are GCC's, and those of a unity build name no file of the library."""
+    packages = subprocess.run(["pkg-config", "--cflags", "fmt", "liburing", "libmnl"], check=True, capture_output=True, text=True)
+    return ["-xc++", "-std=c++20", f"-I{SOURCE / 'include'}", f"-I{SOURCE / 'lib'}", *packages.stdout.split()]
+
+
+def confirmed(program, flags, path, suspected):
     """The suspected includes that clang-include-cleaner reports, too."""
-    result = subprocess.run([program, "-p", build, "--print=changes", "--insert=0", path], capture_output=True, text=True)
+    result = subprocess.run([program, "--print=changes", "--insert=0", path, "--", *flags], capture_output=True, text=True)
     if result.returncode != 0:
         return [f"{path.relative_to(SOURCE)}: clang-include-cleaner failed: {result.stderr[-500:]}"]
     reported = re.findall(r'^- ["<]([^">]+)[">] @Line:(\d+)', result.stdout, re.M)
@@ -140,8 +146,9 @@ def main():
     if not program:
         print("there is no clang-include-cleaner from version 18 on (clang-tools)")
         return 77
+    flags = options()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        faults = sum(pool.map(lambda path: confirmed(program, os.environ["BUILD"], path, found[path]), found), [])
+        faults = sum(pool.map(lambda path: confirmed(program, flags, path, found[path]), found), [])
     print("\n".join(faults))
     return 1 if faults else 0
 

@@ -29,7 +29,7 @@ for compiler in "$GXX" ${CLANGXX:+"$CLANGXX"}; do
     "$SCRATCH/alone/uring6-uring6.hpp.cpp" || fail "$compiler: including everything warns"
   for header in "${headers[@]}"; do
     [[ $header != uring6/detail/* && $header != uring6/export.hpp ]] || continue
-    said=$("$compiler" -std=c++17 -I "$stage$prefix/include" -fsyntax-only "$SCRATCH/alone/${header//\//-}.cpp" 2>&1) &&
+    said=$("$compiler" -std=c++17 -Wfatal-errors -I "$stage$prefix/include" -fsyntax-only "$SCRATCH/alone/${header//\//-}.cpp" 2>&1) &&
       fail "$compiler takes $header without C++20"
     grep -m 1 -F "error:" <<<"$said" | grep -q "uring6 needs C++20" ||
       fail "$compiler: the first error of $header without C++20 is another one: $said"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 CASE = re.compile(r"(?P<bad>not )?ok\b[ \t]*\d*[ \t]*-?[ \t]*(?P<name>[^#]*)(#[ \t]*SKIP\S*[ \t]*(?P<reason>.*))?", re.I)
 PLAN = re.compile(r"1\.\.(\d+)\s*$")
+CASE_BEGINS = "# begins: "  # the reporter writes it before each case
 EXIT_SKIPPED = 77  # the convention of automake and Meson
 CATCH2_ALL_SKIPPED = 4  # Catch2's exit status when it skipped all cases
 
@@ -51,11 +52,13 @@ def of_tap(name, returncode, timed_out, output, errors):
     told = []
     plan = None
     cases = 0
+    running = ""  # the case that has begun and not ended
     for line in output.splitlines():
         if match := PLAN.match(line):
             plan = int(match[1])
         elif match := CASE.match(line):
             cases += 1
+            running = ""
             if match["bad"]:
                 outcome.failed += 1
                 told.append(line)
@@ -63,14 +66,16 @@ def of_tap(name, returncode, timed_out, output, errors):
                 outcome.skips.append((match["name"].strip(), match["reason"].strip() or "no reason given"))
             else:
                 outcome.passed += 1
+        elif line.startswith(CASE_BEGINS):
+            running = f", in the case: {line.removeprefix(CASE_BEGINS)}"
         else:
             told.append(line)
 
     died = ""
     if timed_out:
-        died = f"did not end in time; {cases} cases had ended"
+        died = f"did not end in time, after {cases} cases{running}"
     elif plan is None:
-        died = f"{ended(returncode)} before the end of the tests, after {cases} cases"
+        died = f"{ended(returncode)} before the end of the tests, after {cases} cases{running}"
     elif plan != cases:
         died = f"announced {plan} cases and ran {cases}"
     elif returncode not in (0, CATCH2_ALL_SKIPPED) and outcome.failed == 0:

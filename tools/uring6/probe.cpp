@@ -10,7 +10,7 @@ namespace uring6::tool {
 namespace {
 
 nlohmann::ordered_json to_json(const probe_report& report) {
-  nlohmann::ordered_json json{
+  nlohmann::ordered_json object{
       {"command", "probe"},
       {"ready", report.ready()},
       {"kernel", report.kernel},
@@ -36,8 +36,8 @@ nlohmann::ordered_json to_json(const probe_report& report) {
       {"missing", report.missing},
       {"degraded", report.degraded},
   };
-  if (report.multishot_receive) json["io_uring"]["multishot_receive"] = *report.multishot_receive;
-  return json;
+  if (report.multishot_receive) object["io_uring"]["multishot_receive"] = *report.multishot_receive;
+  return object;
 }
 
 class probe_command final : public command {

@@ -31,6 +31,8 @@ class case_reporter final : public Catch::StreamingReporterBase {
   void testCaseStarting(const Catch::TestCaseInfo& info) override {
     StreamingReporterBase::testCaseStarting(info);
     skip_reason_.clear();
+    // Names the case that a program was in when it died or was ended because it took too long (tools/lib/outcome.py).
+    m_stream << "# begins: " << one_line(info.name) << std::endl;
   }
 
   void assertionEnded(const Catch::AssertionStats& stats) override {
