@@ -18,9 +18,9 @@ using namespace uring6;
 using namespace uring6::test;
 
 TEST_CASE("a send that the kernel has no memory for is submitted a moment later, and its writer gets the result") {
+  need_io_uring();
   need_ipv6();
   const std::string said = in_child([] {
-  need_io_uring();
     static std::atomic<unsigned> refusals = 0;
     judge_ring_enter([](unsigned submissions) {
       if (submissions == 0 || refusals == 0) return 0;

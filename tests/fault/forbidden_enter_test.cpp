@@ -103,18 +103,18 @@ TEST_CASE("operations in flight when enters are forbidden end, and the kernel to
 }
 
 TEST_CASE("operations in flight when enters are forbidden end on a ring that does not defer its work, too") {
+  need_io_uring();
   need_ipv6();
   check_all_is_well(in_child([] {
-  need_io_uring();
     refuse_deferred_work();
     return what_follows(forbidden::enter);
   }));
 }
 
 TEST_CASE("a ring that does not defer its work ends the program where the kernel cannot be kept from its memory") {
+  need_io_uring();
   need_ipv6();
   const std::string words = last_words([] {
-  need_io_uring();
     refuse_deferred_work();
     (void)what_follows(forbidden::enter_and_register);
   });
@@ -124,9 +124,9 @@ TEST_CASE("a ring that does not defer its work ends the program where the kernel
 
 // A loop that has never slept has no read of its own with the kernel.
 TEST_CASE("a write that the kernel did not take does not end the program where io_uring_register is forbidden, too") {
+  need_io_uring();
   need_ipv6();
   const std::string said = in_child([] {
-  need_io_uring();
     refuse_deferred_work();
     event_loop loop;
     const auto write = [&]() -> task<> {
@@ -141,9 +141,9 @@ TEST_CASE("a write that the kernel did not take does not end the program where i
 }
 
 TEST_CASE("the last writes of a task, which cannot leave because enters are forbidden, make its run fail") {
+  need_io_uring();
   need_ipv6();
   const std::string said = in_child([] {
-  need_io_uring();
     event_loop loop;
     std::optional<packet_conn> ahead;
     const auto write = [&]() -> task<> {

@@ -121,6 +121,7 @@ std::string worked_before(setup_judge judge) {
 // --- flags: the ladder ---
 
 TEST_CASE("a kernel that knows all flags gives the best ring") {
+  need_io_uring();
   need_ipv6();
   const std::string said = worked_before([](unsigned, std::uint32_t) { return 0; });
   CHECK_THAT(said, StartsWith("ready\n") && ContainsSubstring("DEFER_TASKRUN"));
@@ -129,6 +130,7 @@ TEST_CASE("a kernel that knows all flags gives the best ring") {
 }
 
 TEST_CASE("a loop works without DEFER_TASKRUN, and the probe reports that it is slower") {
+  need_io_uring();
   need_ipv6();
   const std::string said = worked_before([](unsigned, std::uint32_t flags) {
     return flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER) ? EINVAL : 0;
@@ -140,6 +142,7 @@ TEST_CASE("a loop works without DEFER_TASKRUN, and the probe reports that it is 
 }
 
 TEST_CASE("a loop works on the plainest ring") {
+  need_io_uring();
   need_ipv6();
   const std::string said = worked_before([](unsigned, std::uint32_t flags) {
     return flags & ~static_cast<std::uint32_t>(IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE) ? EINVAL : 0;
@@ -150,6 +153,7 @@ TEST_CASE("a loop works on the plainest ring") {
 }
 
 TEST_CASE("a kernel that refuses every rung ends the ladder with its error, and leaves no descriptor") {
+  need_io_uring();
   need_ipv6();
   const std::string said = in_child([] {
     judge_ring_setup([](unsigned, std::uint32_t) { return EINVAL; });
@@ -165,6 +169,7 @@ TEST_CASE("a kernel that refuses every rung ends the ladder with its error, and 
 // --- memory ---
 
 TEST_CASE("a ring is made smaller until there is memory for it, and the probe reports that") {
+  need_io_uring();
   need_ipv6();
   const std::string said = worked_before([](unsigned entries, std::uint32_t) { return entries > 32 ? ENOMEM : 0; });
   CHECK_THAT(said, StartsWith("ready\n") && ContainsSubstring(" 32/512\n"));
@@ -174,6 +179,7 @@ TEST_CASE("a ring is made smaller until there is memory for it, and the probe re
 }
 
 TEST_CASE("a ring has its wanted size if memory is there a moment later") {
+  need_io_uring();
   need_ipv6();
   const std::string said =
       worked_before([calls = 0](unsigned, std::uint32_t) mutable { return ++calls <= 3 ? ENOMEM : 0; });
