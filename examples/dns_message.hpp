@@ -38,9 +38,9 @@ struct record {
 struct message {
   std::uint16_t id = 0;
   std::uint16_t flags = 0;
-  std::vector<question> questions;
-  std::vector<record> answers;
-  std::vector<record> authorities;
+  std::vector<question> questions{};
+  std::vector<record> answers{};
+  std::vector<record> authorities{};
 };
 
 /// DNS compares names without regard to the case of ASCII letters.

@@ -4,8 +4,8 @@
 #include <uring6/uring6.hpp>
 
 uring6::task<> greet(uring6::tcp_conn peer) {
-  uring6::or_throw(uring6::conn(peer).set_traffic_class(0x28));  // DSCP AF11
-  uring6::or_throw(uring6::conn(peer).set_hop_limit(128));
+  uring6::or_throw(uring6::ip_options(peer).set_traffic_class(0x28));  // DSCP AF11
+  uring6::or_throw(uring6::ip_options(peer).set_hop_limit(128));
   (void)co_await peer.write("HELLO-R-U-THERE-ACK");  // a visitor that has gone needs no handling
 }
 

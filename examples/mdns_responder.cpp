@@ -38,7 +38,7 @@ struct responder {
   dns::record mine;
   bool established = false;  // the probes have ended: questions are answered
   bool yield_probe = false;  // another host probes for the name at the same time, with greater data (8.2)
-  u6::event taken;           // another host has the name
+  u6::event taken{};         // another host has the name
   steady_clock::time_point multicast_at{};
 
   bool is_name(std::string_view name) const { return dns::same_name(name, mine.name); }

@@ -23,7 +23,7 @@ u6::task<u6::result<std::string>> contents_of(const char* path) {
   const auto known = co_await u6::submit(
       [&](io_uring_sqe& entry) { io_uring_prep_statx(&entry, file, "", AT_EMPTY_PATH, STATX_SIZE, &about); });
   std::string text(known ? about.stx_size : 0, '\0');
-  const auto count = co_await u6::read_at(file, std::as_writable_bytes(std::span(text)), 0);
+  const auto count = co_await u6::fd::read_at(file, std::as_writable_bytes(std::span(text)), 0);
 
   ::close(file);  // not by the ring, which does nothing after a stop
   if (!known) co_return u6::fail(known.error());

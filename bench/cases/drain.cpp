@@ -11,10 +11,10 @@ namespace bench {
 namespace {
 
 struct drain_shape {
-  std::string name;
-  std::size_t size;
-  bool control;
-  bool trains;
+  std::string name{};
+  std::size_t size{};
+  bool control{};
+  bool trains{};
 };
 
 /// Datagrams per filling: 500 single ones, or some dozens of trains; either fits the socket's buffer many

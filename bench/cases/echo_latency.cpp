@@ -170,12 +170,12 @@ class echo_lane : public lane {
 };
 
 struct echo_shape {
-  std::string name;
-  std::string wait;  // of the server under test
-  bool client_spins;
-  std::vector<std::string> subjects;
-  std::vector<double> rates;
-  std::string plain;  // the server in plain C with the same system calls, in the closed loop
+  std::string name{};
+  std::string wait{};  // of the server under test
+  bool client_spins{};
+  std::vector<std::string> subjects{};
+  std::vector<double> rates{};
+  std::string plain{};  // the server in plain C with the same system calls, in the closed loop
 };
 
 class echo_contest : public contest {

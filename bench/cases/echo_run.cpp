@@ -19,9 +19,9 @@ constexpr std::uint64_t per_round = 8192;
 constexpr std::uint64_t patience_ns = 5'000'000'000;
 
 struct peer_shape {
-  std::string name;
-  bool sends_trains;
-  bool takes_trains;
+  std::string name{};
+  bool sends_trains{};
+  bool takes_trains{};
 };
 
 class echo_run_lane : public lane {

@@ -16,12 +16,12 @@ namespace {
 constexpr std::size_t size = 64;
 
 struct crowd_shape {
-  std::string name;
-  unsigned sockets;
-  std::uint64_t per_socket;
-  bool connected;
-  bool control;
-  std::vector<entrant> entrants;
+  std::string name{};
+  unsigned sockets{};
+  std::uint64_t per_socket{};
+  bool connected{};
+  bool control{};
+  std::vector<entrant> entrants{};
 };
 
 class crowd_lane : public lane {

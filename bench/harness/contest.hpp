@@ -27,25 +27,25 @@ struct loss_account {
 /// The figures of one window.
 struct window {
   double value = 0;  // in the contest's unit
-  loss_account loss;
+  loss_account loss{};
   std::uint64_t buffers = 0;
   std::uint64_t allocations = 0;
   std::uint64_t subject_cpu_ns = 0;
   std::uint64_t peer_cpu_ns = 0;  // of the other end
-  std::shared_ptr<histogram> latencies;
-  std::shared_ptr<histogram> lateness;  // of an open loop's requests: how late the harness itself sent them
+  std::shared_ptr<histogram> latencies{};
+  std::shared_ptr<histogram> lateness{};  // of an open loop's requests: how late the harness itself sent them
 };
 
 /// A subject that takes part in a contest, and its differences from the others.
 struct entrant {
-  std::string subject;
+  std::string subject{};
   /// Sizes of its vector or pool to try; the harness takes the fastest one.
   std::vector<unsigned> vectors = {64};
   /// Printed beside its result.
-  std::string note;
+  std::string note{};
   /// For contests with several loads: the load's name, and the requests a second of an open loop, 0 for the closed one.
   /// With the case and the subject the name identifies a result.
-  std::string load;
+  std::string load{};
   double rate = 0;
   /// Does not read control messages, even where the other subjects do.
   bool blind = false;

@@ -19,9 +19,9 @@ namespace {
 struct wishes {
   bool quick = false;
   bool list = false;
-  std::vector<std::string> cases;
-  std::vector<std::string> subjects;
-  std::string json_file;
+  std::vector<std::string> cases{};
+  std::vector<std::string> subjects{};
+  std::string json_file{};
   std::string placement = "apart";
 };
 

@@ -22,8 +22,8 @@ constexpr double most_taken = 0.03;
 constexpr int most_repetitions = 5;
 
 struct racer {
-  result outcome;
-  std::unique_ptr<lane> track;
+  result outcome{};
+  std::unique_ptr<lane> track{};
 
   bool running() const { return track != nullptr; }
 

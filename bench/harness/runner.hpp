@@ -20,15 +20,15 @@ struct effort {
 
 /// A contest's result for one of its entrants.
 struct result {
-  std::string contest;
-  std::string unit;
-  entrant who;
-  unsigned vector = 0;         ///< the fastest of `who.vectors`
-  std::vector<double> values;  ///< one for each window; the same index is the same time in every result
-  window sum;                  ///< of all windows
-  std::optional<double> syscalls_per_datagram;
-  std::optional<std::uint64_t> bytes_per_socket;
-  std::string void_because;  ///< empty if the result counts
+  std::string contest{};
+  std::string unit{};
+  entrant who{};
+  unsigned vector = 0;           ///< the fastest of `who.vectors`
+  std::vector<double> values{};  ///< one for each window; the same index is the same time in every result
+  window sum{};                  ///< of all windows
+  std::optional<double> syscalls_per_datagram{};
+  std::optional<std::uint64_t> bytes_per_socket{};
+  std::string void_because{};  ///< empty if the result counts
 
   estimate figure() const { return estimate_median(values); }
   double per_datagram(std::uint64_t what) const {
@@ -41,13 +41,13 @@ struct surroundings {
   int repeated_rounds = 0;  ///< repeated because too much of the processors was taken away
   double stolen = 0;        ///< share of the processors that the hypervisor took, in the rounds that count
   double foreign = 0;       ///< share that other processes took
-  std::map<std::string, std::uint64_t> udp_errors;  ///< growth of the kernel's counters, by name
+  std::map<std::string, std::uint64_t> udp_errors{};  ///< growth of the kernel's counters, by name
 };
 
 struct contest_report {
-  std::string contest;
-  std::vector<result> results;
-  surroundings around;
+  std::string contest{};
+  std::vector<result> results{};
+  surroundings around{};
 };
 
 /// Runs all entrants that this build has and `wanted` names; an empty `wanted` names all. An entrant that fails has a

@@ -17,8 +17,8 @@ bool is_saturated(const result& r) {
 /// Plain C with uring6's system calls, and the subject to compare it with if that is not the one that uring6 is
 /// compared with.
 struct plain_c {
-  std::string_view contest;
-  std::string subject;
+  std::string_view contest{};
+  std::string subject{};
   std::string against = "";
 };
 

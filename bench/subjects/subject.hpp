@@ -26,9 +26,9 @@ struct settings {
   bool gro = false;       ///< accept trains (UDP_GRO)
   unsigned vector = 64;   ///< datagrams or buffers per call; the harness looks for the best
   wait_mode wait = wait_mode::block;
-  unsigned sockets = 1;           ///< sockets to open; more than one only in sockets-10000 and two-loops
-  unsigned loops = 1;             ///< event loops, each on a thread and a processor of its own
-  std::vector<std::uint16_t> to;  ///< destinations of a sender, in turn, or the peers that a receiver connects to
+  unsigned sockets = 1;             ///< sockets to open; more than one only in sockets-10000 and two-loops
+  unsigned loops = 1;               ///< event loops, each on a thread and a processor of its own
+  std::vector<std::uint16_t> to{};  ///< destinations of a sender, in turn, or the peers that a receiver connects to
 };
 
 class subject {
@@ -52,8 +52,8 @@ class subject {
 
 /// A line of a program's table of subjects.
 struct entry {
-  std::string_view role;  // receive, send or echo
-  std::string_view name;
+  std::string_view role{};  // receive, send or echo
+  std::string_view name{};
   std::unique_ptr<subject> (*make)(const settings&);
 };
 

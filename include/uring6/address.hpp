@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 
+#include "uring6/detail/hash.hpp"
 #include "uring6/detail/lifetime.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
@@ -61,7 +62,7 @@ class URING6_EXPORT ip_address {
   /// v4-mapped), or either with a zone: "fe80::1%eth0", "fe80::1%2". `parse` takes a zone for an interface's name
   /// first and for a number second; a number need not name an interface that exists.
   ///
-  /// Errors: `errc::bad_address`; `errc::unknown_zone` if the zone is neither name nor number; the system's error if
+  /// Errors: `errc::not_an_address`; `errc::unknown_zone` if the zone is neither name nor number; the system's error if
   /// it could not be asked. Go: netip.ParseAddr, which is less strict about zones.
   static result<ip_address> parse(std::string_view text);
 
@@ -184,7 +185,7 @@ class URING6_EXPORT ip_address {
 
 /// An address and a UDP or TCP port: one end of a conversation. Go: netip.AddrPort.
 struct URING6_EXPORT endpoint {
-  ip_address address;
+  ip_address address{};
   std::uint16_t port = 0;  ///< Host byte order.
   // With this padding a copy is two whole words. Without it the compiler copies 22 octets in overlapping pieces, and
   // a read soon after the copy has to wait for the store buffer.
@@ -192,7 +193,7 @@ struct URING6_EXPORT endpoint {
 
   /// Reads "[2001:db8::1]:53", "[fe80::1%eth0]:53", "192.0.2.1:53" or ":53" (any address).
   ///
-  /// Errors: `errc::missing_port`; `errc::out_of_range` for a port above 65535; `errc::bad_address` for other text,
+  /// Errors: `errc::missing_port`; `errc::out_of_range` for a port above 65535; `errc::not_an_address` for other text,
   /// including a port that is not a number; `errc::unknown_zone` as `ip_address::parse`.
   static result<endpoint> parse(std::string_view text);
 
@@ -231,23 +232,15 @@ struct URING6_EXPORT endpoint {
 template <>
 struct std::hash<uring6::ip_address> {
   std::size_t operator()(const uring6::ip_address& address) const noexcept {
+    using uring6::detail::mix;
     const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(address.bytes());
     return static_cast<std::size_t>(mix(halves[0] + mix(halves[1] + mix(address.zone()))));
-  }
-
-  // The finalizer of splitmix64: every input bit reaches every output bit.
-  static constexpr std::uint64_t mix(std::uint64_t word) noexcept {
-    word += 0x9e3779b97f4a7c15U;
-    word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9U;
-    word = (word ^ (word >> 27)) * 0x94d049bb133111ebU;
-    return word ^ (word >> 31);
   }
 };
 
 template <>
 struct std::hash<uring6::endpoint> {
   std::size_t operator()(const uring6::endpoint& end) const noexcept {
-    using address_hash = std::hash<uring6::ip_address>;
-    return static_cast<std::size_t>(address_hash::mix(address_hash{}(end.address) + end.port));
+    return static_cast<std::size_t>(uring6::detail::mix(std::hash<uring6::ip_address>{}(end.address) + end.port));
   }
 };

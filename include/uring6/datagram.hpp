@@ -4,7 +4,6 @@
 #include "uring6/version.hpp"
 
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <system_error>
 
@@ -17,12 +16,12 @@ namespace uring6 {
 /// lent buffer (`receive`), and is valid as long as that buffer.
 struct datagram {
   /// What was received. Size 0 is a valid, empty datagram.
-  std::span<std::byte> payload;
-  /// The control information that `set_control_message` asked for, and `source`. A result with `path_mtu` carries no
-  /// datagram: it reports that a sent datagram was too long for the path.
-  control_message control;
+  std::span<std::byte> payload{};
+  /// The control information that `set_control_message` asked for, and `source`. Never `path_mtu`: a read ends with
+  /// `errc::path_mtu_event` for the news of a path MTU, which is no datagram.
+  control_message control{};
   /// The sender's address and port. The zone is set for a link-local address.
-  endpoint source;
+  endpoint source{};
   /// The datagram was longer than the buffer; `payload` is its beginning. MSG_TRUNC.
   bool truncated = false;
   /// The control information did not fit; fields missing in `control` are unknown. MSG_CTRUNC.
@@ -31,38 +30,27 @@ struct datagram {
   std::size_t full_length = 0;
 };
 
-/// A datagram to be sent, one of a batch. Go: ipv6.Message.
-struct outgoing {
+/// A place in a batch for `write_batch`: one datagram to be sent. Go: ipv6.Message.
+struct write_slot {
   /// Up to 65,527 octets over UDP. The caller keeps them unchanged until the batch has been written.
-  std::span<const std::byte> payload;
-  control_message control;
+  std::span<const std::byte> payload{};
+  control_message control{};
   /// Ignored on a connected conn.
-  endpoint destination;
+  endpoint destination{};
   /// Set by `write_batch`: why this message was not sent; empty if it was sent.
-  std::error_code error;
+  std::error_code error{};
 };
 
-/// A datagram to be received, one of a batch. Go: ipv6.Message.
-struct incoming {
+/// A place in a batch for `read_batch`, which fills it with one datagram. Go: ipv6.Message.
+struct read_slot {
   /// The memory into which `read_batch` copies the payload.
-  std::span<std::byte> buffer;
+  std::span<std::byte> buffer{};
   /// Set by `read_batch`.
-  datagram received;
+  datagram received{};
 };
 
-/// How `read_batch` reads.
-enum class read_flags : std::uint8_t {
-  none = 0,
-  /// Ends with EAGAIN instead of waiting if the kernel has no datagram. MSG_DONTWAIT.
-  dont_wait = 1,
-};
-
-/// How `write_batch` writes.
-enum class write_flags : std::uint8_t {
-  none = 0,
-  /// Ends a message with EAGAIN instead of waiting if the socket has no room for it. MSG_DONTWAIT.
-  dont_wait = 1,
-};
+using outgoing [[deprecated("the name is write_slot")]] = write_slot;
+using incoming [[deprecated("the name is read_slot")]] = read_slot;
 
 /// The longest payload of a UDP datagram over IPv6 without jumbograms, octets: 65,535 minus 8 of UDP header (RFC
 /// 8200, RFC 768).

@@ -15,6 +15,7 @@
 #include "uring6/detail/promise.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
+#include "uring6/flags.hpp"
 #include "uring6/result.hpp"
 
 namespace uring6 {
@@ -30,17 +31,8 @@ enum class poll_events : std::uint32_t {
   peer_closed = POLLRDHUP,  ///< The peer of a stream has shut down its writing half.
 };
 
-constexpr poll_events operator|(poll_events a, poll_events b) noexcept {
-  return static_cast<poll_events>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
-}
-constexpr poll_events operator&(poll_events a, poll_events b) noexcept {
-  return static_cast<poll_events>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
-}
-
-/// Whether `events` holds at least one of `wanted`.
-constexpr bool has_any(poll_events events, poll_events wanted) noexcept {
-  return (events & wanted) != poll_events::none;
-}
+template <>
+inline constexpr bool is_flags<poll_events> = true;
 
 namespace detail {
 
@@ -147,22 +139,28 @@ class URING6_EXPORT descriptor_stream_transfer final : public descriptor_octets 
 
 }  // namespace detail
 
+/// Operations on a descriptor that the program has opened.
+namespace fd {
+
 // Common to poll, read, read_at, write and write_at:
 //
 // The caller still owns the descriptor and keeps it open until the operation has ended. The descriptor may be
-// blocking or non-blocking. The operation belongs to the running loop. Deadlines: `with_timeout(1s, read(fd,
+// blocking or non-blocking. The operation belongs to the running loop. Deadlines: `with_timeout(1s, fd::read(file,
 // buffer))`.
 //
 // Each operation has exactly one outcome. What the kernel has done is delivered although a stop was requested
 // meanwhile, because no later call could deliver it: `with_timeout` returns octets that were read in time.
 //
 // `when_any` drops the results of its losers, so `read` and `write` do not compile there. Let `poll` race, which
-// takes nothing, and read or write when it has won; or say `discarding(read(fd, buffer))`. `read_at` may lose. A
+// takes nothing, and read or write when it has won; or say `discarding(fd::read(file, buffer))`. `read_at` may lose. A
 // `write_at` that loses may have written. The compiler does not see through a task, a sender or Asio's `||`: octets
 // that these drop are lost.
 //
 // A waiting coroutine that is destroyed cancels the operation and blocks until the kernel's last completion. A file
 // that the kernel cannot interrupt (on a disk) is waited for.
+//
+// None of them has `dont_wait`: a `poll` without a wait is poll(2) itself, and RWF_NOWAIT is refused by most kinds of
+// descriptors. A program that must not wait makes the descriptor non-blocking and calls read(2).
 //
 // Errors: the kernel's errno (EBADF, EPIPE, ...), `errc::canceled`, `errc::wrong_thread` outside of a running loop.
 
@@ -198,6 +196,30 @@ class URING6_EXPORT descriptor_stream_transfer final : public descriptor_octets 
 /// os.File.WriteAt.
 [[nodiscard("co_await it")]] inline detail::descriptor_transfer write_at(int fd, std::span<const std::byte> from,
                                                                          std::uint64_t offset) noexcept {
+  return {fd, from, offset};
+}
+
+}  // namespace fd
+
+// The names before they stood in `fd`.
+[[deprecated("the name is fd::poll")]] inline detail::descriptor_poll poll(int fd, poll_events events) noexcept {
+  return {fd, events};
+}
+[[deprecated("the name is fd::read")]] inline detail::descriptor_stream_transfer read(
+    int fd, std::span<std::byte> into) noexcept {
+  return {fd, into};
+}
+[[deprecated("the name is fd::read_at")]] inline detail::descriptor_transfer read_at(int fd, std::span<std::byte> into,
+                                                                                     std::uint64_t offset) noexcept {
+  return {fd, into, offset};
+}
+[[deprecated("the name is fd::write")]] inline detail::descriptor_stream_transfer write(
+    int fd, std::span<const std::byte> from) noexcept {
+  return {fd, from};
+}
+[[deprecated("the name is fd::write_at")]] inline detail::descriptor_transfer write_at(int fd,
+                                                                                       std::span<const std::byte> from,
+                                                                                       std::uint64_t offset) noexcept {
   return {fd, from, offset};
 }
 

@@ -16,7 +16,7 @@ enum class errc {
   closed,                 ///< The conn is closed. Equal to `std::errc::bad_file_descriptor`. Go: net.ErrClosed.
   canceled,               ///< A stop was requested. Equal to `std::errc::operation_canceled`. Go: context.Canceled.
   unknown_network,        ///< No network word ("udp6", ...). Equal to `std::errc::protocol_not_supported`.
-  bad_address,            ///< Text that is no address. Equal to `std::errc::invalid_argument`.
+  not_an_address,         ///< Text that is no address. Equal to `std::errc::invalid_argument`.
   missing_port,           ///< An address without its port. Equal to `std::errc::invalid_argument`.
   unknown_zone,           ///< A zone or interface that does not exist. Equal to `std::errc::no_such_device`.
   not_multicast,          ///< A group that is not multicast. Equal to `std::errc::invalid_argument`.
@@ -32,6 +32,11 @@ enum class errc {
   bound_to_group,  ///< The conn is bound to one group and can join no other. Equal to `std::errc::invalid_argument`.
   ipv4_address,    ///< An IPv4 address where only IPv6 is possible (udp6). Equal to `std::errc::invalid_argument`.
   no_ipv6,         ///< No IPv6 socket can be opened. Equal to `std::errc::address_family_not_supported`. EAFNOSUPPORT
+  /// The kernel has a path MTU event: `packet_conn::read_path_mtu_event` returns it. Equal to
+  /// `std::errc::message_size`.
+  path_mtu_event,
+
+  bad_address [[deprecated("the name is errc::not_an_address")]] = not_an_address,
 };
 
 /// The category of `errc`. Each message is a sentence that a user can act on.
@@ -59,6 +64,7 @@ inline std::error_code make_error_code(errc e) noexcept {
 ///   `accept` itself waits before it tries again.
 /// - A connection that ended before it was accepted: ECONNABORTED. accept(2)
 /// - A packet filter that refuses what is sent: EPERM.
+/// - News for which there is a call: `errc::path_mtu_event`.
 ///
 /// Not for a tcp_conn: every error of its read or write ends the connection.
 URING6_EXPORT bool is_transient(const std::error_code& error) noexcept;

@@ -81,8 +81,8 @@ struct loop_options {
 
 /// Runs tasks on the thread that calls `run`.
 ///
-/// Threads: a loop and everything made with it belong to that thread; other threads may use only `post`, `stop` and
-/// std::stop_source. The loop may be made on one thread and run on another, but always on the same one. Destroy it
+/// Threads: a loop and everything made with it belong to that thread; other threads may use only `post`, `request_stop`
+/// and std::stop_source. The loop may be made on one thread and run on another, but always on the same one. Destroy it
 /// there, or after that thread has ended: on another thread, while that thread lives, the destructor ends the program
 /// with a message that says so.
 ///
@@ -145,7 +145,8 @@ class URING6_EXPORT event_loop {
 
   /// Asks the main task and all its children to stop. Any thread. The request is permanent: a task that is run later
   /// is stopped from its start.
-  void stop() noexcept;
+  void request_stop() noexcept;
+  [[deprecated("the name is request_stop")]] void stop() noexcept { request_stop(); }
 
   /// Runs `f()` on the loop's thread, in the order of the posts. Any thread. If the loop has ended, `f` is destroyed
   /// without a call. An exception out of `f` ends the program. Throws std::bad_alloc; then nothing is posted.

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "uring6/address.hpp"
+#include "uring6/detail/hash.hpp"
 #include "uring6/detail/lifetime.hpp"
 #include "uring6/export.hpp"
 #include "uring6/protocol.hpp"
@@ -18,7 +19,7 @@
 namespace uring6 {
 
 /// An IPv6 header. Go: ipv6.Header.
-struct URING6_EXPORT header {
+struct URING6_EXPORT ipv6_header {
   static constexpr std::size_t size = 40;            ///< Bytes on the wire. Go: ipv6.HeaderLen.
   static constexpr std::uint8_t version_number = 6;  ///< Go: ipv6.Version.
 
@@ -28,14 +29,14 @@ struct URING6_EXPORT header {
   std::uint16_t payload_length = 0;  ///< Bytes behind this header; 0 for a jumbogram (RFC 2675).
   ip_protocol next_header = ip_protocol::no_next_header;
   std::uint8_t hop_limit = 0;
-  ip_address source;
-  ip_address destination;
+  ip_address source{};
+  ip_address destination{};
 
   /// Reads the header at the front of `packet`. `parse` does not look at the bytes behind the header, which may be
   /// cut off, as in the quotation of an ICMP error. Go: ipv6.ParseHeader, which takes any version.
   ///
   /// Error: `errc::malformed` if there are fewer than 40 bytes or the version is not 6.
-  static result<header> parse(std::span<const std::byte> packet) noexcept;
+  static result<ipv6_header> parse(std::span<const std::byte> packet) noexcept;
 
   /// Writes the header to the front of `area` and returns its size, 40 bytes. The header carries no zones. Go has
   /// none.
@@ -44,19 +45,21 @@ struct URING6_EXPORT header {
   /// `std::errc::no_buffer_space` if `area` has fewer than 40 bytes.
   result<std::size_t> encode(std::span<std::byte> area) const noexcept;
 
-  friend bool operator==(const header&, const header&) = default;
+  friend bool operator==(const ipv6_header&, const ipv6_header&) = default;
 };
 
 /// All fields in Go's order: "ver=6 tclass=0xb8 flowlbl=0x0 payloadlen=8 nxthdr=58 hoplim=64 src=::1
 /// dst=::1".
-URING6_EXPORT std::string to_string(const header& fixed);
+URING6_EXPORT std::string to_string(const ipv6_header& fixed);
+
+using header [[deprecated("the name is ipv6_header")]] = ipv6_header;
 
 /// An extension header, in place.
 struct extension_header {
-  ip_protocol type;                  ///< The protocol number of this header.
-  ip_protocol next_header;           ///< The protocol number of what follows.
-  std::size_t offset;                ///< From the start of the IPv6 header, in bytes.
-  std::span<const std::byte> bytes;  ///< The whole header, its first two fields included.
+  ip_protocol type{};                  ///< The protocol number of this header.
+  ip_protocol next_header{};           ///< The protocol number of what follows.
+  std::size_t offset{};                ///< From the start of the IPv6 header, in bytes.
+  std::span<const std::byte> bytes{};  ///< The whole header, its first two fields included.
 };
 
 /// What a fragment header says (RFC 8200, 4.5).
@@ -81,7 +84,7 @@ class URING6_EXPORT header_walk {
   /// Starts behind the IPv6 header of `packet`.
   ///
   /// Bytes beyond the header's payload length are not part of the packet. A packet shorter than the payload length
-  /// (the quotation of an ICMP error) is walked to its end. Error: as `header::parse`.
+  /// (the quotation of an ICMP error) is walked to its end. Error: as `ipv6_header::parse`.
   static result<header_walk> over(std::span<const std::byte> packet URING6_LIFETIMEBOUND) noexcept;
   /// A temporary is refused: the walk would look at octets that are gone.
   template <detail::temporary_octets Packet>
@@ -113,17 +116,17 @@ class URING6_EXPORT header_walk {
       : packet_(packet), protocol_(protocol) {}
 
   std::span<const std::byte> packet_;
-  std::size_t offset_ = header::size;
+  std::size_t offset_ = ipv6_header::size;
   ip_protocol protocol_;
   std::optional<fragment_header> fragment_;
 };
 
 /// The upper layer of a packet, behind all extension headers.
 struct upper_layer {
-  ip_protocol protocol;
-  std::size_t offset;                       ///< From the start of the IPv6 header, in bytes.
-  std::span<const std::byte> payload;       ///< The packet's bytes from `offset` on.
-  std::optional<fragment_header> fragment;  ///< Set if the packet is a fragment.
+  ip_protocol protocol{};
+  std::size_t offset{};                       ///< From the start of the IPv6 header, in bytes.
+  std::span<const std::byte> payload{};       ///< The packet's bytes from `offset` on.
+  std::optional<fragment_header> fragment{};  ///< Set if the packet is a fragment.
 };
 
 /// Walks to the upper layer in one call. The returned payload points into `packet`, which must outlive it; the
@@ -133,3 +136,18 @@ template <detail::temporary_octets Packet>
 result<upper_layer> find_upper_layer(Packet&& packet) = delete;
 
 }  // namespace uring6
+
+template <>
+struct std::hash<uring6::ipv6_header> {
+  std::size_t operator()(const uring6::ipv6_header& of) const noexcept {
+    return uring6::detail::hash_of(of.version, of.traffic_class, of.flow_label, of.payload_length, of.next_header,
+                                   of.hop_limit, of.source, of.destination);
+  }
+};
+
+template <>
+struct std::hash<uring6::fragment_header> {
+  std::size_t operator()(const uring6::fragment_header& of) const noexcept {
+    return uring6::detail::hash_of(of.offset, of.more, of.identification);
+  }
+};

@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "uring6/address.hpp"
+#include "uring6/detail/hash.hpp"
 #include "uring6/export.hpp"
+#include "uring6/flags.hpp"
 #include "uring6/result.hpp"
 
 namespace uring6 {
@@ -31,6 +33,9 @@ enum class interface_flags : std::uint32_t {
   multicast = 0x1000,     ///< IFF_MULTICAST
 };
 
+template <>
+inline constexpr bool is_flags<interface_flags> = true;
+
 /// The state of an address. The bits are the kernel's.
 enum class address_flags : std::uint32_t {
   none = 0,
@@ -43,26 +48,8 @@ enum class address_flags : std::uint32_t {
   stable_privacy = 0x800,  ///< Made from a secret (RFC 7217). IFA_F_STABLE_PRIVACY
 };
 
-constexpr interface_flags operator|(interface_flags a, interface_flags b) noexcept {
-  return static_cast<interface_flags>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
-}
-constexpr interface_flags operator&(interface_flags a, interface_flags b) noexcept {
-  return static_cast<interface_flags>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
-}
-constexpr address_flags operator|(address_flags a, address_flags b) noexcept {
-  return static_cast<address_flags>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
-}
-constexpr address_flags operator&(address_flags a, address_flags b) noexcept {
-  return static_cast<address_flags>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
-}
-
-/// Whether `flags` holds all of `wanted`.
-constexpr bool has_all(interface_flags flags, interface_flags wanted) noexcept {
-  return (flags & wanted) == wanted;
-}
-constexpr bool has_all(address_flags flags, address_flags wanted) noexcept {
-  return (flags & wanted) == wanted;
-}
+template <>
+inline constexpr bool is_flags<address_flags> = true;
 
 /// How far an address reaches, as the routing table counts it (RT_SCOPE_*).
 enum class address_scope : std::uint8_t { global = 0, site = 200, link = 253, host = 254, nowhere = 255 };
@@ -70,19 +57,21 @@ enum class address_scope : std::uint8_t { global = 0, site = 200, link = 253, ho
 /// An address of an interface. Go: net.IPNet, which has neither state nor zone.
 struct interface_address {
   std::uint32_t interface_index = 0;
-  ip_address address;              ///< IPv4 v4-mapped; a link-local address with its zone.
+  ip_address address{};            ///< IPv4 v4-mapped; a link-local address with its zone.
   std::uint8_t prefix_length = 0;  ///< Of the 128 bits: 192.0.2.1/24 has 120.
   address_scope scope = address_scope::global;
   address_flags flags = address_flags::none;
-  std::optional<std::chrono::seconds> valid;      ///< Seconds until the address is removed; nullopt: for ever.
-  std::optional<std::chrono::seconds> preferred;  ///< Seconds until it is deprecated; nullopt: for ever.
+  std::optional<std::chrono::seconds> valid{};      ///< Seconds until the address is removed; nullopt: for ever.
+  std::optional<std::chrono::seconds> preferred{};  ///< Seconds until it is deprecated; nullopt: for ever.
 
   [[nodiscard]] constexpr bool is(address_flags wanted) const noexcept { return has_all(flags, wanted); }
+
+  friend bool operator==(const interface_address&, const interface_address&) noexcept = default;
 };
 
 /// How many sockets of this host include or exclude one source of a group.
 struct group_source {
-  ip_address source;
+  ip_address source{};
   std::uint32_t included = 0;  ///< Sockets that joined the source. MCAST_JOIN_SOURCE_GROUP
   std::uint32_t excluded = 0;  ///< Sockets that excluded the source. MCAST_BLOCK_SOURCE
 
@@ -92,18 +81,20 @@ struct group_source {
 /// A multicast group that the host has joined on an interface.
 struct group_membership {
   std::uint32_t interface_index = 0;
-  ip_address group;         ///< A group of interface-local or link-local scope has its zone.
+  ip_address group{};       ///< A group of interface-local or link-local scope has its zone.
   std::uint32_t users = 0;  ///< Sockets and parts of the kernel that joined the group.
-  std::vector<group_source> sources;
+  std::vector<group_source> sources{};
+
+  friend bool operator==(const group_membership&, const group_membership&) noexcept = default;
 };
 
 /// A network interface, as it was at the time of the call. Go: net.Interface.
 struct URING6_EXPORT interface {
   std::uint32_t index = 0;  ///< From 1.
-  std::string name;
+  std::string name{};
   std::uint32_t mtu = 0;  ///< In bytes.
   interface_flags flags = interface_flags::none;
-  std::vector<std::uint8_t> hardware_address;  ///< Empty if the interface has none (loopback, tunnels).
+  std::vector<std::uint8_t> hardware_address{};  ///< Empty if the interface has none (loopback, tunnels).
 
   /// All interfaces, in the kernel's order. Errors: the kernel's. Go: net.Interfaces.
   static result<std::vector<interface>> all();
@@ -147,3 +138,33 @@ URING6_EXPORT std::string to_string(const interface_address& one);
 URING6_EXPORT std::string to_string(const interface& one);
 
 }  // namespace uring6
+
+template <>
+struct std::hash<uring6::interface_address> {
+  std::size_t operator()(const uring6::interface_address& of) const noexcept {
+    return uring6::detail::hash_of(of.interface_index, of.address, of.prefix_length, of.scope, of.flags,
+                                   of.valid ? of.valid->count() : -1, of.preferred ? of.preferred->count() : -1);
+  }
+};
+
+template <>
+struct std::hash<uring6::group_source> {
+  std::size_t operator()(const uring6::group_source& of) const noexcept {
+    return uring6::detail::hash_of(of.source, of.included, of.excluded);
+  }
+};
+
+template <>
+struct std::hash<uring6::group_membership> {
+  std::size_t operator()(const uring6::group_membership& of) const noexcept {
+    return uring6::detail::hash_of(of.interface_index, of.group, of.users, uring6::detail::hash_of_all(of.sources));
+  }
+};
+
+template <>
+struct std::hash<uring6::interface> {
+  std::size_t operator()(const uring6::interface& of) const noexcept {
+    return uring6::detail::hash_of(of.index, of.name, of.mtu, of.flags,
+                                   uring6::detail::hash_of_all(of.hardware_address));
+  }
+};

@@ -90,7 +90,8 @@ struct packet_options {
 /// - "udp6" (IPv6 only) or "udp" (dual stack: IPv4 peers appear as v4-mapped addresses);
 /// - "ip6:ipv6-icmp", "ip6:ospf", "ip6:89", …: raw IPv6 packets of one protocol, by name (/etc/protocols) or number.
 ///   The payload is what follows the IPv6 header and its extension headers. Needs CAP_NET_RAW (EPERM). Endpoints have
-///   port 0. "ip6:255" only sends: whole packets including the IPv6 header, which the caller writes (`header::encode`).
+///   port 0. "ip6:255" only sends: whole packets including the IPv6 header, which the caller writes
+///   (`ipv6_header::encode`).
 /// - "icmp6": ICMPv6 echo without a privilege. The conn sends requests and receives their replies. The kernel writes
 ///   the identifier, which is `local_endpoint().port`, and delivers replies with that identifier. EACCES unless a group
 ///   of the process is in net.ipv4.ping_group_range. Go: icmp.ListenPacket("udp6", …).
@@ -107,7 +108,7 @@ struct packet_options {
 /// The conn belongs to `loop` and must be opened and used on the loop's thread (until the loop is first run: any
 /// thread).
 ///
-/// Errors: `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`,
+/// Errors: `errc::wrong_thread`, `errc::unknown_network`, `errc::not_an_address`, `errc::missing_port`,
 /// `errc::unknown_zone`, `errc::needless_zone`, `errc::ipv4_address` (only an IPv6 address is possible),
 /// `errc::no_ipv6`, EADDRINUSE, EADDRNOTAVAIL, EACCES (a port below 1024), …
 URING6_EXPORT result<packet_conn> listen_packet(event_loop& loop, std::string_view network, std::string_view address,

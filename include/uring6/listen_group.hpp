@@ -67,7 +67,7 @@ requires std::invocable<Serve&, packet_conn> && std::same_as<std::invoke_result_
   bool taken = true;
   for (std::size_t i = 0; i < opened->size(); ++i) {
     auto make = [conn = std::move((*opened)[i]), serve]() mutable { return serve(std::move(*conn)); };
-    taken = group.listen_on(i, std::move(make)) && taken;
+    taken = group.spawn_listener(i, std::move(make)) && taken;
   }
   if (!taken) return fail(errc::closed);
   return where;

@@ -94,8 +94,12 @@ class URING6_EXPORT loop_group {
 
   /// The same for a task that takes in new work: `drain` stops it at once. Returns false from then on.
   template <detail::makes_task F>
-  bool listen_on(std::size_t index, F make) {
+  bool spawn_listener(std::size_t index, F make) {
     return start(index, kind::listener, std::move(make));
+  }
+  template <detail::makes_task F>
+  [[deprecated("the name is spawn_listener")]] bool spawn_listener(std::size_t index, F make) {
+    return spawn_listener(index, std::move(make));
   }
 
   /// Asks all tasks to stop.

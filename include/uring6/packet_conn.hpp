@@ -21,13 +21,13 @@
 #include "uring6/error_report.hpp"
 #include "uring6/export.hpp"
 #include "uring6/icmp/filter.hpp"
+#include "uring6/interface.hpp"
+#include "uring6/read_write_flags.hpp"
 #include "uring6/released_packet.hpp"
 #include "uring6/result.hpp"
 #include "uring6/stats.hpp"
 
 namespace uring6 {
-
-struct interface;
 
 /// A socket for datagrams: UDP or raw IP, over IPv6 or dual stack. `listen_packet` and `dial_packet` make one.
 ///
@@ -56,29 +56,30 @@ class URING6_EXPORT packet_conn {
   /// came. A reader that is stopped or times out takes no datagram: the next reader gets it.
   ///
   /// Returns the datagram, its control message and its source. An error of the socket, such as ECONNREFUSED on a
-  /// connected conn, ends one read only; the next read goes on. Go: ReadFrom.
-  [[nodiscard("co_await it")]] detail::read_from_operation read_from(
-      std::span<std::byte> buffer URING6_LIFETIMEBOUND) noexcept {
-    return {socket(), buffer};
+  /// connected conn or `errc::path_mtu_event`, ends one read only; the next read goes on (`is_transient`).
+  ///
+  /// With `read_flags::dont_wait` the other coroutines run once and the kernel delivers what it has. If the kernel
+  /// has nothing, the call ends with `std::errc::resource_unavailable_try_again`. So do `read_batch` and `receive`. Go:
+  /// ReadFrom.
+  [[nodiscard("co_await it")]] detail::read_from_operation read_from(std::span<std::byte> buffer URING6_LIFETIMEBOUND,
+                                                                     read_flags flags = read_flags::none) noexcept {
+    return {socket(), buffer, has_any(flags, read_flags::dont_wait)};
   }
 
   /// Waits for at least one datagram and copies out as many as have arrived, one for each message. Each message tells
   /// what became of its datagram (`truncated`, `control_truncated`, `full_length`). Returns the number of messages
   /// filled: 1 to `messages.size()`. `messages` may have any length, but 0 is `std::errc::invalid_argument`. Nothing
-  /// is allocated.
-  ///
-  /// With `read_flags::dont_wait` the other coroutines run once and the kernel delivers what it has. If the kernel
-  /// has nothing, the call ends with `std::errc::resource_unavailable_try_again`. Go: ReadBatch, which panics without
-  /// messages.
-  [[nodiscard("co_await it")]] detail::read_batch_operation read_batch(std::span<incoming> messages,
+  /// is allocated. Go: ReadBatch, which panics without messages.
+  [[nodiscard("co_await it")]] detail::read_batch_operation read_batch(std::span<read_slot> messages,
                                                                        read_flags flags = read_flags::none) noexcept {
-    return {socket(), messages, flags == read_flags::dont_wait};
+    return {socket(), messages, has_any(flags, read_flags::dont_wait)};
   }
 
   /// Waits for at least one datagram and lends all that have arrived, without a copy. Returns how many. The buffers
   /// that `batch` held before go back to the pool at once.
-  [[nodiscard("co_await it")]] detail::receive_operation receive(datagram_batch& batch) noexcept {
-    return {socket(), batch};
+  [[nodiscard("co_await it")]] detail::receive_operation receive(datagram_batch& batch,
+                                                                 read_flags flags = read_flags::none) noexcept {
+    return {socket(), batch, has_any(flags, read_flags::dont_wait)};
   }
 
   // --- writing ---
@@ -90,18 +91,24 @@ class URING6_EXPORT packet_conn {
   /// When the loop has nothing else to do, this wait costs a system call of its own: an echo costs two system calls a
   /// round trip, and one on a conn that coalesces writes.
   ///
-  /// Returns the length, octets. Errors: `errc::too_long`; those of `encode`; already_connected on a connected conn;
-  /// `errc::needless_zone`, `errc::unknown_zone`, `errc::ipv4_address` (on a conn of IPv6 only) for the destination;
-  /// the kernel's: EINVAL for a source address that this host does not have, ENODEV, ENETUNREACH, EMSGSIZE with
-  /// `set_dont_fragment`, … Go: WriteTo.
+  /// With `write_flags::dont_wait` a write for which the socket has no room ends with
+  /// `std::errc::resource_unavailable_try_again`.
+  ///
+  /// Returns the length of `payload`, octets: a datagram is sent whole or not at all, so the value tells nothing new.
+  /// It makes the call fit where Go's WriteTo, sendto(2) and `tcp_conn::write` fit. Errors: `errc::too_long`; those of
+  /// `encode`; already_connected on a connected conn; `errc::needless_zone`, `errc::unknown_zone`, `errc::ipv4_address`
+  /// (on a conn of IPv6 only) for the destination; the kernel's: EINVAL for a source address that this host does not
+  /// have, ENODEV, ENETUNREACH, EMSGSIZE with `set_dont_fragment`, … Go: WriteTo.
   [[nodiscard("co_await it")]] detail::write_operation write_to(std::span<const std::byte> payload URING6_LIFETIMEBOUND,
                                                                 const control_message& control,
-                                                                const endpoint& destination) noexcept {
-    return {socket(), payload, control, &destination};
+                                                                const endpoint& destination,
+                                                                write_flags flags = write_flags::none) noexcept {
+    return {socket(), payload, control, &destination, has_any(flags, write_flags::dont_wait)};
   }
   [[nodiscard("co_await it")]] detail::write_operation write_to(std::span<const std::byte> payload URING6_LIFETIMEBOUND,
-                                                                const endpoint& destination) noexcept {
-    return {socket(), payload, {}, &destination};
+                                                                const endpoint& destination,
+                                                                write_flags flags = write_flags::none) noexcept {
+    return {socket(), payload, {}, &destination, has_any(flags, write_flags::dont_wait)};
   }
 
   /// The same for characters: a string, a string view, a literal (its final NUL is not sent), a span of char. Await an
@@ -109,25 +116,29 @@ class URING6_EXPORT packet_conn {
   template <detail::characters Text>
   [[nodiscard("co_await it")]] detail::write_operation write_to(Text&& payload URING6_LIFETIMEBOUND,
                                                                 const control_message& control,
-                                                                const endpoint& destination) noexcept {
-    return write_to(detail::octets_of(payload), control, destination);
+                                                                const endpoint& destination,
+                                                                write_flags flags = write_flags::none) noexcept {
+    return write_to(detail::octets_of(payload), control, destination, flags);
   }
   template <detail::characters Text>
   [[nodiscard("co_await it")]] detail::write_operation write_to(Text&& payload URING6_LIFETIMEBOUND,
-                                                                const endpoint& destination) noexcept {
-    return write_to(detail::octets_of(payload), destination);
+                                                                const endpoint& destination,
+                                                                write_flags flags = write_flags::none) noexcept {
+    return write_to(detail::octets_of(payload), destination, flags);
   }
 
   /// Sends one datagram to the peer of a connected conn, as `write_to` does. destination_address_required on a conn
   /// that is not connected. Go: WriteTo with a nil address.
   [[nodiscard("co_await it")]] detail::write_operation write(std::span<const std::byte> payload URING6_LIFETIMEBOUND,
-                                                             const control_message& control = {}) noexcept {
-    return {socket(), payload, control, nullptr};
+                                                             const control_message& control = {},
+                                                             write_flags flags = write_flags::none) noexcept {
+    return {socket(), payload, control, nullptr, has_any(flags, write_flags::dont_wait)};
   }
   template <detail::characters Text>
   [[nodiscard("co_await it")]] detail::write_operation write(Text&& payload URING6_LIFETIMEBOUND,
-                                                             const control_message& control = {}) noexcept {
-    return write(detail::octets_of(payload), control);
+                                                             const control_message& control = {},
+                                                             write_flags flags = write_flags::none) noexcept {
+    return write(detail::octets_of(payload), control, flags);
   }
 
   /// Sends all the messages. Consecutive messages of equal length, destination and control message (in the fields
@@ -140,8 +151,8 @@ class URING6_EXPORT packet_conn {
   /// `std::errc::resource_unavailable_try_again`; the messages behind it are tried, too. Go: WriteBatch, which ends
   /// at the first refusal and after 1024 messages.
   [[nodiscard("co_await it")]] detail::write_batch_operation write_batch(
-      std::span<outgoing> messages, write_flags flags = write_flags::none) noexcept {
-    return {socket(), messages, !connected(), flags == write_flags::dont_wait};
+      std::span<write_slot> messages, write_flags flags = write_flags::none) noexcept {
+    return {socket(), messages, !connected(), has_any(flags, write_flags::dont_wait)};
   }
 
   /// Waits until the kernel has taken all that was written ahead (`coalesce_writes`). Returns an error if a datagram
@@ -199,13 +210,13 @@ class URING6_EXPORT packet_conn {
   /// The interface by which multicast leaves; nullopt: the routing table chooses. IPV6_MULTICAST_IF, on a dual-stack
   /// conn IP_MULTICAST_IF, too. Go: the same.
   result<std::optional<interface>> multicast_interface() const;
-  result<void> set_multicast_interface(const interface& by);
-  result<void> clear_multicast_interface();
+  result<void> set_multicast_interface(const std::optional<interface>& by);
+  [[deprecated("call set_multicast_interface(std::nullopt)")]] result<void> clear_multicast_interface();
 
-  /// Hop limit of multicast, 0 to 255, or -1 for the default, 1. With 0 a datagram does not leave the host.
+  /// Hop limit of multicast, 0 to 255; nullopt: the default, 1. With 0 a datagram does not leave the host.
   /// IPV6_MULTICAST_HOPS, on a dual-stack conn IP_MULTICAST_TTL, too.
   result<int> multicast_hop_limit() const;
-  result<void> set_multicast_hop_limit(int hops);
+  result<void> set_multicast_hop_limit(std::optional<int> hops);
 
   /// Whether members on this host receive what this conn sends to a group. On by default. IPV6_MULTICAST_LOOP, on a
   /// dual-stack conn IP_MULTICAST_LOOP, too.
@@ -216,25 +227,31 @@ class URING6_EXPORT packet_conn {
   //
   // On a dual-stack conn the setters act for IPv4 peers, too; the getters return the value for IPv6.
 
-  /// Traffic class of a datagram without one in its control message: 0 to 255, or -1 for the system's, 0.
+  /// Traffic class of a datagram without one in its control message: 0 to 255; nullopt: the system's, 0.
   /// IPV6_TCLASS, IP_TOS. Go: TrafficClass.
   result<int> traffic_class() const;
-  result<void> set_traffic_class(int traffic_class);
+  result<void> set_traffic_class(std::optional<int> traffic_class);
 
-  /// Hop limit of a unicast datagram without one in its control message: 0 to 255, or -1 for the system's. On a
+  /// Hop limit of a unicast datagram without one in its control message: 0 to 255; nullopt: the system's. On a
   /// dual-stack conn 1 to 255, because IPv4 has no 0. IPV6_UNICAST_HOPS, IP_TTL.
   result<int> hop_limit() const;
-  result<void> set_hop_limit(int hops);
+  result<void> set_hop_limit(std::optional<int> hops);
 
   /// Whether the kernel refuses a datagram longer than the path MTU instead of fragmenting it. The write ends with
-  /// EMSGSIZE, and a reader gets a path MTU event if the conn asks for `path_mtu`. IPV6_DONTFRAG; for IPv4 peers
-  /// IP_MTU_DISCOVER (IP_PMTUDISC_DO when on, IP_PMTUDISC_WANT when off).
+  /// EMSGSIZE, and a read ends with `errc::path_mtu_event` if the conn asks for `path_mtu`. IPV6_DONTFRAG; for IPv4
+  /// peers IP_MTU_DISCOVER (IP_PMTUDISC_DO when on, IP_PMTUDISC_WANT when off).
   result<bool> dont_fragment() const;
   result<void> set_dont_fragment(bool on);
 
   /// The MTU of the path to the peer of a connected conn, octets. ENOTCONN on a conn that is not connected.
   /// IPV6_PATHMTU. Go: Conn.PathMTU; PacketConn has none.
   result<std::uint32_t> path_mtu() const;
+
+  /// Takes the path MTU event that ended a read with `errc::path_mtu_event`; nullopt if there is none. Does not wait.
+  /// Of several events that no call has taken the conn keeps the last one, as the kernel does. Events come only while
+  /// `control_flags::path_mtu` is on, and only from a datagram of this conn that was too long for its path.
+  /// IPV6_RECVPATHMTU, RFC 3542, section 11.3. Go: ControlMessage.MTU of a ReadFrom that returns 0 octets.
+  result<std::optional<uring6::path_mtu_event>> read_path_mtu_event();
 
   // --- errors that the network reports (RFC 4443, section 3) ---
 
@@ -258,7 +275,7 @@ class URING6_EXPORT packet_conn {
   /// (golang/go#47926).
   ///
   /// Call it when a read (on a connected conn also a write) has ended with an error of the network. A coroutine that
-  /// does not read can await `poll(native_handle(), poll_events::error)`; stop it before the conn is closed.
+  /// does not read can await `fd::poll(native_handle(), poll_events::error)`; stop it before the conn is closed.
   result<std::size_t> read_errors(std::span<error_report> reports);
 
   // --- the kernel's buffers ---

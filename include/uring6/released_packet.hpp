@@ -15,19 +15,21 @@ namespace uring6 {
 
 /// A datagram that a conn received and no reader took, in memory of its own. A value.
 struct kept_datagram {
-  std::vector<std::byte> payload;
-  control_message control;
-  endpoint source;
+  std::vector<std::byte> payload{};
+  control_message control{};
+  endpoint source{};
   bool truncated = false;          ///< As in `datagram`: `payload` is not all of it.
   bool control_truncated = false;  ///< As in `datagram`.
   std::size_t full_length = 0;     ///< Octets of the payload as it was sent.
+
+  friend bool operator==(const kept_datagram&, const kept_datagram&) noexcept = default;
 };
 
 /// A socket on its way from one conn to another, with the datagrams that the first one had read ahead. All members are
 /// plain values: a program may send them to another process, the descriptor by SCM_RIGHTS.
 struct released_packet {
   int fd = -1;  ///< The socket, open. It belongs to the holder of this struct, which has to close it or to adopt it.
-  std::vector<kept_datagram> datagrams;  ///< In order of arrival, before what waits in the socket.
+  std::vector<kept_datagram> datagrams{};  ///< In order of arrival, before what waits in the socket.
   std::uint32_t kernel_drops = 0;  ///< The kernel's drop count at the release. The next conn counts from there on.
   std::optional<endpoint> peer{};  ///< The peer of a connected conn. For raw IP and ICMPv6 the kernel does not tell it.
 };

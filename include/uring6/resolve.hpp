@@ -46,13 +46,16 @@ struct resolve_options {
   bool numeric_only = false;
 };
 
+/// "any", "v6", "v4"; the number of another value.
+URING6_EXPORT std::string to_string(resolve_options::family value);
+
 namespace detail {
 
 /// A look-up as a callable that owns its texts.
 struct URING6_EXPORT resolve_call {
-  std::string name;
-  std::string service;
-  resolve_options options;
+  std::string name{};
+  std::string service{};
+  resolve_options options{};
 
   result<std::vector<endpoint>> operator()() const;
 };

@@ -126,7 +126,7 @@ requires(std::is_enum_v<decltype(Name)>&& detail::keeps_when_it_loses<A>)  //
 // The compiler's message shows the line of the declaration, so the advice stands there. clang-format off
 template <auto Name, detail::operand A>
 requires(!detail::keeps_when_it_loses<A>) void on(A&&) =
-    delete;  // read(fd), write(fd) would lose octets: race poll(fd), or discarding(read(fd, ...))
+    delete;  // fd::read, fd::write would lose octets: race fd::poll, or discarding(fd::read(...))
 // clang-format on
 
 /// Runs the operations at the same time until one has ended, as `when_any`, whose rules for stops, exceptions and what

@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "uring6/detail/hash.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 #include "uring6/task.hpp"
@@ -27,6 +28,8 @@ struct signal_event {
   int sender = 0;     ///< The process that sent it; 0 if there is none.
   unsigned user = 0;  ///< The user that sent it.
   int value = 0;      ///< The value given to sigqueue(3).
+
+  friend bool operator==(const signal_event&, const signal_event&) noexcept = default;
 };
 
 /// Takes signals away from their handlers and gives them to the coroutine that awaits `next`. Go: signal.Notify.
@@ -73,3 +76,10 @@ class URING6_EXPORT signals {
 };
 
 }  // namespace uring6
+
+template <>
+struct std::hash<uring6::signal_event> {
+  std::size_t operator()(const uring6::signal_event& of) const noexcept {
+    return uring6::detail::hash_of(of.number, of.code, of.sender, of.user, of.value);
+  }
+};

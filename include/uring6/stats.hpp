@@ -95,8 +95,8 @@ struct tcp_stats {
 /// A counter and its name.
 template <class Stats>
 struct named_counter {
-  std::string_view name;
-  std::uint64_t Stats::*value;
+  std::string_view name{};
+  std::uint64_t Stats::*value = nullptr;
 };
 
 /// The counters of a statistics type, each with its name, in the order of the members. Text and JSON are made from

@@ -15,11 +15,13 @@
 
 #include "uring6/address.hpp"
 #include "uring6/detail/characters.hpp"
+#include "uring6/detail/hash.hpp"
 #include "uring6/detail/lifetime.hpp"
 #include "uring6/detail/stream_operations.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/export.hpp"
 #include "uring6/opening_hook.hpp"
+#include "uring6/read_write_flags.hpp"
 #include "uring6/result.hpp"
 #include "uring6/stats.hpp"
 #include "uring6/task.hpp"
@@ -54,7 +56,7 @@ struct tcp_options {
   /// listener gives to the kernel at once.
   std::size_t accept_ahead = 64;
   /// Probes on a silent connection; nullopt: none.
-  std::optional<keep_alive> probes = keep_alive{};
+  std::optional<uring6::keep_alive> keep_alive = uring6::keep_alive{};
   /// Sends small segments at once, without waiting for more octets (RFC 896). TCP_NODELAY. Go: the same default.
   bool no_delay = true;
   /// The address to dial from; nullopt: the kernel chooses. With port 0 the kernel chooses the port when it connects,
@@ -116,9 +118,11 @@ class URING6_EXPORT tcp_conn {
   /// Waits for octets and reads at most `into.size()` of them. Returns the number of octets; 0 when the peer has
   /// ended its writing half, or when `into` is empty. Several readers are served in the order in which they came.
   /// `into` must live until then. A read that loses a race loses no octets. Go: Read.
-  [[nodiscard("co_await it")]] detail::stream_read_operation read(
-      std::span<std::byte> into URING6_LIFETIMEBOUND) noexcept {
-    return {socket(), into};
+  ///
+  /// With `read_flags::dont_wait` a read that would wait ends with `std::errc::resource_unavailable_try_again`.
+  [[nodiscard("co_await it")]] detail::stream_read_operation read(std::span<std::byte> into URING6_LIFETIMEBOUND,
+                                                                  read_flags flags = read_flags::none) noexcept {
+    return {socket(), into, has_any(flags, read_flags::dont_wait)};
   }
 
   /// Writes all of `from`, and waits until the kernel has taken it. The writes of several coroutines go one after the
@@ -141,13 +145,17 @@ class URING6_EXPORT tcp_conn {
 
   /// Writes as much of `from` as the kernel takes in one call. Returns the number of octets, at least 1 (0 if `from`
   /// is empty). In a race as `write`.
+  ///
+  /// With `write_flags::dont_wait` a write that would wait ends with `std::errc::resource_unavailable_try_again`.
+  /// `write` has no such flag: after a part it could only wait, or leave the caller without the length of the part.
   [[nodiscard("co_await it")]] detail::stream_write_operation write_some(
-      std::span<const std::byte> from URING6_LIFETIMEBOUND) noexcept {
-    return {socket(), from, false};
+      std::span<const std::byte> from URING6_LIFETIMEBOUND, write_flags flags = write_flags::none) noexcept {
+    return {socket(), from, false, has_any(flags, write_flags::dont_wait)};
   }
   template <detail::characters Text>
-  [[nodiscard("co_await it")]] detail::stream_write_operation write_some(Text&& from URING6_LIFETIMEBOUND) noexcept {
-    return write_some(detail::octets_of(from));
+  [[nodiscard("co_await it")]] detail::stream_write_operation write_some(
+      Text&& from URING6_LIFETIMEBOUND, write_flags flags = write_flags::none) noexcept {
+    return write_some(detail::octets_of(from), flags);
   }
 
   /// Ends a half of the connection: after `write` the peer reads its end of stream, after `read` this conn's reads
@@ -174,8 +182,14 @@ class URING6_EXPORT tcp_conn {
 
   /// The probes on a silent connection; nullopt: none. `errc::out_of_range` for values outside of the ranges of
   /// `keep_alive`. SO_KEEPALIVE. Go: SetKeepAliveConfig.
-  result<std::optional<keep_alive>> probes() const;
-  result<void> set_probes(const std::optional<keep_alive>& when);
+  result<std::optional<uring6::keep_alive>> keep_alive() const;
+  result<void> set_keep_alive(const std::optional<uring6::keep_alive>& when);
+  [[deprecated("the name is keep_alive")]] result<std::optional<uring6::keep_alive>> probes() const {
+    return keep_alive();
+  }
+  [[deprecated("the name is set_keep_alive")]] result<void> set_keep_alive(const std::optional<uring6::keep_alive>& when) {
+    return set_keep_alive(when);
+  }
 
   /// How many octets may wait in the kernel to be read, and to be sent, as the program asked for them; the kernel
   /// takes twice as much memory. Until the program sets a size, the kernel adapts it to the connection. SO_RCVBUF,
@@ -192,7 +206,8 @@ class URING6_EXPORT tcp_conn {
   /// The peer's address and port, also when the peer is gone; v4-mapped for an IPv4 peer. Go: RemoteAddr.
   result<endpoint> peer_endpoint() const;
 
-  /// The descriptor, for options that have no method here or in `conn`, which has those of IPv6; -1 on a closed conn.
+  /// The descriptor, for options that have no method here or in `ip_options`, which has those of IPv6; -1 on a closed
+  /// conn.
   /// The conn still owns it.
   int native_handle() const noexcept;
 
@@ -273,7 +288,7 @@ class URING6_EXPORT tcp_listener {
 /// `address`: "[::1]:80", "[fe80::1%eth0]:80", "[::]:0" for a port that the kernel chooses, ":80" for any address.
 /// The port is available as soon as the listener before has closed (SO_REUSEADDR).
 ///
-/// Errors: `errc::wrong_thread`, `errc::unknown_network`, `errc::bad_address`, `errc::missing_port`,
+/// Errors: `errc::wrong_thread`, `errc::unknown_network`, `errc::not_an_address`, `errc::missing_port`,
 /// `errc::unknown_zone`, `errc::needless_zone`, `errc::ipv4_address` for an IPv4 address with "tcp6",
 /// `errc::out_of_range` for `tcp_options::accept_ahead`, `errc::no_ipv6`, EADDRINUSE, EADDRNOTAVAIL, EACCES, …
 URING6_EXPORT result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std::string_view address,
@@ -334,3 +349,10 @@ URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& f
                                                                            const tcp_options& options = {});
 
 }  // namespace uring6
+
+template <>
+struct std::hash<uring6::keep_alive> {
+  std::size_t operator()(const uring6::keep_alive& of) const noexcept {
+    return uring6::detail::hash_of(of.idle.count(), of.interval.count(), of.probes);
+  }
+};

@@ -16,22 +16,23 @@ namespace uring6 {
 
 class ip_address;
 class icmp_filter;
-struct endpoint;
 struct control_message;
 struct datagram;
+struct endpoint;
 struct error_report;
 struct extension_header;
 struct fragment_header;
 struct group_membership;
 struct group_source;
-struct incoming;
 struct keep_alive;
 struct kept_datagram;
-struct outgoing;
+struct path_mtu_event;
+struct read_slot;
 struct released_packet;
 struct released_tcp;
 struct signal_event;
 struct upper_layer;
+struct write_slot;
 enum class address_scope : std::uint8_t;
 enum class control_flags : std::uint32_t;
 enum class errc;
@@ -76,9 +77,9 @@ URING6_EXPORT std::string to_string(const control_message& message);
 /// "from [::1]:53 octets=12 of 40 hoplim=64"
 URING6_EXPORT std::string to_string(const datagram& got);
 /// "room=1500 from [::1]:53 octets=12"
-URING6_EXPORT std::string to_string(const incoming& one);
+URING6_EXPORT std::string to_string(const read_slot& one);
 /// "to [::1]:53 octets=12: Message too long"
-URING6_EXPORT std::string to_string(const outgoing& one);
+URING6_EXPORT std::string to_string(const write_slot& one);
 /// As a datagram.
 URING6_EXPORT std::string to_string(const kept_datagram& kept);
 /// "fd=7 datagrams=2 kernel_drops=0 peer=[::1]:53"
@@ -87,6 +88,8 @@ URING6_EXPORT std::string to_string(const released_packet& of);
 URING6_EXPORT std::string to_string(const error_report& told);
 /// "icmp6"
 URING6_EXPORT std::string to_string(error_origin origin);
+/// "mtu=1280 to 2001:db8::1"
+URING6_EXPORT std::string to_string(const path_mtu_event& news);
 /// "dont_wait"
 URING6_EXPORT std::string to_string(read_flags flags);
 URING6_EXPORT std::string to_string(write_flags flags);

@@ -154,10 +154,10 @@ class discarding_operation {
 
 }  // namespace detail
 
-/// Lets `when_any` take `read(fd, …)` or `write(fd, …)`, which lose octets when they lose the race. The caller
+/// Lets `when_any` take `fd::read(…)` or `fd::write(…)`, which lose octets when they lose the race. The caller
 /// thereby gives up the descriptor's stream for that case. Returns what the operation returns.
 ///
-///     auto first = co_await when_any(discarding(read(fd, buffer)), sleep_for(1s));
+///     auto first = co_await when_any(discarding(fd::read(file, buffer)), sleep_for(1s));
 template <detail::operand A>
 [[nodiscard("co_await it")]] detail::discarding_operation<A> discarding(A&& awaited) noexcept(
     std::is_nothrow_constructible_v<detail::discarding_operation<A>, A>) {
@@ -180,8 +180,8 @@ template <detail::operand A>
 /// - `write` and `write_some` of a tcp_conn: a part may have gone, as `stats().sent_bytes` tells.
 /// - `write_to` and `write_batch`: the datagrams may have gone.
 /// - `dial_tcp`: it closes its connection.
-/// - `read(fd, …)` and `write(fd, …)`: the octets and their number are lost. They do not compile in here without
-///   `discarding`; let `poll(fd, …)` race, and read or write when it has won.
+/// - `fd::read(…)` and `fd::write(…)`: the octets and their number are lost. They do not compile in here without
+///   `discarding`; let `fd::poll(…)` race, and read or write when it has won.
 /// - A task: its value is dropped, with everything that it had taken.
 /// - `when_all` and `when_any` as arguments: a value that one of their children has taken while they wait for the other
 ///   children is dropped with their value. `with_timeout` drops nothing.
@@ -198,7 +198,7 @@ requires(sizeof...(As) > 0 && (detail::keeps_when_it_loses<As> && ...))
 // The compiler's message shows the line of the declaration, so the advice stands there. clang-format off
 template <detail::operand... As>
 requires(!(detail::keeps_when_it_loses<As> && ...)) void when_any(As&&...) =
-    delete;  // read(fd), write(fd) would lose octets: race poll(fd), or discarding(read(fd, ...))
+    delete;  // fd::read, fd::write would lose octets: race fd::poll, or discarding(fd::read(...))
 // clang-format on
 
 /// The same for any number of tasks. Throws std::invalid_argument without tasks. It allocates the state of the tasks.

@@ -40,7 +40,7 @@ inline constexpr std::size_t name = 32;
 inline constexpr std::size_t control = 272;
 inline constexpr std::size_t payload = header + name + control;
 static_assert(header == 16 && payload % 64 == 0);
-static_assert(control >= control_space(~control_flags::none) + control_space(sizeof(int)),
+static_assert(control >= cmsg::space(~control_flags::none) + cmsg::space(sizeof(int)),
               "every control message of a conn and UDP_GRO fit");
 
 inline constexpr std::size_t longest_datagram = 65'535;
@@ -223,7 +223,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   static constexpr std::size_t first_window = 64;
   // Octets of the control messages that most conns ask for; `prefetch_received` fetches these.
   static constexpr std::size_t usual_control =
-      control_space(control_flags::traffic_class | control_flags::hop_limit | control_flags::interface);
+      cmsg::space(control_flags::traffic_class | control_flags::hop_limit | control_flags::interface);
   // Calls of `publish` in a row that found more than half of the window unused, after which the window is halved.
   static constexpr unsigned calm_rounds_to_shrink = 64;
 

@@ -24,7 +24,7 @@ from declarations import declared_names, without_comments  # noqa: E402
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.M)
 # Umbrellas declare nothing themselves: neither their includes nor an include of one of them is suspected. Each public
 # header includes version.hpp for its #error.
-UMBRELLAS = {"uring6/uring6.hpp", "uring6/icmp.hpp", "uring6/bpf.hpp"}
+UMBRELLAS = {"uring6/uring6.hpp", "uring6/icmp.hpp", "uring6/bpf.hpp", "uring6/ip_options.hpp"}
 NOT_SUSPECTED = UMBRELLAS | {"uring6/version.hpp"}
 
 # Names of the standard's headers that this code includes, as far as a word shows their use. A header without an entry

@@ -14,7 +14,7 @@ NO_VALUES = {
     "what a program sets, and gets nothing of back": """
         packet_options tcp_options loop_options loop_group_options listen_group_options resolve_options""",
     "has an identity: a conn, a loop, what tasks meet at": """
-        packet_conn conn tcp_conn tcp_listener event_loop loop_group scope interval event semaphore async_mutex
+        packet_conn ip_options tcp_conn tcp_listener event_loop loop_group scope interval event semaphore async_mutex
         async_lock opening_hook""",
     "a range, whose elements have text": """
         datagram_batch""",

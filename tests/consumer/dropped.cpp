@@ -42,8 +42,8 @@ task<> wait(packet_conn& pc, tcp_conn& tcp, tcp_listener& listener, event_loop& 
   co_await tcp.write("text");                   // dropped, says clang
   co_await listener.accept();                   // dropped, says clang
   co_await dial_tcp(loop, "tcp6", to);          // dropped, says clang
-  co_await read(0, buffer);                     // dropped, says clang
-  co_await poll(0, poll_events::readable);      // dropped, says clang
+  co_await fd::read(0, buffer);                 // dropped, says clang
+  co_await fd::poll(0, poll_events::readable);  // dropped, says clang
   co_await places.acquire();                    // dropped, says clang
   co_await lock.lock();                         // dropped, says clang
   co_await number();                            // dropped, says clang

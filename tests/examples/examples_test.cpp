@@ -99,7 +99,7 @@ TEST_CASE("the TCP server marks its connections AF11") {
     CHECK(visit(cable.far, {cable.near.address, 1024}) == "HELLO-R-U-THERE-ACK");
     const auto seen = wire.find(greets);
     REQUIRE(seen);
-    const header fixed = or_throw(header::parse(std::as_bytes(std::span(*seen))));
+    const ipv6_header fixed = or_throw(ipv6_header::parse(std::as_bytes(std::span(*seen))));
     CHECK(fixed.traffic_class == 0x28);
     CHECK(fixed.hop_limit == 128);
   }
@@ -164,7 +164,7 @@ TEST_CASE("the OSPF advertiser sends its hello to all routers of its link, perio
     const auto seen = wire.find([](const packet& p) { return p[6] == 89; });
     REQUIRE(seen);
     const auto whole = std::as_bytes(std::span(*seen));
-    const header fixed = or_throw(header::parse(whole));
+    const ipv6_header fixed = or_throw(ipv6_header::parse(whole));
     CHECK(fixed.traffic_class == 0xc0);
     CHECK(fixed.hop_limit == 1);
     CHECK(fixed.source == cable.near.link_local.with_zone(0));

@@ -50,7 +50,7 @@ struct mdns_network {
   /// The next multicast DNS message of the responder, from its IPv6 header on.
   std::optional<packet> next_said() {
     const auto said = wire.find([&](const packet& p) {
-      const auto fixed = header::parse(std::as_bytes(std::span(p)));
+      const auto fixed = ipv6_header::parse(std::as_bytes(std::span(p)));
       return fixed && p[6] == 17 && (p[40] << 8 | p[41]) == 5353 && fixed->source == cable.near.link_local.with_zone(0);
     });
     return said;
@@ -75,7 +75,7 @@ std::string dns_of(const packet& p) {
 }
 
 bool is_multicast_at_255(const packet& p) {
-  const header fixed = or_throw(header::parse(std::as_bytes(std::span(p))));
+  const ipv6_header fixed = or_throw(ipv6_header::parse(std::as_bytes(std::span(p))));
   return fixed.hop_limit == 255 && fixed.destination == parse("ff02::fb") && (p[42] << 8 | p[43]) == 5353;
 }
 
@@ -138,7 +138,7 @@ TEST_CASE("the multicast DNS responder answers one-shot questions to its group f
                    std::string("\4Host\5local\0", 12) + address_record({"\0\1\0\0\0\x0a", 6}));
   const auto said = net.next_said();
   REQUIRE(said);
-  CHECK(or_throw(header::parse(std::as_bytes(std::span(*said)))).hop_limit == 255);
+  CHECK(or_throw(ipv6_header::parse(std::as_bytes(std::span(*said)))).hop_limit == 255);
   net.end_responder();
 }
 

@@ -119,7 +119,7 @@ task<std::error_code> write_numbered(packet_conn& from, const endpoint& to) {
 /// Reads until nothing is left. Returns how many datagrams there were.
 task<std::size_t> count_rest(packet_conn& pc) {
   std::array<std::byte, 64> buffer;
-  incoming room{buffer, {}};
+  read_slot room{buffer, {}};
   std::size_t count = 0;
   for (;; ++count) {
     const auto got = co_await pc.read_batch({&room, 1}, read_flags::dont_wait);
@@ -237,7 +237,7 @@ task<std::error_code> write_many(event_loop& loop, memory_shortage& memory, cons
   auto from = open_conn(loop, options);
   auto one = open_conn(loop);
   auto two = open_conn(loop);
-  std::vector<outgoing> batch;
+  std::vector<write_slot> batch;
   for (int i = 0; i < 200; ++i) {
     batch.push_back({as_payload("datagram"), {}, name_of(i % 2 == 0 || i > 100 ? one : two), {}});
   }
@@ -245,7 +245,7 @@ task<std::error_code> write_many(event_loop& loop, memory_shortage& memory, cons
   memory.begin();
   const auto sent = co_await from.write_batch(batch);
   if (!sent) error = sent.error();
-  for (const outgoing& each : batch) {
+  for (const write_slot& each : batch) {
     if (!error && each.error) error = each.error;
   }
   const auto flushed = co_await from.flush();

@@ -308,9 +308,9 @@ TEST_CASE("descriptors and signals without memory for their wait give an error")
     const auto ends = make_pipe();
     std::array<std::byte, 4> in{};
     memory.begin();
-    const auto written = co_await write(ends.write.get(), as_payload("four"));
-    const auto read_back = co_await read(ends.read.get(), in);
-    const auto ready = co_await poll(ends.write.get(), poll_events::writable);
+    const auto written = co_await fd::write(ends.write.get(), as_payload("four"));
+    const auto read_back = co_await fd::read(ends.read.get(), in);
+    const auto ready = co_await fd::poll(ends.write.get(), poll_events::writable);
     memory.end();
     co_return first_error(written, read_back, ready);
   });
@@ -332,7 +332,7 @@ TEST_CASE("descriptors and signals without memory for their wait give an error")
 task<std::error_code> many_in_flight(event_loop&, memory_shortage& memory) {
   const auto ends = make_pipe();
   const auto wait = [](int fd, std::error_code& error) -> task<> {
-    const auto ready = co_await poll(fd, poll_events::readable);
+    const auto ready = co_await fd::poll(fd, poll_events::readable);
     if (!ready && ready.error() != errc::canceled) error = ready.error();
   };
   std::error_code error;

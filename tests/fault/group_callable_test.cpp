@@ -108,12 +108,12 @@ TEST_CASE("loop group: a callable that is refused is destroyed on the loop's thr
   const std::jthread drainer([&] { (void)group.drain(60s); });
   std::atomic<int> elsewhere{0};
   bool refused = false;
-  while (!refused) refused = !group.listen_on(0, []() -> task<> { co_return; });
+  while (!refused) refused = !group.spawn_listener(0, []() -> task<> { co_return; });
   // A turn takes a microsecond where both threads run, and a time slice where they share a loaded processor.
   const auto enough = std::chrono::steady_clock::now() + 2s;
   for (int i = 0; i < 20'000 && std::chrono::steady_clock::now() < enough; ++i) {
     std::atomic<std::thread::id> where{};
-    refused = refused && !group.listen_on(0, noting(where));
+    refused = refused && !group.spawn_listener(0, noting(where));
     while (where.load() == std::thread::id()) std::this_thread::yield();
     if (where.load() != loops_own.load()) ++elsewhere;
   }

@@ -164,7 +164,7 @@ TEST_CASE("empty datagrams between others arrive by every way of reading, with t
     };
     std::array<std::byte, 16> buffer;
     std::array<std::array<std::byte, 16>, 8> buffers;
-    std::array<incoming, 8> messages;
+    std::array<read_slot, 8> messages;
     for (std::size_t i = 0; i < messages.size(); ++i) messages[i].buffer = buffers[i];
     datagram_batch batch;
 

@@ -32,8 +32,8 @@ void check_resend(const control_message& read) {
   const auto peer = uring6::family_of(read.destination.value_or(uring6::ip_address::any()));
   again.source = read.destination;
   if (peer == uring6::peer_family::ipv4 && again.hop_limit == 0) again.hop_limit = 1;
-  std::array<std::byte, uring6::max_encoded_size> area;
-  check(uring6::encode(again, area, peer).has_value(), "what was decoded can be encoded");
+  std::array<std::byte, uring6::cmsg::max_encoded_size> area;
+  check(uring6::cmsg::encode(again, area, peer).has_value(), "what was decoded can be encoded");
 }
 
 }  // namespace
@@ -53,13 +53,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check(!message.destination || message.destination->zone() == 0, "a destination has no zone");
   check_resend(message);
 
-  check(uring6::decode_prefix(area) == message, "decode_prefix reads the same");
-  const auto strict = uring6::decode(area);
+  check(uring6::cmsg::decode_prefix(area) == message, "decode_prefix reads the same");
+  const auto strict = uring6::cmsg::decode(area);
   check(strict.has_value() == well_formed, "decode refuses what is malformed, and only that");
   check(!strict || *strict == message, "decode reads the same");
 
   std::vector<std::byte> moved(1);
   moved.insert(moved.end(), area.begin(), area.end());
-  check(uring6::decode_prefix(std::span<const std::byte>(moved).subspan(1)) == message, "alignment is no matter");
+  check(uring6::cmsg::decode_prefix(std::span<const std::byte>(moved).subspan(1)) == message, "alignment is no matter");
   return 0;
 }

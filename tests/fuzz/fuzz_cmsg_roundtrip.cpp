@@ -52,7 +52,7 @@ bool sendable(const control_message& m, peer_family peer) {
 }
 
 void check_read_back(const control_message& sent, std::span<const std::byte> written, peer_family peer) {
-  const auto read = uring6::decode(written);
+  const auto read = uring6::cmsg::decode(written);
   check(read.has_value(), "what was encoded is well-formed");
   check(read->traffic_class == sent.traffic_class, "traffic class");
   check(read->hop_limit == sent.hop_limit, "hop limit");
@@ -74,9 +74,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   constexpr std::byte untouched{0xa5};
   std::vector<std::byte> area(room, untouched);
-  const auto written = uring6::encode(message, area, peer);
-  const std::size_t needed = uring6::encoded_size(message, peer);
-  check(needed <= uring6::max_encoded_size, "max_encoded_size is enough");
+  const auto written = uring6::cmsg::encode(message, area, peer);
+  const std::size_t needed = uring6::cmsg::encoded_size(message, peer);
+  check(needed <= uring6::cmsg::max_encoded_size, "max_encoded_size is enough");
   check(written.has_value() == (sendable(message, peer) && room >= needed), "refused exactly when it must be");
   if (!written) {
     check((written.error() == std::errc::no_buffer_space) == sendable(message, peer), "the reason is the right one");

@@ -6,24 +6,24 @@
 #include "uring6/header.hpp"
 
 using uring6::errc;
-using uring6::header;
+using uring6::ipv6_header;
 using uring6::fuzz::check;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto packet = std::as_bytes(std::span(data, size));
-  const auto fixed = header::parse(packet);
+  const auto fixed = ipv6_header::parse(packet);
   auto walk = uring6::header_walk::over(packet);
   check(fixed.has_value() == walk.has_value(), "a packet can be walked if its header can be read");
   if (!fixed) {
     check(fixed.error() == errc::malformed, "what is refused is malformed");
     return 0;
   }
-  std::array<std::byte, header::size> area{};
-  check(fixed->encode(area) == header::size, "what was read can be written");
+  std::array<std::byte, ipv6_header::size> area{};
+  check(fixed->encode(area) == ipv6_header::size, "what was read can be written");
   check(std::equal(area.begin(), area.end(), packet.begin()), "a header is written as it was");
   check(!to_string(*fixed).empty(), "a header prints");
 
-  std::size_t offset = header::size;
+  std::size_t offset = ipv6_header::size;
   while (true) {
     const auto next = walk->next();
     if (!next) {

@@ -39,8 +39,8 @@ constexpr const char* asm_group = "ff05::1234";
 constexpr const char* ssm_group = "ff35::1234";
 
 struct sample {
-  std::optional<int> traffic_class;
-  std::optional<int> hop_limit;
+  std::optional<int> traffic_class{};
+  std::optional<int> hop_limit{};
   bool from_second = false;
   bool by_interface = false;
   bool stranger = false;  // from an address that the source-specific membership excludes
@@ -82,7 +82,7 @@ void go_hears(const way& by) {
     const endpoint to{by.destination(there), go.port()};
 
     std::vector<std::string> payloads;
-    std::vector<outgoing> messages;
+    std::vector<write_slot> messages;
     std::vector<std::string> expected;
     for (std::size_t i = 0; i < all.size(); ++i) {
       payloads.push_back(heading(by) + "uring6-" + std::to_string(i));
@@ -107,7 +107,7 @@ void go_hears(const way& by) {
       REQUIRE(sent);
       CHECK(*sent == messages.size());
     } else {
-      for (const outgoing& each : messages) {
+      for (const write_slot& each : messages) {
         const auto sent = co_await from.write_to(each.payload, each.control, each.destination);
         REQUIRE(sent);
       }
@@ -147,7 +147,7 @@ void go_sends(const way& by) {
     const std::uint16_t port = go.port();
 
     std::array<std::array<std::byte, 64>, 16> room;
-    std::array<incoming, 16> messages;
+    std::array<read_slot, 16> messages;
     std::size_t next = 0;
     while (next < all.size()) {
       std::size_t count = 1;
@@ -161,7 +161,7 @@ void go_sends(const way& by) {
         REQUIRE(got);
         messages[0].received = *got;
       }
-      for (const incoming& message : std::span(messages).first(count)) {
+      for (const read_slot& message : std::span(messages).first(count)) {
         const datagram& got = message.received;
         // Raw ICMPv6 receives neighbor discovery, too.
         if (by.raw && (got.payload.size() < 4 || got.payload[0] != std::byte{200})) continue;

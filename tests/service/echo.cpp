@@ -68,8 +68,8 @@ int main(int, char** arguments) {
   u6::signals stops(loop, {SIGINT, SIGTERM});
   u6::loop_group group({.loops = 2});
   for (std::size_t i = 0; i < group.size(); ++i) {
-    group.listen_on(i, [&, i] { return accept(group, i, arguments[1], count); });
-    group.listen_on(i, [&, i] { return print(group[i], i, count); });
+    group.spawn_listener(i, [&, i] { return accept(group, i, arguments[1], count); });
+    group.spawn_listener(i, [&, i] { return print(group[i], i, count); });
   }
   loop.run(until_signal(stops));
   const bool orderly = group.drain(5s);

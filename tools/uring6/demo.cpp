@@ -28,14 +28,14 @@ constexpr control_flags all_that_is_shown =
 struct demo_options {
   std::size_t burst = 100'000;
   std::size_t burst_length = 64;
-  std::string interface_name;
+  std::string interface_name{};
 };
 
 /// A client's share of the samples.
 struct share {
-  std::size_t first;
-  std::size_t count;
-  ip_address destination;
+  std::size_t first{};
+  std::size_t count{};
+  ip_address destination{};
 };
 
 class demonstration {

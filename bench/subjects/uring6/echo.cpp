@@ -20,7 +20,7 @@ class batch_echo : public echo_server {
  private:
   uring6::task<> work(std::uint64_t total) override {
     uring6::datagram_batch batch;
-    std::vector<uring6::outgoing> answers;
+    std::vector<uring6::write_slot> answers;
     while (seen_.datagrams < total) {
       const std::size_t count = uring6::or_throw(co_await conn_.receive(batch));
       if (answers.size() < count) answers.resize(count);

@@ -55,7 +55,7 @@ class read_batch : public receiver {
   }
 
   std::vector<std::array<std::byte, largest_payload>> buffers_;
-  std::vector<uring6::incoming> messages_;
+  std::vector<uring6::read_slot> messages_;
 };
 
 /// All waiting datagrams, lent.

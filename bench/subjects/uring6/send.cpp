@@ -46,7 +46,7 @@ class write_batch : public sender {
   }
 
   // A function and no coroutine, so that its variables are in registers.
-  void fill(std::span<uring6::outgoing> batch) noexcept {
+  void fill(std::span<uring6::write_slot> batch) noexcept {
     const std::uint64_t first = seen_.datagrams;
     for (std::size_t i = 0; i < batch.size(); ++i) {
       batch[i].payload = stamped(i, first + i);
@@ -54,7 +54,7 @@ class write_batch : public sender {
     }
   }
 
-  std::vector<uring6::outgoing> messages_;
+  std::vector<uring6::write_slot> messages_;
 };
 
 /// Many coroutines, each with one datagram in flight.

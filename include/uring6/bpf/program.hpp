@@ -31,7 +31,7 @@ URING6_EXPORT result<raw_program> assemble(std::span<const instruction> instruct
 
 /// The result of `disassemble` for a program.
 struct disassembly {
-  program instructions;
+  program instructions{};
   bool all_decoded = true;  ///< False if a raw_instruction is left among them.
 };
 

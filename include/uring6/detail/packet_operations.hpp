@@ -96,8 +96,8 @@ class URING6_EXPORT read_operation {
 
 class URING6_EXPORT read_from_operation final : public read_operation {
  public:
-  read_from_operation(packet_socket* socket, std::span<std::byte> into) noexcept
-      : read_operation(socket), data_(into.data()), size_(into.size()) {}
+  read_from_operation(packet_socket* socket, std::span<std::byte> into, bool briefly) noexcept
+      : read_operation(socket), data_(into.data()), size_(into.size()), briefly_(briefly) {}
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> reader) {
@@ -144,12 +144,13 @@ class URING6_EXPORT read_from_operation final : public read_operation {
   std::byte* data_;
   std::size_t size_;
   state state_ = state::idle;
+  bool briefly_;
   received_piece taken_;  // set after the conn was asked; no head: it had nothing
 };
 
 class URING6_EXPORT read_batch_operation final : public read_operation {
  public:
-  read_batch_operation(packet_socket* socket, std::span<incoming> messages, bool briefly) noexcept
+  read_batch_operation(packet_socket* socket, std::span<read_slot> messages, bool briefly) noexcept
       : read_operation(socket), messages_(messages), briefly_(briefly) {}
 
   template <class Promise>
@@ -161,14 +162,15 @@ class URING6_EXPORT read_batch_operation final : public read_operation {
  private:
   bool suspend(std::coroutine_handle<> reader, stop_root& stop);
 
-  std::span<incoming> messages_;
+  std::span<read_slot> messages_;
   std::size_t count_ = 0;
   bool briefly_;
 };
 
 class URING6_EXPORT receive_operation final : public read_operation {
  public:
-  receive_operation(packet_socket* socket, datagram_batch& into) noexcept : read_operation(socket), into_(&into) {}
+  receive_operation(packet_socket* socket, datagram_batch& into, bool briefly) noexcept
+      : read_operation(socket), into_(&into), briefly_(briefly) {}
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> reader) {
@@ -182,6 +184,7 @@ class URING6_EXPORT receive_operation final : public read_operation {
 
   datagram_batch* into_;
   std::size_t count_ = 0;
+  bool briefly_;
 };
 
 /// A coroutine that waits until the kernel has taken its datagrams: one, or a batch.
@@ -200,12 +203,12 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
     flush         // has no message: waits until the datagrams of all other writes have gone
   };
 
-  write_waiter(packet_socket* socket, std::span<outgoing> messages, bool addressed, kind of = kind::write) noexcept
+  write_waiter(packet_socket* socket, std::span<write_slot> messages, bool addressed, kind of = kind::write) noexcept
       : socket_(socket), messages_(messages), kind_(of), addressed_(addressed) {}
   explicit write_waiter(packet_socket* socket) noexcept : socket_(socket), kind_(kind::flush), addressed_(false) {}
   write_waiter(write_waiter&&) = default;
   /// Of one message, which the derived class holds: it is moved, too.
-  write_waiter(write_waiter&& from, outgoing& message) noexcept : write_waiter(std::move(from)) {
+  write_waiter(write_waiter&& from, write_slot& message) noexcept : write_waiter(std::move(from)) {
     messages_ = {&message, 1};
   }
   ~write_waiter();
@@ -227,7 +230,7 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
   // Why no more messages go to the kernel: refused before the first attempt, stopped, closed, deadline exceeded.
   error_slot ended_;
   error_slot first_error_;
-  std::span<outgoing> messages_;
+  std::span<write_slot> messages_;
   std::size_t next_ = 0;       // index of the first message that no train has taken
   std::size_t in_flight_ = 0;  // messages in trains
   kind kind_;
@@ -238,14 +241,14 @@ class URING6_EXPORT write_operation final : public write_waiter {
  public:
   /// `destination` is nullptr on a connected conn.
   write_operation(packet_socket* socket, std::span<const std::byte> payload, const control_message& control,
-                  const endpoint* destination) noexcept
-      : write_waiter(socket, {&message_, 1}, destination != nullptr),
+                  const endpoint* destination, bool impatient) noexcept
+      : write_waiter(socket, {&message_, 1}, destination != nullptr, impatient ? kind::nonblocking : kind::write),
         message_{payload, control, destination ? *destination : endpoint{}, {}} {}
   write_operation(write_operation&& from) noexcept : write_waiter(std::move(from), message_), message_(from.message_) {}
   result<std::size_t> await_resume() noexcept;
 
  private:
-  outgoing message_;
+  write_slot message_;
 };
 
 /// Waits until everything that was written ahead has gone.
@@ -257,7 +260,7 @@ class URING6_EXPORT flush_operation final : public write_waiter {
 
 class URING6_EXPORT write_batch_operation final : public write_waiter {
  public:
-  write_batch_operation(packet_socket* socket, std::span<outgoing> messages, bool addressed, bool impatient) noexcept
+  write_batch_operation(packet_socket* socket, std::span<write_slot> messages, bool addressed, bool impatient) noexcept
       : write_waiter(socket, messages, addressed, impatient ? kind::nonblocking : kind::write) {}
   result<std::size_t> await_resume() noexcept;
 };

@@ -26,6 +26,18 @@ class promise_base {
       std::size_t size, Self&&, std::allocator_arg_t, std::pmr::memory_resource* resource, Rest&&...) {
     return allocate_frame(size, resource);
   }
+
+  /// The same for an allocator, of which the frame takes the resource: the convention of the standard's coroutines.
+  template <class T, class... Rest>
+  static void* operator new(std::size_t size, std::allocator_arg_t, const std::pmr::polymorphic_allocator<T>& allocator,
+                            Rest&&...) {
+    return allocate_frame(size, allocator.resource());
+  }
+  template <class Self, class T, class... Rest>
+  requires(!std::is_same_v<std::remove_cvref_t<Self>, std::allocator_arg_t>) static void* operator new(
+      std::size_t size, Self&&, std::allocator_arg_t, const std::pmr::polymorphic_allocator<T>& allocator, Rest&&...) {
+    return allocate_frame(size, allocator.resource());
+  }
   static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
 
   std::suspend_always initial_suspend() const noexcept { return {}; }

@@ -44,8 +44,8 @@ class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop
  protected:
   enum class kind : std::uint8_t { read, write_some, write_all };
 
-  stream_operation(stream_socket* socket, kind of, void* data, std::size_t size) noexcept
-      : socket_(socket), data_(static_cast<std::byte*>(data)), size_(size), kind_(of) {}
+  stream_operation(stream_socket* socket, kind of, void* data, std::size_t size, bool impatient) noexcept
+      : socket_(socket), data_(static_cast<std::byte*>(data)), size_(size), kind_(of), impatient_(impatient) {}
   stream_operation(stream_operation&&) = default;
   ~stream_operation();
 
@@ -90,23 +90,25 @@ class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop
   error_slot error_;  // set when the operation is over
   error_slot why_;    // why it is being ended: stopped, closed, deadline exceeded
   kind kind_;
+  bool impatient_;  // MSG_DONTWAIT: ends with EAGAIN instead of waiting
   phase phase_ = phase::unused;
   early_end early_end_ = early_end::none;
 };
 
 class URING6_EXPORT stream_read_operation final : public stream_operation {
  public:
-  stream_read_operation(stream_socket* socket, std::span<std::byte> into) noexcept
-      : stream_operation(socket, kind::read, into.data(), into.size()) {}
+  stream_read_operation(stream_socket* socket, std::span<std::byte> into, bool impatient) noexcept
+      : stream_operation(socket, kind::read, into.data(), into.size(), impatient) {}
   result<std::size_t> await_resume() noexcept { return outcome(); }
 };
 
 class URING6_EXPORT stream_write_operation final : public stream_operation {
  public:
   // The kernel only reads from this memory.
-  stream_write_operation(stream_socket* socket, std::span<const std::byte> from, bool all) noexcept
+  stream_write_operation(stream_socket* socket, std::span<const std::byte> from, bool all,
+                         bool impatient = false) noexcept
       : stream_operation(socket, all ? kind::write_all : kind::write_some, const_cast<std::byte*>(from.data()),
-                         from.size()) {}
+                         from.size(), impatient) {}
   result<std::size_t> await_resume() noexcept { return outcome(); }
 };
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "uring6/detail/hash.hpp"
 #include "uring6/detail/lifetime.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
@@ -46,3 +47,10 @@ class URING6_EXPORT domain_name {
 URING6_EXPORT std::string to_string(const domain_name& name);
 
 }  // namespace uring6::icmp
+
+template <>
+struct std::hash<uring6::icmp::domain_name> {
+  std::size_t operator()(const uring6::icmp::domain_name& of) const noexcept {
+    return uring6::detail::hash_of_all(of.wire());
+  }
+};

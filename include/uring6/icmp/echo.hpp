@@ -22,7 +22,7 @@ struct echo {
 
   std::uint16_t identifier = 0;  ///< An unprivileged ICMP socket overwrites it with its own.
   std::uint16_t sequence = 0;
-  std::span<const std::byte> data;  ///< Must live as long as the message is used.
+  std::span<const std::byte> data{};  ///< Must live as long as the message is used.
 };
 
 using echo_request = echo<icmp_type::echo_request>;  ///< Type 128.
@@ -37,7 +37,7 @@ struct extended_echo_request {
   bool local = true;  ///< The interface is the node's own. Always true for an interface by name or by index.
   /// One interface_ident. In a received request that is malformed the list is empty; answer such a request with
   /// `extended_echo_code::malformed_query`. To test that answer, send any number of raw_extension.
-  list<extension> extensions;
+  list<extension> extensions{};
 };
 
 /// The outcome of an extended echo.

@@ -59,19 +59,19 @@ struct destination_unreachable {
   static constexpr icmp_type type = icmp_type::destination_unreachable;
 
   unreachable_code code = unreachable_code::no_route;
-  /// The start of the packet that caused the error, from its IPv6 header on (`header::parse`). In a received message
-  /// with extensions, zeros follow it (RFC 4884, 4). To send with extensions: up to 2040 bytes.
-  std::span<const std::byte> data;
+  /// The start of the packet that caused the error, from its IPv6 header on (`ipv6_header::parse`). In a received
+  /// message with extensions, zeros follow it (RFC 4884, 4). To send with extensions: up to 2040 bytes.
+  std::span<const std::byte> data{};
   /// Any extensions but interface_ident.
-  list<extension> extensions;
+  list<extension> extensions{};
 };
 
 /// Type 2. Go: PacketTooBig.
 struct packet_too_big {
   static constexpr icmp_type type = icmp_type::packet_too_big;
 
-  std::uint32_t mtu = 0;            ///< MTU of the next link, bytes.
-  std::span<const std::byte> data;  ///< The start of the packet that caused the error.
+  std::uint32_t mtu = 0;              ///< MTU of the next link, bytes.
+  std::span<const std::byte> data{};  ///< The start of the packet that caused the error.
 };
 
 /// Type 3. Go: TimeExceeded.
@@ -79,8 +79,8 @@ struct time_exceeded {
   static constexpr icmp_type type = icmp_type::time_exceeded;
 
   time_exceeded_code code = time_exceeded_code::hop_limit;
-  std::span<const std::byte> data;  ///< As in destination_unreachable.
-  list<extension> extensions;       ///< Any extensions but interface_ident.
+  std::span<const std::byte> data{};  ///< As in destination_unreachable.
+  list<extension> extensions{};       ///< Any extensions but interface_ident.
 };
 
 /// Type 4. Go: ParamProb. The message has no room for extensions (RFC 4884, 4.6).
@@ -88,8 +88,8 @@ struct parameter_problem {
   static constexpr icmp_type type = icmp_type::parameter_problem;
 
   parameter_problem_code code = parameter_problem_code::erroneous_header_field;
-  std::uint32_t pointer = 0;        ///< Offset of the problem in that packet, bytes; may lie beyond `data`.
-  std::span<const std::byte> data;  ///< The start of the packet that caused the error.
+  std::uint32_t pointer = 0;          ///< Offset of the problem in that packet, bytes; may lie beyond `data`.
+  std::span<const std::byte> data{};  ///< The start of the packet that caused the error.
 };
 
 }  // namespace uring6::icmp

@@ -29,7 +29,7 @@ struct mpls_label {
 
 /// The MPLS labels with which the quoted packet arrived (RFC 4950). Go: MPLSLabelStack.
 struct mpls_label_stack {
-  list<mpls_label> labels;
+  list<mpls_label> labels{};
 };
 
 /// The role of an interface for the quoted packet (RFC 5837, 4.1).
@@ -43,15 +43,15 @@ enum class interface_role : std::uint8_t {
 /// An interface of the router that reports the error (RFC 5837). Go: InterfaceInfo.
 struct interface_info {
   interface_role role = interface_role::incoming;
-  std::optional<std::uint32_t> index;  ///< The interface's SNMP index.
-  std::optional<ip_address> address;   ///< IPv4 addresses are v4-mapped.
-  std::string_view name;               ///< Up to 63 bytes of UTF-8; empty for none.
-  std::optional<std::uint32_t> mtu;    ///< Bytes.
+  std::optional<std::uint32_t> index{};  ///< The interface's SNMP index.
+  std::optional<ip_address> address{};   ///< IPv4 addresses are v4-mapped.
+  std::string_view name{};               ///< Up to 63 bytes of UTF-8; empty for none.
+  std::optional<std::uint32_t> mtu{};    ///< Bytes.
 };
 
 /// The interface that an extended echo request asks about, by its name (1 to 255 bytes).
 struct interface_by_name {
-  std::string_view name;
+  std::string_view name{};
 };
 
 /// The same by its index.
@@ -63,20 +63,20 @@ struct interface_by_index {
 
 /// The same by an address.
 struct interface_by_address {
-  std::uint16_t family = 0;            ///< IANA address family number: IPv4 1, IPv6 2, 48-bit MAC 16389.
-  std::span<const std::byte> address;  ///< Up to 255 bytes.
+  std::uint16_t family = 0;              ///< IANA address family number: IPv4 1, IPv6 2, 48-bit MAC 16389.
+  std::span<const std::byte> address{};  ///< Up to 255 bytes.
 };
 
 /// The interface that an extended echo request asks about (RFC 8335, 2.1). Go: InterfaceIdent.
 struct interface_ident {
-  std::variant<interface_by_name, interface_by_index, interface_by_address> by;
+  std::variant<interface_by_name, interface_by_index, interface_by_address> by{};
 };
 
 /// An object of another class, or of a known class with other contents than the class allows. Go: RawExtension.
 struct raw_extension {
   std::uint8_t class_number = 0;
-  std::uint8_t type = 0;            ///< C-Type.
-  std::span<const std::byte> data;  ///< What follows the object's header of four bytes. Up to 65531 bytes.
+  std::uint8_t type = 0;              ///< C-Type.
+  std::span<const std::byte> data{};  ///< What follows the object's header of four bytes. Up to 65531 bytes.
 };
 
 /// An object of an extension structure. Go: Extension.

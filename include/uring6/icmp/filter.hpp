@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "uring6/detail/hash.hpp"
 #include "uring6/icmp/type.hpp"
 
 namespace uring6 {
@@ -31,6 +32,8 @@ class icmp_filter {
   friend constexpr bool operator==(const icmp_filter&, const icmp_filter&) noexcept = default;
 
  private:
+  friend struct std::hash<icmp_filter>;
+
   static constexpr std::size_t word(icmp_type type) noexcept { return static_cast<std::uint8_t>(type) >> 5; }
   static constexpr std::uint32_t bit(icmp_type type) noexcept {
     return std::uint32_t{1} << (static_cast<std::uint8_t>(type) & 31);
@@ -40,3 +43,10 @@ class icmp_filter {
 };
 
 }  // namespace uring6
+
+template <>
+struct std::hash<uring6::icmp_filter> {
+  std::size_t operator()(const uring6::icmp_filter& of) const noexcept {
+    return uring6::detail::hash_of_all(of.words_);
+  }
+};

@@ -28,14 +28,8 @@ struct fmt::formatter<uring6::icmp::message_body> : uring6::detail::text_formatt
 template <uring6::detail::alternative_of<uring6::icmp::message_body> T>
 struct fmt::formatter<T> : fmt::formatter<uring6::icmp::message_body> {};
 
-/// As its body.
 template <>
-struct fmt::formatter<uring6::icmp::message> : fmt::formatter<uring6::icmp::message_body> {
-  template <class Context>
-  auto format(const uring6::icmp::message& value, Context& context) const {
-    return fmt::formatter<uring6::icmp::message_body>::format(value.body, context);
-  }
-};
+struct fmt::formatter<uring6::icmp::message> : uring6::detail::text_formatter<uring6::icmp::message> {};
 
 template <>
 struct fmt::formatter<uring6::icmp::option> : uring6::detail::text_formatter<uring6::icmp::option> {};

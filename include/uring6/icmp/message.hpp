@@ -25,7 +25,7 @@ namespace uring6::icmp {
 struct raw_body {
   icmp_type type{};
   std::uint8_t code = 0;
-  std::span<const std::byte> data;  ///< What follows the message's header of four bytes.
+  std::span<const std::byte> data{};  ///< What follows the message's header of four bytes.
 };
 
 /// The content of a message. It includes the type and, where the type has codes, the code, so that both always fit
@@ -45,7 +45,7 @@ struct message {
   icmp_type type{};
   std::uint8_t code = 0;
   std::uint16_t checksum = 0;  ///< As received.
-  message_body body;
+  message_body body{};
 };
 
 /// Reads a message without checking its checksum, for a packet that the kernel has verified: every ICMPv6 socket
@@ -83,5 +83,7 @@ URING6_EXPORT result<std::size_t> encode(const message_body& body, std::span<std
 
 /// The message in one line: "echo request id=1 seq=2 data=56".
 URING6_EXPORT std::string to_string(const message_body& body);
+/// As its body.
+URING6_EXPORT std::string to_string(const message& one);
 
 }  // namespace uring6::icmp

@@ -24,7 +24,7 @@ struct version1_multicast_listener {
   static constexpr icmp_type type = Type;
 
   std::chrono::milliseconds max_response_delay{0};  ///< 0 to 65535; used in queries only.
-  ip_address group;                                 ///< The group; `::` in a general query.
+  ip_address group{};                               ///< The group; `::` in a general query.
 };
 
 /// Type 130, 24 bytes long.
@@ -47,11 +47,11 @@ struct URING6_EXPORT version2_multicast_listener_query {
   static constexpr icmp_type type = icmp_type::multicast_listener_query;
 
   std::uint16_t max_response_code = 0;      ///< See `max_response_delay`.
-  ip_address group;                         ///< `::` in a general query.
+  ip_address group{};                       ///< `::` in a general query.
   bool suppress_router_processing = false;  ///< S
   std::uint8_t robustness = 0;              ///< QRV, 0 to 7.
   std::uint8_t query_interval_code = 0;     ///< QQIC; see `query_interval`.
-  list<ip_address> sources;                 ///< Empty unless the query asks about sources.
+  list<ip_address> sources{};               ///< Empty unless the query asks about sources.
 
   /// The delay that the code stands for.
   std::chrono::milliseconds max_response_delay() const noexcept;
@@ -74,9 +74,9 @@ URING6_EXPORT std::string_view to_string(record_type type) noexcept;
 /// The state of one group at the sender of a report.
 struct listener_record {
   record_type type = record_type::mode_is_include;
-  ip_address group;
-  list<ip_address> sources;              ///< Up to 65535.
-  std::span<const std::byte> auxiliary;  ///< MLDv2 defines none. A multiple of 4 bytes, up to 1020.
+  ip_address group{};
+  list<ip_address> sources{};              ///< Up to 65535.
+  std::span<const std::byte> auxiliary{};  ///< MLDv2 defines none. A multiple of 4 bytes, up to 1020.
 };
 
 /// "change to exclude ff02::114 sources ::1 ::2".
@@ -86,7 +86,7 @@ URING6_EXPORT std::string to_string(const listener_record& record);
 struct version2_multicast_listener_report {
   static constexpr icmp_type type = icmp_type::version2_multicast_listener_report;
 
-  list<listener_record> records;  ///< Up to 65535.
+  list<listener_record> records{};  ///< Up to 65535.
 };
 
 namespace detail {

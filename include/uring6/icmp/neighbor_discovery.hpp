@@ -22,7 +22,7 @@ namespace uring6::icmp {
 struct router_solicitation {
   static constexpr icmp_type type = icmp_type::router_solicitation;
 
-  list<option> options;
+  list<option> options{};
 };
 
 /// How much a router is preferred over others (RFC 4191, 2.1).
@@ -44,15 +44,15 @@ struct router_advertisement {
   std::chrono::seconds lifetime{0};               ///< As a default router, 0 to 65535; 0: the sender is none.
   std::chrono::milliseconds reachable_time{0};    ///< 0 to 0xffffffff; 0: not specified here.
   std::chrono::milliseconds retransmit_timer{0};  ///< 0 to 0xffffffff; 0: not specified here.
-  list<option> options;
+  list<option> options{};
 };
 
 /// Type 135.
 struct neighbor_solicitation {
   static constexpr icmp_type type = icmp_type::neighbor_solicitation;
 
-  ip_address target;  ///< Not multicast.
-  list<option> options;
+  ip_address target{};  ///< Not multicast.
+  list<option> options{};
 };
 
 /// Type 136.
@@ -62,17 +62,17 @@ struct neighbor_advertisement {
   bool router = false;          ///< R: the sender is a router.
   bool solicited = false;       ///< S: the message answers a solicitation.
   bool override_cache = false;  ///< O: the message replaces a cached link-layer address.
-  ip_address target;            ///< Not multicast.
-  list<option> options;
+  ip_address target{};          ///< Not multicast.
+  list<option> options{};
 };
 
 /// Type 137.
 struct redirect {
   static constexpr icmp_type type = icmp_type::redirect;
 
-  ip_address target;       ///< The better first hop: a link-local address, or `destination` itself.
-  ip_address destination;  ///< Not multicast.
-  list<option> options;
+  ip_address target{};       ///< The better first hop: a link-local address, or `destination` itself.
+  ip_address destination{};  ///< Not multicast.
+  list<option> options{};
 };
 
 }  // namespace uring6::icmp

@@ -43,7 +43,7 @@ template <option_type Type>
 struct link_layer_address {
   static constexpr option_type type = Type;
 
-  std::span<const std::byte> address;
+  std::span<const std::byte> address{};
 };
 
 using source_link_layer_address = link_layer_address<option_type::source_link_layer_address>;
@@ -59,7 +59,7 @@ struct prefix_information {
   bool router_address = false;                 ///< R: `prefix` is a whole address (RFC 6275).
   std::chrono::seconds valid_lifetime{0};      ///< 0 to infinite_lifetime.
   std::chrono::seconds preferred_lifetime{0};  ///< 0 to infinite_lifetime.
-  ip_address prefix;
+  ip_address prefix{};
 
   friend bool operator==(const prefix_information&, const prefix_information&) = default;
 };
@@ -69,7 +69,7 @@ struct prefix_information {
 struct redirected_header {
   static constexpr option_type type = option_type::redirected_header;
 
-  std::span<const std::byte> data;
+  std::span<const std::byte> data{};
 };
 
 /// Type 5: the MTU of the link.
@@ -86,7 +86,7 @@ struct recursive_dns_servers {
   static constexpr option_type type = option_type::recursive_dns_servers;
 
   std::chrono::seconds lifetime{0};  ///< 0 to infinite_lifetime.
-  list<ip_address> servers;          ///< 1 to 127.
+  list<ip_address> servers{};        ///< 1 to 127.
 };
 
 /// Type 31: DNS search domains (RFC 8106, 5.2). DNSSL.
@@ -94,14 +94,14 @@ struct dns_search_list {
   static constexpr option_type type = option_type::dns_search_list;
 
   std::chrono::seconds lifetime{0};  ///< 0 to infinite_lifetime.
-  list<domain_name> domains;         ///< At least one; up to 2032 bytes together.
+  list<domain_name> domains{};       ///< At least one; up to 2032 bytes together.
 };
 
 /// An option of another type, or of a known type with other contents than the type allows.
 struct raw_option {
   option_type type{};
   /// What follows type and length. With these two bytes a multiple of eight, up to 2040 bytes.
-  std::span<const std::byte> data;
+  std::span<const std::byte> data{};
 };
 
 /// An option of neighbor discovery.

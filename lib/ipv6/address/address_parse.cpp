@@ -105,7 +105,7 @@ result<std::uint32_t> parse_zone(std::string_view zone, zone_index_lookup find_z
 
 result<std::uint16_t> parse_port(std::string_view text) noexcept {
   if (text.empty()) return fail(errc::missing_port);
-  if (!all_digits(text)) return fail(errc::bad_address);
+  if (!all_digits(text)) return fail(errc::not_an_address);
   const auto port = parse_number<std::uint16_t>(text, 10, text.size());
   if (!port) return fail(errc::out_of_range);
   return *port;
@@ -116,16 +116,16 @@ result<std::uint16_t> parse_port(std::string_view text) noexcept {
 result<ip_address> parse_address(std::string_view text, zone_index_lookup find_zone) {
   if (text.find(':') == std::string_view::npos) {
     const auto quad = parse_dotted_quad(text);
-    if (!quad) return fail(errc::bad_address);
+    if (!quad) return fail(errc::not_an_address);
     return ip_address::v4_mapped(*quad);
   }
   const std::size_t percent = text.find('%');
   const auto bytes = parse_groups(text.substr(0, percent));
-  if (!bytes) return fail(errc::bad_address);
+  if (!bytes) return fail(errc::not_an_address);
   const ip_address address(*bytes);
   if (percent == std::string_view::npos) return address;
   const std::string_view zone = text.substr(percent + 1);
-  if (!is_zone_text(zone) || address.is_v4_mapped()) return fail(errc::bad_address);
+  if (!is_zone_text(zone) || address.is_v4_mapped()) return fail(errc::not_an_address);
   return parse_zone(zone, find_zone).transform([&](std::uint32_t index) { return address.with_zone(index); });
 }
 
@@ -134,25 +134,25 @@ result<endpoint> parse_endpoint(std::string_view text, zone_index_lookup find_zo
   std::string_view port;
   if (text.starts_with('[')) {
     const std::size_t close = text.rfind(']');
-    if (close == std::string_view::npos) return fail(errc::bad_address);
+    if (close == std::string_view::npos) return fail(errc::not_an_address);
     const std::string_view inside = text.substr(1, close - 1);
-    if (inside.find(':') == std::string_view::npos) return fail(errc::bad_address);
+    if (inside.find(':') == std::string_view::npos) return fail(errc::not_an_address);
     const result<ip_address> address = parse_address(inside, find_zone);
     if (!address) return fail(address.error());
     end.address = *address;
     port = text.substr(close + 1);
     if (port.empty()) return fail(errc::missing_port);
-    if (port.front() != ':') return fail(errc::bad_address);
+    if (port.front() != ':') return fail(errc::not_an_address);
     port.remove_prefix(1);
   } else {
     const std::size_t colon = text.find(':');
     const std::string_view host = text.substr(0, colon);
     // An address without brackets and port gets the error missing_port; other text is no address.
     if (text.empty() || parse_address(text, find_zone)) return fail(errc::missing_port);
-    if (colon == std::string_view::npos) return fail(errc::bad_address);
+    if (colon == std::string_view::npos) return fail(errc::not_an_address);
     if (!host.empty()) {
       const auto quad = parse_dotted_quad(host);
-      if (!quad) return fail(errc::bad_address);
+      if (!quad) return fail(errc::not_an_address);
       end.address = ip_address::v4_mapped(*quad);
     }
     port = text.substr(colon + 1);

@@ -287,4 +287,8 @@ std::string to_string(const message_body& body) {
   return std::move(out).take();
 }
 
+std::string to_string(const message& one) {
+  return to_string(one.body);
+}
+
 }  // namespace uring6::icmp

@@ -56,7 +56,7 @@ class cmsg_reader {
       return false;
     }
     view = {header.cmsg_level, header.cmsg_type, {at_ + sizeof header, length - sizeof header}};
-    const std::size_t step = control_space(length - sizeof header);
+    const std::size_t step = cmsg::space(length - sizeof header);
     // The last control message may lack its padding.
     assert(step >= length && "a step is at least a header: the walk ends");
     const std::size_t taken = step < left_ ? step : left_;
@@ -69,7 +69,7 @@ class cmsg_reader {
   /// the reader stays before it.
   template <class T>
   bool next_is(int level, int type, T& value) noexcept {
-    constexpr std::size_t space = control_space(sizeof(T));
+    constexpr std::size_t space = cmsg::space(sizeof(T));
     if (left_ < space) return false;
     cmsghdr header;
     std::memcpy(&header, at_, sizeof header);
@@ -101,7 +101,7 @@ class cmsg_writer {
   /// Appends a message. False: it does not fit, and nothing was written.
   template <class T>
   bool append(int level, int type, const T& value) noexcept {
-    constexpr std::size_t space = control_space(sizeof(T));
+    constexpr std::size_t space = cmsg::space(sizeof(T));
     assert(size_ <= area_.size() && size_ % alignof(cmsghdr) == 0 && "control messages are aligned to one another");
     if (area_.size() - size_ < space) return false;
     cmsghdr header{};

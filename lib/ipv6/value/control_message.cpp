@@ -58,9 +58,9 @@ in_pktinfo v4_pktinfo_of(const control_message& message) noexcept {
 
 }  // namespace
 
-result<std::size_t> encode(const control_message& message, std::span<std::byte> area, peer_family peer) noexcept {
+result<std::size_t> cmsg::encode(const control_message& message, std::span<std::byte> area, peer_family peer) noexcept {
   if (const std::error_code reason = reason_to_refuse(message, peer)) return fail(reason);
-  if (area.size() < encoded_size(message, peer)) return fail(std::errc::no_buffer_space);
+  if (area.size() < cmsg::encoded_size(message, peer)) return fail(std::errc::no_buffer_space);
   const bool ipv4 = peer == peer_family::ipv4;
   cmsg_writer writer(area);
   if (message.traffic_class) {
@@ -76,17 +76,17 @@ result<std::size_t> encode(const control_message& message, std::span<std::byte> 
       writer.append(IPPROTO_IPV6, IPV6_PKTINFO, pktinfo_of(message));
     }
   }
-  assert(writer.size() == encoded_size(message, peer) && "every field was appended");
+  assert(writer.size() == cmsg::encoded_size(message, peer) && "every field was appended");
   return writer.size();
 }
 
-result<control_message> decode(std::span<const std::byte> area) noexcept {
+result<control_message> cmsg::decode(std::span<const std::byte> area) noexcept {
   received_control all;
   if (!decode_received(area, all)) return fail(errc::malformed);
   return all.message;
 }
 
-control_message decode_prefix(std::span<const std::byte> area) noexcept {
+control_message cmsg::decode_prefix(std::span<const std::byte> area) noexcept {
   received_control all;
   decode_received(area, all);
   return all.message;

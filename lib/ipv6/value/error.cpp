@@ -40,6 +40,8 @@ constexpr condition conditions[] = {
     {std::errc::address_family_not_supported,
      "no IPv6 socket can be opened: the kernel was built without IPv6 or started with ipv6.disable=1, or a sandbox "
      "hides it"},
+    {std::errc::message_size,
+     "a datagram that was sent is longer than the MTU of its path: read_path_mtu_event() says of which destination"},
 };
 
 class own_errors final : public std::error_category {
@@ -71,6 +73,7 @@ const std::error_category& error_category() noexcept {
 }
 
 bool is_transient(const std::error_code& error) noexcept {
+  if (error == errc::path_mtu_event) return true;
   if (error.category() != std::system_category() && error.category() != std::generic_category()) return false;
   switch (error.value()) {
     case ECONNREFUSED:

@@ -31,31 +31,31 @@ std::size_t length_of(ip_protocol type, std::uint8_t length_field) noexcept {
 }
 
 // The end of the packet: where its header says, or the end of the available bytes if that is earlier.
-std::size_t end_of(const header& fixed, std::size_t available) noexcept {
-  assert(available >= header::size && "the fixed header was parsed");
+std::size_t end_of(const ipv6_header& fixed, std::size_t available) noexcept {
+  assert(available >= ipv6_header::size && "the fixed header was parsed");
   const bool may_be_jumbogram = fixed.payload_length == 0 && fixed.next_header == ip_protocol::hop_by_hop;
   if (may_be_jumbogram) return available;
-  return std::min(available, header::size + fixed.payload_length);
+  return std::min(available, ipv6_header::size + fixed.payload_length);
 }
 
 }  // namespace
 
-result<header> header::parse(std::span<const std::byte> packet) noexcept {
+result<ipv6_header> ipv6_header::parse(std::span<const std::byte> packet) noexcept {
   wire::reader in(packet);
   const std::uint32_t first_word = in.u32();
-  const header parsed{.version = static_cast<std::uint8_t>(first_word >> 28),
-                      .traffic_class = static_cast<std::uint8_t>(first_word >> 20 & 0xff),
-                      .flow_label = first_word & max_flow_label,
-                      .payload_length = in.u16(),
-                      .next_header = static_cast<ip_protocol>(in.u8()),
-                      .hop_limit = in.u8(),
-                      .source = in.address(),
-                      .destination = in.address()};
+  const ipv6_header parsed{.version = static_cast<std::uint8_t>(first_word >> 28),
+                           .traffic_class = static_cast<std::uint8_t>(first_word >> 20 & 0xff),
+                           .flow_label = first_word & max_flow_label,
+                           .payload_length = in.u16(),
+                           .next_header = static_cast<ip_protocol>(in.u8()),
+                           .hop_limit = in.u8(),
+                           .source = in.address(),
+                           .destination = in.address()};
   if (!in.ok() || parsed.version != version_number) return fail(errc::malformed);
   return parsed;
 }
 
-result<std::size_t> header::encode(std::span<std::byte> area) const noexcept {
+result<std::size_t> ipv6_header::encode(std::span<std::byte> area) const noexcept {
   if (version != version_number || flow_label > max_flow_label) return fail(errc::out_of_range);
   if (area.size() < size) return fail(std::errc::no_buffer_space);
   wire::writer out(area);
@@ -69,7 +69,7 @@ result<std::size_t> header::encode(std::span<std::byte> area) const noexcept {
   return out.size();
 }
 
-std::string to_string(const header& fixed) {
+std::string to_string(const ipv6_header& fixed) {
   return fmt::format("ver={} tclass={:#x} flowlbl={:#x} payloadlen={} nxthdr={} hoplim={} src={} dst={}", fixed.version,
                      fixed.traffic_class, fixed.flow_label, fixed.payload_length,
                      static_cast<unsigned>(fixed.next_header), fixed.hop_limit, packet_address_text(fixed.source),
@@ -77,14 +77,14 @@ std::string to_string(const header& fixed) {
 }
 
 result<header_walk> header_walk::over(std::span<const std::byte> packet) noexcept {
-  const auto fixed = header::parse(packet);
+  const auto fixed = ipv6_header::parse(packet);
   if (!fixed) return fail(fixed.error());
   return header_walk(packet.first(end_of(*fixed, packet.size())), fixed->next_header);
 }
 
 result<std::optional<extension_header>> header_walk::next() noexcept {
   if (!is_extension_header(protocol_) || (fragment_ && fragment_->offset != 0)) return std::nullopt;
-  if (protocol_ == ip_protocol::hop_by_hop && offset_ != header::size) return fail(errc::malformed);
+  if (protocol_ == ip_protocol::hop_by_hop && offset_ != ipv6_header::size) return fail(errc::malformed);
 
   const std::span<const std::byte> left = payload();
   if (left.size() < 8) return fail(errc::malformed);

@@ -28,7 +28,7 @@ std::optional<std::size_t> ask_segment_limit() noexcept {
   if (fd.get() < 0 || ::bind(fd.get(), name, length) != 0 || ::getsockname(fd.get(), name, &length) != 0) return {};
 
   std::array<std::byte, longest_segment_limit> bytes{};
-  alignas(cmsghdr) std::array<std::byte, control_space(sizeof(std::uint16_t))> control{};
+  alignas(cmsghdr) std::array<std::byte, cmsg::space(sizeof(std::uint16_t))> control{};
   cmsg_writer(control).append(IPPROTO_UDP, UDP_SEGMENT, std::uint16_t{1});
   iovec piece{bytes.data(), bytes.size()};
   msghdr message{};

@@ -4,6 +4,7 @@
 #include "uring6/datagram.hpp"
 #include "uring6/error_report.hpp"
 #include "uring6/listen_group.hpp"
+#include "uring6/read_write_flags.hpp"
 #include "uring6/released_packet.hpp"
 #include "uring6/text.hpp"
 
@@ -34,11 +35,11 @@ std::string to_string(const kept_datagram& kept) {
   return text_of(kept);
 }
 
-std::string to_string(const incoming& one) {
+std::string to_string(const read_slot& one) {
   return fmt::format("room={} {}", one.buffer.size(), text_of(one.received));
 }
 
-std::string to_string(const outgoing& one) {
+std::string to_string(const write_slot& one) {
   std::string text = fmt::format("to {} octets={}", one.destination.to_string(), one.payload.size());
   append_control(text, one.control);
   if (one.error) text += ": " + one.error.message();
@@ -58,6 +59,10 @@ std::string to_string(const error_report& told) {
   if (told.info != 0) text += fmt::format(" info={}", told.info);
   if (told.offender) text += " from=" + told.offender->to_string();
   return text + ')';
+}
+
+std::string to_string(const path_mtu_event& news) {
+  return fmt::format("mtu={} to {}", news.mtu, news.destination.to_string());
 }
 
 std::string to_string(error_origin value) {

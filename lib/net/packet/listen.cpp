@@ -233,9 +233,9 @@ result<packet_network> network_of(int fd) {
 namespace {
 
 struct handed_over {
-  std::span<const kept_datagram> datagrams;
+  std::span<const kept_datagram> datagrams{};
   std::optional<std::uint32_t>
-      kernel_drops;                // the count of drops at which the new conn's count is 0; empty: the present
+      kernel_drops{};              // the count of drops at which the new conn's count is 0; empty: the present
   std::optional<endpoint> peer{};  // of a connected raw socket: the kernel does not report it
   bool is_shared = false;          // other code reads the socket, too: its options must stay
 };

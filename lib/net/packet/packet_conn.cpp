@@ -120,18 +120,18 @@ result<std::optional<interface>> packet_conn::multicast_interface() const {
   if (!found) return fail(found.error());
   return std::optional<interface>(std::move(*found));
 }
-result<void> packet_conn::set_multicast_interface(const interface& by) {
+result<void> packet_conn::set_multicast_interface(const std::optional<interface>& by) {
   return descriptor().and_then(
-      [&](int fd) { return uring6::set_multicast_interface(fd, inside_->speaks(), by.index); });
+      [&](int fd) { return uring6::set_multicast_interface(fd, inside_->speaks(), by ? by->index : 0); });
 }
 result<void> packet_conn::clear_multicast_interface() {
-  return descriptor().and_then([&](int fd) { return uring6::set_multicast_interface(fd, inside_->speaks(), 0); });
+  return set_multicast_interface(std::nullopt);
 }
 
 result<int> packet_conn::multicast_hop_limit() const {
   return descriptor().and_then([](int fd) { return get_option(fd, option::multicast_hop_limit); });
 }
-result<void> packet_conn::set_multicast_hop_limit(int hops) {
+result<void> packet_conn::set_multicast_hop_limit(std::optional<int> hops) {
   return descriptor().and_then([&](int fd) { return uring6::set_multicast_hop_limit(fd, inside_->speaks(), hops); });
 }
 result<bool> packet_conn::multicast_loopback() const {
@@ -146,13 +146,13 @@ result<void> packet_conn::set_multicast_loopback(bool on) {
 result<int> packet_conn::traffic_class() const {
   return descriptor().and_then([](int fd) { return get_option(fd, option::traffic_class); });
 }
-result<void> packet_conn::set_traffic_class(int traffic_class) {
+result<void> packet_conn::set_traffic_class(std::optional<int> traffic_class) {
   return descriptor().and_then([&](int fd) { return uring6::set_traffic_class(fd, inside_->speaks(), traffic_class); });
 }
 result<int> packet_conn::hop_limit() const {
   return descriptor().and_then([](int fd) { return get_option(fd, option::hop_limit); });
 }
-result<void> packet_conn::set_hop_limit(int hops) {
+result<void> packet_conn::set_hop_limit(std::optional<int> hops) {
   return descriptor().and_then([&](int fd) { return uring6::set_hop_limit(fd, inside_->speaks(), hops); });
 }
 result<bool> packet_conn::dont_fragment() const {
@@ -164,6 +164,10 @@ result<void> packet_conn::set_dont_fragment(bool on) {
 
 result<std::uint32_t> packet_conn::path_mtu() const {
   return descriptor().and_then([](int fd) { return uring6::path_mtu(fd); });
+}
+result<std::optional<path_mtu_event>> packet_conn::read_path_mtu_event() {
+  if (const auto error = check_thread()) return fail(error);
+  return inside_->reading().take_path_mtu_event();
 }
 
 // --- errors that the network reports ---

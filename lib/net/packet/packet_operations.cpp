@@ -65,7 +65,7 @@ bool read_from_operation::suspend(std::coroutine_handle<> reader, stop_root& sto
   taken_.head = nullptr;
   receiver* const from = at_hand(stop);
   if (!from) [[unlikely]]
-    return wait(reader, stop);
+    return wait(reader, stop, briefly_);
   taken_ = from->take({data_, size_});
   from->open_train_of(*socket_);
   return false;
@@ -113,7 +113,7 @@ bool receive_operation::suspend(std::coroutine_handle<> reader, stop_root& stop)
     count_ = from->lend(*into_);
     return false;
   }
-  return wait(reader, stop);
+  return wait(reader, stop, briefly_);
 }
 
 result<std::size_t> receive_operation::await_resume() noexcept {

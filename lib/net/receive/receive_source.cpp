@@ -228,9 +228,21 @@ void receive_source::prefetch_for_completion() const noexcept {
 }
 
 void receive_source::append_to_backlog(buffer& filled) noexcept {
-  if (filled.remaining == 0) ++rare().empties;
+  if (filled.remaining == 0) [[unlikely]] {
+    if (filled.first.control.path_mtu) return take_path_mtu_event(filled);
+    ++rare().empties;
+  }
   owner_.backlog_.push_back(filled);
   pool_->add_holder(owner_.backlog_);
+}
+
+// The kernel delivers the news of a path MTU as control bytes without a datagram.
+void receive_source::take_path_mtu_event(buffer& filled) noexcept {
+  const control_message& news = filled.first.control;
+  ip_address destination = news.destination.value_or(ip_address());
+  if (destination.is_link_local()) destination = destination.with_zone(news.interface_index.value_or(0));
+  owner_.deliver_path_mtu_event({.mtu = *news.path_mtu, .destination = destination});
+  pool_->give_back(filled);
 }
 
 void receive_source::take_buffer(buffer& filled, std::uint32_t length, bool payload_only) noexcept {

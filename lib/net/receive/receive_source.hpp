@@ -153,6 +153,7 @@ class receive_source final : public buffer_waiter, operation {
   [[gnu::always_inline]] inline bool decode_buffer(buffer& what, std::uint32_t length, bool payload_only) noexcept;
   void decode_payload_only(buffer& what, std::uint32_t length) noexcept;
   void take_empty_datagram() noexcept;
+  void take_path_mtu_event(buffer& filled) noexcept;
   [[gnu::always_inline]] inline void append_to_backlog(buffer& filled) noexcept;
   void send_drain_reads() noexcept;
   bool reads_payload_only() const noexcept;

@@ -126,10 +126,10 @@ void receiver::fail_waiting(std::error_code error) noexcept {
   }
 }
 
-std::size_t receiver::take_some(std::span<incoming> messages) noexcept {
+std::size_t receiver::take_some(std::span<read_slot> messages) noexcept {
   std::size_t count = 0;
   while (count < messages.size() && backlog_.size() > readers_.reservations()) {
-    incoming& message = messages[count++];
+    read_slot& message = messages[count++];
     const received_piece taken = backlog_.next_is_amid_a_train(message.buffer.size())
                                      ? backlog_.take_amid_a_train(message.buffer.data())
                                      : take(message.buffer);

@@ -7,7 +7,9 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "net/receive/receive_backlog.hpp"
@@ -18,6 +20,7 @@
 #include "uring6/detail/open_train.hpp"
 #include "uring6/detail/packet_operations.hpp"
 #include "uring6/detail/received_piece.hpp"
+#include "uring6/error_report.hpp"
 #include "uring6/released_packet.hpp"
 
 namespace uring6::detail {
@@ -88,7 +91,7 @@ class receiver final : train_owner {
   }
 
   /// Copies datagrams that are not reserved for other readers into the messages. Returns how many were copied.
-  std::size_t take_some(std::span<incoming> messages) noexcept;
+  std::size_t take_some(std::span<read_slot> messages) noexcept;
 
   /// Lends the backlog to the batch, except one buffer for each reservation of another reader. Returns how many
   /// datagrams. Precondition (asserted): no train of this conn is open.
@@ -108,6 +111,13 @@ class receiver final : train_owner {
 
   /// Delivers an error of the socket to the first reader that waits, else to the next read.
   void deliver_error(std::error_code error) noexcept;
+
+  /// Keeps the event for `take_path_mtu_event`, and ends a read as `deliver_error` does.
+  void deliver_path_mtu_event(const path_mtu_event& news) noexcept {
+    path_mtu_event_ = news;
+    deliver_error(errc::path_mtu_event);
+  }
+  std::optional<path_mtu_event> take_path_mtu_event() noexcept { return std::exchange(path_mtu_event_, std::nullopt); }
 
   /// Ends the source's reads and returns after their last completions; ends every reader with `error`, and discards the
   /// backlog, counted.
@@ -153,6 +163,7 @@ class receiver final : train_owner {
     std::uint64_t errors = 0;
   } counters_;
   error_slot pending_error_;
+  std::optional<path_mtu_event> path_mtu_event_;
   receive_source::rarely_used source_rarely_used_;
   receive_backlog::rarely_used backlog_rarely_used_;
 };

@@ -28,7 +28,7 @@ class send_convoy {
     send_train* train;
     // Set for a single datagram, which is sent from the writer's message. Its train stays empty; the sender fills it
     // only if the datagram has to go by the ring.
-    outgoing* message = nullptr;
+    write_slot* message = nullptr;
     write_waiter* writer = nullptr;
   };
 
@@ -43,7 +43,7 @@ class send_convoy {
     datagrams_ += train.datagrams();
   }
 
-  void add(outgoing& message, write_waiter& writer, send_train& reserve) noexcept {
+  void add(write_slot& message, write_waiter& writer, send_train& reserve) noexcept {
     assert(count_ < capacity && "a conn holds at most `capacity` trains");
     assert(sent_ == 0 && "nothing joins a convoy that is being sent");
     assert(is_empty_for_send(message.control) && "a datagram with control bytes needs a train");

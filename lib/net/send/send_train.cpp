@@ -34,10 +34,11 @@ std::error_code send_train::begin(const endpoint& destination, const control_mes
   assert(idle() && !train_hook::linked() && quiet() && "the train of an earlier send has been answered");
   control_length_ = 0;
   if (!is_empty_for_send(control)) {
-    const auto encoded = encode(control, {control_bytes_.data(), max_encoded_size}, family_of(destination.address));
+    const auto encoded =
+        cmsg::encode(control, {control_bytes_.data(), cmsg::max_encoded_size}, family_of(destination.address));
     if (!encoded) return encoded.error();
     control_length_ = *encoded;
-    assert(control_length_ <= max_encoded_size);
+    assert(control_length_ <= cmsg::max_encoded_size);
   }
   destination_ = destination;
   control_ = control;
@@ -56,23 +57,23 @@ std::error_code send_train::begin(const endpoint& destination, const control_mes
 
 // The hot loop over a batch. Its counters are locals, which the compiler keeps in registers; each message is compared
 // with the message before it, which is in the first-level cache.
-std::size_t send_train::append(std::span<outgoing> messages, bool addressed, write_waiter& from) noexcept {
+std::size_t send_train::append(std::span<write_slot> messages, bool addressed, write_waiter& from) noexcept {
   assert(datagrams_ <= limit_);
   const std::size_t at_most = std::min(messages.size(), limit_ - datagrams_);
   assert(addressed == this->addressed() && "all datagrams of a train name their destination, or none does");
   if (at_most == 0) return 0;
-  outgoing* message = messages.data();
+  write_slot* message = messages.data();
   if (datagrams_ == 0) {
     segment_ = message->payload.size();
   } else if (!accepts(message->payload, addressed ? message->destination : destination_, message->control)) {
     return 0;
   }
   const bool plain = control_length_ == 0;
-  const auto continues_train = [addressed, plain](const outgoing& one, const outgoing& before) {
+  const auto continues_train = [addressed, plain](const write_slot& one, const write_slot& before) {
     if (addressed && !(one.destination == before.destination)) return false;
     return plain ? is_empty_for_send(one.control) : is_equal_for_send(one.control, before.control);
   };
-  outgoing* const end = message + at_most;
+  write_slot* const end = message + at_most;
   iovec* last = last_piece();
   const std::size_t segment = segment_;
   const std::size_t room = room_ - bytes_;
@@ -155,7 +156,8 @@ void send_train::rebuild() noexcept {
     assert(!each.done() && "the parts with a result were removed");
     if (refused_length > 0) each = each.take_first(segment_);
     if (each.slab) load(std::span(each.slab, each.bytes));
-    for (const outgoing& message : std::span(each.messages, each.messages ? each.datagrams : 0)) load(message.payload);
+    for (const write_slot& message : std::span(each.messages, each.messages ? each.datagrams : 0))
+      load(message.payload);
     datagrams_ += each.datagrams;
     if (refused_length > 0) return;
   }

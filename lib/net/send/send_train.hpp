@@ -71,7 +71,7 @@ class send_train final : public operation, public train_hook {
   /// their writes have completed already.
   struct part {
     const std::byte* slab = nullptr;
-    outgoing* messages = nullptr;
+    write_slot* messages = nullptr;
     write_waiter* owner = nullptr;
     std::uint32_t datagrams = 0;  // without a result yet; 0: the part is done
     std::uint32_t bytes = 0;
@@ -110,7 +110,7 @@ class send_train final : public operation, public train_hook {
 
   /// Appends the writer's messages up to the first one that the train does not accept. `addressed`: the messages name
   /// their destinations. Returns how many were appended.
-  std::size_t append(std::span<outgoing> messages, bool addressed, write_waiter& from) noexcept;
+  std::size_t append(std::span<write_slot> messages, bool addressed, write_waiter& from) noexcept;
 
   /// Appends a datagram that was copied into the slab, behind the train's last one. Precondition (asserted): the
   /// train has room, and its last datagram is as long as the others.
@@ -233,7 +233,7 @@ class send_train final : public operation, public train_hook {
   endpoint destination_;
   control_message control_;
   msghdr header_{};
-  alignas(cmsghdr) std::array<std::byte, max_encoded_size + control_space(sizeof(std::uint16_t))> control_bytes_{};
+  alignas(cmsghdr) std::array<std::byte, cmsg::max_encoded_size + cmsg::space(sizeof(std::uint16_t))> control_bytes_{};
   std::unique_ptr<long_train> long_ = std::make_unique<long_train>();
 #ifndef NDEBUG
   void check_step(state next) const noexcept;

@@ -18,7 +18,7 @@ constexpr std::size_t max_trains_per_conn = send_convoy::capacity;
 
 // Can the message be sent without a train? It must be a train of one, because the next message has another destination,
 // and need neither control bytes nor the checks of `check_message`.
-bool is_plain_single(const outgoing& message, const outgoing& next) noexcept {
+bool is_plain_single(const write_slot& message, const write_slot& next) noexcept {
   return !(message.destination == next.destination) && is_empty_for_send(message.control) &&
          message.payload.size() <= longest_ipv4_payload && message.destination.address.zone() == 0;
 }
@@ -98,7 +98,7 @@ void sender::record(const send_train::part& part, std::error_code error) noexcep
   if (!error) {
     writer.sent_ += part.datagrams;  // their `error` is empty since they were appended
   } else {
-    for (outgoing& each : std::span(part.messages, part.datagrams)) each.error = error;
+    for (write_slot& each : std::span(part.messages, part.datagrams)) each.error = error;
     if (!writer.first_error_) writer.first_error_ = error;
   }
   finish_if_done(writer);
@@ -190,7 +190,7 @@ void sender::give_back(send_train& train) noexcept {
 }
 
 // The error of a message that the kernel would refuse, or would send otherwise than the caller meant.
-std::error_code sender::check_message(const outgoing& message, const endpoint& to) const noexcept {
+std::error_code sender::check_message(const write_slot& message, const endpoint& to) const noexcept {
   constexpr std::size_t longest_packet = 65'535;
   if (message.payload.size() > (udp_ ? longest_payload(to.address) : longest_packet)) return errc::too_long;
   // A raw socket of IPv6 sends no IPv4 packet: the kernel would look for an IPv6 route to ::ffff:0:0/96.
@@ -201,7 +201,7 @@ std::error_code sender::check_message(const outgoing& message, const endpoint& t
   return {};
 }
 
-std::error_code sender::begin_train(send_train& train, const endpoint& to, const outgoing& message,
+std::error_code sender::begin_train(send_train& train, const endpoint& to, const write_slot& message,
                                     bool addressed) noexcept {
   assert(train.owner == this && longest_train_ > 0 && longest_train_ <= send_train::max_segments);
   if (const auto refused = check_message(message, to)) return refused;
@@ -439,7 +439,8 @@ void sender::add_singles_to_convoy(write_waiter& writer) noexcept {
   const std::size_t end = writer.messages_.size();
   assert(writer.next_ < end);
   std::size_t at = writer.next_;
-  for (outgoing* message = &writer.messages_[at]; at + 1 < end && is_plain_single(message[0], message[1]); ++message) {
+  for (write_slot* message = &writer.messages_[at]; at + 1 < end && is_plain_single(message[0], message[1]);
+       ++message) {
     send_train* const reserve = take_train();
     if (!reserve) break;
     if (message->error) message->error.clear();
@@ -468,7 +469,7 @@ void sender::build_trains() noexcept {
         cancel(writer, make_error_code(std::errc::not_enough_memory));
         continue;
       }
-      outgoing& message = rest.front();
+      write_slot& message = rest.front();
       if (const auto error =
               begin_train(*train, destination_of(message, writer.addressed_), message, writer.addressed_)) {
         give_back(*std::exchange(train, nullptr));

@@ -102,12 +102,12 @@ class sender final : outbound {
   void schedule_flush() noexcept;
   bool has_unsent() const noexcept { return trains_held_ > 0; }
   std::error_code take_error() noexcept { return std::exchange(late_error_, {}); }
-  const endpoint& destination_of(const outgoing& message, bool addressed) const noexcept {
+  const endpoint& destination_of(const write_slot& message, bool addressed) const noexcept {
     return addressed ? message.destination : peer_;
   }
   bool copy_to_slab(write_waiter& writer) noexcept;
   bool find_room(std::size_t length) noexcept;
-  bool write_ahead(const outgoing& message, bool addressed, std::error_code& error) noexcept;
+  bool write_ahead(const write_slot& message, bool addressed, std::error_code& error) noexcept;
   void fail_nonblocking_writers() noexcept;
   void build_trains() noexcept;
   void await_results(write_waiter& writer) noexcept;
@@ -133,8 +133,9 @@ class sender final : outbound {
   void give_back(send_train& train) noexcept;
   static bool is_impatient(const send_train::part& part) noexcept;
   std::error_code error_of(int outcome, const endpoint& to) const noexcept;
-  std::error_code check_message(const outgoing& message, const endpoint& to) const noexcept;
-  std::error_code begin_train(send_train& train, const endpoint& to, const outgoing& message, bool addressed) noexcept;
+  std::error_code check_message(const write_slot& message, const endpoint& to) const noexcept;
+  std::error_code begin_train(send_train& train, const endpoint& to, const write_slot& message,
+                              bool addressed) noexcept;
 
   loop_core& loop_;
   int fd_;

@@ -20,7 +20,7 @@ constexpr std::size_t max_slab_blocks_per_conn = 8;
 bool sender::copy_to_slab(write_waiter& writer) noexcept {
   assert(coalesces_ && writer.in_flight_ == 0 && "no train refers to the writer's own memory");
   for (; writer.next_ < writer.messages_.size(); ++writer.next_) {
-    outgoing& message = writer.messages_[writer.next_];
+    write_slot& message = writer.messages_[writer.next_];
     std::error_code error;
     if (!write_ahead(message, writer.addressed_, error)) return false;
     message.error = error;
@@ -36,7 +36,7 @@ bool sender::copy_to_slab(write_waiter& writer) noexcept {
 
 // Copies one datagram into the slab and appends it to the slab's train. True: done, or `error` says why the datagram
 // cannot be sent. False: there is no room, or no train.
-bool sender::write_ahead(const outgoing& message, bool addressed, std::error_code& error) noexcept {
+bool sender::write_ahead(const write_slot& message, bool addressed, std::error_code& error) noexcept {
   const std::size_t length = message.payload.size();
   const endpoint& to = destination_of(message, addressed);
   error = check_message(message, to);

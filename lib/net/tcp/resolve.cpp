@@ -114,7 +114,7 @@ result<std::vector<endpoint>> detail::resolve_call::operator()() const {
   if (options.numeric_only && !name.empty()) {
     const auto address = ip_address::parse(name);
     if (!address)
-      return fail(address.error() == errc::bad_address ? make_error_code(resolve_errc::not_found) : address.error());
+      return fail(address.error() == errc::not_an_address ? make_error_code(resolve_errc::not_found) : address.error());
   }
   std::string host = name;
   // The C library says only "no such name" to a zone that does not exist, and to one by a long alternative name.

@@ -68,6 +68,10 @@ bool stream_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop)
     error_ = errc::canceled;
   }
   if (error_ || size_ == 0 || socket_->take_kept(*this)) return false;
+  if (impatient_ && socket_->has_waiting(*this)) {
+    error_ = make_error_code(std::errc::resource_unavailable_try_again);
+    return false;
+  }
   socket_->start(*this, stop);
   return true;
 }
@@ -78,11 +82,12 @@ void stream_operation::prepare(io_uring_sqe& entry) noexcept {
   if (phase_ == phase::polling) return request.poll(socket_->fd(), reads() ? POLLIN : POLLOUT);
   assert(moved_ < size_ && "the kernel has moved every octet");
   const std::size_t length = std::min(size_ - moved_, most_at_once);
+  const int dont_wait = impatient_ ? MSG_DONTWAIT : 0;
   if (reads()) {
-    request.recv(socket_->fd(), data_, length, 0);
+    request.recv(socket_->fd(), data_, length, dont_wait);
   } else {
     // With MSG_WAITALL the kernel itself goes on after a part.
-    const int flags = MSG_NOSIGNAL | (kind_ == kind::write_all ? MSG_WAITALL : 0);
+    const int flags = MSG_NOSIGNAL | dont_wait | (kind_ == kind::write_all ? MSG_WAITALL : 0);
     request.send(socket_->fd(), data_ + moved_, length, flags);
   }
 }
@@ -160,7 +165,7 @@ void stream_socket::on_completion(stream_operation& op, completion what) noexcep
     op.moved_ += moved;
     if (!op.reads()) sent_ += moved;
   }
-  const bool not_ready = what.result == -EAGAIN && !was_polling;
+  const bool not_ready = what.result == -EAGAIN && !was_polling && !op.impatient_;
   const bool part = what.result > 0 && !op.done();  // or a poll has ended: nothing was moved yet
   if (!op.why_ && (not_ready || part || what.result == -EINTR)) {
     op.become(not_ready ? stream_operation::phase::polling : stream_operation::phase::transferring);

@@ -31,6 +31,9 @@ class stream_socket final : public owned_socket {
   /// wait.
   bool take_kept(stream_operation& op) noexcept;
 
+  /// Do operations wait, or have they a result that their coroutines have not seen? This one would wait behind them.
+  bool has_waiting(const stream_operation& op) noexcept { return !queue_of(op).empty(); }
+
   /// May the operation begin? Errors: closed, deadline_exceeded, wrong_thread, forked.
   std::error_code check_start(const stream_operation& op) const noexcept {
     return check(op.reads() ? read_deadline_.passed() : write_deadline_.passed());

@@ -80,10 +80,10 @@ result<bool> tcp_conn::no_delay() const {
 result<void> tcp_conn::set_no_delay(bool on) {
   return descriptor().and_then([=](int fd) { return set_option(fd, option::no_delay, on); });
 }
-result<std::optional<keep_alive>> tcp_conn::probes() const {
+result<std::optional<keep_alive>> tcp_conn::keep_alive() const {
   return descriptor().and_then([](int fd) { return detail::get_keep_alive(fd); });
 }
-result<void> tcp_conn::set_probes(const std::optional<keep_alive>& when) {
+result<void> tcp_conn::set_keep_alive(const std::optional<uring6::keep_alive>& when) {
   return descriptor().and_then([&](int fd) { return detail::set_keep_alive(fd, when); });
 }
 

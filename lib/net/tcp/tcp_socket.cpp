@@ -16,7 +16,7 @@ result<file_descriptor> open_tcp_socket(bool only_v6, const tcp_options& options
   if (done && options.freebind) done = set_option(fd, option::freebind, 1);
   if (done && !options.device.empty()) done = set_bound_device(fd, options.device);
   if (done) done = set_option(fd, option::no_delay, options.no_delay);
-  if (done) done = set_keep_alive(fd, options.probes);
+  if (done) done = set_keep_alive(fd, options.keep_alive);
   if (!done) return fail(done.error());
   return opened;
 }

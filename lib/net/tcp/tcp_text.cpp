@@ -27,6 +27,12 @@ std::string to_string(const released_tcp& of) {
   return text;
 }
 
+std::string to_string(resolve_options::family value) {
+  using family = resolve_options::family;
+  static constexpr detail::named<family> names[] = {{family::any, "any"}, {family::v6, "v6"}, {family::v4, "v4"}};
+  return detail::name_of<family>(value, names);
+}
+
 std::string to_string(resolve_errc code) {
   return make_error_code(code).message();
 }

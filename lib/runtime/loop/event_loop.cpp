@@ -89,7 +89,7 @@ void event_loop::drive(std::coroutine_handle<> handle, const bool& done) {
   if (const auto error = core_->run_until(done)) throw std::system_error(error, why_not_run(error, driver()));
 }
 
-void event_loop::stop() noexcept {
+void event_loop::request_stop() noexcept {
   stop_.request_stop();
 }
 

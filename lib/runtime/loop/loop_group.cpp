@@ -301,7 +301,7 @@ void loop_group::request_stop() noexcept {
     shared_->stopped = true;
     for (const auto& each : members_) close(*each);
   }
-  for (const auto& each : members_) each->loop.stop();
+  for (const auto& each : members_) each->loop.request_stop();
 }
 
 void loop_group::join() noexcept {

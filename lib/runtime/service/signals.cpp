@@ -139,7 +139,7 @@ task<result<signal_event>> next_of(std::shared_ptr<signal_source> from) {
       if (!taken) co_return fail(taken.error());
       if (*taken) co_return **taken;
     }
-    const auto ready = co_await poll(from->fd(), poll_events::readable);
+    const auto ready = co_await fd::poll(from->fd(), poll_events::readable);
     if (!ready) co_return fail(ready.error());
   }
 }

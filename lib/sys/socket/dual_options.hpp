@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "uring6/result.hpp"
 
@@ -14,17 +15,17 @@ enum class families : std::uint8_t { v6, v4, both };
 // Each function sets the IPv4 option first, because its range is narrower: after an error neither option has changed.
 // Values and errors are those of `set_option`.
 
-/// IPV6_TCLASS, IP_TOS. -1 is the system's default, which is 0 for IPv4.
-result<void> set_traffic_class(int fd, families of, int traffic_class) noexcept;
+/// IPV6_TCLASS, IP_TOS. nullopt: the system's default, which is 0 for IPv4.
+result<void> set_traffic_class(int fd, families of, std::optional<int> traffic_class) noexcept;
 
-/// IPV6_UNICAST_HOPS, IP_TTL. IPv4 has no 0: `errc::out_of_range`.
-result<void> set_hop_limit(int fd, families of, int hops) noexcept;
+/// IPV6_UNICAST_HOPS, IP_TTL. nullopt: the system's default. IPv4 has no 0: `errc::out_of_range`.
+result<void> set_hop_limit(int fd, families of, std::optional<int> hops) noexcept;
 
 /// IPV6_DONTFRAG, and IP_MTU_DISCOVER: IP_PMTUDISC_DO if on, else IP_PMTUDISC_WANT.
 result<void> set_dont_fragment(int fd, families of, bool on) noexcept;
 
-/// IPV6_MULTICAST_HOPS, IP_MULTICAST_TTL.
-result<void> set_multicast_hop_limit(int fd, families of, int hops) noexcept;
+/// IPV6_MULTICAST_HOPS, IP_MULTICAST_TTL. nullopt: the system's default, 1.
+result<void> set_multicast_hop_limit(int fd, families of, std::optional<int> hops) noexcept;
 
 /// IPV6_MULTICAST_LOOP, IP_MULTICAST_LOOP.
 result<void> set_multicast_loopback(int fd, families of, bool on) noexcept;

@@ -22,7 +22,7 @@ struct extended_error {
 // Octets of control data: the kernel adds to the report the control messages that the conn has asked for, with the
 // values of the packet that carried the ICMP message.
 constexpr std::size_t control_size = 512;
-static_assert(control_size >= control_space(~control_flags::none) + control_space(sizeof(extended_error)));
+static_assert(control_size >= cmsg::space(~control_flags::none) + cmsg::space(sizeof(extended_error)));
 
 void decode(std::span<const std::byte> control, error_report& report) noexcept {
   cmsg_reader reader(control);

@@ -146,12 +146,12 @@ TEST_CASE("close wakes all waiting coroutines, and all later operations give clo
     CHECK(at.close().error() == errc::closed);
     CHECK(at.close().error() == std::errc::bad_file_descriptor);
     co_await expect_read_error(at, errc::closed);
-    std::array<incoming, 1> into;
+    std::array<read_slot, 1> into;
     const auto read = co_await at.read_batch(into);
     CHECK(read.error() == errc::closed);
     const auto sent = co_await at.write_to(as_payload("x"), {ip_address::loopback(), 9});
     CHECK(sent.error() == errc::closed);
-    std::array<outgoing, 1> out;
+    std::array<write_slot, 1> out;
     const auto batch = co_await at.write_batch(out);
     CHECK(batch.error() == errc::closed);
     const auto flushed = co_await at.flush();

@@ -299,7 +299,7 @@ TEST_CASE("packets are dialed from the address and port that the caller chose") 
 TEST_CASE("packet conns are dialed to a name once it is resolved") {
   event_loop loop;
   run(loop, [&]() -> task<> {
-    CHECK(dial_packet(loop, "udp6", "localhost:9").error() == errc::bad_address);
+    CHECK(dial_packet(loop, "udp6", "localhost:9").error() == errc::not_an_address);
     const auto found = co_await resolve("localhost", "9");
     REQUIRE(found);
     const auto dialed = dial_packet(loop, "udp", found->front().to_string());

@@ -11,7 +11,7 @@
 #include "support/machine/veth_pair.hpp"
 #include "support/traffic/conns.hpp"
 #include "support/traffic/packet_capture.hpp"
-#include "uring6/conn.hpp"
+#include "uring6/ip_options.hpp"
 
 namespace {
 
@@ -78,19 +78,19 @@ TEST_CASE("on a dual-stack conn traffic class and hop limit appear in IPv4 packe
     // IPv4 has no hop limit of 0; the call changes nothing.
     CHECK(hosts.at.set_hop_limit(0).error() == errc::out_of_range);
     CHECK(hosts.at.hop_limit() == 7);
-    REQUIRE(hosts.at.set_traffic_class(-1));
-    REQUIRE(hosts.at.set_hop_limit(-1));
+    REQUIRE(hosts.at.set_traffic_class(std::nullopt));
+    REQUIRE(hosts.at.set_hop_limit(std::nullopt));
     seen = co_await hosts.wire(far_v4);
     CHECK(seen[tos] == 0);
     CHECK(seen[ttl] == 64);
 
     // The same by conn, a view of any socket.
-    REQUIRE(conn(hosts.at).set_traffic_class(0x28));
-    REQUIRE(conn(hosts.at).set_hop_limit(9));
+    REQUIRE(ip_options(hosts.at).set_traffic_class(0x28));
+    REQUIRE(ip_options(hosts.at).set_hop_limit(9));
     seen = co_await hosts.wire(far_v4);
     CHECK(seen[tos] == 0x28);
     CHECK(seen[ttl] == 9);
-    CHECK(conn(hosts.at).hop_limit() == 9);
+    CHECK(ip_options(hosts.at).hop_limit() == 9);
   });
 }
 
@@ -119,7 +119,7 @@ TEST_CASE("on a dual-stack conn hop limit, interface and loopback of multicast a
     REQUIRE(hosts.at.set_multicast_hop_limit(5));
     packet seen = co_await hosts.wire(group);
     CHECK(seen[ttl] == 5);
-    REQUIRE(hosts.at.set_multicast_hop_limit(-1));
+    REQUIRE(hosts.at.set_multicast_hop_limit(std::nullopt));
     seen = co_await hosts.wire(group);
     CHECK(seen[ttl] == 1);
   });
@@ -138,7 +138,7 @@ TEST_CASE("on a dual-stack conn this host's members read an IPv4 group unless lo
     sent = co_await hosts.at.write_to(as_payload("on"), endpoint{group, port});
     REQUIRE(sent);
     co_await hosts.expect(hosts.at, "on");
-    REQUIRE(hosts.at.clear_multicast_interface());
+    REQUIRE(hosts.at.set_multicast_interface(std::nullopt));
     sent = co_await hosts.at.write_to(as_payload("no route"), endpoint{group, port});
     CHECK(sent.error() == std::errc::network_unreachable);
   });

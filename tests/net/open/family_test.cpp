@@ -29,10 +29,10 @@ TEST_CASE("a write to an IPv4 address on a conn of IPv6 names the family, alone,
     CHECK(sent.error() == errc::ipv4_address);
     CHECK(sent.error() == std::errc::invalid_argument);
 
-    std::vector<outgoing> batch{{as_payload("x"), {}, self, {}},
-                                {as_payload("x"), {}, over_v4, {}},
-                                {as_payload("y"), {}, over_v4, {}},
-                                {as_payload("x"), {}, self, {}}};
+    std::vector<write_slot> batch{{as_payload("x"), {}, self, {}},
+                                  {as_payload("x"), {}, over_v4, {}},
+                                  {as_payload("y"), {}, over_v4, {}},
+                                  {as_payload("x"), {}, self, {}}};
     (void)co_await pc.write_batch(batch);
     CHECK_FALSE(batch[0].error);
     CHECK(batch[1].error == errc::ipv4_address);

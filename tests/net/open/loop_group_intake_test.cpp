@@ -31,7 +31,7 @@ TEST_CASE("loop group: work for a loop that has ended is refused, and its callab
     co_return;
   };
   CHECK(group.spawn_on(0, counts));
-  CHECK(group.listen_on(1, counts));
+  CHECK(group.spawn_listener(1, counts));
   CHECK(group.drain(10s));
   CHECK(ran == 2);
   auto held = std::make_shared<int>();
@@ -40,7 +40,7 @@ TEST_CASE("loop group: work for a loop that has ended is refused, and its callab
     co_return;
   };
   CHECK_FALSE(group.spawn_on(0, holds));
-  CHECK_FALSE(group.listen_on(1, holds));
+  CHECK_FALSE(group.spawn_listener(1, holds));
   CHECK(ran == 2);
   CHECK(held.use_count() == 2);  // the pointer here, and the copy in the lambda here
 }
@@ -59,7 +59,7 @@ TEST_CASE("loop group: while it drains it takes work for loops with running task
     co_await until([&] { return group.ended(1); });  // the group drains
     taken[0] = group.spawn_on(0, counts);
     taken[1] = group.spawn_on(1, counts);
-    taken[2] = group.listen_on(0, counts);
+    taken[2] = group.spawn_listener(0, counts);
   });
   REQUIRE(eventually([&] { return begun.load(); }));
   CHECK(group.drain(10s));
@@ -78,7 +78,7 @@ TEST_CASE("loop group: all work that is taken while the group drains or stops be
         co_return;
       };
       for (int left = 1000; left > 0; --left) {
-        if (!(index == 0 ? group.spawn_on(index, counts) : group.listen_on(index, counts))) break;
+        if (!(index == 0 ? group.spawn_on(index, counts) : group.spawn_listener(index, counts))) break;
         ++taken;
       }
     };

@@ -142,7 +142,7 @@ TEST_CASE("loop group: a drain ends listeners at once and others at the limit", 
   std::atomic<int> begun{0};
   std::atomic<bool> worker_was_stopped{false};
   for (std::size_t i = 0; i < 2; ++i) {
-    group.listen_on(i, [&]() -> task<> {
+    group.spawn_listener(i, [&]() -> task<> {
       ++begun;
       const auto slept = co_await sleep_for(1h);
       if (!slept && slept.error() == errc::canceled) ++listeners;

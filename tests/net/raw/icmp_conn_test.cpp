@@ -126,7 +126,7 @@ TEST_CASE("bad addresses of an ICMP conn") {
   permit_everybody();
   CHECK(listen_packet(loop, "icmp6", "127.0.0.1").error() == std::errc::invalid_argument);
   CHECK(listen_packet(loop, "icmp6", "[::1]").error() == errc::missing_port);
-  CHECK(listen_packet(loop, "icmp6", "::g").error() == errc::bad_address);
+  CHECK(listen_packet(loop, "icmp6", "::g").error() == errc::not_an_address);
   CHECK(listen_packet(loop, "icmp6", "2001:db8::1").error() == std::errc::address_not_available);
   CHECK(dial_packet(loop, "icmp6", "127.0.0.1").error() == std::errc::invalid_argument);
   CHECK(listen_packet(loop, "icmp6", "fe80::1%nosuch0").error() == errc::unknown_zone);

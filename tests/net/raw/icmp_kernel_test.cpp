@@ -90,12 +90,12 @@ bytes encoded(const icmp::message_body& body, const ip_address& source, const ip
 
 // An IPv6 packet from ::1 to ::1.
 bytes packet(ip_protocol next, std::span<const std::byte> payload) {
-  const header fixed{.payload_length = static_cast<std::uint16_t>(payload.size()),
-                     .next_header = next,
-                     .hop_limit = 64,
-                     .source = loopback,
-                     .destination = loopback};
-  bytes front(header::size);
+  const ipv6_header fixed{.payload_length = static_cast<std::uint16_t>(payload.size()),
+                          .next_header = next,
+                          .hop_limit = 64,
+                          .source = loopback,
+                          .destination = loopback};
+  bytes front(ipv6_header::size);
   or_throw(fixed.encode(front));
   return test::join({front, payload});
 }
@@ -179,7 +179,7 @@ TEST_CASE("a port unreachable from the kernel quotes the datagram that caused it
   REQUIRE(unreachable);
   CHECK(unreachable->code == icmp::unreachable_code::port_unreachable);
   CHECK(unreachable->extensions.empty());
-  const auto quoted = or_throw(header::parse(unreachable->data));
+  const auto quoted = or_throw(ipv6_header::parse(unreachable->data));
   CHECK(quoted.source == loopback);
   CHECK(quoted.destination == loopback);
   const auto upper = or_throw(find_upper_layer(unreachable->data));
@@ -212,7 +212,7 @@ TEST_CASE("a parameter problem from the kernel points where header_walk ends") {
 
 // The ICMPv6 message and addresses of a captured packet, if it is ICMPv6 with a right checksum.
 struct captured {
-  header fixed;
+  ipv6_header fixed;
   icmp::message message;
 };
 
@@ -220,7 +220,7 @@ std::optional<captured> read(const test::packet& packet) {
   const auto all = std::as_bytes(std::span(packet));
   const auto upper = find_upper_layer(all);
   if (!upper || upper->protocol != ip_protocol::icmpv6) return std::nullopt;
-  const auto fixed = or_throw(header::parse(all));
+  const auto fixed = or_throw(ipv6_header::parse(all));
   const auto message = icmp::parse(upper->payload, fixed.source, fixed.destination);
   if (!message) return std::nullopt;
   return captured{fixed, *message};

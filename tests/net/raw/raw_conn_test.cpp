@@ -41,7 +41,7 @@ TEST_CASE("raw conns are opened by the name or number of their protocol, with Go
     INFO(word);
     CHECK(listen_packet(loop, word, "::").error() == errc::unknown_network);
   }
-  CHECK(listen_packet(loop, "ip6:89", "[::1]:0").error() == errc::bad_address);
+  CHECK(listen_packet(loop, "ip6:89", "[::1]:0").error() == errc::not_an_address);
   CHECK(listen_packet(loop, "ip6:89", "127.0.0.1").error() == std::errc::invalid_argument);
   CHECK(dial_packet(loop, "ip6:89", "::ffff:127.0.0.1").error() == std::errc::invalid_argument);
   CHECK(listen_packet(loop, "ip6:89", "fe80::1%nosuch0").error() == errc::unknown_zone);
@@ -139,7 +139,7 @@ TEST_CASE("a raw batch leaves whole, one packet for each message") {
     auto to = open_raw(loop);
     std::vector<numbered> payloads;
     for (std::uint64_t i = 0; i < 40; ++i) payloads.emplace_back(i);
-    std::vector<outgoing> batch;
+    std::vector<write_slot> batch;
     for (const numbered& each : payloads) batch.push_back({each, {}, to_loopback, {}});
     const auto sent = co_await from.write_batch(batch);
     REQUIRE(sent);
@@ -259,14 +259,14 @@ TEST_CASE("a conn of protocol 255 sends packets with the header that the caller 
     auto from = open_raw(loop, "ip6:255", "::");
     auto to = open_raw(loop);
     REQUIRE(to.set_control_message(all_control, true));
-    bytes packet(header::size + 5, std::byte{'x'});
-    const header fixed{.traffic_class = 0x1c,
-                       .flow_label = 0x12345,
-                       .payload_length = 5,
-                       .next_header = ip_protocol{253},
-                       .hop_limit = 3,
-                       .source = ip_address::loopback(),
-                       .destination = ip_address::loopback()};
+    bytes packet(ipv6_header::size + 5, std::byte{'x'});
+    const ipv6_header fixed{.traffic_class = 0x1c,
+                            .flow_label = 0x12345,
+                            .payload_length = 5,
+                            .next_header = ip_protocol{253},
+                            .hop_limit = 3,
+                            .source = ip_address::loopback(),
+                            .destination = ip_address::loopback()};
     REQUIRE(fixed.encode(packet));
     auto sent = co_await from.write_to(packet, to_loopback);
     REQUIRE(sent);
@@ -310,7 +310,7 @@ TEST_CASE("an OSPF hello reaches its group as it was written, with the kernel's 
     const auto seen = wire.find([](const test::packet& p) { return p[6] == 89; });
     REQUIRE(seen);
     const auto whole = std::as_bytes(std::span(*seen));
-    const header fixed = or_throw(header::parse(whole));
+    const ipv6_header fixed = or_throw(ipv6_header::parse(whole));
     CHECK(upper_layer_checksum(whole.subspan(40), fixed.source, fixed.destination, ip_protocol::ospf) == 0);
   });
 }

@@ -29,8 +29,8 @@ TEST_CASE("await once: writes of a conn, at once and ahead, and a flush") {
       const bool sent_once = co_await refuses_a_second_await(write);
       CHECK(sent_once);
 
-      std::array<outgoing, 2> messages{};
-      for (outgoing& each : messages) each.payload = as_payload("once");
+      std::array<write_slot, 2> messages{};
+      for (write_slot& each : messages) each.payload = as_payload("once");
       auto batch = from.write_batch(messages);
       const auto gone = co_await batch;
       CHECK(gone == 2U);
@@ -53,7 +53,7 @@ TEST_CASE("await once: reads of a conn, with a datagram at hand, after a wait, a
     auto to = open_conn(loop);
     plain_sender from(name_of(to));
     std::array<std::byte, 16> buffer;
-    std::array<incoming, 2> messages{{{.buffer = buffer, .received = {}}, {.buffer = buffer, .received = {}}}};
+    std::array<read_slot, 2> messages{{{.buffer = buffer, .received = {}}, {.buffer = buffer, .received = {}}}};
     for (const bool at_hand : {false, true}) {
       if (at_hand) {
         for (int i = 0; i < 8; ++i) from.send("many");

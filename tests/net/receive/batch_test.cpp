@@ -27,10 +27,10 @@ TEST_CASE("a batch may be far longer than 1024, both ways, and allocates nothing
     const endpoint there = name_of(to);
     std::vector<numbered> payloads;
     for (std::uint64_t i = 0; i < many; ++i) payloads.emplace_back(i);
-    std::vector<outgoing> out;
+    std::vector<write_slot> out;
     for (const numbered& each : payloads) out.push_back({each, {}, there, {}});
     std::vector<std::array<std::byte, 16>> room(many);
-    std::vector<incoming> in(many);
+    std::vector<read_slot> in(many);
     for (std::size_t i = 0; i < many; ++i) in[i].buffer = room[i];
 
     const auto round = [&]() -> task<> {
@@ -67,7 +67,7 @@ TEST_CASE("each message of a batch has its own result") {
     sender.send(as_payload("is too long for it"));
     sender.send(as_payload(""));
     std::array<std::array<std::byte, 8>, 4> room;
-    std::array<incoming, 4> in;
+    std::array<read_slot, 4> in;
     for (std::size_t i = 0; i < in.size(); ++i) in[i].buffer = room[i];
     std::size_t seen = 0;
     while (seen < 3) {
@@ -85,7 +85,7 @@ TEST_CASE("each message of a batch has its own result") {
     CHECK_FALSE(in[2].received.truncated);
     for (std::size_t i = 0; i < 3; ++i) CHECK(in[i].received.source.address == ip_address::loopback());
 
-    std::array<outgoing, 0> nothing;
+    std::array<write_slot, 0> nothing;
     const auto none = co_await at.write_batch(nothing);
     REQUIRE(none);
     CHECK(*none == 0);
@@ -97,7 +97,7 @@ TEST_CASE("a batch that may not wait reports an empty socket, and takes the data
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
     std::array<std::array<std::byte, 16>, 8> room;
-    std::array<incoming, 8> in;
+    std::array<read_slot, 8> in;
     for (std::size_t i = 0; i < in.size(); ++i) in[i].buffer = room[i];
     const auto look = [&]() -> task<std::size_t> {
       const auto count = co_await at.read_batch(in, read_flags::dont_wait);

@@ -277,7 +277,7 @@ TEST_CASE("a conn connected to an IPv4 peer sends the control message that it is
     CHECK(got->control.hop_limit == 7);
 
     // A connected conn ignores the destinations of a batch, whatever they are.
-    std::array<outgoing, 3> batch;
+    std::array<write_slot, 3> batch;
     for (auto& each : batch) each = {as_payload("two"), control, {}, {}};
     batch[1].destination = {ip_address::loopback(), 9};
     const auto all = co_await from.write_batch(batch);
@@ -290,103 +290,6 @@ TEST_CASE("a conn connected to an IPv4 peer sends the control message that it is
       CHECK(got->control.hop_limit == 7);
     }
     CHECK(from.stats().sent_trains == 1);
-  });
-}
-
-TEST_CASE("for a datagram longer than the path's MTU the conn reads a path MTU event, and reading goes on") {
-  const veth_pair cable;
-  event_loop loop;
-  run(loop, [&]() -> task<> {
-    auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
-    auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
-    REQUIRE(from.set_dont_fragment(true));
-    CHECK(or_throw(from.dont_fragment()));
-    REQUIRE(from.set_control_message(control_flags::path_mtu, true));
-    const endpoint there{cable.far.address, name_of(to).port};
-    std::vector<std::byte> longer(1500);
-    const auto refused = co_await from.write_to(longer, there);
-    REQUIRE_FALSE(refused);
-    CHECK(refused.error() == std::errc::message_size);
-
-    std::array<std::byte, 64> buffer;
-    const auto news = co_await from.read_from(buffer);
-    REQUIRE(news);
-    CHECK(news->payload.empty());
-    CHECK(news->control.path_mtu == 1500U);
-    CHECK(news->control.destination == cable.far.address);
-
-    const endpoint back{cable.near.address, name_of(from).port};
-    const auto got = co_await exchange(to, from, {}, back, buffer);
-    CHECK_FALSE(got.control.path_mtu);
-    // Without the option the kernel fragments, and all of it arrives.
-    REQUIRE(from.set_dont_fragment(false));
-    const auto sent = co_await from.write_to(longer, there);
-    REQUIRE(sent);
-    std::vector<std::byte> whole(2000);
-    const auto arrived = co_await to.read_from(whole);
-    REQUIRE(arrived);
-    CHECK(arrived->payload.size() == 1500);
-  });
-}
-
-TEST_CASE("a path MTU event reaches the reader that waits, and a conn that has read before") {
-  const veth_pair cable;
-  event_loop loop;
-  run(loop, [&]() -> task<> {
-    auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
-    auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
-    REQUIRE(from.set_dont_fragment(true));
-    REQUIRE(from.set_control_message(control_flags::path_mtu, true));
-    const endpoint there{cable.far.address, name_of(to).port};
-    const endpoint back{cable.near.address, name_of(from).port};
-    const std::vector<std::byte> longer(1500);
-    std::array<std::byte, 64> buffer;
-
-    std::optional<std::uint32_t> heard;
-    const auto read_once = [&]() -> task<> {
-      const auto news = co_await from.read_from(buffer);
-      REQUIRE(news);
-      CHECK(news->payload.empty());
-      heard = news->control.path_mtu;
-    };
-    beside reader(loop, read_once);
-    co_await yield();
-    co_await yield();
-    auto refused = co_await from.write_to(longer, there);
-    CHECK(refused.error() == std::errc::message_size);
-    const bool ended = co_await reader.join();
-    REQUIRE(ended);
-    CHECK(heard == 1500U);
-
-    // The read that brought this datagram is still armed, and no reader waits.
-    (void)co_await exchange(to, from, {}, back, buffer);
-    refused = co_await from.write_to(longer, there);
-    CHECK(refused.error() == std::errc::message_size);
-    auto news = co_await from.read_from(buffer);
-    REQUIRE(news);
-    CHECK(news->control.path_mtu == 1500U);
-
-    // A datagram that arrived before the event is not lost: the conn reads both.
-    const auto sent = co_await to.write_to(as_payload("before"), back);
-    REQUIRE(sent);
-    refused = co_await from.write_to(longer, there);
-    CHECK(refused.error() == std::errc::message_size);
-    int events = 0;
-    int datagrams = 0;
-    for (int i = 0; i < 2; ++i) {
-      news = co_await from.read_from(buffer);
-      REQUIRE(news);
-      (news->control.path_mtu ? events : datagrams) += 1;
-    }
-    CHECK(events == 1);
-    CHECK(datagrams == 1);
-
-    // A conn that has not asked for path_mtu reads no event, and reads on.
-    REQUIRE(from.set_control_message(control_flags::path_mtu, false));
-    refused = co_await from.write_to(longer, there);
-    CHECK(refused.error() == std::errc::message_size);
-    const auto got = co_await exchange(to, from, {}, back, buffer);
-    CHECK_FALSE(got.control.path_mtu);
   });
 }
 

@@ -39,8 +39,8 @@ class udp_socket {
   endpoint at(const ip_address& address) const { return {address, or_throw(local_endpoint(fd_.get())).port}; }
 
   result<void> send(const endpoint& to, const control_message& control, std::size_t length = 1) {
-    std::array<std::byte, max_encoded_size> area;
-    const auto written = encode(control, area, family_of(to.address));
+    std::array<std::byte, cmsg::max_encoded_size> area;
+    const auto written = cmsg::encode(control, area, family_of(to.address));
     if (!written) return fail(written.error());
     std::vector<std::byte> payload(length);
     iovec data{payload.data(), payload.size()};
@@ -56,7 +56,7 @@ class udp_socket {
     return {};
   }
 
-  arrival receive(std::size_t control_size = control_space(everything)) {
+  arrival receive(std::size_t control_size = cmsg::space(everything)) {
     pollfd readable{fd_.get(), POLLIN, 0};
     REQUIRE(::poll(&readable, 1, 5000) == 1);
     return receive_now(control_size);
@@ -75,7 +75,7 @@ class udp_socket {
     message.msg_control = area.data();
     message.msg_controllen = area.size();
     REQUIRE(::recvmsg(fd_.get(), &message, MSG_DONTWAIT) >= 0);
-    const auto control = decode(std::span(area).first(message.msg_controllen));
+    const auto control = cmsg::decode(std::span(area).first(message.msg_controllen));
     REQUIRE(control);
     return {*control, endpoint::from_sockaddr(name), (message.msg_flags & MSG_CTRUNC) != 0};
   }
@@ -153,9 +153,9 @@ TEST_CASE("control_space_is_just_enough_for_either_family") {
   udp_socket receiver;
   const ip_address to = GENERATE(ip_address::loopback(), v4_loopback);
   REQUIRE(sender.send(receiver.at(to), {}));
-  CHECK_FALSE(receiver.receive(control_space(everything)).control_truncated);
+  CHECK_FALSE(receiver.receive(cmsg::space(everything)).control_truncated);
   REQUIRE(sender.send(receiver.at(to), {}));
-  CHECK(receiver.receive(control_space(everything) - 8).control_truncated);
+  CHECK(receiver.receive(cmsg::space(everything) - 8).control_truncated);
 }
 
 TEST_CASE("whatever_room_the_kernel_has_it_cuts_no_value_in_two") {
@@ -163,7 +163,7 @@ TEST_CASE("whatever_room_the_kernel_has_it_cuts_no_value_in_two") {
   udp_socket receiver;
   const ip_address to = GENERATE(ip_address::loopback(), v4_loopback);
   const control_message sent{.traffic_class = 0x28, .hop_limit = 9};
-  for (std::size_t room = 0; room <= control_space(everything); ++room) {
+  for (std::size_t room = 0; room <= cmsg::space(everything); ++room) {
     CAPTURE(room);
     REQUIRE(sender.send(receiver.at(to), sent));
     const control_message got = receiver.receive(room).control;
@@ -183,7 +183,7 @@ TEST_CASE("a_path_mtu_event_fits_its_space_and_says_the_mtu") {
   constexpr std::size_t too_long = 65520;
   CHECK(sender.send(receiver.at(ip_address::loopback()), {}, too_long).error() == std::errc::message_size);
   // The event waits for the next recvmsg, but does not make the socket readable.
-  const arrival got = sender.receive_now(control_space(control_flags::path_mtu));
+  const arrival got = sender.receive_now(cmsg::space(control_flags::path_mtu));
   CHECK_FALSE(got.control_truncated);
   CHECK(got.control.destination == ip_address::loopback());
   CHECK(got.control.path_mtu == 65536U);

@@ -124,7 +124,7 @@ TEST_CASE("the kernel sends from the buffers that a batch lends, a train as one 
       return payload.data() == lent.begin()->payload.data() && payload.size() == all.size();
     };
 
-    std::vector<outgoing> answers;
+    std::vector<write_slot> answers;
     for (const datagram& each : lent) answers.push_back({each.payload, {}, each.source, {}});
     const auto answered = co_await server.write_batch(answers);
     REQUIRE(answered == 21);

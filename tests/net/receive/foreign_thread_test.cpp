@@ -74,7 +74,7 @@ TEST_CASE("on another thread options, counters and closing are refused, and endp
 
   CHECK(of.stream.shutdown(stream_half::both).error() == errc::wrong_thread);
   CHECK(of.stream.set_no_delay(false).error() == errc::wrong_thread);
-  CHECK(of.stream.probes().error() == errc::wrong_thread);
+  CHECK(of.stream.keep_alive().error() == errc::wrong_thread);
   CHECK(of.stream.close().error() == errc::wrong_thread);
   CHECK(of.listener.set_deadline({}).error() == errc::wrong_thread);
   CHECK(of.listener.close().error() == errc::wrong_thread);
@@ -157,7 +157,7 @@ TEST_CASE("a waiting task's frame that is destroyed on another thread ends the p
     const file_descriptor never(::eventfd(0, EFD_CLOEXEC));
     const auto reading = [&]() -> task<> {
       std::array<std::byte, 8> buffer;
-      (void)co_await read(never.get(), buffer);
+      (void)co_await fd::read(never.get(), buffer);
     };
     auto reader = std::make_unique<task<>>(reading());
     there.call([&] { reader->handle().resume(); });

@@ -70,7 +70,7 @@ struct header_value {
 task<> check_values(packet_conn& to, packet_conn& from, header_value which) {
   constexpr std::size_t round = 64;
   std::array<std::array<std::byte, 100>, round> payloads{};
-  std::vector<outgoing> batch;
+  std::vector<write_slot> batch;
   for (std::size_t i = 0; i < round; ++i) {
     const int value = 40 + static_cast<int>(i / 2 % 4);
     payloads[i][0] = static_cast<std::byte>(value);

@@ -61,11 +61,11 @@ TEST_CASE("every way of reading continues the train where the last one left it, 
     co_await s.read_to(6);
 
     std::array<std::array<std::byte, length>, 3> rooms;
-    std::array<incoming, 3> messages;
+    std::array<read_slot, 3> messages;
     for (std::size_t i = 0; i < 3; ++i) messages[i].buffer = rooms[i];
     const auto count = co_await s.at.read_batch(messages);
     REQUIRE(count == 3);
-    for (const incoming& each : messages) CHECK(number_in(each.received.payload) == s.next++);
+    for (const read_slot& each : messages) CHECK(number_in(each.received.payload) == s.next++);
     co_await s.read_to(12);
 
     std::array<std::byte, 10> narrow;

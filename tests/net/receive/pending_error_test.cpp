@@ -11,8 +11,7 @@
 
 #include "support/case/coroutines.hpp"
 #include "support/case/eventually.hpp"
-#include "support/machine/link_control.hpp"
-#include "support/machine/veth_pair.hpp"
+#include "support/machine/narrow_path.hpp"
 #include "support/traffic/conns.hpp"
 #include "support/traffic/error_reports.hpp"
 #include "sys/socket/socket.hpp"
@@ -22,29 +21,6 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-/// A near host, and a far host that routes to a network behind it over a narrow link (MTU 1280).
-struct narrow_path {
-  veth_pair cable;
-  network_namespace behind;
-  ip_address beyond = or_throw(ip_address::parse("2001:db8:1::2"));
-
-  narrow_path() {
-    cable.far.space.run([&] {
-      write_sysctl("net/ipv6/conf/all/forwarding", "1");
-      create_veth("narrow", behind, "end", 77);
-      set_link(77, link_state::up);
-      add_address(77, or_throw(ip_address::parse("2001:db8:1::1")), 64);
-      write_sysctl("net/ipv6/conf/narrow/mtu", "1280");
-      const bool routes = eventually([&] {
-        const file_descriptor probe = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
-        return connect_socket(probe.get(), {beyond, 9}).has_value();
-      });
-      REQUIRE(routes);
-    });
-    cable.near.space.run([&] { add_route(cable.near.link.index, beyond, 64, cable.far.address); });
-  }
-};
-
 TEST_CASE("a path MTU error that meets a train ends a read, and all datagrams of the train leave") {
   const narrow_path path;
   event_loop loop;
@@ -52,7 +28,7 @@ TEST_CASE("a path MTU error that meets a train ends a read, and all datagrams of
     auto at = path.cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
     REQUIRE(at.set_error_reports(true));
     const std::vector<std::byte> wide(1400);
-    std::vector<outgoing> train(10, {wide, {}, {path.beyond, 9}, {}});
+    std::vector<write_slot> train(10, {wide, {}, {path.beyond, 9}, {}});
     auto sent = co_await at.write_batch(train);
     REQUIRE(sent);
     co_await await_report(at);
@@ -88,7 +64,7 @@ TEST_CASE("a path MTU error that meets a train ends a read, and all datagrams of
 task<> leave_a_report(packet_conn& at, const endpoint& there) {
   REQUIRE(at.set_dont_fragment(true));
   const std::vector<std::byte> longer(1500);
-  std::vector<outgoing> one{{longer, {}, there, {}}};
+  std::vector<write_slot> one{{longer, {}, there, {}}};
   const auto refused = co_await at.write_batch(one);
   CHECK(refused.error() == std::errc::message_size);
   REQUIRE(at.set_dont_fragment(false));
@@ -112,7 +88,7 @@ TEST_CASE(
     REQUIRE(at.set_error_reports(true));
     if (behind_another) co_await leave_a_report(at, there);
     const std::vector<std::byte> wide(1400);
-    std::vector<outgoing> train(10, {wide, {}, there, {}});
+    std::vector<write_slot> train(10, {wide, {}, there, {}});
     auto sent = co_await at.write_batch(train);
     REQUIRE(sent);
     REQUIRE(eventually([&] {
@@ -132,7 +108,7 @@ TEST_CASE(
       sent = co_await at.write_batch(train);
       CHECK(sent == train.size());
     }
-    incoming room{buffer, {}};
+    read_slot room{buffer, {}};
     const auto more = co_await at.read_batch({&room, 1}, read_flags::dont_wait);
     CHECK(more.error() == std::errc::resource_unavailable_try_again);
     CHECK(at.stats().receive_errors == 1);
@@ -153,7 +129,7 @@ TEST_CASE("an answer that pends while old reports wait ends a write of a connect
       REQUIRE(sent);
       co_await await_report(at);
       if (batch) {
-        std::vector<outgoing> train(4, {as_payload("next"), {}, {}, {}});
+        std::vector<write_slot> train(4, {as_payload("next"), {}, {}, {}});
         const auto refused = co_await at.write_batch(train);
         REQUIRE(refused);
         CHECK(train[0].error == std::errc::connection_refused);
@@ -187,7 +163,7 @@ TEST_CASE("errors that come while no read waits are each counted, and the last o
     std::array<std::byte, 16> buffer;
     const auto got = co_await at.read_from(buffer);
     CHECK(got.error() == std::errc::connection_refused);
-    incoming room{buffer, {}};
+    read_slot room{buffer, {}};
     const auto more = co_await at.read_batch({&room, 1}, read_flags::dont_wait);
     CHECK(more.error() == std::errc::resource_unavailable_try_again);
     CHECK(at.stats().receive_errors == errors);
@@ -223,7 +199,7 @@ TEST_CASE("an error of another destination keeps no datagram from being sent, an
       const auto refused = co_await at.read_from(buffer);
       CHECK(refused.error() == std::errc::connection_refused);
       // A batch to the two destinations in turn.
-      std::vector<outgoing> batch;
+      std::vector<write_slot> batch;
       const numbered last(count);
       for (int i = 0; i < 10; ++i) {
         batch.push_back({as_payload("knock"), {}, there, {}});

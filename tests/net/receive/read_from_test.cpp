@@ -304,7 +304,7 @@ TEST_CASE("what a full receive buffer drops is counted: all that was sent was re
     auto at = open_conn(loop, {.receive_buffer = 20'000});
     plain_sender sender(name_of(at));
     for (std::uint64_t i = 0; i < sent; ++i) sender.send(numbered(i));  // no reader yet
-    std::array<incoming, 16> batch;
+    std::array<read_slot, 16> batch;
     std::array<std::array<std::byte, 16>, 16> room;
     for (std::size_t i = 0; i < batch.size(); ++i) batch[i].buffer = room[i];
     std::uint64_t received = 0;
@@ -343,7 +343,7 @@ TEST_CASE("of a train that finds no room the kernel counts one entry, and withou
       }
       REQUIRE(from.stats().sent_trains == trains);
       std::array<std::byte, 128> buffer;
-      incoming room{buffer, {}};
+      read_slot room{buffer, {}};
       std::uint64_t received = 0;
       for (;; ++received) {
         const auto got = co_await at.read_batch({&room, 1}, read_flags::dont_wait);

@@ -98,7 +98,7 @@ TEST_CASE("read_batch fills as many messages as there are datagrams, across trai
   run(loop, [&]() -> task<> {
     auto at = open_conn(loop);
     plain_sender sender(name_of(at));
-    std::array<incoming, 8> messages;
+    std::array<read_slot, 8> messages;
     std::array<std::array<std::byte, 16>, 8> room;
     for (std::size_t i = 0; i < 8; ++i) messages[i].buffer = room[i];
 

@@ -208,7 +208,7 @@ TEST_CASE("a coroutine whose operations complete at once does not keep a spinnin
     bool done = false;
     beside greedy(loop, [&]() -> task<> {
       while (!done) {
-        const auto ready = co_await poll(always.get(), poll_events::readable);
+        const auto ready = co_await fd::poll(always.get(), poll_events::readable);
         REQUIRE(ready);
       }
     });

@@ -27,8 +27,8 @@ TEST_CASE("reading and writing allocate nothing") {
     REQUIRE(two.set_control_message(all_control, true));
     const endpoint there = name_of(two);
     std::array<std::byte, 64> buffer;
-    std::vector<outgoing> batch(64, {as_payload("batch"), {}, there, {}});
-    std::array<incoming, 64> into;
+    std::vector<write_slot> batch(64, {as_payload("batch"), {}, there, {}});
+    std::array<read_slot, 64> into;
     std::array<std::array<std::byte, 16>, 64> room;
     for (std::size_t i = 0; i < into.size(); ++i) into[i].buffer = room[i];
     datagram_batch lent;

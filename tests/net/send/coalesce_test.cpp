@@ -219,11 +219,11 @@ TEST_CASE("a full slab suspends the writer until the kernel has taken datagrams 
     CHECK(flushed);
     CHECK(from.stats().sent_datagrams == 500);
 
-    std::vector<outgoing> batch(300, {payload, {}, name_of(to), {}});
+    std::vector<write_slot> batch(300, {payload, {}, name_of(to), {}});
     const auto sent = co_await from.write_batch(batch);
     REQUIRE(sent);
     CHECK(*sent == 300);
-    for (const outgoing& each : batch) CHECK_FALSE(each.error);
+    for (const write_slot& each : batch) CHECK_FALSE(each.error);
   });
 }
 

@@ -49,7 +49,7 @@ struct narrowing {
 
   /// Writes a train, and reads the datagrams that arrive: all of them.
   task<> exchange(packet_conn& from, packet_conn& to) {
-    std::vector<outgoing> batch(datagrams, {text, {}, {cable.far.address, name_of(to).port}, {}});
+    std::vector<write_slot> batch(datagrams, {text, {}, {cable.far.address, name_of(to).port}, {}});
     const auto sent = co_await from.write_batch(batch);
     REQUIRE(sent);
     REQUIRE(*sent == datagrams);
@@ -151,7 +151,7 @@ TEST_CASE("a train that is refused because of another destination's error change
     }();
     const auto knock = co_await from.write_to(as_payload("knock"), nobody);
     REQUIRE(knock);
-    const auto found = co_await poll(from.native_handle(), poll_events::error);
+    const auto found = co_await fd::poll(from.native_handle(), poll_events::error);
     REQUIRE(found);
     co_await path.exchange(from, to);
     CHECK(from.stats().sent_trains == 1);
@@ -174,7 +174,7 @@ TEST_CASE("a train that its own path refuses is no error of a read, also while a
       // A datagram that is longer than the link takes leaves a report, and its error is the write's.
       REQUIRE(from.set_dont_fragment(true));
       const std::vector<std::byte> longer(1500);
-      std::vector<outgoing> one{{longer, {}, there, {}}};
+      std::vector<write_slot> one{{longer, {}, there, {}}};
       const auto refused = co_await from.write_batch(one);
       REQUIRE(refused.error() == std::errc::message_size);
       REQUIRE(from.set_dont_fragment(false));
@@ -182,7 +182,7 @@ TEST_CASE("a train that its own path refuses is no error of a read, also while a
       path.set_near_mtu(1400);
       co_await path.exchange(from, to);
       CHECK(from.stats().refused_trains == 1);
-      incoming room{path.buffer, {}};
+      read_slot room{path.buffer, {}};
       const auto got = co_await from.read_batch({&room, 1}, read_flags::dont_wait);
       CHECK(got.error() == std::errc::resource_unavailable_try_again);
       CHECK(from.stats().receive_errors == 0);
@@ -260,7 +260,7 @@ TEST_CASE(
     path.cable.near.space.run([&] { add_dead_route(what, path.cable.far.address, 128); });
     constexpr int rounds = 3;
     for (int i = 0; i < rounds; ++i) {
-      std::vector<outgoing> batch(datagrams, {path.text, {}, there, {}});
+      std::vector<write_slot> batch(datagrams, {path.text, {}, there, {}});
       const auto sent = co_await from.write_batch(batch);
       if (ahead) {
         CHECK(sent == datagrams);
@@ -268,7 +268,7 @@ TEST_CASE(
         CHECK(flushed.error() == error);
       } else {
         CHECK(sent.error() == error);
-        for (const outgoing& each : batch) CHECK(each.error == error);
+        for (const write_slot& each : batch) CHECK(each.error == error);
       }
     }
     CHECK(from.stats().failed_datagrams == rounds * datagrams);
@@ -296,7 +296,7 @@ TEST_CASE("datagrams of refused trains arrive in the order in which they were wr
       need_room_for(count, to, counted_for_long);
       path.set_near_mtu(1400);
       std::vector<std::vector<std::byte>> texts(count, path.text);
-      std::vector<outgoing> batch;
+      std::vector<write_slot> batch;
       for (std::uint64_t i = 0; i < count; ++i) {
         std::memcpy(texts[i].data(), &i, sizeof i);
         batch.push_back({texts[i], {}, {path.cable.far.address, name_of(to).port}, {}});

@@ -194,7 +194,7 @@ TEST_CASE("while a write waits for room, a long batch waits behind it") {
     std::optional<result<std::size_t>> outcome;
     co_await link.fill(waiting, outcome);
     const auto sends = link.loop.stats().sends;
-    std::vector<outgoing> batch(20, {link.payload, {}, link.there, {}});
+    std::vector<write_slot> batch(20, {link.payload, {}, link.there, {}});
     const auto sent = co_await link.from.write_batch(batch);
     CHECK(sent == batch.size());
     CHECK(link.loop.stats().sends == sends);
@@ -206,7 +206,7 @@ TEST_CASE("while a write waits for room, a long batch waits behind it") {
 TEST_CASE("a parked batch that is stopped reports the messages that were sent") {
   slow_link link(1'000, {.send_offload = false});
   run(link.loop, [&]() -> task<> {
-    std::vector<outgoing> batch(100, {link.payload, {}, link.there, {}});
+    std::vector<write_slot> batch(100, {link.payload, {}, link.there, {}});
     result<std::size_t> sent;
     beside writer(link.loop, [&]() -> task<> { sent = co_await link.from.write_batch(batch); });
     co_await until([&] { return link.from.stats().parked_sends > 0; });
@@ -216,7 +216,7 @@ TEST_CASE("a parked batch that is stopped reports the messages that were sent") 
     CHECK(*sent > 0);
     CHECK(*sent < 100);
     std::size_t went = 0;
-    for (const outgoing& each : batch) {
+    for (const write_slot& each : batch) {
       if (!each.error) {
         ++went;
       } else {

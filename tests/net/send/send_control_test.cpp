@@ -44,7 +44,7 @@ TEST_CASE("a control message with a source or an interface does not share a trai
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);
     auto to = open_conn(loop);
-    std::vector<outgoing> batch(12, {as_payload("same"), {}, name_of(to), {}});
+    std::vector<write_slot> batch(12, {as_payload("same"), {}, name_of(to), {}});
     for (std::size_t i = 3; i < 6; ++i) batch[i].control.source = ip_address::loopback();
     for (std::size_t i = 6; i < 9; ++i) batch[i].control.interface_index = 1;
     const auto sent = co_await from.write_batch(batch);
@@ -61,7 +61,7 @@ TEST_CASE("control message fields that describe a received datagram keep no othe
     REQUIRE(to.set_control_message(all_control, true));
     for (const std::optional<int> hop_limit : {std::optional<int>(), std::optional(7)}) {
       const auto trains = from.stats().sent_trains;
-      std::vector<outgoing> batch;
+      std::vector<write_slot> batch;
       for (unsigned i = 0; i < 30; ++i) {
         control_message control{.hop_limit = hop_limit};
         if (i % 3 == 0) control.received_at.emplace(std::chrono::nanoseconds(i));

@@ -32,8 +32,8 @@ struct many_conns {
   }
 
   /// One datagram for each destination, with its number as payload.
-  std::vector<outgoing> batch() const {
-    std::vector<outgoing> all;
+  std::vector<write_slot> batch() const {
+    std::vector<write_slot> all;
     for (std::size_t i = 0; i < conns.size(); ++i) all.push_back({numbers[i], {}, name_of(conns[i]), {}});
     return all;
   }
@@ -79,7 +79,7 @@ TEST_CASE("a train of many leaves by a call of its own, a train of a few by the 
     run(to.loop, [&]() -> task<> {
       std::vector<numbered> numbers;
       for (std::uint64_t i = 0; i < count; ++i) numbers.emplace_back(i);
-      std::vector<outgoing> batch;
+      std::vector<write_slot> batch;
       for (const numbered& each : numbers) batch.push_back({each, {}, name_of(to.conns[0]), {}});
       const auto sent = co_await to.from.write_batch(batch);
       CHECK(to.loop.stats().sends == (count < many ? 0 : 1));
@@ -98,7 +98,7 @@ TEST_CASE("many destinations: a batch that is longer than one call takes is sent
   run(to.loop, [&]() -> task<> {
     std::vector<numbered> numbers;
     for (std::uint64_t i = 0; i < rounds * min_members; ++i) numbers.emplace_back(i / min_members);
-    std::vector<outgoing> batch;
+    std::vector<write_slot> batch;
     for (std::size_t i = 0; i < numbers.size(); ++i) {
       batch.push_back({numbers[i], {}, name_of(to.conns[i % min_members]), {}});
     }
@@ -154,13 +154,14 @@ TEST_CASE(
     std::optional<std::uint32_t> heard;
     beside reader(loop, [&]() -> task<> {
       const auto got = co_await from.read_from(buffer);
-      if (got) heard = got->control.path_mtu;
+      CHECK(got.error() == errc::path_mtu_event);
+      if (const auto news = or_throw(from.read_path_mtu_event())) heard = news->mtu;
     });
     co_await yield();
     co_await yield();  // the read is armed before the event
 
     const std::vector<std::byte> longer(1500);
-    std::vector<outgoing> batch;
+    std::vector<write_slot> batch;
     for (std::uint16_t i = 0; i < min_members; ++i) {
       const auto port = static_cast<std::uint16_t>(4000 + i);
       batch.push_back({longer, {}, {cable.far.address, port}, {}});
@@ -221,10 +222,10 @@ TEST_CASE("many destinations: a message has the result of this write, not of an 
   many_conns to(min_members);
   run(to.loop, [&]() -> task<> {
     auto batch = to.batch();
-    for (outgoing& each : batch) each.error = errc::canceled;
+    for (write_slot& each : batch) each.error = errc::canceled;
     const auto sent = co_await to.from.write_batch(batch);
     CHECK(sent == min_members);
-    for (const outgoing& each : batch) CHECK_FALSE(each.error);
+    for (const write_slot& each : batch) CHECK_FALSE(each.error);
   });
 }
 
@@ -261,7 +262,7 @@ TEST_CASE("one destination: a connected conn reports each ICMP error, also of a 
   run(loop, [&]() -> task<> {
     const endpoint nobody = name_of(open_conn(loop));
     auto from = dial(loop, nobody, {.send_offload = false});
-    std::vector<outgoing> batch(2 * min_members, {as_payload("knock"), {}, {}, {}});
+    std::vector<write_slot> batch(2 * min_members, {as_payload("knock"), {}, {}, {}});
     const auto sent = co_await from.write_batch(batch);
     CHECK(sent == min_members);
     // The answer refuses every second one.

@@ -147,7 +147,7 @@ TEST_CASE("a destination in an unknown zone is refused, whatever its scope, and 
     }
 
     auto from = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
-    std::array<outgoing, 3> batch;
+    std::array<write_slot, 3> batch;
     for (auto& each : batch) each = {as_payload("batch"), {}, {there, port}, {}};
     batch[0].destination.address = cable.far.address.with_zone(nowhere);
     batch[1].destination.address = there.with_zone(nowhere);
@@ -200,9 +200,9 @@ TEST_CASE("a zone on an address that may have none is refused in a batch, by a r
     auto from = or_throw(listen_packet(loop, "udp6", "[::]:0"));
     const endpoint good = name_of(to);
     const endpoint bad{good.address.with_zone(zone), good.port};
-    std::array<outgoing, 3> batch{outgoing{as_payload("batch"), {}, bad, {}},
-                                  outgoing{as_payload("batch"), {}, good, {}},
-                                  outgoing{as_payload("batch"), {}, bad, {}}};
+    std::array<write_slot, 3> batch{write_slot{as_payload("batch"), {}, bad, {}},
+                                    write_slot{as_payload("batch"), {}, good, {}},
+                                    write_slot{as_payload("batch"), {}, bad, {}}};
     const auto sent = co_await from.write_batch(batch);
     CHECK(sent == 1U);
     CHECK(batch[0].error == errc::needless_zone);

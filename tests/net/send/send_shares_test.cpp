@@ -48,8 +48,8 @@ struct blocked_link : crossing {
 };
 
 /// Pairs of equal datagrams, so that each pair is a train.
-std::vector<outgoing> pairs(std::size_t count, std::span<const std::byte> payload, const crossing& link) {
-  std::vector<outgoing> batch;
+std::vector<write_slot> pairs(std::size_t count, std::span<const std::byte> payload, const crossing& link) {
+  std::vector<write_slot> batch;
   for (std::size_t i = 0; i < count; ++i) {
     for (int twice = 0; twice < 2; ++twice) batch.push_back({payload, {}, link.at_port(i % 2 == 0 ? 9 : 10), {}});
   }
@@ -78,7 +78,7 @@ TEST_CASE("a route may refuse all trains of the pool: each datagram is sent, onc
     constexpr std::size_t writers = conns_of_the_pool + 1;
     std::vector<packet_conn> from;
     for (std::size_t i = 0; i < writers; ++i) from.push_back(link.open());
-    std::vector<std::vector<outgoing>> batches(writers, pairs(trains_of_a_conn, payload, link));
+    std::vector<std::vector<write_slot>> batches(writers, pairs(trains_of_a_conn, payload, link));
     std::vector<result<std::size_t>> outcomes(writers);
     std::deque<beside> all;
     for (std::size_t i = 0; i < writers; ++i) {
@@ -146,10 +146,10 @@ TEST_CASE("conns with parked sends in all trains of the pool keep no other conn 
   blocked_link link;
   run(link.loop, [&]() -> task<> {
     const bytes payload = counting(1000);
-    const std::vector<outgoing> batch(3 * trains_of_a_conn, {payload, {}, link.at_port(9), {}});
+    const std::vector<write_slot> batch(3 * trains_of_a_conn, {payload, {}, link.at_port(9), {}});
     std::vector<packet_conn> stuck;
     for (std::size_t i = 0; i < conns_of_the_pool; ++i) stuck.push_back(link.open({.send_offload = false}));
-    std::deque<std::vector<outgoing>> batches(stuck.size(), batch);
+    std::deque<std::vector<write_slot>> batches(stuck.size(), batch);
     std::deque<beside> writers;
     for (std::size_t i = 0; i < stuck.size(); ++i) {
       writers.emplace_back(link.loop, [&, i]() -> task<> { (void)co_await stuck[i].write_batch(batches[i]); });
@@ -163,7 +163,7 @@ TEST_CASE("conns with parked sends in all trains of the pool keep no other conn 
     auto to = open_conn(link.loop);
     for (const bool ahead : {false, true}) {
       auto from = open_conn(link.loop, {.send_offload = false, .coalesce_writes = ahead});
-      std::vector<outgoing> some(10, {as_payload("some"), {}, name_of(to), {}});
+      std::vector<write_slot> some(10, {as_payload("some"), {}, name_of(to), {}});
       const auto sent = co_await from.write_batch(some);
       REQUIRE(sent);
       CHECK(*sent == 10);
@@ -183,8 +183,8 @@ TEST_CASE("conns that want more trains than the pool has get about equal shares"
     auto to = open_conn(loop);
     std::vector<packet_conn> from;
     for (std::size_t i = 0; i < writers; ++i) from.push_back(open_conn(loop, {.send_offload = false}));
-    std::deque<std::vector<outgoing>> batches(writers,
-                                              std::vector<outgoing>(count, {as_payload("x"), {}, name_of(to), {}}));
+    std::deque<std::vector<write_slot>> batches(writers,
+                                                std::vector<write_slot>(count, {as_payload("x"), {}, name_of(to), {}}));
     std::optional<std::uint64_t> slowest;  // how many the slowest conn had sent when the fastest one was through
     std::deque<beside> all;
     for (std::size_t i = 0; i < writers; ++i) {
@@ -243,7 +243,7 @@ TEST_CASE("parked conns that write ahead leave the slab to others, and writes wi
     co_await until(are_stuck);
     co_await write_one();
     CHECK(from.stats().sent_datagrams == 2);  // the datagram was sent from the writer's own memory
-    std::vector<outgoing> batch(300, {as_payload("some"), {}, name_of(to), {}});
+    std::vector<write_slot> batch(300, {as_payload("some"), {}, name_of(to), {}});
     const auto sent = co_await from.write_batch(batch);
     REQUIRE(sent);
     CHECK(*sent == 300);

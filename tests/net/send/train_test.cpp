@@ -34,7 +34,7 @@ TEST_CASE("a train is as long as the kernel accepts, and no longer") {
           // At most 65,527 octets: 43 times 1,500, and two times half of that.
           shape{43, 1500, 1}, shape{44, 1500, 1}, shape{45, 1500, 2}, shape{2, 32'763, 1}, shape{2, 32'764, 0}}) {
       const bytes payload = counting(length);
-      std::vector<outgoing> batch(count, {payload, {}, there, {}});
+      std::vector<write_slot> batch(count, {payload, {}, there, {}});
       const auto before = from.stats();
       const auto sent = co_await from.write_batch(batch);
       REQUIRE(sent);
@@ -58,7 +58,7 @@ TEST_CASE("a train may be as long as the longest datagram, to the octet, its las
       std::vector<bytes> payloads;
       for (unsigned i = 0; i < 43; ++i) payloads.push_back(counting(1500, i));
       payloads.push_back(counting(last));
-      std::vector<outgoing> batch;
+      std::vector<write_slot> batch;
       for (const bytes& each : payloads) batch.push_back({each, {}, there, {}});
       const auto before = from.stats();
       const auto submissions = loop.stats().submissions;
@@ -91,7 +91,7 @@ TEST_CASE("trains to an IPv4 peer are no longer than IPv4 allows") {
     auto from = or_throw(listen_packet(loop, "udp", "[::]:0"));
     auto to = or_throw(listen_packet(loop, "udp", "127.0.0.1:0"));
     const bytes payload = counting(1489);  // 44 of them are 65,516 octets: too much for IPv4, not for IPv6
-    std::vector<outgoing> batch(44, {payload, {}, name_of(to), {}});
+    std::vector<write_slot> batch(44, {payload, {}, name_of(to), {}});
     for (int round = 0; round < 2; ++round) {
       const auto sent = co_await from.write_batch(batch);
       REQUIRE(sent);
@@ -118,7 +118,7 @@ TEST_CASE("datagrams to another destination, or with another control message, do
     auto to = open_conn(loop);
     auto other = open_conn(loop);
     REQUIRE(to.set_control_message(all_control, true));
-    std::vector<outgoing> batch;
+    std::vector<write_slot> batch;
     for (int i = 0; i < 30; ++i) {
       control_message control;
       if (i >= 10) control.traffic_class = i < 20 ? 4 : 8;
@@ -143,7 +143,7 @@ TEST_CASE("equal messages leave together, whatever was in their memory before") 
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);
     auto to = open_conn(loop);
-    std::vector<outgoing> batch(30, {as_payload("same"), {.hop_limit = 7}, name_of(to), {}});
+    std::vector<write_slot> batch(30, {as_payload("same"), {.hop_limit = 7}, name_of(to), {}});
     for (int i = 0; i < 30; ++i) {
       std::optional<int>& traffic_class = batch[i].control.traffic_class;
       traffic_class = i;

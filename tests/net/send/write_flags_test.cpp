@@ -1,4 +1,4 @@
-// Batches that are written without a wait: MSG_DONTWAIT.
+// Datagrams and batches that are written without a wait: MSG_DONTWAIT.
 
 #include <algorithm>
 #include <array>
@@ -30,7 +30,7 @@ struct blocked_link {
     there = {cable.far.address, name_of(to).port};
   }
 
-  std::vector<outgoing> batch(std::size_t count) const { return {count, {payload, {}, there, {}}}; }
+  std::vector<write_slot> batch(std::size_t count) const { return {count, {payload, {}, there, {}}}; }
 
   void let_go() {
     cable.near.space.run([&] { drop_queue(cable.near.link.index); });
@@ -53,9 +53,9 @@ TEST_CASE("a batch that may not wait sends as many messages as have room, and ea
       for (int round = 0; round < 100 && (sent || went == 0); ++round) {
         auto batch = link.batch(40);
         sent = co_await link.from.write_batch(batch, write_flags::dont_wait);
-        const auto without_error = std::ranges::count_if(batch, [](const outgoing& each) { return !each.error; });
+        const auto without_error = std::ranges::count_if(batch, [](const write_slot& each) { return !each.error; });
         CHECK(static_cast<std::size_t>(without_error) == sent.value_or(0));
-        for (const outgoing& each : batch) {
+        for (const write_slot& each : batch) {
           if (each.error) CHECK(each.error == would_wait);
         }
         went += sent.value_or(0);
@@ -82,15 +82,15 @@ TEST_CASE("writers that wait for room do not fail with those that may not wait, 
   blocked_link link;
   run(link.loop, [&]() -> task<> {
     result<std::size_t> sent = 1;
-    std::vector<outgoing> first;
+    std::vector<write_slot> first;
     while (sent) {
       first = link.batch(1);
       sent = co_await link.from.write_batch(first, write_flags::dont_wait);
     }
     result<std::size_t> patient;
     result<std::size_t> impatient;
-    std::vector<outgoing> of_patient = link.batch(3);
-    std::vector<outgoing> of_impatient = link.batch(3);
+    std::vector<write_slot> of_patient = link.batch(3);
+    std::vector<write_slot> of_impatient = link.batch(3);
     beside one(link.loop, [&]() -> task<> { patient = co_await link.from.write_batch(of_patient); });
     beside two(link.loop,
                [&]() -> task<> { impatient = co_await link.from.write_batch(of_impatient, write_flags::dont_wait); });
@@ -100,7 +100,7 @@ TEST_CASE("writers that wait for room do not fail with those that may not wait, 
     link.let_go();
     co_await one.join();
     CHECK(patient == 3U);
-    for (const outgoing& each : of_patient) CHECK_FALSE(each.error);
+    for (const write_slot& each : of_patient) CHECK_FALSE(each.error);
   });
 }
 
@@ -124,6 +124,44 @@ TEST_CASE("a conn that writes ahead takes no more from a batch that may not wait
   });
 }
 
+TEST_CASE("a write that may not wait sends while there is room, then reports that there is none") {
+  blocked_link link;
+  run(link.loop, [&]() -> task<> {
+    result<std::size_t> sent = 0;
+    std::size_t went = 0;
+    for (int round = 0; round < 1000 && sent; ++round) {
+      sent = co_await link.from.write_to(link.payload, link.there, write_flags::dont_wait);
+      if (sent) ++went;
+    }
+    REQUIRE_FALSE(sent);
+    CHECK(sent.error() == would_wait);
+    CHECK(went > 0);
+    CHECK(link.from.stats().sent_datagrams == went);
+    CHECK(link.from.stats().parked_sends == 0);
+    sent = co_await link.from.write_to(link.payload, {.hop_limit = 9}, link.there, write_flags::dont_wait);
+    CHECK(sent.error() == would_wait);
+    link.let_go();
+    sent = co_await link.from.write_to(link.payload, link.there, write_flags::dont_wait);
+    CHECK(sent == link.payload.size());
+  });
+}
+
+TEST_CASE("a write of a connected conn that may not wait reports that there is no room") {
+  blocked_link link;
+  run(link.loop, [&]() -> task<> {
+    packet_options options;
+    options.send_buffer = 16 * 1024;
+    auto dialed = link.cable.near.space.run([&] { return dial(link.loop, link.there, options); });
+    result<std::size_t> sent = 0;
+    for (int round = 0; round < 1000 && sent; ++round) {
+      sent = co_await dialed.write(link.payload, {}, write_flags::dont_wait);
+    }
+    REQUIRE_FALSE(sent);
+    CHECK(sent.error() == would_wait);
+    CHECK(dialed.stats().parked_sends == 0);
+  });
+}
+
 TEST_CASE("a long batch that may not wait is sent whole while there is room") {
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -133,7 +171,7 @@ TEST_CASE("a long batch that may not wait is sent whole while there is room") {
     need_room_for(count + count / 4, to);  // the kernel gives back what was read in steps of a quarter of the buffer
     std::vector<numbered> payloads;
     for (std::size_t i = 0; i < count; ++i) payloads.emplace_back(i);
-    std::vector<outgoing> batch;
+    std::vector<write_slot> batch;
     for (const numbered& each : payloads) batch.push_back({each, {}, name_of(to), {}});
     const auto sent = co_await from.write_batch(batch, write_flags::dont_wait);
     CHECK(sent == count);

@@ -29,7 +29,7 @@ TEST_CASE("each datagram that is not sent is counted: refused at once, or withdr
       auto from = open_conn(loop, {.coalesce_writes = ahead});
       auto to = open_conn(loop);
       const endpoint there = name_of(to);
-      std::vector<outgoing> batch{{as_payload("one"), {}, there, {}}, {too_long, {}, there, {}}};
+      std::vector<write_slot> batch{{as_payload("one"), {}, there, {}}, {too_long, {}, there, {}}};
       const auto sent = co_await from.write_batch(batch);
       CHECK(sent == 1U);
       CHECK(batch[1].error == errc::too_long);
@@ -43,7 +43,7 @@ TEST_CASE("each datagram that is not sent is counted: refused at once, or withdr
     auto from = open_conn(loop);
     auto to = open_conn(loop);
     const endpoint there = name_of(to);
-    std::vector<outgoing> batch(3, {as_payload("late"), {}, there, {}});
+    std::vector<write_slot> batch(3, {as_payload("late"), {}, there, {}});
     beside writer(loop, [&]() -> task<> {
       const auto sent = co_await from.write_batch(batch);
       CHECK(sent.error() == errc::deadline_exceeded);
@@ -54,7 +54,7 @@ TEST_CASE("each datagram that is not sent is counted: refused at once, or withdr
     });
     co_await writer.join();
     co_await ender.join();
-    for (const outgoing& each : batch) CHECK(each.error == errc::deadline_exceeded);
+    for (const write_slot& each : batch) CHECK(each.error == errc::deadline_exceeded);
     CHECK(from.stats().failed_datagrams == batch.size());
     CHECK(from.stats().sent_datagrams == 0);
   });
@@ -72,12 +72,12 @@ TEST_CASE("a batch is sent whole and in order, equal datagrams as trains") {
     payloads.push_back(counting(64));
     payloads.push_back({});
     payloads.push_back(counting(65));
-    std::vector<outgoing> batch;
+    std::vector<write_slot> batch;
     for (const bytes& each : payloads) batch.push_back({each, {}, there, std::make_error_code(std::errc::io_error)});
     const auto sent = co_await from.write_batch(batch);
     REQUIRE(sent);
     CHECK(*sent == payloads.size());
-    for (const outgoing& each : batch) CHECK_FALSE(each.error);
+    for (const write_slot& each : batch) CHECK_FALSE(each.error);
     const auto got = co_await read_all(to, payloads.size());
     CHECK(got == payloads);
     CHECK(from.stats().sent_datagrams == payloads.size());
@@ -125,7 +125,7 @@ TEST_CASE("a bad message in the middle of a batch leaves the others alone") {
     auto to = open_conn(loop);
     const endpoint there = name_of(to);
     const bytes too_long(max_udp_payload + 1);
-    std::vector<outgoing> batch(20, {as_payload("good"), {}, there, {}});
+    std::vector<write_slot> batch(20, {as_payload("good"), {}, there, {}});
     batch[3].payload = too_long;
     batch[7].control.traffic_class = 256;
     batch[11].control.interface_index = 9999;
@@ -147,7 +147,7 @@ TEST_CASE("a bad message in the middle of a batch leaves the others alone") {
     CHECK(from.stats().failed_datagrams == 5);
 
     // If no message is sent, the batch fails with the first error.
-    std::array<outgoing, 2> bad;
+    std::array<write_slot, 2> bad;
     bad[0] = {too_long, {}, there, {}};
     bad[1] = {as_payload("x"), {.hop_limit = 300}, there, {}};
     const auto none = co_await from.write_batch(bad);
@@ -167,13 +167,13 @@ TEST_CASE(
     auto to = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
     const endpoint there{cable.far.address, name_of(to).port};
     const bytes longer = counting(2000);
-    std::vector<outgoing> batch(10, {longer, {}, there, {}});
+    std::vector<write_slot> batch(10, {longer, {}, there, {}});
     const auto send = [&]() -> task<> {
-      for (outgoing& each : batch) each.error = std::make_error_code(std::errc::io_error);
+      for (write_slot& each : batch) each.error = std::make_error_code(std::errc::io_error);
       const auto sent = co_await from.write_batch(batch);
       REQUIRE(sent);
       CHECK(*sent == 10);
-      for (const outgoing& each : batch) CHECK_FALSE(each.error);
+      for (const write_slot& each : batch) CHECK_FALSE(each.error);
       const auto got = co_await read_all(to, 10);
       for (const bytes& each : got) CHECK(each == longer);
     };
@@ -186,7 +186,7 @@ TEST_CASE(
 
     // Shorter datagrams still leave as trains, to the same destination.
     const bytes shorter = counting(1000);
-    for (outgoing& each : batch) each.payload = shorter;
+    for (write_slot& each : batch) each.payload = shorter;
     const auto sent = co_await from.write_batch(batch);
     REQUIRE(sent);
     CHECK(from.stats().sent_trains == 1);
@@ -211,7 +211,7 @@ TEST_CASE("each datagram of a train that its route refuses is sent with its own 
     // Three writers, so that the train has three parts.
     std::vector<bytes> payloads;
     for (unsigned i = 0; i < 9; ++i) payloads.push_back(counting(i < 8 ? 2000 : 1900, i));
-    std::vector<outgoing> batch;
+    std::vector<write_slot> batch;
     for (const bytes& each : payloads) batch.push_back({each, {}, there, {}});
     const auto all = std::span(batch);
     std::vector<std::unique_ptr<beside>> writers;
@@ -246,7 +246,7 @@ TEST_CASE("an ICMP error of an earlier datagram fails the first of a train, as i
     }
     auto back = or_throw(listen_packet(loop, "udp6", there.to_string()));
 
-    std::vector<outgoing> batch;
+    std::vector<write_slot> batch;
     std::vector<bytes> payloads;
     for (unsigned i = 0; i < 10; ++i) payloads.push_back(counting(i < 9 ? 100 : 50, i));
     for (const bytes& each : payloads) batch.push_back({each, {}, {}, {}});
@@ -254,7 +254,7 @@ TEST_CASE("an ICMP error of an earlier datagram fails the first of a train, as i
     REQUIRE(sent);
     CHECK(*sent == 9);
     CHECK(batch.front().error == std::errc::connection_refused);
-    for (const outgoing& each : std::span(batch).subspan(1)) CHECK_FALSE(each.error);
+    for (const write_slot& each : std::span(batch).subspan(1)) CHECK_FALSE(each.error);
     CHECK(from.stats().sent_trains == 1);
     auto got = co_await read_all(back, 9);
     payloads.erase(payloads.begin());
@@ -284,7 +284,7 @@ TEST_CASE("with dont_fragment each datagram that is longer than the MTU is refus
     REQUIRE(from.set_dont_fragment(true));
     const bytes fits = counting(1452);
     const bytes too_long = counting(1453);
-    std::vector<outgoing> batch;
+    std::vector<write_slot> batch;
     for (int i = 0; i < 9; ++i) batch.push_back({i / 3 == 1 ? too_long : fits, {}, there, {}});
     const auto sent = co_await from.write_batch(batch);
     REQUIRE(sent);
@@ -305,7 +305,7 @@ TEST_CASE("a conn without send_offload sends one by one") {
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop, {.send_offload = false});
     auto to = open_conn(loop);
-    std::vector<outgoing> batch(30, {as_payload("same"), {}, name_of(to), {}});
+    std::vector<write_slot> batch(30, {as_payload("same"), {}, name_of(to), {}});
     const auto sent = co_await from.write_batch(batch);
     REQUIRE(sent);
     CHECK(*sent == 30);
@@ -324,11 +324,11 @@ TEST_CASE("more datagrams than the submission queue and the train pool hold are 
     need_room_for(2 * count, to);
     std::vector<numbered> payloads;
     for (std::uint64_t i = 0; i < count; ++i) payloads.emplace_back(i);
-    std::vector<outgoing> batch;
+    std::vector<write_slot> batch;
     for (const numbered& each : payloads) batch.push_back({each, {}, name_of(to), {}});
     // Two conns want the whole pool at the same time, and neither starves.
     beside other(loop, [&]() -> task<> {
-      std::vector<outgoing> same(batch);
+      std::vector<write_slot> same(batch);
       const auto sent = co_await second.write_batch(same);
       REQUIRE(sent);
       CHECK(*sent == count);

@@ -311,7 +311,7 @@ TEST_CASE("a lent batch of a zero-copy write stays lent until the kernel has rel
       datagram_batch lent;
       const auto received = co_await from.receive(lent);
       REQUIRE(received == 2);
-      std::vector<outgoing> answers;
+      std::vector<write_slot> answers;
       for (const datagram& each : lent) answers.push_back({each.payload, {}, link.there, {}});
       const auto sent = co_await from.write_batch(answers);
       CHECK(sent == 2);

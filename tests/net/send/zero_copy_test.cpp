@@ -163,7 +163,7 @@ TEST_CASE("zero-copy sends to many destinations") {
     auto from = open_conn(loop, without_copy());
     const bytes payload = counting(5000);
     std::vector<packet_conn> conns;
-    std::vector<outgoing> batch;
+    std::vector<write_slot> batch;
     for (std::size_t i = 0; i < count; ++i) {
       conns.push_back(open_conn(loop));
       batch.push_back({payload, {}, name_of(conns.back()), {}});
@@ -186,7 +186,7 @@ TEST_CASE("a train with a payload in more pages than the kernel takes is copied,
     auto from = open_conn(loop, without_copy());
     auto to = open_conn(loop);
     const bytes all = counting(40 * 4096);
-    std::vector<outgoing> batch;
+    std::vector<write_slot> batch;
     for (std::size_t i = 0; i < 40; ++i) {
       batch.push_back({std::span(all).subspan(i * 4096 + i, 500), {}, name_of(to), {}});
     }
@@ -199,7 +199,7 @@ TEST_CASE("a train with a payload in more pages than the kernel takes is copied,
     CHECK(from.stats().sent_trains == 1);
     CHECK(from.stats().refused_trains == 0);
     bytes buffer(2000);
-    for (const outgoing& each : batch) {
+    for (const write_slot& each : batch) {
       const auto got = co_await to.read_from(buffer);
       REQUIRE(got);
       CHECK(std::ranges::equal(got->payload, each.payload));
@@ -218,7 +218,7 @@ TEST_CASE("an echo of a lent batch sends the buffers of the pool themselves") {
     const auto sent = co_await client.write_batch(batch);
     REQUIRE(sent == 12);
     datagram_batch lent;
-    std::vector<outgoing> answers;
+    std::vector<write_slot> answers;
     const auto received = co_await server.receive(lent);
     REQUIRE(received == 12);
     for (const datagram& each : lent) answers.push_back({each.payload, {}, each.source, {}});
@@ -228,7 +228,7 @@ TEST_CASE("an echo of a lent batch sends the buffers of the pool themselves") {
     CHECK(server.stats().zero_copy_sends == 1);
     CHECK(server.stats().sent_trains == 1);
     bytes buffer(2000);
-    for (const outgoing& each : batch) {
+    for (const write_slot& each : batch) {
       const auto got = co_await client.read_from(buffer);
       REQUIRE(got);
       CHECK(std::ranges::equal(got->payload, each.payload));
@@ -313,7 +313,11 @@ bool kernel_takes_unlocked_send(::io_uring& ring, const endpoint& there, std::sp
   const file_descriptor from = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
   sockaddr_in6 name = there.to_sockaddr();
   iovec piece{const_cast<std::byte*>(payload.data()), payload.size()};
-  const msghdr message{.msg_name = &name, .msg_namelen = sizeof name, .msg_iov = &piece, .msg_iovlen = 1};
+  msghdr message{};
+  message.msg_name = &name;
+  message.msg_namelen = sizeof name;
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
   ::io_uring_prep_sendmsg_zc(::io_uring_get_sqe(&ring), from.get(), &message, 0);
   REQUIRE(::io_uring_submit_and_wait(&ring, 1) == 1);
   ::io_uring_cqe* first = nullptr;

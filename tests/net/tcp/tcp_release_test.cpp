@@ -166,7 +166,7 @@ TEST_CASE("a connection that has ended is handed over with what is in the kernel
       REQUIRE(::setsockopt(pair.here.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
     }
     REQUIRE(pair.here.close());
-    const auto ended = co_await poll(pair.there.native_handle(), poll_events::peer_closed);
+    const auto ended = co_await fd::poll(pair.there.native_handle(), poll_events::peer_closed);
     REQUIRE(ended);
     REQUIRE(eventually([&] { return !uring6::peer_endpoint(pair.there.native_handle()); }));
 

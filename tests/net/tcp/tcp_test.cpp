@@ -259,15 +259,15 @@ TEST_CASE("bad network words, addresses and options of TCP are errors") {
     CHECK(listen_tcp(loop, word, "[::1]:0").error() == errc::unknown_network);
   }
   CHECK(listen_tcp(loop, "tcp6", "[::1]").error() == errc::missing_port);
-  CHECK(listen_tcp(loop, "tcp6", "[::g]:1").error() == errc::bad_address);
+  CHECK(listen_tcp(loop, "tcp6", "[::g]:1").error() == errc::not_an_address);
   CHECK(listen_tcp(loop, "tcp6", "[fe80::1%nosuch0]:1").error() == errc::unknown_zone);
   CHECK(listen_tcp(loop, "tcp6", "[fe80::1%7654321]:1").error() == errc::unknown_zone);
   CHECK(listen_tcp(loop, "tcp6", "[2001:db8::1]:0").error() == std::errc::address_not_available);
   CHECK(listen_tcp(loop, "tcp6", "127.0.0.1:0").error() == std::errc::invalid_argument);
   CHECK(listen_tcp(loop, "tcp6", "[::1]:0", {.device = "nosuch0"}).error() == errc::unknown_zone);
-  CHECK(listen_tcp(loop, "tcp6", "[::1]:0", {.probes = keep_alive{.idle = 0s}}).error() == errc::out_of_range);
-  CHECK(listen_tcp(loop, "tcp6", "[::1]:0", {.probes = keep_alive{.idle = 32'768s}}).error() == errc::out_of_range);
-  CHECK(listen_tcp(loop, "tcp6", "[::1]:0", {.probes = keep_alive{.probes = 128}}).error() == errc::out_of_range);
+  CHECK(listen_tcp(loop, "tcp6", "[::1]:0", {.keep_alive = keep_alive{.idle = 0s}}).error() == errc::out_of_range);
+  CHECK(listen_tcp(loop, "tcp6", "[::1]:0", {.keep_alive = keep_alive{.idle = 32'768s}}).error() == errc::out_of_range);
+  CHECK(listen_tcp(loop, "tcp6", "[::1]:0", {.keep_alive = keep_alive{.probes = 128}}).error() == errc::out_of_range);
   auto listener = open_listener(loop);
   CHECK(listen_tcp(loop, "tcp6", name_of(listener).to_string()).error() == std::errc::address_in_use);
   auto shared = open_listener(loop, {.reuse_port = true});
@@ -342,27 +342,28 @@ TEST_CASE("no_delay and keep-alive options of a connection read back, and accept
   event_loop loop;
   run(loop, [&]() -> task<> {
     const keep_alive quick{.idle = 3s, .interval = 2s, .probes = 4};
-    auto listener = open_listener(loop, {.probes = quick, .no_delay = false});
+    auto listener = open_listener(loop, {.keep_alive = quick, .no_delay = false});
     const std::string name = name_of(listener).to_string();
     auto here = co_await dial_tcp(loop, "tcp6", name);
     REQUIRE(here);
     auto there = co_await listener.accept();
     REQUIRE(there);
     CHECK(or_throw(here->no_delay()));
-    CHECK(or_throw(here->probes()) == keep_alive{});
+    CHECK(or_throw(here->keep_alive()) == keep_alive{});
     CHECK_FALSE(or_throw(there->no_delay()));
-    CHECK(or_throw(there->probes()) == quick);
+    CHECK(or_throw(there->keep_alive()) == quick);
 
     REQUIRE(here->set_no_delay(false));
     CHECK_FALSE(or_throw(here->no_delay()));
-    REQUIRE(here->set_probes({}));
-    CHECK(or_throw(here->probes()) == std::nullopt);
+    REQUIRE(here->set_keep_alive({}));
+    CHECK(or_throw(here->keep_alive()) == std::nullopt);
     for (const keep_alive& each : {keep_alive{1s, 1s, 1}, keep_alive{32'767s, 32'767s, 127}}) {
-      REQUIRE(here->set_probes(each));
-      CHECK(or_throw(here->probes()) == each);
+      REQUIRE(here->set_keep_alive(each));
+      CHECK(or_throw(here->keep_alive()) == each);
     }
-    CHECK(here->set_probes(keep_alive{.interval = 0s}).error() == errc::out_of_range);
-    CHECK(here->set_probes(keep_alive{.interval = std::chrono::hours(24 * 365 * 200)}).error() == errc::out_of_range);
+    CHECK(here->set_keep_alive(keep_alive{.interval = 0s}).error() == errc::out_of_range);
+    CHECK(here->set_keep_alive(keep_alive{.interval = std::chrono::hours(24 * 365 * 200)}).error() ==
+          errc::out_of_range);
   });
 }
 

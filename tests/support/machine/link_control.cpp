@@ -117,7 +117,9 @@ void create_veth(const std::string& name, const network_namespace& far, const st
 void add_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length, address_options options) {
   netlink_request<ifaddrmsg> request(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
   fill(request, index, address, prefix_length);
-  const ifa_cacheinfo info{.ifa_prefered = options.preferred, .ifa_valid = options.valid};
+  ifa_cacheinfo info{};
+  info.ifa_prefered = options.preferred;
+  info.ifa_valid = options.valid;
   mnl_attr_put(request.message(), IFA_CACHEINFO, sizeof info, &info);
   const std::uint32_t flags =
       (options.prove_unique ? 0U : IFA_F_NODAD) | (options.make_temporary ? IFA_F_MANAGETEMPADDR : 0U);

@@ -62,8 +62,8 @@ inline std::uint64_t number_in(std::span<const std::byte> payload) noexcept {
 }
 
 /// Datagrams of equal length, cut from contiguous memory.
-inline std::vector<outgoing> pieces_of(std::span<const std::byte> all, std::size_t length, const endpoint& there) {
-  std::vector<outgoing> batch;
+inline std::vector<write_slot> pieces_of(std::span<const std::byte> all, std::size_t length, const endpoint& there) {
+  std::vector<write_slot> batch;
   for (std::size_t at = 0; at < all.size(); at += length) {
     batch.push_back({all.subspan(at, std::min(length, all.size() - at)), {}, there, {}});
   }

@@ -18,7 +18,7 @@ namespace uring6::test {
 template <class T>
 void append(bytes& to, int level, int type, const T& value, std::size_t length = sizeof(cmsghdr) + sizeof(T)) {
   const std::size_t at = to.size();
-  to.resize(at + control_space(sizeof(T)));
+  to.resize(at + cmsg::space(sizeof(T)));
   cmsghdr header{};
   header.cmsg_len = length;
   header.cmsg_level = level;

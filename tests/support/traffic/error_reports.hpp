@@ -28,7 +28,7 @@ inline endpoint nobody(event_loop& loop, const char* network = "udp6", const cha
 
 /// Waits until the conn has a report.
 inline task<> await_report(packet_conn& of) {
-  const auto found = co_await poll(of.native_handle(), poll_events::error);
+  const auto found = co_await fd::poll(of.native_handle(), poll_events::error);
   REQUIRE(found);
   CHECK(has_any(*found, poll_events::error));
 }

@@ -65,10 +65,10 @@ TEST_CASE("descriptor: a read waits for a pipe, blocking or not, and ends at the
         co_await sleep_for(1ms);
         (void)ends.in.close();
       });
-      const auto got = co_await read(ends.out.get(), buffer);
+      const auto got = co_await fd::read(ends.out.get(), buffer);
       REQUIRE(got == 5);
       CHECK(std::memcmp(buffer.data(), "hello", 5) == 0);
-      const auto end = co_await read(ends.out.get(), buffer);
+      const auto end = co_await fd::read(ends.out.get(), buffer);
       CHECK(end == 0);
       co_await writer.join();
     });
@@ -85,14 +85,14 @@ TEST_CASE("descriptor: a write waits for room, blocking or not") {
       beside reader(loop, [&]() -> task<> {
         std::array<std::byte, 4096> buffer{};
         for (;;) {
-          const auto got = co_await read(ends.out.get(), buffer);
+          const auto got = co_await fd::read(ends.out.get(), buffer);
           REQUIRE(got.has_value());
           if (*got == 0) break;
           received += *got;
         }
       });
       for (std::span<const std::byte> rest = much; !rest.empty();) {
-        const auto taken = co_await write(ends.in.get(), rest);
+        const auto taken = co_await fd::write(ends.in.get(), rest);
         REQUIRE(taken.has_value());
         REQUIRE(*taken > 0);
         rest = rest.subspan(*taken);
@@ -110,15 +110,15 @@ TEST_CASE("descriptor: a file is read and written at its position, and at an off
   REQUIRE(file);
   run(loop, [&]() -> task<> {
     std::array<std::byte, 4> buffer{};
-    const auto first = co_await write(file.get(), as_payload("0123"));
+    const auto first = co_await fd::write(file.get(), as_payload("0123"));
     CHECK(first == 4);
-    const auto second = co_await write(file.get(), as_payload("4567"));
+    const auto second = co_await fd::write(file.get(), as_payload("4567"));
     CHECK(second == 4);
-    const auto over = co_await write_at(file.get(), as_payload("ab"), 1);
+    const auto over = co_await fd::write_at(file.get(), as_payload("ab"), 1);
     CHECK(over == 2);
-    const auto at_end = co_await read(file.get(), buffer);
+    const auto at_end = co_await fd::read(file.get(), buffer);
     CHECK(at_end == 0);
-    const auto at = co_await read_at(file.get(), buffer, 1);
+    const auto at = co_await fd::read_at(file.get(), buffer, 1);
     REQUIRE(at == 4);
     CHECK(as_text(buffer) == "ab34");
   });
@@ -128,17 +128,17 @@ TEST_CASE("descriptor: poll returns the events that it found, and reads nothing"
   event_loop loop;
   pipe_pair ends;
   run(loop, [&]() -> task<> {
-    const auto room = co_await poll(ends.in.get(), poll_events::writable);
+    const auto room = co_await fd::poll(ends.in.get(), poll_events::writable);
     REQUIRE(room.has_value());
     CHECK(*room == poll_events::writable);
     ends.put("x");
     for (int i = 0; i < 2; ++i) {
-      const auto data = co_await poll(ends.out.get(), poll_events::readable);
+      const auto data = co_await fd::poll(ends.out.get(), poll_events::readable);
       REQUIRE(data.has_value());
       CHECK(*data == poll_events::readable);
     }
     (void)ends.in.close();
-    const auto gone = co_await poll(ends.out.get(), poll_events::none);
+    const auto gone = co_await fd::poll(ends.out.get(), poll_events::none);
     REQUIRE(gone.has_value());
     CHECK(has_any(*gone, poll_events::hung_up));
   });
@@ -157,10 +157,10 @@ TEST_CASE("descriptor: a request on a netlink socket gets its answer") {
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request.header.nlmsg_seq = 7;
   run(loop, [&]() -> task<> {
-    const auto asked = co_await write(fd.get(), std::as_bytes(std::span(&request, 1)));
+    const auto asked = co_await fd::write(fd.get(), std::as_bytes(std::span(&request, 1)));
     REQUIRE(asked == sizeof request);
     std::vector<std::byte> answer(65'536);
-    const auto got = co_await read(fd.get(), answer);
+    const auto got = co_await fd::read(fd.get(), answer);
     REQUIRE(got.has_value());
     REQUIRE(*got >= sizeof(nlmsghdr));
     nlmsghdr first{};
@@ -174,10 +174,10 @@ TEST_CASE("descriptor: a closed descriptor gives the kernel's error") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     std::array<std::byte, 4> buffer{};
-    const auto got = co_await read(-1, buffer);
+    const auto got = co_await fd::read(-1, buffer);
     REQUIRE_FALSE(got.has_value());
     CHECK(got.error() == std::error_code(EBADF, std::system_category()));
-    const auto found = co_await poll(-1, poll_events::readable);
+    const auto found = co_await fd::poll(-1, poll_events::readable);
     REQUIRE_FALSE(found.has_value());
     CHECK(found.error() == std::error_code(EBADF, std::system_category()));
   });
@@ -193,7 +193,7 @@ TEST_CASE("descriptor: a pipe without a reader gives EPIPE") {
   pipe_pair ends;
   (void)ends.out.close();
   run(loop, [&]() -> task<> {
-    const auto taken = co_await write(ends.in.get(), as_payload("x"));
+    const auto taken = co_await fd::write(ends.in.get(), as_payload("x"));
     REQUIRE_FALSE(taken.has_value());
     CHECK(taken.error() == std::errc::broken_pipe);
   });
@@ -201,7 +201,7 @@ TEST_CASE("descriptor: a pipe without a reader gives EPIPE") {
 
 TEST_CASE("descriptor: outside of a loop an operation is an error") {
   std::array<std::byte, 4> buffer{};
-  auto reader = [&]() -> task<result<std::size_t>> { co_return co_await read(0, buffer); };
+  auto reader = [&]() -> task<result<std::size_t>> { co_return co_await fd::read(0, buffer); };
   auto alone = reader();
   alone.handle().resume();
   REQUIRE(alone.done());
@@ -216,9 +216,9 @@ TEST_CASE("descriptor: a stop before or during an operation, or a deadline, ends
       std::array<std::byte, 16> buffer{};
       std::error_code how;
       beside reader(loop, [&]() -> task<> {
-        const auto got = co_await read(ends.out.get(), buffer);
+        const auto got = co_await fd::read(ends.out.get(), buffer);
         if (!got) how = got.error();
-        const auto again = co_await read(ends.out.get(), buffer);  // the stop comes before the operation begins
+        const auto again = co_await fd::read(ends.out.get(), buffer);  // the stop comes before the operation begins
         CHECK(again.error() == errc::canceled);
       });
       co_await sleep_for(1ms);
@@ -226,15 +226,15 @@ TEST_CASE("descriptor: a stop before or during an operation, or a deadline, ends
       co_await reader.join();
       CHECK(how == errc::canceled);
 
-      const auto late = co_await with_timeout(1ms, read(ends.out.get(), buffer));
+      const auto late = co_await with_timeout(1ms, fd::read(ends.out.get(), buffer));
       REQUIRE_FALSE(late.has_value());
       CHECK(late.error() == errc::deadline_exceeded);
-      const auto in_vain = co_await with_timeout(1ms, poll(ends.out.get(), poll_events::readable));
+      const auto in_vain = co_await with_timeout(1ms, fd::poll(ends.out.get(), poll_events::readable));
       REQUIRE_FALSE(in_vain.has_value());
       CHECK(in_vain.error() == errc::deadline_exceeded);
 
       ends.put("kept");
-      const auto got = co_await read(ends.out.get(), buffer);
+      const auto got = co_await fd::read(ends.out.get(), buffer);
       CHECK(got == 4);
     });
   }
@@ -252,7 +252,7 @@ TEST_CASE("descriptor: octets that were read are returned although a stop came, 
       for (int i = 0; i < 600; ++i) {
         std::array<std::byte, 16> buffer{};
         beside reader(loop, [&]() -> task<> {
-          const auto got = co_await read(ends.out.get(), buffer);
+          const auto got = co_await fd::read(ends.out.get(), buffer);
           if (got) {
             got_in_all += *got;
           } else {
@@ -272,7 +272,7 @@ TEST_CASE("descriptor: octets that were read are returned although a stop came, 
       CHECK(canceled > 0);
       while (got_in_all < put) {
         std::array<std::byte, 256> buffer{};
-        const auto rest = co_await with_timeout(10s, read(ends.out.get(), buffer));
+        const auto rest = co_await with_timeout(10s, fd::read(ends.out.get(), buffer));
         REQUIRE(rest.has_value());
         got_in_all += *rest;
       }
@@ -291,7 +291,7 @@ TEST_CASE("descriptor: a frame that is destroyed waits for the kernel, in the lo
       std::unique_ptr<beside> unsubmitted;
       const auto reads = [&]() -> task<> {
         std::array<std::byte, 4096> buffer{};  // a part of the frame, which is destroyed first
-        (void)co_await read(ends.out.get(), buffer);
+        (void)co_await fd::read(ends.out.get(), buffer);
       };
       run(*loop, [&]() -> task<> {
         auto reader = std::make_unique<beside>(*loop, reads);
@@ -330,14 +330,14 @@ TEST_CASE("descriptor: in a when_any the poll loses, and the next read finds all
         ends.put("x");
         ++put;
       }
-      const auto first = co_await when_any(poll(ends.out.get(), poll_events::readable), sleep_for(0ms));
+      const auto first = co_await when_any(fd::poll(ends.out.get(), poll_events::readable), sleep_for(0ms));
       if (first.index != 0) continue;
-      const auto got = co_await read(ends.out.get(), buffer);
+      const auto got = co_await fd::read(ends.out.get(), buffer);
       REQUIRE(got == 1);
       ++counted;
     }
     while (counted < put) {
-      const auto got = co_await read(ends.out.get(), buffer);
+      const auto got = co_await fd::read(ends.out.get(), buffer);
       REQUIRE(got == 1);
       ++counted;
     }
@@ -350,8 +350,8 @@ concept can_race = requires(Operations&&... operations) {
   when_any(static_cast<Operations&&>(operations)...);
 };
 
-using reading = decltype(read(0, std::span<std::byte>()));
-using writing = decltype(write(0, std::span<const std::byte>()));
+using reading = decltype(fd::read(0, std::span<std::byte>()));
+using writing = decltype(fd::write(0, std::span<const std::byte>()));
 using sleeping = decltype(sleep_for(1s));
 
 TEST_CASE(
@@ -362,8 +362,8 @@ TEST_CASE(
   STATIC_CHECK_FALSE(can_race<sleeping, decltype(when_all(std::declval<sleeping>(), std::declval<writing>()))>);
   STATIC_CHECK(can_race<sleeping, decltype(discarding(std::declval<reading>()))>);
   STATIC_CHECK(can_race<sleeping, decltype(with_timeout(1s, discarding(std::declval<reading>())))>);
-  STATIC_CHECK(can_race<sleeping, decltype(read_at(0, std::span<std::byte>(), 0))>);
-  STATIC_CHECK(can_race<sleeping, decltype(poll(0, poll_events::readable))>);
+  STATIC_CHECK(can_race<sleeping, decltype(fd::read_at(0, std::span<std::byte>(), 0))>);
+  STATIC_CHECK(can_race<sleeping, decltype(fd::poll(0, poll_events::readable))>);
   STATIC_CHECK(can_race<sleeping, decltype(with_timeout(1s, std::declval<sleeping>()))>);
 
   event_loop loop;
@@ -371,11 +371,11 @@ TEST_CASE(
   run(loop, [&]() -> task<> {
     std::array<std::byte, 4> buffer{};
     ends.put("here");
-    const auto won = co_await when_any(discarding(read(ends.out.get(), buffer)), sleep_for(1h));
+    const auto won = co_await when_any(discarding(fd::read(ends.out.get(), buffer)), sleep_for(1h));
     REQUIRE(won.index == 0);
     CHECK(std::get<0>(won.value) == 4U);
     CHECK(as_text(buffer) == "here");
-    const auto lost = co_await when_any(discarding(read(ends.out.get(), buffer)), sleep_for(1ms));
+    const auto lost = co_await when_any(discarding(fd::read(ends.out.get(), buffer)), sleep_for(1ms));
     CHECK(lost.index == 1);
   });
 }
@@ -388,8 +388,8 @@ TEST_CASE("descriptor: reads and writes allocate nothing once they are warm") {
     std::size_t allocated = 0;
     for (int i = 0; i < 200; ++i) {
       const allocation_count count;
-      const auto put = co_await write(ends.in.get(), as_payload("abc"));
-      const auto got = co_await read(ends.out.get(), buffer);
+      const auto put = co_await fd::write(ends.in.get(), as_payload("abc"));
+      const auto got = co_await fd::read(ends.out.get(), buffer);
       if (i >= 20) allocated += count.since();
       REQUIRE(put == 3);
       REQUIRE(got == 3);

@@ -136,7 +136,7 @@ TEST_CASE("a loop leaves no descriptor behind, run or not") {
 
 TEST_CASE("stop before run ends the first wait") {
   event_loop loop;
-  loop.stop();
+  loop.request_stop();
   const auto sleeper = []() -> task<result<void>> { co_return co_await sleep_for(1h); };
   const result<void> slept = loop.run(sleeper());
   REQUIRE_FALSE(slept);
@@ -148,7 +148,7 @@ TEST_CASE("a stop from another thread ends a wait, and every caller sees it [thr
     event_loop loop;
     const auto inner = []() -> task<result<void>> { co_return co_await sleep_for(1h); };
     const auto outer = [&]() -> task<result<void>> { co_return co_await inner(); };
-    std::thread stopper([&] { loop.stop(); });
+    std::thread stopper([&] { loop.request_stop(); });
     const result<void> slept = loop.run(outer());
     stopper.join();
     REQUIRE_FALSE(slept);

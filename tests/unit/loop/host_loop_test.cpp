@@ -191,7 +191,7 @@ TEST_CASE("host loop: an eventfd that a task reads wakes the host each time", "[
   const auto listens = [&]() -> task<> {
     std::array<std::byte, 8> ring_count{};
     while (heard < count) {
-      const auto got = co_await read(bell.get(), ring_count);
+      const auto got = co_await fd::read(bell.get(), ring_count);
       REQUIRE(got == 8);
       ++heard;
       heard.notify_one();

@@ -71,7 +71,7 @@ TEST_CASE("interval: a period of 0 is an error, not a busy loop") {
 
 TEST_CASE("interval: a stop ends the wait and takes no tick") {
   event_loop loop;
-  loop.stop();
+  loop.request_stop();
   auto body = []() -> task<> {
     interval every(1h);
     const auto next = every.next();

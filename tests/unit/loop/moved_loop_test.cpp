@@ -29,7 +29,7 @@ TEST_CASE("a loop that was moved from gives closed, and destroys posts") {
   CHECK(loop.descriptor().error() == errc::closed);
   CHECK(loop.stats().turns == 0);
   CHECK(loop.pools()[0].buffers == 0);
-  loop.stop();
+  loop.request_stop();
   const auto dropped = std::make_shared<int>();
   loop.post([dropped] { FAIL("ran without a loop"); });
   CHECK(dropped.use_count() == 1);

@@ -232,7 +232,7 @@ TEST_CASE("run_blocking: outside of a loop and after a stop it is an error, and 
   REQUIRE(alone.done());
   CHECK(alone.handle().promise().take().error() == errc::wrong_thread);
   event_loop loop;
-  loop.stop();
+  loop.request_stop();
   CHECK(loop.run(caller()).error() == errc::canceled);
   CHECK_FALSE(called);
 }

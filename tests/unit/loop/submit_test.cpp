@@ -104,7 +104,7 @@ TEST_CASE("submit: an entry that is not filled does nothing") {
     const auto ends = test::make_pipe();
     // The entries of the ring hold writes now.
     for (int i = 0; i < 2'000; ++i) {
-      const auto written = co_await write(ends.write.get(), std::as_bytes(std::span("x", 1)));
+      const auto written = co_await fd::write(ends.write.get(), std::as_bytes(std::span("x", 1)));
       REQUIRE(written.has_value());
     }
     std::array<char, 4096> octets;

@@ -69,7 +69,7 @@ TEST_CASE("sleep_for: a time longer than the clock can represent is for ever, un
   auto body = [&]() -> task<> {
     auto stop_later = [&]() -> task<> {
       co_await sleep_for(1ms);
-      loop.stop();
+      loop.request_stop();
     };
     scope others;
     others.spawn(stop_later());

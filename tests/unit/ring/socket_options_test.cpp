@@ -36,7 +36,11 @@ file_descriptor open(kind which) {
 }
 
 sockaddr_in6 loopback(std::uint16_t port) {
-  return {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_loopback};
+  sockaddr_in6 to{};
+  to.sin6_family = AF_INET6;
+  to.sin6_port = htons(port);
+  to.sin6_addr = in6addr_loopback;
+  return to;
 }
 
 sock_filter instruction(int code, std::uint32_t k) {

@@ -45,7 +45,9 @@ TEST_CASE("both ends of a connected socket have names") {
 
 TEST_CASE("an IPv4 socket's name is v4-mapped") {
   const file_descriptor fd = or_throw(open_socket(AF_INET, SOCK_DGRAM));
-  const sockaddr_in name{.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr = {htonl(INADDR_LOOPBACK)};
   REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
   const endpoint local = or_throw(local_endpoint(fd.get()));
   CHECK(local.address == ip_address::v4_mapped({127, 0, 0, 1}));

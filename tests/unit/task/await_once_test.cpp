@@ -136,19 +136,19 @@ TEST_CASE("await once: a sleep, a join, and the operations on descriptors") {
 
     const pipe_ends pipe;
     std::array<std::byte, 2> octets{};
-    auto write_one = write(pipe.writing.get(), std::span<const std::byte>(octets).first(1));
+    auto write_one = fd::write(pipe.writing.get(), std::span<const std::byte>(octets).first(1));
     const auto written = co_await write_one;
     CHECK(written == 1U);
     const bool written_once = co_await refuses_a_second_await(write_one);
     CHECK(written_once);
 
-    auto look = poll(pipe.reading.get(), poll_events::readable);
+    auto look = fd::poll(pipe.reading.get(), poll_events::readable);
     const auto seen = co_await look;
     CHECK(seen == poll_events::readable);
     const bool seen_once = co_await refuses_a_second_await(look);
     CHECK(seen_once);
 
-    auto read_all = read(pipe.reading.get(), octets);
+    auto read_all = fd::read(pipe.reading.get(), octets);
     const auto got = co_await read_all;
     CHECK(got == 1U);
     const bool read_once = co_await refuses_a_second_await(read_all);

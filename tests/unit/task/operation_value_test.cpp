@@ -34,17 +34,17 @@ constexpr bool moves_only = std::is_nothrow_move_constructible_v<Operation> && !
 using reading = decltype(std::declval<packet_conn&>().read_from(std::span<std::byte>()));
 static_assert(moves_only<reading>);
 static_assert(moves_only<decltype(std::declval<packet_conn&>().receive(std::declval<datagram_batch&>()))>);
-static_assert(moves_only<decltype(std::declval<packet_conn&>().read_batch(std::span<incoming>()))>);
+static_assert(moves_only<decltype(std::declval<packet_conn&>().read_batch(std::span<read_slot>()))>);
 static_assert(moves_only<decltype(std::declval<packet_conn&>().write_to("text", endpoint()))>);
-static_assert(moves_only<decltype(std::declval<packet_conn&>().write_batch(std::span<outgoing>()))>);
+static_assert(moves_only<decltype(std::declval<packet_conn&>().write_batch(std::span<write_slot>()))>);
 static_assert(moves_only<decltype(std::declval<packet_conn&>().flush())>);
 static_assert(moves_only<decltype(std::declval<tcp_conn&>().read(std::span<std::byte>()))>);
 static_assert(moves_only<decltype(std::declval<tcp_conn&>().write("text"))>);
 static_assert(moves_only<decltype(std::declval<tcp_listener&>().accept())>);
 static_assert(moves_only<decltype(dial_tcp(std::declval<event_loop&>(), "tcp6", endpoint()))>);
-static_assert(moves_only<decltype(poll(0, poll_events::readable))>);
-static_assert(moves_only<decltype(read(0, std::span<std::byte>()))>);
-static_assert(moves_only<decltype(write_at(0, std::span<const std::byte>(), 0))>);
+static_assert(moves_only<decltype(fd::poll(0, poll_events::readable))>);
+static_assert(moves_only<decltype(fd::read(0, std::span<std::byte>()))>);
+static_assert(moves_only<decltype(fd::write_at(0, std::span<const std::byte>(), 0))>);
 static_assert(moves_only<decltype(sleep_for(1s))>);
 static_assert(moves_only<decltype(std::declval<interval&>().tick())>);
 static_assert(moves_only<decltype(std::declval<semaphore&>().acquire())>);
@@ -57,7 +57,7 @@ static_assert(moves_only<decltype(run_blocking([] {}))>);
 static_assert(moves_only<decltype(with_timeout(1s, std::declval<reading>()))>);
 static_assert(moves_only<decltype(when_any(std::declval<reading>(), sleep_for(1s)))>);
 static_assert(moves_only<decltype(when_all(std::declval<reading>(), sleep_for(1s)))>);
-static_assert(moves_only<decltype(discarding(read(0, std::span<std::byte>())))>);
+static_assert(moves_only<decltype(discarding(fd::read(0, std::span<std::byte>())))>);
 
 // An operation with a name would be kept by reference: a combinator that is returned would outlive it.
 template <class A>
@@ -86,7 +86,7 @@ auto said(packet_conn& pc, const char* text, const endpoint& to) {
   return pc.write_to(as_payload(text), to);
 }
 auto from_pipe(int fd, std::span<std::byte> into) {
-  return with_timeout(test::patience, discarding(read(fd, into)));
+  return with_timeout(test::patience, discarding(fd::read(fd, into)));
 }
 
 /// Overwrites the part of the stack that the last call used.

@@ -164,7 +164,7 @@ TEST_CASE("scope: the stop of the joining coroutine reaches the children") {
   auto body = [&]() -> task<> {
     scope children;
     children.spawn(sleep_until_stopped(stopped));
-    loop.post([&] { loop.stop(); });
+    loop.post([&] { loop.request_stop(); });
     co_await children.join();
     CHECK(children.stop_requested());
   };
@@ -179,7 +179,7 @@ TEST_CASE("scope: constructed with its parent's token it gets a stop before the 
     const std::stop_token inherited = co_await this_task::stop_token();
     scope children(inherited);
     children.spawn(sleep_until_stopped(stopped));
-    loop.stop();
+    loop.request_stop();
     CHECK(children.stop_requested());
     co_await children.join();
   };

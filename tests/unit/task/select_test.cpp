@@ -37,8 +37,8 @@ concept can_be_an_arm = requires(A&& awaited) {
 };
 static_assert(can_be_an_arm<decltype(sleep_for(1s))>);
 // A read of a descriptor would lose octets in the race.
-static_assert(!can_be_an_arm<decltype(read(0, std::span<std::byte>()))>);
-static_assert(can_be_an_arm<decltype(discarding(read(0, std::span<std::byte>())))>);
+static_assert(!can_be_an_arm<decltype(fd::read(0, std::span<std::byte>()))>);
+static_assert(can_be_an_arm<decltype(discarding(fd::read(0, std::span<std::byte>())))>);
 
 TEST_CASE("select: tells by name which operation was the first, and gives its value") {
   test::need_ipv6();

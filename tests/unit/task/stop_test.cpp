@@ -29,7 +29,7 @@ TEST_CASE("stop_token: a task and its awaited tasks have the loop's token") {
     const std::stop_token inherited = co_await own_token();
     CHECK(mine == inherited);
     CHECK_FALSE(mine.stop_requested());
-    loop.stop();
+    loop.request_stop();
     CHECK(mine.stop_requested());
   };
   loop.run(body());

@@ -38,7 +38,7 @@ void stop_at_every_step(Body body, Reached reached) {
       while (!started) std::this_thread::yield();
       for (std::atomic<int> spin = 0; spin < delay * 20; ++spin) {
       }
-      loop.stop();
+      loop.request_stop();
     });
     auto whole = [&]() -> task<> {
       started = reached();
@@ -108,26 +108,26 @@ TEST_CASE("stop from another thread: a value is received or stays in the channel
 
 TEST_CASE("stop from another thread: reaches a read, and loses no datagram", "[threads]") {
   test::need_ipv6();
-  packet_conn conn;
+  packet_conn pc;
   endpoint self;
   std::uint8_t sent = 0;
   std::uint8_t received = 0;
   int of_this_loop = 0;
   std::chrono::microseconds patience = 5us;
   auto body = [&](event_loop& loop) -> task<> {
-    if (!conn.is_open()) {  // the last one was destroyed with its loop
-      conn = or_throw(listen_packet(loop, "udp6", "[::1]:0"));
-      self = or_throw(conn.local_endpoint());
+    if (!pc.is_open()) {  // the last one was destroyed with its loop
+      pc = or_throw(listen_packet(loop, "udp6", "[::1]:0"));
+      self = or_throw(pc.local_endpoint());
       sent = received = 0;
       of_this_loop = 0;
     }
     std::array<std::byte, 1> buffer;
     if (static_cast<std::uint8_t>(sent - received) < 64) {
       buffer[0] = std::byte{sent};
-      const auto gone = co_await conn.write_to(buffer, self);
+      const auto gone = co_await pc.write_to(buffer, self);
       if (gone) ++sent;
     }
-    const auto first = co_await when_any(conn.read_from(buffer), sleep_for(patience));
+    const auto first = co_await when_any(pc.read_from(buffer), sleep_for(patience));
     if (first.index != 0 || !std::get<0>(first.value)) {
       // A read that always loses to the timer would never meet the stop.
       if (of_this_loop == 0) patience *= 2;
@@ -138,7 +138,7 @@ TEST_CASE("stop from another thread: reaches a read, and loses no datagram", "[t
     ++of_this_loop;
   };
   // The delay counts from the first datagram that was read in this loop.
-  stop_at_every_step(body, [&] { return conn.is_open() && of_this_loop > 0; });
+  stop_at_every_step(body, [&] { return pc.is_open() && of_this_loop > 0; });
 }
 
 TEST_CASE("stop from another thread: reaches an accept, a dial, and a stream's read and write", "[threads]") {
@@ -172,8 +172,8 @@ TEST_CASE("stop from another thread: reaches a poll and a read of a pipe, an eve
     const auto held = co_await taken.lock();
     if (!held) co_return;
     std::array<std::byte, 8> buffer;
-    const auto got = co_await with_timeout(10us, read(reading.get(), buffer));
-    const auto seen = co_await with_timeout(10us, poll(reading.get(), poll_events::readable));
+    const auto got = co_await with_timeout(10us, fd::read(reading.get(), buffer));
+    const auto seen = co_await with_timeout(10us, fd::poll(reading.get(), poll_events::readable));
     const auto set = co_await with_timeout(10us, never.wait());
     const auto second = co_await with_timeout(10us, taken.lock());
     if (got || seen || set || second) throw std::runtime_error("something from nothing");

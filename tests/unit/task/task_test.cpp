@@ -51,8 +51,19 @@ class lender final : public std::pmr::memory_resource {
   co_return what;
 }
 
+[[gnu::noinline]] task<int> from_allocator(std::allocator_arg_t, std::pmr::polymorphic_allocator<>, int what) {
+  [[maybe_unused]] const auto slept = co_await sleep_for(1ms);
+  co_return what;
+}
+[[gnu::noinline]] task<int> from_reference(std::allocator_arg_t, const std::pmr::polymorphic_allocator<int>&) {
+  co_return 8;
+}
+
 struct with_member {
   int what;
+  [[gnu::noinline]] task<int> from_allocator(std::allocator_arg_t, std::pmr::polymorphic_allocator<char>) const {
+    co_return what;
+  }
   [[gnu::noinline]] task<int> from_resource(std::allocator_arg_t, std::pmr::memory_resource*) const { co_return what; }
 };
 
@@ -171,6 +182,23 @@ TEST_CASE("task: the frame comes from a caller's memory resource, and is returne
 
   refuses nothing_left;
   CHECK_THROWS_AS(from_resource(std::allocator_arg, &nothing_left, 6), std::bad_alloc);
+}
+
+TEST_CASE("task: the frame comes from the resource of a caller's polymorphic allocator, and is returned there") {
+  event_loop loop;
+  lender resource;
+  CHECK(loop.run(from_allocator(std::allocator_arg, &resource, 7)) == 7);
+  CHECK(resource.times == 1);
+  const std::pmr::polymorphic_allocator<int> allocator(&resource);
+  CHECK(loop.run(from_reference(std::allocator_arg, allocator)) == 8);
+  CHECK(resource.times == 2);
+  const with_member object{9};
+  CHECK(loop.run(object.from_allocator(std::allocator_arg, &resource)) == 9);
+  CHECK(resource.times == 3);
+  CHECK(resource.lent == 0);
+
+  refuses nothing_left;
+  CHECK_THROWS_AS(from_allocator(std::allocator_arg, &nothing_left, 6), std::bad_alloc);
 }
 
 TEST_CASE("task: a million awaits that end at once fit on a small stack") {

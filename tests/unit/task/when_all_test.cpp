@@ -132,7 +132,7 @@ TEST_CASE("when_all: an exception before the first suspension is rethrown, too")
 TEST_CASE("when_all: a stop reaches all") {
   event_loop loop;
   auto body = [&]() -> task<> {
-    loop.post([&] { loop.stop(); });
+    loop.post([&] { loop.request_stop(); });
     const auto all = co_await when_all(stopped_in_sleep(), stopped_in_sleep(), sleep_for(1h));
     CHECK(std::get<0>(all));
     CHECK(std::get<1>(all));
@@ -143,7 +143,7 @@ TEST_CASE("when_all: a stop reaches all") {
 
 TEST_CASE("when_all: a stop before the start reaches all") {
   event_loop loop;
-  loop.stop();
+  loop.request_stop();
   auto body = [&]() -> task<> {
     const auto all = co_await when_all(stopped_in_sleep(), sleep_for(1h));
     CHECK(std::get<0>(all));

@@ -116,7 +116,7 @@ TEST_CASE("when_any: a stop reaches all") {
   event_loop loop;
   bool stopped = false;
   auto body = [&]() -> task<> {
-    loop.post([&] { loop.stop(); });
+    loop.post([&] { loop.request_stop(); });
     const auto first = co_await when_any(sleep_for(1h), note_stop(stopped));
     CHECK(stopped);
     if (first.index == 0) CHECK(std::get<0>(first.value).error() == errc::canceled);
@@ -126,7 +126,7 @@ TEST_CASE("when_any: a stop reaches all") {
 
 TEST_CASE("when_any: a stop before the start reaches the first, which ends at once") {
   event_loop loop;
-  loop.stop();
+  loop.request_stop();
   auto body = [&]() -> task<> {
     const auto first = co_await when_any(sleep_for(1h), sleep_for(2h));
     CHECK(first.index == 0);

@@ -96,7 +96,7 @@ TEST_CASE(
 TEST_CASE("with_timeout: a stop from outside gives canceled, not the deadline's error") {
   event_loop loop;
   auto body = [&]() -> task<> {
-    loop.post([&] { loop.stop(); });
+    loop.post([&] { loop.request_stop(); });
     const auto slept = co_await with_timeout(1h, sleep_for(2h));
     REQUIRE_FALSE(slept.has_value());
     CHECK(slept.error() == errc::canceled);

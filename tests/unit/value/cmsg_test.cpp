@@ -63,7 +63,7 @@ TEST_CASE("reads_all_that_the_kernel_delivers") {
       control_message{
           .traffic_class = 0x28, .hop_limit = 64, .interface_index = 3, .destination = group, .received_at = arrived});
   CHECK(read.gro_segment_size == 1200);
-  CHECK(decode(set.all) == read.message);
+  CHECK(cmsg::decode(set.all) == read.message);
 }
 
 TEST_CASE("reads_at_any_alignment") {
@@ -71,7 +71,7 @@ TEST_CASE("reads_at_any_alignment") {
   for (std::size_t shift = 0; shift < 8; ++shift) {
     bytes moved(shift);
     moved.insert(moved.end(), set.all.begin(), set.all.end());
-    CHECK(decode(std::span<const std::byte>(moved).subspan(shift)) == decode(set.all));
+    CHECK(cmsg::decode(std::span<const std::byte>(moved).subspan(shift)) == cmsg::decode(set.all));
   }
 }
 
@@ -95,8 +95,8 @@ TEST_CASE("a_cut_at_any_byte_keeps_what_stands_before_it") {
     received_control read;
     const bool well_formed = decode_received(cut, read);
     check_prefix(set, size, read);
-    CHECK(decode(cut).has_value() == well_formed);
-    CHECK(decode_prefix(cut) == read.message);
+    CHECK(cmsg::decode(cut).has_value() == well_formed);
+    CHECK(cmsg::decode_prefix(cut) == read.message);
   }
 }
 
@@ -105,7 +105,7 @@ TEST_CASE("a_cut_inside_a_value_is_malformed_and_one_between_messages_is_not") {
   append(control, IPPROTO_IPV6, IPV6_HOPLIMIT, 64);
   append(control, IPPROTO_IPV6, IPV6_TCLASS, 0x28);
   const auto decode_first = [&](std::size_t size) {
-    return decode(std::span<const std::byte>(control).first(size)).has_value();
+    return cmsg::decode(std::span<const std::byte>(control).first(size)).has_value();
   };
   CHECK_FALSE(decode_first(19));  // inside the value of the first message
   CHECK(decode_first(20));        // the first message without its padding
@@ -141,7 +141,7 @@ TEST_CASE("a_hostile_length_reads_nothing_beyond_the_area") {
     bytes control = set.all;
     std::memcpy(control.data() + hostile.begin, &length, sizeof length);
     CAPTURE(length, hostile.begin);
-    CHECK(decode(control) == fail(errc::malformed));
+    CHECK(cmsg::decode(control) == fail(errc::malformed));
     received_control read;
     CHECK_FALSE(decode_received(control, read));
     check_prefix(set, hostile.begin, read);
@@ -154,9 +154,9 @@ TEST_CASE("every_length_of_the_first_message_is_harmless") {
     bytes control = set.all;
     std::memcpy(control.data(), &length, sizeof length);
     const bool possible = length >= sizeof(cmsghdr) && length <= control.size();
-    if (!possible) CHECK(decode(control) == fail(errc::malformed));
+    if (!possible) CHECK(cmsg::decode(control) == fail(errc::malformed));
     // With wrong steps through the rest the decoder still gives only values in range.
-    const control_message read = decode_prefix(control);
+    const control_message read = cmsg::decode_prefix(control);
     CHECK(read.traffic_class.value_or(0) <= 255);
     CHECK(read.hop_limit.value_or(0) <= 255);
   }
@@ -189,12 +189,12 @@ TEST_CASE("a_reused_result_keeps_nothing_of_the_packet_before") {
 }
 
 TEST_CASE("a_writer_refuses_what_does_not_fit") {
-  bytes exact(control_space(sizeof(int)));
+  bytes exact(cmsg::space(sizeof(int)));
   cmsg_writer writer(exact);
   CHECK(writer.append(IPPROTO_IPV6, IPV6_HOPLIMIT, 64));
   CHECK_FALSE(writer.append(IPPROTO_IPV6, IPV6_TCLASS, 1));
   CHECK(writer.size() == exact.size());
-  CHECK(decode(exact) == control_message{.hop_limit = 64});
+  CHECK(cmsg::decode(exact) == control_message{.hop_limit = 64});
 }
 
 }  // namespace

@@ -24,10 +24,10 @@ constexpr ip_address group = ip_address::all_nodes();
 constexpr ip_address here = ip_address::loopback();
 constexpr ip_address v4_here = ip_address::v4_mapped({192, 0, 2, 1});
 
-std::array<std::byte, max_encoded_size> area;
+std::array<std::byte, cmsg::max_encoded_size> area;
 
 bytes encoded(const control_message& message, peer_family peer = peer_family::ipv6) {
-  const result<std::size_t> size = encode(message, area, peer);
+  const result<std::size_t> size = cmsg::encode(message, area, peer);
   REQUIRE(size);
   return {area.begin(), area.begin() + static_cast<std::ptrdiff_t>(*size)};
 }
@@ -39,8 +39,8 @@ TEST_CASE("decodes_what_it_encodes") {
   message.interface_index = GENERATE(std::optional<std::uint32_t>(), 1U, 2147483647U);
   message.source = GENERATE(std::optional<ip_address>(), here);
   const bytes written = encoded(message);
-  CHECK(written.size() == encoded_size(message));
-  const result<control_message> read = decode(written);
+  CHECK(written.size() == cmsg::encoded_size(message));
+  const result<control_message> read = cmsg::decode(written);
   REQUIRE(read);
   CHECK(read->traffic_class == message.traffic_class);
   CHECK(read->hop_limit == message.hop_limit);
@@ -50,20 +50,20 @@ TEST_CASE("decodes_what_it_encodes") {
 }
 
 TEST_CASE("an_empty_message_has_no_bytes") {
-  CHECK(encode(control_message{}, {}) == 0U);
-  CHECK(encoded_size({}) == 0);
-  CHECK(decode({}) == control_message{});
+  CHECK(cmsg::encode(control_message{}, {}) == 0U);
+  CHECK(cmsg::encoded_size({}) == 0);
+  CHECK(cmsg::decode({}) == control_message{});
 }
 
 TEST_CASE("receive_only_fields_are_not_sent") {
-  CHECK(encode({.path_mtu = 1280, .destination = group}, {}) == 0U);
-  CHECK(encode({.received_at = std::chrono::sys_time<std::chrono::nanoseconds>()}, {}) == 0U);
+  CHECK(cmsg::encode({.path_mtu = 1280, .destination = group}, {}) == 0U);
+  CHECK(cmsg::encode({.received_at = std::chrono::sys_time<std::chrono::nanoseconds>()}, {}) == 0U);
 }
 
 TEST_CASE("writes_the_kernels_layout") {
   // RFC 3542 and the Linux ABI, parsed here by hand.
   const bytes written = encoded({.traffic_class = 0x28, .hop_limit = 64, .interface_index = 3, .source = here});
-  alignas(cmsghdr) std::array<std::byte, max_encoded_size> aligned{};
+  alignas(cmsghdr) std::array<std::byte, cmsg::max_encoded_size> aligned{};
   std::copy(written.begin(), written.end(), aligned.begin());
   msghdr header{};
   header.msg_control = aligned.data();
@@ -96,7 +96,7 @@ TEST_CASE("leaves_no_stale_byte_in_the_padding") {
 TEST_CASE("to_a_v4_peer_it_writes_v4_control_messages") {
   const bytes written =
       encoded({.traffic_class = 0x28, .hop_limit = 9, .interface_index = 3, .source = v4_here}, peer_family::ipv4);
-  CHECK(written.size() == 2 * control_space(sizeof(int)) + control_space(sizeof(in_pktinfo)));
+  CHECK(written.size() == 2 * cmsg::space(sizeof(int)) + cmsg::space(sizeof(in_pktinfo)));
   cmsg_reader reader(written);
   cmsg_view view;
   int value = 0;
@@ -119,7 +119,7 @@ TEST_CASE("v4_control_messages_fill_the_same_fields") {
   append(control, IPPROTO_IP, IP_TTL, 64);
   append(control, IPPROTO_IP, IP_TOS, std::uint8_t{0xb9});
   const control_message expected{.traffic_class = 0xb9, .hop_limit = 64, .interface_index = 3, .destination = v4_here};
-  CHECK(decode(control) == expected);
+  CHECK(cmsg::decode(control) == expected);
 
   bytes v4_only;
   in_pktinfo info{};
@@ -128,7 +128,7 @@ TEST_CASE("v4_control_messages_fill_the_same_fields") {
   append(v4_only, IPPROTO_IP, IP_PKTINFO, info);
   append(v4_only, IPPROTO_IP, IP_TTL, 64);
   append(v4_only, IPPROTO_IP, IP_TOS, std::uint8_t{0xb9});
-  CHECK(decode(v4_only) == expected);
+  CHECK(cmsg::decode(v4_only) == expected);
 }
 
 struct refused {
@@ -160,27 +160,27 @@ TEST_CASE("refuses_what_cannot_be_sent_and_says_why") {
       {{.next_hop = here}, ipv6, unsupported},
       {{.next_hop = v4_here}, ipv4, unsupported},
   }));
-  CHECK(encode(number.message, area, number.peer) == fail(number.expected));
+  CHECK(cmsg::encode(number.message, area, number.peer) == fail(number.expected));
 }
 
 TEST_CASE("a_buffer_that_is_too_short_is_not_touched") {
   const control_message message{.traffic_class = 1, .hop_limit = 2, .interface_index = 3};
-  for (std::size_t size = 0; size < encoded_size(message); ++size) {
+  for (std::size_t size = 0; size < cmsg::encoded_size(message); ++size) {
     bytes exact(size, std::byte{0xaa});
-    CHECK(encode(message, exact) == fail(std::errc::no_buffer_space));
+    CHECK(cmsg::encode(message, exact) == fail(std::errc::no_buffer_space));
     CHECK(exact == bytes(size, std::byte{0xaa}));
   }
 }
 
 TEST_CASE("an_unspecified_source_leaves_the_choice_to_the_kernel_in_either_family") {
   const control_message message{.interface_index = 3, .source = ip_address::any()};
-  CHECK(decode(encoded(message))->interface_index == 3U);
-  CHECK(decode(encoded(message, peer_family::ipv4))->interface_index == 3U);
+  CHECK(cmsg::decode(encoded(message))->interface_index == 3U);
+  CHECK(cmsg::decode(encoded(message, peer_family::ipv4))->interface_index == 3U);
 }
 
 TEST_CASE("a_source_with_a_zone_leaves_by_it") {
-  CHECK(decode(encoded({.source = here.with_zone(3)}))->interface_index == 3U);
-  CHECK(decode(encoded({.interface_index = 3, .source = here.with_zone(3)}))->interface_index == 3U);
+  CHECK(cmsg::decode(encoded({.source = here.with_zone(3)}))->interface_index == 3U);
+  CHECK(cmsg::decode(encoded({.interface_index = 3, .source = here.with_zone(3)}))->interface_index == 3U);
 }
 
 TEST_CASE("of_repeated_messages_the_last_counts") {
@@ -190,10 +190,10 @@ TEST_CASE("of_repeated_messages_the_last_counts") {
   append(control, IPPROTO_IPV6, IPV6_HOPLIMIT, 2);
   append(control, IPPROTO_IPV6, IPV6_PKTINFO, pktinfo(group, 3));
   const control_message expected{.hop_limit = 2, .interface_index = 3, .destination = group};
-  CHECK(decode(control) == expected);
+  CHECK(cmsg::decode(control) == expected);
   // A value that is too short is ignored, so that the earlier one counts.
   append(control, IPPROTO_IPV6, IPV6_HOPLIMIT, 3, sizeof(cmsghdr) + 3);
-  CHECK(decode(control) == expected);
+  CHECK(cmsg::decode(control) == expected);
 }
 
 TEST_CASE("passes_over_what_it_does_not_know") {
@@ -203,16 +203,16 @@ TEST_CASE("passes_over_what_it_does_not_know") {
   append(control, SOL_SOCKET, IPV6_TCLASS, 1);
   append(control, IPPROTO_UDP, IPV6_PKTINFO, pktinfo(here, 1));
   append(control, IPPROTO_IPV6, -IPV6_HOPLIMIT, 1);
-  CHECK(decode(control) == control_message{});
+  CHECK(cmsg::decode(control) == control_message{});
   append(control, IPPROTO_IPV6, IPV6_HOPLIMIT, 64);
-  CHECK(decode(control) == control_message{.hop_limit = 64});
+  CHECK(cmsg::decode(control) == control_message{.hop_limit = 64});
 }
 
 TEST_CASE("a_value_longer_than_expected_counts_by_its_front") {
   bytes control;
   append(control, IPPROTO_IPV6, IPV6_HOPLIMIT, std::array<int, 4>{64, -1, -1, -1});
   append(control, IPPROTO_IPV6, IPV6_TCLASS, 3);
-  CHECK(decode(control) == control_message{.traffic_class = 3, .hop_limit = 64});
+  CHECK(cmsg::decode(control) == control_message{.traffic_class = 3, .hop_limit = 64});
 }
 
 TEST_CASE("a_value_out_of_range_is_not_given") {
@@ -221,14 +221,14 @@ TEST_CASE("a_value_out_of_range_is_not_given") {
   append(control, IPPROTO_IPV6, IPV6_HOPLIMIT, value);
   append(control, IPPROTO_IP, IP_TTL, value);
   append(control, IPPROTO_IPV6, IPV6_TCLASS, value);
-  CHECK(decode(control) == control_message{});
+  CHECK(cmsg::decode(control) == control_message{});
 }
 
 TEST_CASE("interface_0_is_none_and_a_negative_one_neither") {
   const std::uint32_t index = GENERATE(0U, 0x80000000U, 0xffffffffU);
   bytes control;
   append(control, IPPROTO_IPV6, IPV6_PKTINFO, pktinfo(here, index));
-  CHECK(decode(control) == control_message{.destination = here});
+  CHECK(cmsg::decode(control) == control_message{.destination = here});
 }
 
 TEST_CASE("a_path_mtu_event_names_its_destination") {
@@ -239,7 +239,7 @@ TEST_CASE("a_path_mtu_event_names_its_destination") {
   info.ip6m_mtu = 1280;
   bytes control;
   append(control, IPPROTO_IPV6, IPV6_PATHMTU, info);
-  CHECK(decode(control) == control_message{.interface_index = 3, .path_mtu = 1280, .destination = here});
+  CHECK(cmsg::decode(control) == control_message{.interface_index = 3, .path_mtu = 1280, .destination = here});
 }
 
 TEST_CASE("a_timestamp_is_the_time_since_1970_in_nanoseconds") {
@@ -248,7 +248,7 @@ TEST_CASE("a_timestamp_is_the_time_since_1970_in_nanoseconds") {
   const auto at = [&](std::int64_t seconds, std::int64_t rest) {
     bytes control;
     append(control, SOL_SOCKET, type, std::array{seconds, rest});
-    return decode(control).value().received_at;
+    return cmsg::decode(control).value().received_at;
   };
   CHECK(at(1'700'000'000, 999'999'999) == sys_time<nanoseconds>(nanoseconds(1'700'000'000'999'999'999)));
   CHECK(at(0, 0) == sys_time<nanoseconds>());
@@ -262,7 +262,7 @@ TEST_CASE("a_timestamp_is_the_time_since_1970_in_nanoseconds") {
 
   bytes cut;
   append(cut, SOL_SOCKET, type, std::array<std::int64_t, 2>{1, 1}, sizeof(cmsghdr) + 15);
-  CHECK(decode(cut) == control_message{});
+  CHECK(cmsg::decode(cut) == control_message{});
 }
 
 TEST_CASE("a_reply_comes_from_the_address_that_was_asked") {
@@ -311,10 +311,10 @@ TEST_CASE("setting_half_a_traffic_class_out_of_range_is_an_error_when_sent") {
   const int dscp = GENERATE(-1, 64, std::numeric_limits<int>::max());
   control_message message{.traffic_class = 3};
   message.set_dscp(dscp);
-  CHECK(encode(message, area) == fail(errc::out_of_range));
+  CHECK(cmsg::encode(message, area) == fail(errc::out_of_range));
   control_message other{.traffic_class = 3};
   other.set_ecn(dscp == 64 ? 4 : dscp);
-  CHECK(encode(other, area) == fail(errc::out_of_range));
+  CHECK(cmsg::encode(other, area) == fail(errc::out_of_range));
 }
 
 TEST_CASE("control_flags_are_a_set") {
@@ -330,18 +330,18 @@ TEST_CASE("control_flags_are_a_set") {
 
 TEST_CASE("control_space_is_what_the_macros_say") {
   using enum control_flags;
-  STATIC_CHECK(control_space(none) == 0);
-  STATIC_CHECK(control_space(source) == 0);
-  STATIC_CHECK(control_space(control_flags::traffic_class) == CMSG_SPACE(sizeof(int)));
-  STATIC_CHECK(control_space(control_flags::hop_limit) == CMSG_SPACE(sizeof(int)));
-  STATIC_CHECK(control_space(control_flags::destination) == CMSG_SPACE(sizeof(in6_pktinfo)));
-  STATIC_CHECK(control_space(interface) == CMSG_SPACE(sizeof(in6_pktinfo)));
-  STATIC_CHECK(control_space(interface | control_flags::destination) == CMSG_SPACE(sizeof(in6_pktinfo)));
-  STATIC_CHECK(control_space(control_flags::timestamp) == CMSG_SPACE(sizeof(timespec)));
-  STATIC_CHECK(control_space(path_mtu) == CMSG_SPACE(sizeof(ip6_mtuinfo)));
-  STATIC_CHECK(control_space(~none) == 2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo)) +
-                                           CMSG_SPACE(sizeof(ip6_mtuinfo)) + CMSG_SPACE(sizeof(timespec)));
-  for (std::size_t size = 0; size < 64; ++size) CHECK(control_space(size) == CMSG_SPACE(size));
+  STATIC_CHECK(cmsg::space(none) == 0);
+  STATIC_CHECK(cmsg::space(source) == 0);
+  STATIC_CHECK(cmsg::space(control_flags::traffic_class) == CMSG_SPACE(sizeof(int)));
+  STATIC_CHECK(cmsg::space(control_flags::hop_limit) == CMSG_SPACE(sizeof(int)));
+  STATIC_CHECK(cmsg::space(control_flags::destination) == CMSG_SPACE(sizeof(in6_pktinfo)));
+  STATIC_CHECK(cmsg::space(interface) == CMSG_SPACE(sizeof(in6_pktinfo)));
+  STATIC_CHECK(cmsg::space(interface | control_flags::destination) == CMSG_SPACE(sizeof(in6_pktinfo)));
+  STATIC_CHECK(cmsg::space(control_flags::timestamp) == CMSG_SPACE(sizeof(timespec)));
+  STATIC_CHECK(cmsg::space(path_mtu) == CMSG_SPACE(sizeof(ip6_mtuinfo)));
+  STATIC_CHECK(cmsg::space(~none) == 2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo)) +
+                                         CMSG_SPACE(sizeof(ip6_mtuinfo)) + CMSG_SPACE(sizeof(timespec)));
+  for (std::size_t size = 0; size < 64; ++size) CHECK(cmsg::space(size) == CMSG_SPACE(size));
 }
 
 }  // namespace

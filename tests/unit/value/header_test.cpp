@@ -10,10 +10,10 @@
 using uring6::errc;
 using uring6::extension_header;
 using uring6::find_upper_layer;
-using uring6::header;
 using uring6::header_walk;
 using uring6::ip_address;
 using uring6::ip_protocol;
+using uring6::ipv6_header;
 using uring6::test::bytes;
 using uring6::test::from_hex;
 using uring6::test::join;
@@ -26,21 +26,21 @@ const bytes known = from_hex(
     "20010db8000000000000000000000001"
     "ff020000000000000000000000000114");
 
-const header known_fields{.traffic_class = 0xba,
-                          .flow_label = 0xbcdef,
-                          .payload_length = 0x0123,
-                          .next_header = ip_protocol::icmpv6,
-                          .hop_limit = 64,
-                          .source = ip_address::parse("2001:db8::1").value(),
-                          .destination = ip_address::parse("ff02::114").value()};
+const ipv6_header known_fields{.traffic_class = 0xba,
+                               .flow_label = 0xbcdef,
+                               .payload_length = 0x0123,
+                               .next_header = ip_protocol::icmpv6,
+                               .hop_limit = 64,
+                               .source = ip_address::parse("2001:db8::1").value(),
+                               .destination = ip_address::parse("ff02::114").value()};
 
 // An IPv6 header before `rest`.
 bytes packet(ip_protocol next, std::span<const std::byte> rest, std::optional<std::uint16_t> length = {}) {
-  header fixed;
+  ipv6_header fixed;
   fixed.next_header = next;
   fixed.payload_length = length.value_or(static_cast<std::uint16_t>(rest.size()));
-  bytes front(header::size);
-  REQUIRE(fixed.encode(front) == header::size);
+  bytes front(ipv6_header::size);
+  REQUIRE(fixed.encode(front) == ipv6_header::size);
   return join({front, rest});
 }
 
@@ -57,21 +57,21 @@ std::vector<extension_header> walk_all(header_walk& walk) {
 }  // namespace
 
 TEST_CASE("header reads and writes each field where RFC 8200 has it") {
-  CHECK(header::parse(known) == known_fields);
-  bytes area(header::size);
-  CHECK(known_fields.encode(area) == header::size);
+  CHECK(ipv6_header::parse(known) == known_fields);
+  bytes area(ipv6_header::size);
+  CHECK(known_fields.encode(area) == ipv6_header::size);
   CHECK(area == known);
 }
 
 TEST_CASE("header ignores the octets behind it") {
   const bytes longer = join({known, from_hex("ff")});
-  CHECK(header::parse(longer) == known_fields);
+  CHECK(ipv6_header::parse(longer) == known_fields);
 }
 
 TEST_CASE("header refuses each truncation") {
-  for (std::size_t size = 0; size < header::size; ++size) {
+  for (std::size_t size = 0; size < ipv6_header::size; ++size) {
     const bytes cut = uring6::test::exact(std::span(known).first(size));
-    CHECK(header::parse(cut).error() == errc::malformed);
+    CHECK(ipv6_header::parse(cut).error() == errc::malformed);
     bytes area(size);
     CHECK(known_fields.encode(area).error() == std::errc::no_buffer_space);
   }
@@ -82,19 +82,19 @@ TEST_CASE("header refuses every version but 6, in both directions") {
     if (version == 6) continue;
     bytes other = known;
     other[0] = static_cast<std::byte>(version << 4);
-    CHECK(header::parse(other).error() == errc::malformed);
-    header fields = known_fields;
+    CHECK(ipv6_header::parse(other).error() == errc::malformed);
+    ipv6_header fields = known_fields;
     fields.version = static_cast<std::uint8_t>(version);
     CHECK(fields.encode(other).error() == errc::out_of_range);
   }
 }
 
 TEST_CASE("header refuses a flow label of more than 20 bits instead of cutting it") {
-  header fields = known_fields;
-  bytes area(header::size);
+  ipv6_header fields = known_fields;
+  bytes area(ipv6_header::size);
   fields.flow_label = 0xfffff;
-  CHECK(fields.encode(area) == header::size);
-  CHECK(header::parse(area) == fields);
+  CHECK(fields.encode(area) == ipv6_header::size);
+  CHECK(ipv6_header::parse(area) == fields);
   fields.flow_label = 0x100000;
   CHECK(fields.encode(area).error() == errc::out_of_range);
 }

@@ -26,13 +26,13 @@ endpoint end_of(const char* text) {
 
 TEST_CASE("every public value has a formatter") {
   CHECK(all_formattable<ip_address, endpoint, multicast_scope, control_message, control_flags, peer_family>);
-  CHECK(all_formattable<datagram, outgoing, error_report, error_origin, poll_events, signal_event, keep_alive>);
-  CHECK(all_formattable<header, fragment_header, ip_protocol, stream_half>);
+  CHECK(all_formattable<datagram, write_slot, error_report, error_origin, poll_events, signal_event, keep_alive>);
+  CHECK(all_formattable<ipv6_header, fragment_header, ip_protocol, stream_half>);
   CHECK(all_formattable<interface, interface_address, group_membership, group_source, address_scope>);
-  CHECK(
-      all_formattable<interface_flags, address_flags, extension_header, upper_layer, incoming, icmp_filter, icmp_type>);
+  CHECK(all_formattable<interface_flags, address_flags, extension_header, upper_layer, read_slot, icmp_filter,
+                        icmp_type>);
   CHECK(all_formattable<errc, resolve_errc, read_flags, write_flags, steering, probe_report>);
-  CHECK(all_formattable<kept_datagram, released_packet, released_tcp>);
+  CHECK(all_formattable<kept_datagram, released_packet, released_tcp, path_mtu_event, resolve_options::family>);
   CHECK(all_formattable<loop_stats, pool_stats, packet_stats, tcp_stats>);
 }
 
@@ -58,6 +58,13 @@ TEST_CASE("every public value of BPF has a formatter") {
                         bpf::load_mem_shift, bpf::load_extension, bpf::store_scratch>);
   CHECK(all_formattable<bpf::alu_op_constant, bpf::alu_op_x, bpf::negate_a, bpf::jump, bpf::jump_if, bpf::jump_if_x>);
   CHECK(all_formattable<bpf::ret_a, bpf::ret_constant, bpf::txa, bpf::tax>);
+}
+
+TEST_CASE("a message of ICMPv6 has the text of its body") {
+  const icmp::message_body body = icmp::echo_request{.identifier = 1, .sequence = 2};
+  const icmp::message whole{.type = icmp_type::echo_request, .body = body};
+  CHECK(to_string(whole) == to_string(body));
+  CHECK(fmt::format("{}", whole) == to_string(body));
 }
 
 TEST_CASE("an error condition is its message") {
@@ -92,7 +99,7 @@ TEST_CASE("a filter names the types of its smaller part") {
 TEST_CASE("what is kept, handed over or made room for is one line") {
   std::array<std::byte, 12> octets{};
   const datagram got{.payload = octets, .source = end_of("[::1]:53"), .full_length = 12};
-  const incoming one{.buffer = octets, .received = got};
+  const read_slot one{.buffer = octets, .received = got};
   CHECK(fmt::format("{}", one) == "room=12 from [::1]:53 octets=12");
   kept_datagram kept{.payload = {octets.begin(), octets.end()}, .control = {}, .source = end_of("[::1]:53")};
   CHECK(fmt::format("{}", kept) == "from [::1]:53 octets=12");
@@ -114,6 +121,8 @@ TEST_CASE("flags, choices and parts of BPF and ICMPv6 are words") {
   CHECK(fmt::format("{}", read_flags::dont_wait) == "dont_wait");
   CHECK(fmt::format("{}", write_flags::none) == "none");
   CHECK(fmt::format("{}", steering::cpu) == "cpu");
+  CHECK(fmt::format("{}", resolve_options::family::v6) == "v6");
+  CHECK(fmt::format("{}", path_mtu_event{.mtu = 1280, .destination = ip_address::loopback()}) == "mtu=1280 to ::1");
   CHECK(fmt::format("{}", bpf::reg::x) == "x");
   CHECK(fmt::format("{}", bpf::width::half) == "half");
   CHECK(fmt::format("{}", bpf::alu_op::shift_left) == "shift_left");
@@ -161,7 +170,7 @@ TEST_CASE("a datagram prints its source, its length, the octets that were cut of
   got.full_length = 40;
   got.control.hop_limit = 64;
   CHECK(fmt::format("{}", got) == "from [::1]:53 octets=12 of 40 hoplim=64");
-  outgoing one{.payload = octets, .destination = end_of("[::1]:53")};
+  write_slot one{.payload = octets, .destination = end_of("[::1]:53")};
   CHECK(fmt::format("{}", one) == "to [::1]:53 octets=12");
   one.error = std::error_code(EMSGSIZE, std::system_category());
   CHECK(fmt::format("{}", one) == "to [::1]:53 octets=12: Message too long");

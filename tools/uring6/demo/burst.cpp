@@ -50,7 +50,7 @@ task<> burst_sender::run() {
     fill(count);
     const auto sent = co_await conn_.write_batch(std::span(batch_).first(count));
     book_.burst.sent += sent.value_or(0);
-    for (const outgoing& each : std::span(batch_).first(count)) {
+    for (const write_slot& each : std::span(batch_).first(count)) {
       if (each.error) ++book_.not_sent[each.error.message()];
     }
     next_ += count;

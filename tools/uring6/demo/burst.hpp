@@ -28,7 +28,7 @@ class burst_sender {
   packet_conn& conn_;
   endpoint server_;
   ledger& book_;
-  std::vector<outgoing> batch_;
+  std::vector<write_slot> batch_;
   std::vector<std::byte> payloads_;
   std::size_t next_ = 0;      // sequence number of the next datagram
   std::size_t answered_ = 0;  // all datagrams before this one are no longer in flight

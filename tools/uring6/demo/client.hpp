@@ -11,8 +11,8 @@ namespace uring6::tool {
 
 /// An answer of the server.
 struct answer {
-  std::uint32_t sequence;
-  endpoint from;
+  std::uint32_t sequence{};
+  endpoint from{};
 };
 
 /// The next answer that this run's server gives to `conn`; `errc::deadline_exceeded` after two seconds of

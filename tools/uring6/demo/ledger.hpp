@@ -19,8 +19,8 @@ namespace uring6::tool {
 
 /// A datagram's fields at its receiver: seen or expected.
 struct sighting {
-  endpoint source;
-  ip_address destination;
+  endpoint source{};
+  ip_address destination{};
   std::uint32_t interface_index = 0;
   int hop_limit = 0;
   int traffic_class = 0;
@@ -37,11 +37,11 @@ std::string differences(const sighting& seen, const sighting& expected);
 
 /// A datagram that is shown by itself.
 struct sample {
-  sighting expected;
+  sighting expected{};
   bool sent = false;
-  std::optional<sighting> seen;
-  std::chrono::system_clock::time_point when;  ///< Time of arrival.
-  std::uint64_t duplicates = 0;                ///< Arrived once more.
+  std::optional<sighting> seen{};
+  std::chrono::system_clock::time_point when{};  ///< Time of arrival.
+  std::uint64_t duplicates = 0;                  ///< Arrived once more.
 
   void enter(const sighting& now_seen, std::chrono::system_clock::time_point now);
   /// The differences to what was sent; empty if none.
@@ -52,17 +52,17 @@ struct sample {
 /// Many equal datagrams, which are only counted.
 struct burst_account {
   std::size_t wanted = 0;
-  sighting expected;
+  sighting expected{};
   std::size_t longest_train = 1;  ///< Most of them in one train to the kernel.
   std::uint64_t sent = 0;
   std::uint64_t received = 0;      ///< Without duplicates.
   std::uint64_t duplicates = 0;    ///< Arrived once more.
   std::uint64_t out_of_order = 0;  ///< Arrived after one that was sent later.
   std::uint64_t altered = 0;       ///< Arrived, but not as sent.
-  std::string first_difference;
+  std::string first_difference{};
   std::uint64_t system_calls = 0;
   std::chrono::nanoseconds duration{0};
-  std::vector<bool> arrived;
+  std::vector<bool> arrived{};
   std::uint32_t latest = 0;
 
   std::uint64_t lost() const noexcept { return sent - std::min(sent, received); }
@@ -74,20 +74,20 @@ struct burst_account {
 
 struct ledger {
   std::uint64_t token = 0;
-  ip_address group;
-  std::string multicast;          ///< The interface that is used.
-  std::string without_multicast;  ///< The reason if none is used.
-  endpoint server;
-  std::vector<sample> samples;
-  burst_account burst;
-  std::uint64_t strangers = 0;                    ///< Datagrams to the server from other senders.
-  std::map<std::string, std::uint64_t> not_sent;  ///< Numbers of datagrams, by reason.
-  std::vector<std::string> failures;              ///< All other failures.
+  ip_address group{};
+  std::string multicast{};          ///< The interface that is used.
+  std::string without_multicast{};  ///< The reason if none is used.
+  endpoint server{};
+  std::vector<sample> samples{};
+  burst_account burst{};
+  std::uint64_t strangers = 0;                      ///< Datagrams to the server from other senders.
+  std::map<std::string, std::uint64_t> not_sent{};  ///< Numbers of datagrams, by reason.
+  std::vector<std::string> failures{};              ///< All other failures.
 
   // The library's counters at the end.
-  loop_stats loop;
-  pool_stats pool;  ///< The server's.
-  packet_stats server_counters;
+  loop_stats loop{};
+  pool_stats pool{};  ///< The server's.
+  packet_stats server_counters{};
 
   std::uint64_t sent() const noexcept;
   std::uint64_t received() const noexcept;

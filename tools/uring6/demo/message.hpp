@@ -13,10 +13,10 @@ namespace uring6::tool {
 struct message {
   enum class kind : std::uint32_t { sample, burst, answer };
 
-  std::uint64_t token;  ///< Of this run: other programs can send to the server's port, too.
-  kind what;
-  std::uint32_t sequence;  ///< Counted for each kind; an answer has that of its question.
-  std::uint64_t wants_answer;
+  std::uint64_t token{};  ///< Of this run: other programs can send to the server's port, too.
+  kind what{};
+  std::uint32_t sequence{};  ///< Counted for each kind; an answer has that of its question.
+  std::uint64_t wants_answer{};
 };
 static_assert(std::has_unique_object_representations_v<message>);
 

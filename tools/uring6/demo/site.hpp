@@ -11,8 +11,8 @@ namespace uring6::tool {
 
 /// An interface that carries IPv6 multicast, and an address of it to send from.
 struct multicast_site {
-  interface on;
-  ip_address from;
+  interface on {};
+  ip_address from{};
 };
 
 /// The first suitable interface; if there is none, `why_not` has the reason of each.

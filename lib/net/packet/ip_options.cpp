@@ -1,4 +1,4 @@
-#include "uring6/conn.hpp"
+#include "uring6/ip_options.hpp"
 
 #include <sys/socket.h>
 
@@ -33,24 +33,24 @@ option row(int fd, option v6, option v4) {
 
 }  // namespace
 
-conn::conn(const packet_conn& of) noexcept : fd_(of.native_handle()) {}
-conn::conn(const tcp_conn& of) noexcept : fd_(of.native_handle()) {}
-conn::conn(const tcp_listener& of) noexcept : fd_(of.native_handle()) {}
+ip_options::ip_options(const packet_conn& of) noexcept : fd_(of.native_handle()) {}
+ip_options::ip_options(const tcp_conn& of) noexcept : fd_(of.native_handle()) {}
+ip_options::ip_options(const tcp_listener& of) noexcept : fd_(of.native_handle()) {}
 
-result<int> conn::traffic_class() const {
+result<int> ip_options::traffic_class() const {
   return open(fd_).and_then(
       [](int fd) { return get_option(fd, row(fd, option::traffic_class, option::v4_traffic_class)); });
 }
-result<void> conn::set_traffic_class(int traffic_class) const {
+result<void> ip_options::set_traffic_class(std::optional<int> traffic_class) const {
   return open(fd_).and_then([=](int fd) { return uring6::set_traffic_class(fd, speaks(fd), traffic_class); });
 }
-result<int> conn::hop_limit() const {
+result<int> ip_options::hop_limit() const {
   return open(fd_).and_then([](int fd) { return get_option(fd, row(fd, option::hop_limit, option::v4_hop_limit)); });
 }
-result<void> conn::set_hop_limit(int hops) const {
+result<void> ip_options::set_hop_limit(std::optional<int> hops) const {
   return open(fd_).and_then([=](int fd) { return uring6::set_hop_limit(fd, speaks(fd), hops); });
 }
-result<std::uint32_t> conn::path_mtu() const {
+result<std::uint32_t> ip_options::path_mtu() const {
   return open(fd_).and_then([](int fd) { return uring6::path_mtu(fd); });
 }
 

@@ -1,0 +1,108 @@
+// std::hash of the values: equal values have one hash, and each field counts.
+
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <set>
+#include <unordered_set>
+#include <vector>
+
+#include "uring6/icmp.hpp"
+#include "uring6/uring6.hpp"
+
+namespace {
+
+using namespace uring6;
+using namespace std::chrono_literals;
+
+const ip_address one_address = or_throw(ip_address::parse("2001:db8::1"));
+
+/// The values differ from each other in one field.
+template <class Value>
+void check_all_differ(const std::vector<Value>& values) {
+  std::set<std::size_t> hashes;
+  for (const Value& each : values) {
+    const Value copy = each;
+    CHECK(std::hash<Value>{}(copy) == std::hash<Value>{}(each));
+    hashes.insert(std::hash<Value>{}(each));
+  }
+  CHECK(hashes.size() == values.size());
+}
+
+TEST_CASE("each field of an address and of an endpoint counts in its hash") {
+  check_all_differ<ip_address>({ip_address(), one_address, one_address.with_zone(2)});
+  check_all_differ<endpoint>({{one_address, 1}, {one_address, 2}, {one_address.with_zone(2), 1}});
+}
+
+TEST_CASE("each field of a control message counts in its hash, and 0 differs from not given") {
+  check_all_differ<control_message>({{},
+                                     {.traffic_class = 0},
+                                     {.hop_limit = 0},
+                                     {.interface_index = 0},
+                                     {.path_mtu = 0},
+                                     {.source = ip_address()},
+                                     {.destination = ip_address()},
+                                     {.next_hop = ip_address()},
+                                     {.received_at = std::chrono::sys_time<std::chrono::nanoseconds>()}});
+}
+
+TEST_CASE("each field of an IPv6 header and of a fragment header counts in its hash") {
+  check_all_differ<ipv6_header>({{},
+                                 {.version = 4},
+                                 {.traffic_class = 1},
+                                 {.flow_label = 1},
+                                 {.payload_length = 1},
+                                 {.next_header = ip_protocol::udp},
+                                 {.hop_limit = 1},
+                                 {.source = one_address},
+                                 {.destination = one_address}});
+  check_all_differ<fragment_header>({{}, {.offset = 8}, {.more = true}, {.identification = 1}});
+}
+
+TEST_CASE("each field of an interface, its addresses and its groups counts in its hash") {
+  check_all_differ<interface>({{},
+                               {.index = 1},
+                               {.name = "eth0"},
+                               {.mtu = 1500},
+                               {.flags = interface_flags::up},
+                               {.hardware_address = {1, 2}},
+                               {.hardware_address = {2, 1}}});
+  check_all_differ<interface_address>({{},
+                                       {.interface_index = 1},
+                                       {.address = one_address},
+                                       {.prefix_length = 64},
+                                       {.scope = address_scope::link},
+                                       {.flags = address_flags::permanent},
+                                       {.valid = 0s},
+                                       {.preferred = 0s}});
+  check_all_differ<group_source>({{}, {.source = one_address}, {.included = 1}, {.excluded = 1}});
+  check_all_differ<group_membership>(
+      {{}, {.interface_index = 1}, {.group = one_address}, {.users = 1}, {.sources = {{.source = one_address}}}});
+}
+
+TEST_CASE("each field of an event, of keep_alive, of a filter and of a name counts in its hash") {
+  check_all_differ<path_mtu_event>({{}, {.mtu = 1280}, {.destination = one_address}});
+  check_all_differ<signal_event>({{}, {.number = 1}, {.code = 1}, {.sender = 1}, {.user = 1}, {.value = 1}});
+  check_all_differ<keep_alive>({{}, {.idle = 1s}, {.interval = 1s}, {.probes = 1}});
+  icmp_filter first;
+  first.block(icmp_type::echo_request);
+  icmp_filter last;
+  last.block(icmp_type{255});
+  check_all_differ<icmp_filter>({icmp_filter(), first, last});
+  check_all_differ<icmp::domain_name>(
+      {or_throw(icmp::domain_name::parse("example.org")), or_throw(icmp::domain_name::parse("example.net"))});
+}
+
+TEST_CASE("values are the keys of a set: flags, numbers and errors, too") {
+  const std::unordered_set<control_flags> flags{control_flags::source, control_flags::source};
+  const std::unordered_set<ip_protocol> protocols{ip_protocol::udp, ip_protocol::tcp};
+  const std::unordered_set<errc> errors{errc::closed};
+  const std::unordered_set<endpoint> ends{{one_address, 1}, {one_address, 1}, {one_address, 2}};
+  CHECK(flags.size() == 1);
+  CHECK(protocols.size() == 2);
+  CHECK(errors.contains(errc::closed));
+  CHECK(ends.size() == 2);
+}
+
+}  // namespace
