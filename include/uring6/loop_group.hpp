@@ -98,7 +98,7 @@ class URING6_EXPORT loop_group {
     return start(index, kind::listener, std::move(make));
   }
   template <detail::makes_task F>
-  [[deprecated("the name is spawn_listener")]] bool spawn_listener(std::size_t index, F make) {
+  [[deprecated("the name is spawn_listener")]] bool listen_on(std::size_t index, F make) {
     return spawn_listener(index, std::move(make));
   }
 

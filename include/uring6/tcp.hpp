@@ -187,7 +187,7 @@ class URING6_EXPORT tcp_conn {
   [[deprecated("the name is keep_alive")]] result<std::optional<uring6::keep_alive>> probes() const {
     return keep_alive();
   }
-  [[deprecated("the name is set_keep_alive")]] result<void> set_keep_alive(const std::optional<uring6::keep_alive>& when) {
+  [[deprecated("the name is set_keep_alive")]] result<void> set_probes(const std::optional<uring6::keep_alive>& when) {
     return set_keep_alive(when);
   }
 

@@ -13,7 +13,7 @@
 #include "support/traffic/conns.hpp"
 #include "support/traffic/streams.hpp"
 #include "sys/socket/file_descriptor.hpp"
-#include "uring6/ip_options.hpp"
+#include "uring6/conn.hpp"
 #include "uring6/uring6.hpp"
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -23,15 +23,15 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-static_assert(errc::not_an_address == errc::not_an_address);
+static_assert(errc::bad_address == errc::not_an_address);
 static_assert(std::is_same_v<conn, ip_options>);
 static_assert(std::is_same_v<header, ipv6_header>);
-static_assert(std::is_same_v<read_slot, read_slot>);
-static_assert(std::is_same_v<write_slot, write_slot>);
-static_assert(cmsg::max_encoded_size == cmsg::max_encoded_size);
-static_assert(cmsg::space(5) == cmsg::space(5));
-static_assert(cmsg::space(all_control_flags) == cmsg::space(all_control_flags));
-static_assert(cmsg::encoded_size({.hop_limit = 1}) == cmsg::encoded_size({.hop_limit = 1}));
+static_assert(std::is_same_v<incoming, read_slot>);
+static_assert(std::is_same_v<outgoing, write_slot>);
+static_assert(max_encoded_size == cmsg::max_encoded_size);
+static_assert(control_space(5) == cmsg::space(5));
+static_assert(control_space(all_control_flags) == cmsg::space(all_control_flags));
+static_assert(encoded_size({.hop_limit = 1}) == cmsg::encoded_size({.hop_limit = 1}));
 
 TEST_CASE("the old names of the functions for control bytes still write and read them") {
   std::array<std::byte, cmsg::max_encoded_size> area{};
@@ -39,7 +39,7 @@ TEST_CASE("the old names of the functions for control bytes still write and read
   REQUIRE(written);
   const std::span<const std::byte> control = std::span(area).first(*written);
   CHECK(decode(control) == control_message{.hop_limit = 7});
-  CHECK(cmsg::decode_prefix(control) == control_message{.hop_limit = 7});
+  CHECK(decode_prefix(control) == control_message{.hop_limit = 7});
 }
 
 TEST_CASE("the old names of the operations on descriptors still move octets") {
@@ -76,7 +76,7 @@ TEST_CASE("the old names of options and requests still act") {
     REQUIRE(at.clear_multicast_interface());
     CHECK_FALSE(or_throw(at.multicast_interface()));
   });
-  loop.request_stop();
+  loop.stop();
   const auto sleep = []() -> task<bool> {
     const auto slept = co_await sleep_for(patience);
     co_return slept.error() == errc::canceled;
@@ -87,7 +87,7 @@ TEST_CASE("the old names of options and requests still act") {
 TEST_CASE("the old name of spawn_listener still makes a listener") {
   loop_group group({.loops = 1});
   bool stopped = false;
-  CHECK(group.spawn_listener(0, [&]() -> task<> {
+  CHECK(group.listen_on(0, [&]() -> task<> {
     const auto slept = co_await sleep_for(patience * 2);
     stopped = slept.error() == errc::canceled;
   }));
