@@ -4,7 +4,6 @@
 #include "uring6/version.hpp"
 
 #include <cstdint>
-#include <string_view>
 
 namespace uring6 {
 
@@ -20,18 +19,5 @@ enum class loop_driver : std::uint8_t {
   io_uring,   ///< The kernel. Linux 6.1.
   readiness,  ///< This process: it waits with epoll and makes non-blocking calls. Linux 5.11.
 };
-
-/// "automatic", "io_uring" or "readiness".
-constexpr std::string_view to_string(loop_driver which) noexcept {
-  switch (which) {
-    case loop_driver::automatic:
-      return "automatic";
-    case loop_driver::io_uring:
-      return "io_uring";
-    case loop_driver::readiness:
-      return "readiness";
-  }
-  return "unknown";
-}
 
 }  // namespace uring6

@@ -37,6 +37,7 @@ enum class address_scope : std::uint8_t;
 enum class control_flags : std::uint32_t;
 enum class errc;
 enum class error_origin : std::uint8_t;
+enum class loop_driver : std::uint8_t;
 enum class multicast_scope : std::uint8_t;
 enum class peer_family : std::uint8_t;
 enum class poll_events : std::uint32_t;
@@ -95,6 +96,8 @@ URING6_EXPORT std::string to_string(read_flags flags);
 URING6_EXPORT std::string to_string(write_flags flags);
 /// "cpu"
 URING6_EXPORT std::string to_string(steering value);
+/// "io_uring"
+URING6_EXPORT std::string to_string(loop_driver value);
 
 // --- groups, connections, events ---
 

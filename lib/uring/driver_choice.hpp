@@ -3,13 +3,20 @@
 
 #include <string>
 
+#include "ipv6/value/names.hpp"
 #include "uring6/loop_driver.hpp"
 #include "uring6/result.hpp"
 
 namespace uring6::detail {
 
-/// The option; for `automatic` the driver that the environment variable URING6_DRIVER names, if it is set and not empty.
-/// An unknown name or option: invalid_argument, and `reason` is a sentence for a user. Any thread. getenv(3)
+inline constexpr named<loop_driver> driver_names[] = {
+    {loop_driver::automatic, "automatic"},
+    {loop_driver::io_uring, "io_uring"},
+    {loop_driver::readiness, "readiness"},
+};
+
+/// The option; for `automatic` the driver that the environment variable URING6_DRIVER names, if it is set and not
+/// empty. An unknown name or option: invalid_argument, and `reason` is a sentence for a user. Any thread. getenv(3)
 result<loop_driver> driver_asked_for(loop_driver option, std::string& reason);
 
 }  // namespace uring6::detail

@@ -14,8 +14,8 @@
 namespace uring6::detail {
 namespace {
 
-/// Does the error of a kernel driver say that io_uring itself is refused or too old? Missing memory or descriptors would
-/// stop another driver, too.
+/// Does the error of a kernel driver say that io_uring itself is refused or too old? Missing memory or descriptors
+/// would stop another driver, too.
 bool is_refusal(std::error_code error) noexcept {
   if (error.category() != std::system_category()) return false;
   switch (error.value()) {

@@ -31,9 +31,9 @@ struct ring_counters {
 
 class ring {
  public:
-  /// Sets up a disabled ring with the driver of the options. `automatic` is io_uring, or readiness where the kernel or a
-  /// sandbox refuses io_uring; the environment variable URING6_DRIVER overrides `automatic`. Where there is no ring that
-  /// can be used, `reason` is the sentence for a user.
+  /// Sets up a disabled ring with the driver of the options. `automatic` is io_uring, or readiness where the kernel or
+  /// a sandbox refuses io_uring; the environment variable URING6_DRIVER overrides `automatic`. Where there is no ring
+  /// that can be used, `reason` is the sentence for a user.
   static result<std::unique_ptr<ring>> create(const ring_options& options, std::string& reason);
   static result<std::unique_ptr<ring>> create(const ring_options& options);
   ring(const ring&) = delete;

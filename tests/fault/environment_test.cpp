@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -24,9 +25,9 @@ using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 
 /// The error of creating a loop, or nothing.
-std::optional<std::string> refusal_of_a_loop() {
+std::optional<std::string> refusal_of_a_loop(loop_driver driver = loop_driver::automatic) {
   try {
-    event_loop loop;
+    event_loop loop({.driver = driver});
     loop.run([]() -> task<> { co_await sleep_for(1ms); }());
     return std::nullopt;
   } catch (const std::system_error& refused) {
@@ -34,8 +35,9 @@ std::optional<std::string> refusal_of_a_loop() {
   }
 }
 
-TEST_CASE("environment: a loop works, or its error names what forbids it", "[environment]") {
-  const std::optional<std::string> refusal = refusal_of_a_loop();
+TEST_CASE("environment: a loop of io_uring works, or its error names what forbids it", "[environment]") {
+  if (!reason_against_loops()) need_io_uring();
+  const std::optional<std::string> refusal = refusal_of_a_loop(loop_driver::io_uring);
   INFO("the refusal: " << refusal.value_or("none"));
   if (const auto reason = reason_against_loops()) {
     REQUIRE(refusal.has_value());
@@ -44,6 +46,21 @@ TEST_CASE("environment: a loop works, or its error names what forbids it", "[env
     CHECK_THAT(*refusal, ContainsSubstring("RLIMIT_MEMLOCK"));
   } else {
     CHECK_FALSE(refusal.has_value());
+  }
+}
+
+TEST_CASE("environment: a loop works where io_uring is forbidden, and names what forbids it", "[environment]") {
+  const std::optional<std::string> refusal = refusal_of_a_loop();
+  INFO("the refusal: " << refusal.value_or("none"));
+  if (!memory_may_be_locked() && refusal) {
+    CHECK_THAT(*refusal, ContainsSubstring("RLIMIT_MEMLOCK"));
+    return;
+  }
+  REQUIRE_FALSE(refusal.has_value());
+  const event_loop loop;
+  if (const auto reason = reason_against_loops(); reason && !std::getenv("URING6_DRIVER")) {
+    CHECK(loop.driver() == loop_driver::readiness);
+    CHECK_THAT(std::string(loop.driver_reason()), ContainsSubstring(*reason));
   }
 }
 
@@ -82,7 +99,10 @@ TEST_CASE("environment: probe reports ready exactly if a loop and IPv6 work, and
   std::string missing;
   for (const std::string& each : report.missing) missing += each + "\n";
   if (!has_ipv6()) CHECK_THAT(missing, ContainsSubstring("ipv6.disable=1"));
-  if (const auto reason = reason_against_loops()) CHECK_THAT(missing, ContainsSubstring(*reason));
+  std::string degraded;
+  for (const std::string& each : report.degraded) degraded += each + "\n";
+  const auto reason = reason_against_loops();
+  if (reason && !std::getenv("URING6_DRIVER")) CHECK_THAT(degraded, ContainsSubstring(*reason));
 }
 
 }  // namespace

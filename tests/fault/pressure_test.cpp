@@ -105,7 +105,8 @@ TEST_CASE("many conns with waiting datagrams overflow a small completion queue, 
       CHECK(from.stats().malformed == 0);
     }
     CHECK(received == conns * each);
-    if (loop.driver() == loop_driver::io_uring) CHECK(loop.stats().overflows > 0);  // the queue must have overflowed for this case to test anything
+    if (loop.driver() == loop_driver::io_uring)
+      CHECK(loop.stats().overflows > 0);  // the queue must have overflowed for this case to test anything
   });
 }
 

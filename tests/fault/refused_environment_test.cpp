@@ -23,6 +23,7 @@
 #include "uring6/listen.hpp"
 #include "uring6/loop_group.hpp"
 #include "uring6/probe.hpp"
+#include "uring6/text.hpp"
 #include "uring6/timer.hpp"
 
 namespace {

@@ -226,8 +226,7 @@ std::string failing_calls() {
       const std::string about = "\n" + std::string(what.name) + ", call " + std::to_string(nth) + ", " + call + ":";
       // By readiness a loop that cannot wait tries again with its next turn, and a socket may stay non-blocking.
       const bool is_tried_again = loop.driver() == loop_driver::readiness && (call == "epoll_ctl" || call == "fcntl");
-      const bool can_do_without =
-          is_tried_again || std::ranges::find(what.dispensable, call) != what.dispensable.end();
+      const bool can_do_without = is_tried_again || std::ranges::find(what.dispensable, call) != what.dispensable.end();
       if (met && !error && !can_do_without) wrong += about + " succeeds without it";
       if (error && error != std::errc::too_many_files_open && error != std::errc::not_enough_memory) {
         wrong += about + " " + error.message();

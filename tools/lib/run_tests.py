@@ -43,6 +43,7 @@ class Configuration:
     everything: bool = False  # builds what no test runs, too
     scripts: list[str] = field(default_factory=list)  # run at the end; their exit status is the result
     settings: dict[str, str] = field(default_factory=dict)  # of the tests' environment
+    within: list[Path] = field(default_factory=list)  # the command that runs the tests
 
 
 # A full run has half an hour on two processors, and building is nearly all of it. So no build has debug information
@@ -87,6 +88,10 @@ MORE = [
                   scripts=["commands/quickstart.sh", "commands/bench.sh"]),
 ]
 
+# The same programs where io_uring is refused: loops run by readiness there.
+READINESS = replace(GCC, about="where io_uring is refused: loops run by readiness", suites=[*FLOORS, "examples", "readme"],
+                    within=[SOURCE / "tools/lib/without_io_uring.py"])
+
 # The cases that a release runs longer, built like the first configuration.
 LONG = replace(GCC, about="the cases tagged [long], at full length", patience=15, cases=["[long]"],
                suites=["net", "service"], settings={"URING6_LONG": "1"})
@@ -114,7 +119,7 @@ class Runner:
 
     # ---- the steps: each counts what it ran, and a failed one does not hide the next --------------------------
 
-    def test(self, configuration):
+    def test(self, configuration, name=""):
         def run(build):
             outcome = Outcome()
             try:
@@ -124,7 +129,7 @@ class Runner:
             except BuildFailed as error:
                 outcome += failure(f"{configuration.name}: the build", str(error))
             return outcome
-        self.step(configuration, run)
+        self.step(configuration, run, name, configuration.about if name else "")
 
     def test_by_scripts(self, name, scripts):
         """The scripts check the build of the first configuration."""
@@ -247,7 +252,7 @@ class Runner:
 
     def run_meson_tests(self, configuration, tests):
         build = directory_of(configuration)
-        command = ["meson", "test", "-C", build, "--no-rebuild", "--timeout-multiplier", configuration.patience]
+        command = [*configuration.within, "meson", "test", "-C", build, "--no-rebuild", "--timeout-multiplier", configuration.patience]
         if configuration.cases:
             command += ["--test-args", shlex.join(configuration.cases)]
         command += [test["name"] for test in tests]
@@ -421,6 +426,7 @@ def main():
     steps = {"gcc": lambda: runner.test(GCC),
              "scripts": lambda: runner.test_by_scripts("scripts", SCRIPTS)}
     if arguments.all or arguments.only:
+        steps["readiness"] = lambda: runner.test(READINESS, "readiness")
         steps["slow-scripts"] = lambda: runner.test_by_scripts("slow-scripts", SLOW_SCRIPTS)
         for configuration in MORE:
             steps[configuration.name] = lambda configuration=configuration: runner.test(configuration)

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "uring6/probe.hpp"
+#include "uring6/text.hpp"
 
 namespace uring6 {
 namespace {
@@ -29,7 +30,7 @@ std::string to_string(const probe_report& report) {
   };
 
   line("kernel", report.kernel);
-  line("driver", report.driver == loop_driver::automatic ? "none" : to_string(report.driver));
+  line("driver", report.driver == loop_driver::automatic ? std::string("none") : to_string(report.driver));
   line("io_uring", yes_no(report.ring));
   if (!report.setup_flags.empty()) {
     line("  set up with", words(report.setup_flags));

@@ -34,8 +34,7 @@ struct posted_call final : detail::inbox_message {
 std::string why_not_run(std::error_code error, loop_driver driver) {
   if (error.category() != std::system_category()) return "event_loop::run";
   if (driver == loop_driver::readiness)
-    return "event_loop::run: " +
-           explain_refused_call("epoll_wait", "epoll_pwait2 and epoll_wait", error.value());
+    return "event_loop::run: " + explain_refused_call("epoll_wait", "epoll_pwait2 and epoll_wait", error.value());
   return "event_loop::run: " + detail::explain_use_failure("io_uring_enter or io_uring_register", error.value());
 }
 

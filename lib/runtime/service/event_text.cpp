@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "ipv6/value/names.hpp"
+#include "uring/driver_choice.hpp"
 #include "uring6/descriptor.hpp"
 #include "uring6/signals.hpp"
 #include "uring6/text.hpp"
@@ -13,6 +14,10 @@ std::string to_string(poll_events events) {
       {poll_events::error, "error"},       {poll_events::hung_up, "hung_up"}, {poll_events::peer_closed, "peer_closed"},
   };
   return detail::names_of<poll_events>(events, names);
+}
+
+std::string to_string(loop_driver value) {
+  return detail::name_of<loop_driver>(value, detail::driver_names);
 }
 
 std::string to_string(const signal_event& got) {

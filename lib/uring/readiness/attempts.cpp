@@ -138,8 +138,8 @@ attempt_result attempt_send(request& what) noexcept {
       return failed;
     }
     what.transferred += static_cast<std::uint32_t>(sent);
-    const bool part = entry.opcode == IORING_OP_SEND && (entry.msg_flags & MSG_WAITALL) &&
-                      what.transferred < entry.len && sent > 0;
+    const bool part =
+        entry.opcode == IORING_OP_SEND && (entry.msg_flags & MSG_WAITALL) && what.transferred < entry.len && sent > 0;
     if (!part) return attempt_result::end(what.transferred);
   }
 }

@@ -7,8 +7,8 @@ namespace uring6::detail {
 
 int buffer_groups::add(const ::io_uring_buf_reg& registration) noexcept {
   constexpr std::uint32_t most_buffers = 32'768;  // the kernel's limit: numbers of buffers have 16 bits
-  if (registration.bgid >= groups_.size() || !registration.ring_addr || !std::has_single_bit(registration.ring_entries) ||
-      registration.ring_entries > most_buffers)
+  if (registration.bgid >= groups_.size() || !registration.ring_addr ||
+      !std::has_single_bit(registration.ring_entries) || registration.ring_entries > most_buffers)
     return -EINVAL;
   std::optional<buffer_group>& group = groups_[registration.bgid];
   if (group) return -EEXIST;

@@ -26,8 +26,8 @@ class interest {
   int open() noexcept;
   int descriptor() const noexcept { return epoll_.get(); }
 
-  /// The request waits for `events` of its descriptor. Negative errno, and it does not wait: EPERM for a descriptor that
-  /// is always ready (a regular file), EBADF, ENOMEM, ENOSPC (fs.epoll.max_user_watches).
+  /// The request waits for `events` of its descriptor. Negative errno, and it does not wait: EPERM for a descriptor
+  /// that is always ready (a regular file), EBADF, ENOMEM, ENOSPC (fs.epoll.max_user_watches).
   int wait(request& what, std::uint32_t events) noexcept;
 
   /// The request does not wait any more.
@@ -68,9 +68,9 @@ class interest {
   int control(int fd, watched& of, std::uint32_t events) noexcept;
 
   file_descriptor epoll_;
-  std::deque<watched> watched_;   // by descriptor; its elements do not move
-  watched* serving_ = nullptr;    // it is brought up to date when all its requests have been served
-  bool has_nanoseconds_ = true;   // epoll_pwait2 is there (Linux 5.11), and no sandbox refuses it
+  std::deque<watched> watched_;  // by descriptor; its elements do not move
+  watched* serving_ = nullptr;   // it is brought up to date when all its requests have been served
+  bool has_nanoseconds_ = true;  // epoll_pwait2 is there (Linux 5.11), and no sandbox refuses it
   epoll_event events_[most_events];
 };
 

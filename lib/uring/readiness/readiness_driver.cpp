@@ -17,8 +17,7 @@ result<std::unique_ptr<ring_driver>> readiness_driver::create(const ring_options
                                                               ring_features& features, std::string& reason) {
   const unsigned submissions = std::bit_ceil(options.submission_entries);
   constexpr unsigned fewest_completions = 8;  // a choice: an operation may need two places at once
-  const unsigned completions =
-      std::max({std::bit_ceil(options.completion_entries), submissions, fewest_completions});
+  const unsigned completions = std::max({std::bit_ceil(options.completion_entries), submissions, fewest_completions});
   std::unique_ptr<readiness_driver> made(new readiness_driver(ring));
   if (!made->queue_.create(ring, submissions, completions)) {
     reason = "not enough memory for the queues of the loop: lower submission_entries and completion_entries";

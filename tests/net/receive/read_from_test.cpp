@@ -125,7 +125,8 @@ TEST_CASE("an empty datagram is a datagram, and the next one comes as well") {
       REQUIRE(got);
       CHECK(as_text(got->payload) == "data");
     }
-    if (loop.driver() == loop_driver::io_uring) CHECK(at.stats().rearms >= 4);  // each empty datagram ends the kernel's read
+    // Each empty datagram ends a read of the kernel's.
+    if (loop.driver() == loop_driver::io_uring) CHECK(at.stats().rearms >= 4);
     CHECK(at.stats().malformed == 0);
   });
 }

@@ -6,8 +6,8 @@
 
 namespace uring6::test {
 
-/// Words that must be in the error of a refused loop, because the kernel is known to refuse loops; nothing if a loop
-/// has to work, or if only the attempt can show it (memory_may_be_locked).
+/// Words that must be in the error of a refused loop of io_uring, because the kernel is known to refuse it; nothing if
+/// such a loop has to work, or if only the attempt can show it (memory_may_be_locked).
 std::optional<std::string> reason_against_loops();
 
 /// Whether the calling thread may have any amount of memory locked: CAP_IPC_LOCK, or no RLIMIT_MEMLOCK.

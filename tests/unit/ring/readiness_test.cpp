@@ -29,8 +29,8 @@ using namespace std::chrono_literals;
 using detail::ring;
 
 std::unique_ptr<ring> make_readiness_ring(unsigned completions = 64) {
-  auto made = or_throw(ring::create(
-      {.submission_entries = 8, .completion_entries = completions, .driver = loop_driver::readiness}));
+  auto made = or_throw(
+      ring::create({.submission_entries = 8, .completion_entries = completions, .driver = loop_driver::readiness}));
   REQUIRE_FALSE(made->enable());
   return made;
 }
@@ -104,9 +104,8 @@ TEST_CASE("by readiness a read of a pipe waits for data, and then for its end") 
   const auto on = make_readiness_ring();
   two_pipe_ends pipe;
   std::array<char, 8> buffer{};
-  prepared read([&](io_uring_sqe& entry) {
-    ::io_uring_prep_read(&entry, pipe.out.get(), buffer.data(), buffer.size(), 0);
-  });
+  prepared read(
+      [&](io_uring_sqe& entry) { ::io_uring_prep_read(&entry, pipe.out.get(), buffer.data(), buffer.size(), 0); });
   on->queue(read);
   turn(*on);
   CHECK(read.results.empty());
@@ -164,7 +163,8 @@ TEST_CASE("by readiness an eventfd is read and written at any offset") {
 TEST_CASE("by readiness a regular file is read, written, polled and described at once") {
   const auto on = make_readiness_ring();
   const file_descriptor file(::memfd_create("text", MFD_CLOEXEC));
-  CHECK(result_of(*on, [&](io_uring_sqe& entry) { ::io_uring_prep_write(&entry, file.get(), "0123456789", 10, 0); }) == 10);
+  CHECK(result_of(*on, [&](io_uring_sqe& entry) { ::io_uring_prep_write(&entry, file.get(), "0123456789", 10, 0); }) ==
+        10);
   std::array<char, 4> buffer{};
   CHECK(result_of(*on, [&](io_uring_sqe& entry) {
           ::io_uring_prep_read(&entry, file.get(), buffer.data(), buffer.size(), 5);
@@ -195,8 +195,12 @@ TEST_CASE("by readiness an operation of another kind, or with another flag, ends
           ::io_uring_prep_nop(&entry);
           entry.flags |= IOSQE_IO_LINK;
         }) == -EINVAL);
-  CHECK(result_of(*on, [&](io_uring_sqe& entry) { ::io_uring_prep_multishot_accept(&entry, pair.here.get(), nullptr, nullptr, 0); }) == -EINVAL);
-  CHECK(result_of(*on, [&](io_uring_sqe& entry) { ::io_uring_prep_recv_multishot(&entry, pair.here.get(), nullptr, 0, 0); }) == -EINVAL);
+  CHECK(result_of(*on, [&](io_uring_sqe& entry) {
+          ::io_uring_prep_multishot_accept(&entry, pair.here.get(), nullptr, nullptr, 0);
+        }) == -EINVAL);
+  CHECK(result_of(*on, [&](io_uring_sqe& entry) {
+          ::io_uring_prep_recv_multishot(&entry, pair.here.get(), nullptr, 0, 0);
+        }) == -EINVAL);
   CHECK(result_of(*on, [&](io_uring_sqe& entry) {
           ::io_uring_prep_recv(&entry, pair.here.get(), nullptr, 8, 0);
           entry.flags |= IOSQE_BUFFER_SELECT;
@@ -256,9 +260,8 @@ TEST_CASE("by readiness readers and writers of one descriptor wait beside each o
     ::io_uring_prep_send(&entry, pair.here.get(), much.data(), much.size(), MSG_WAITALL | MSG_NOSIGNAL);
   });
   std::array<char, 8> buffer{};
-  prepared receive([&](io_uring_sqe& entry) {
-    ::io_uring_prep_recv(&entry, pair.here.get(), buffer.data(), buffer.size(), 0);
-  });
+  prepared receive(
+      [&](io_uring_sqe& entry) { ::io_uring_prep_recv(&entry, pair.here.get(), buffer.data(), buffer.size(), 0); });
   on->queue(send);
   on->queue(receive);
   turn(*on);
@@ -393,9 +396,8 @@ TEST_CASE("a ring by readiness that ends with operations in flight touches their
   std::array<char, 4> buffer{'k', 'e', 'p', 't'};
   {
     auto on = make_readiness_ring();
-    prepared receive([&](io_uring_sqe& entry) {
-      ::io_uring_prep_recv(&entry, pair.here.get(), buffer.data(), buffer.size(), 0);
-    });
+    prepared receive(
+        [&](io_uring_sqe& entry) { ::io_uring_prep_recv(&entry, pair.here.get(), buffer.data(), buffer.size(), 0); });
     on->queue(receive);
     turn(*on);
     on->disown();
