@@ -89,6 +89,7 @@ class drain_contest : public contest {
              {.subject = "uring6 read_from"},
              {.subject = "uring6 read_batch"},
              {.subject = "uring6 receive"},
+             {.subject = "uring6 readiness receive"},
              {.subject = "go ReadFrom", .note = "takes no trains: the kernel cuts them up"}};
     } else {
       const std::string sees_none = shape_.control ? "fetches no control messages" : "";
@@ -98,6 +99,8 @@ class drain_contest : public contest {
              {.subject = "uring6 read_from"},
              {.subject = "uring6 read_batch"},
              {.subject = "uring6 receive"},
+             {.subject = "uring6 readiness read_from"},
+             {.subject = "uring6 readiness receive"},
              {.subject = "asio epoll", .note = sees_none, .blind = true},
              {.subject = "asio io_uring", .note = sees_none, .blind = true},
              {.subject = "libuv", .note = sees_none, .blind = true},

@@ -112,7 +112,10 @@ void add_many_sockets(contests& all, const placement& where) {
           1,
           true,
           true,
-          {{.subject = "raw epoll"}, {.subject = "uring6 receive"}, {.subject = "raw multishot", .vectors = {1024}}}},
+          {{.subject = "raw epoll"},
+           {.subject = "uring6 receive"},
+           {.subject = "uring6 readiness receive"},
+           {.subject = "raw multishot", .vectors = {1024}}}},
       std::vector{where.subject}));
   all.push_back(std::make_unique<crowd_contest>(crowd_shape{"two-loops",
                                                             2,

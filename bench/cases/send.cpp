@@ -67,6 +67,7 @@ class send_contest : public contest {
                              {.subject = "raw sendmmsg", .vectors = {8, 16, 32, 64, 128}},
                              {.subject = "uring6 write_to", .note = "64 coroutines"},
                              {.subject = "uring6 write_batch", .vectors = {64, 128, 256, 512}},
+                             {.subject = "uring6 readiness write_batch", .vectors = {64, 128, 256, 512}},
                              {.subject = "asio epoll"},
                              {.subject = "asio io_uring"},
                              {.subject = "libuv", .vectors = {20, 64, 128}},

@@ -24,10 +24,8 @@ __kernel_timespec to_timespec(std::chrono::nanoseconds duration) noexcept {
 result<std::unique_ptr<ring_driver>> kernel_driver::create(const ring_options& options, ::io_uring& ring,
                                                            ring_features& features, std::string& reason) {
   std::unique_ptr<kernel_driver> made(new kernel_driver(ring, options.busy_poll));
-  if (auto done = set_up_ring(options, ring, features, reason); !done) {
-    made->left_ = true;
-    return fail(done.error());
-  }
+  if (auto done = set_up_ring(options, ring, features, reason); !done) return fail(done.error());
+  made->owns_ = true;
   // Here, and not when the first empty datagram comes: a program may forbid itself system calls between the two.
   features.ordered_completions = completions_keep_order(features.setup_flags);
   features.counts_pieces = true;
@@ -35,12 +33,12 @@ result<std::unique_ptr<ring_driver>> kernel_driver::create(const ring_options& o
 }
 
 kernel_driver::~kernel_driver() {
-  if (!left_) ::io_uring_queue_exit(&ring_);
+  if (owns_) ::io_uring_queue_exit(&ring_);
 }
 
 // The memory of the queues is not mapped in the child.
 void kernel_driver::leave_to_parent() noexcept {
-  left_ = true;
+  owns_ = false;
   ::close(ring_.ring_fd);
 }
 

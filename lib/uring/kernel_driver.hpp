@@ -33,7 +33,7 @@ class kernel_driver final : public ring_driver {
 
   ::io_uring& ring_;
   std::chrono::microseconds busy_poll_;
-  bool left_ = false;     // the queues are the parent's
+  bool owns_ = false;     // the ring is set up, and not left to a parent
   bool signals_ = false;  // an eventfd is registered
 };
 

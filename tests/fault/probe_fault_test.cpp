@@ -54,6 +54,7 @@ TEST_CASE("a ring without memory for it is explained by the limit") {
 }
 
 TEST_CASE("a profile that allows io_uring_setup alone is named") {
+  test::need_io_uring();
   test::need_ipv6();
   for (const long forbidden : {SYS_io_uring_register, SYS_io_uring_enter}) {
     const std::string said = probe_without(forbidden, EPERM);

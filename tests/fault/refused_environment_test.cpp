@@ -74,6 +74,7 @@ void check_all_say(const std::string& said, const std::string& what) {
 // --- kernels that are too old ---
 
 TEST_CASE("a kernel without rings of receive buffers is refused by the constructor with the text of the probe") {
+  need_io_uring();
   const std::string said = told_where([] {
     judge_ring_register([](unsigned opcode, void*) -> std::optional<int> {
       if (opcode == IORING_REGISTER_PBUF_RING) return -EINVAL;
@@ -85,6 +86,7 @@ TEST_CASE("a kernel without rings of receive buffers is refused by the construct
 }
 
 TEST_CASE("a kernel without multishot reads is refused by the constructor with the text of the probe") {
+  need_io_uring();
   const std::string said = told_where([] {
     judge_ring_register([](unsigned opcode, void* argument) -> std::optional<int> {
       if (opcode != IORING_REGISTER_PROBE) return {};
@@ -118,12 +120,14 @@ TEST_CASE("a loop is created although the kernel does not list its operations") 
 // --- sandboxes ---
 
 TEST_CASE("a sandbox that allows to set a ring up and not to register is reported by the constructor") {
+  need_io_uring();
   check_all_say(told_where([] { forbid_system_call(SYS_io_uring_register, EPERM); }),
                 "io_uring_setup is allowed, but io_uring_register is refused (Operation not permitted) by a seccomp "
                 "profile: allow io_uring_setup, io_uring_enter and io_uring_register together");
 }
 
 TEST_CASE("a sandbox that allows to set a ring up and not to enter it is reported by the constructor") {
+  need_io_uring();
   for (const int error : {EPERM, EACCES, ENOSYS}) {
     check_all_say(told_where([error] { forbid_system_call(SYS_io_uring_enter, error); }),
                   "io_uring_setup is allowed, but io_uring_enter is refused (" + std::system_category().message(error) +
@@ -155,12 +159,14 @@ TEST_CASE("a group of threads that may not enable their rings reports that at it
 }
 
 TEST_CASE("a refused eventfd is not reported as a refusal of io_uring") {
+  need_io_uring();
   const std::string said = told_where([] { forbid_system_call(SYS_eventfd2, EPERM); });
   check_all_say(said, "eventfd is refused (Operation not permitted) by a seccomp profile: allow eventfd2 in it");
   CHECK_THAT(said, !ContainsSubstring("io_uring"));
 }
 
 TEST_CASE("a refused eventfd with the error of a missing kernel is not reported as a refusal of io_uring") {
+  need_io_uring();
   const std::string said = told_where([] { forbid_system_call(SYS_eventfd2, ENOSYS); });
   check_all_say(said, "eventfd is refused (Function not implemented) by a seccomp profile: allow eventfd2 in it");
 }
@@ -185,6 +191,7 @@ std::string driver_where(const std::function<void()>& refuse, loop_driver asked 
 }
 
 TEST_CASE("where io_uring is refused loops run by readiness, and say why") {
+  need_io_uring();
   for (const int error : {EPERM, EACCES, ENOSYS}) {
     for (const long call : {SYS_io_uring_setup, SYS_io_uring_register, SYS_io_uring_enter}) {
       CAPTURE(error, call);
@@ -197,6 +204,7 @@ TEST_CASE("where io_uring is refused loops run by readiness, and say why") {
 }
 
 TEST_CASE("on a kernel that is too old for io_uring's reads loops run by readiness, and say why") {
+  need_io_uring();
   const std::string said = driver_where([] {
     judge_ring_register([](unsigned opcode, void*) -> std::optional<int> {
       if (opcode == IORING_REGISTER_PBUF_RING) return -EINVAL;

@@ -6,6 +6,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cerrno>
+#include <cstdlib>
 #include <map>
 #include <string>
 #include <vector>
@@ -63,7 +64,10 @@ TEST_CASE("uring6: without io_uring it ends with 3, the reason and the remedy") 
   for (const auto& [error_number, said] : {refusal{EPERM, "seccomp profile forbids io_uring"},
                                            refusal{ENOSYS, "io_uring is missing"}, refusal{ENOMEM, "RLIMIT_MEMLOCK"}}) {
     CAPTURE(error_number);
-    const program_settings without{.prepare = [error_number] { forbid_system_call(SYS_io_uring_setup, error_number); }};
+    const program_settings without{.prepare = [error_number] {
+      ::setenv("URING6_DRIVER", "io_uring", 1);
+      forbid_system_call(SYS_io_uring_setup, error_number);
+    }};
 
     const program_end demo = uring6_command({"demo"}, without);
     CHECK(demo.exit_status == 3);
@@ -91,6 +95,24 @@ TEST_CASE("uring6: without io_uring it ends with 3, the reason and the remedy") 
     REQUIRE_FALSE(report.at("missing").empty());
     CHECK_THAT(report.at("missing").at(0).get<std::string>(), ContainsSubstring(said));
   }
+}
+
+TEST_CASE("uring6: where io_uring is forbidden it runs by readiness, and says so and why") {
+  const program_settings without{.prepare = [] {
+    ::unsetenv("URING6_DRIVER");
+    forbid_system_call(SYS_io_uring_setup, EPERM);
+  }};
+  const program_end demo = uring6_command({"demo", "--count", "1000"}, without);
+  CHECK(demo.exit_status == 0);
+  CHECK_THAT(demo.errors, ContainsSubstring("runs by readiness (epoll). a seccomp profile forbids io_uring"));
+  CHECK(is_one_line(demo.errors));
+
+  const program_end probe_json = uring6_command({"probe", "--json"}, without);
+  CHECK(probe_json.exit_status == 0);
+  const auto report = as_json(probe_json.output);
+  CHECK(report.at("ready") == true);
+  CHECK(report.at("driver") == "readiness");
+  CHECK_THAT(report.at("degraded").at(0).get<std::string>(), ContainsSubstring("seccomp profile forbids io_uring"));
 }
 
 TEST_CASE("uring6: with too few descriptors it says so, wherever they run out") {

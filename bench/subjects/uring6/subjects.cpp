@@ -1,11 +1,23 @@
 // The table of the uring6 program.
 #include <array>
+#include <cstdlib>
+#include <memory>
 
 #include "subjects/uring6/echo.hpp"
 #include "subjects/uring6/receive.hpp"
 #include "subjects/uring6/send.hpp"
 
 namespace bench {
+namespace {
+
+/// The same subject, whose loops run by readiness.
+template <auto make>
+std::unique_ptr<subject> by_readiness(const settings& s) {
+  ::setenv("URING6_DRIVER", "readiness", 1);
+  return make(s);
+}
+
+}  // namespace
 
 std::span<const entry> subjects() {
   static constexpr std::array table{
@@ -18,6 +30,10 @@ std::span<const entry> subjects() {
       entry{"send", "uring6 write_to", u6::send_by_write_to},
       entry{"echo", "uring6 echo", u6::echo},
       entry{"echo", "uring6 echo simple", u6::echo_simple},
+      entry{"receive", "uring6 readiness read_from", by_readiness<u6::receive_by_read_from>},
+      entry{"receive", "uring6 readiness receive", by_readiness<u6::receive_by_receive>},
+      entry{"send", "uring6 readiness write_batch", by_readiness<u6::send_by_write_batch>},
+      entry{"echo", "uring6 readiness echo", by_readiness<u6::echo>},
   };
   return table;
 }

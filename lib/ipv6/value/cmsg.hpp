@@ -47,16 +47,16 @@ class cmsg_reader {
   /// Reads the next control message. False at the end, and at a malformed message, behind which nothing is read.
   bool next(cmsg_view& view) noexcept {
     if (left_ < sizeof(cmsghdr)) return false;
-    cmsghdr header;
-    std::memcpy(&header, at_, sizeof header);
-    const std::size_t length = header.cmsg_len;
-    if (length < sizeof header || length > left_) {
+    cmsghdr front;
+    std::memcpy(&front, at_, sizeof front);
+    const std::size_t length = front.cmsg_len;
+    if (length < sizeof front || length > left_) {
       malformed_ = true;
       left_ = 0;
       return false;
     }
-    view = {header.cmsg_level, header.cmsg_type, {at_ + sizeof header, length - sizeof header}};
-    const std::size_t step = cmsg::space(length - sizeof header);
+    view = {front.cmsg_level, front.cmsg_type, {at_ + sizeof front, length - sizeof front}};
+    const std::size_t step = cmsg::space(length - sizeof front);
     // The last control message may lack its padding.
     assert(step >= length && "a step is at least a header: the walk ends");
     const std::size_t taken = step < left_ ? step : left_;
@@ -71,11 +71,11 @@ class cmsg_reader {
   bool next_is(int level, int type, T& value) noexcept {
     constexpr std::size_t space = cmsg::space(sizeof(T));
     if (left_ < space) return false;
-    cmsghdr header;
-    std::memcpy(&header, at_, sizeof header);
-    if (header.cmsg_len != sizeof header + sizeof(T) || header.cmsg_level != level || header.cmsg_type != type)
+    cmsghdr front;
+    std::memcpy(&front, at_, sizeof front);
+    if (front.cmsg_len != sizeof front + sizeof(T) || front.cmsg_level != level || front.cmsg_type != type)
       return false;
-    std::memcpy(&value, at_ + sizeof header, sizeof(T));
+    std::memcpy(&value, at_ + sizeof front, sizeof(T));
     at_ += space;
     left_ -= space;
     return true;
@@ -104,14 +104,14 @@ class cmsg_writer {
     constexpr std::size_t space = cmsg::space(sizeof(T));
     assert(size_ <= area_.size() && size_ % alignof(cmsghdr) == 0 && "control messages are aligned to one another");
     if (area_.size() - size_ < space) return false;
-    cmsghdr header{};
-    header.cmsg_len = sizeof header + sizeof(T);
-    header.cmsg_level = level;
-    header.cmsg_type = type;
+    cmsghdr front{};
+    front.cmsg_len = sizeof front + sizeof(T);
+    front.cmsg_level = level;
+    front.cmsg_type = type;
     std::byte* const at = area_.data() + size_;
-    std::memcpy(at, &header, sizeof header);
-    std::memcpy(at + sizeof header, &value, sizeof(T));
-    std::memset(at + sizeof header + sizeof(T), 0, space - sizeof header - sizeof(T));
+    std::memcpy(at, &front, sizeof front);
+    std::memcpy(at + sizeof front, &value, sizeof(T));
+    std::memset(at + sizeof front + sizeof(T), 0, space - sizeof front - sizeof(T));
     size_ += space;
     return true;
   }

@@ -4,6 +4,7 @@
 #include <liburing.h>
 
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -21,7 +22,7 @@ class completion_queue {
   /// Precondition (asserted): `room` is not 0.
   void post(std::uint64_t user_data, std::int32_t result, std::uint32_t flags) noexcept {
     assert(room() > 0 && "a completion is posted only where there is room for it");
-    ::io_uring_cqe& entry = completions_[tail_ & (entries_ - 1)];
+    ::io_uring_cqe& entry = completions()[tail_ & (entries_ - 1)];
     entry.user_data = user_data;
     entry.res = result;
     entry.flags = flags;
@@ -35,6 +36,8 @@ class completion_queue {
   void show_work(bool some) noexcept { __atomic_store_n(&flags_, some ? IORING_SQ_TASKRUN : 0U, __ATOMIC_RELAXED); }
 
  private:
+  ::io_uring_cqe* completions() noexcept { return reinterpret_cast<::io_uring_cqe*>(completion_memory_.get()); }
+
   unsigned head_ = 0;
   unsigned tail_ = 0;
   unsigned entries_ = 0;
@@ -45,8 +48,9 @@ class completion_queue {
   unsigned submission_mask_ = 0;
   unsigned flags_ = 0;
   unsigned none_ = 0;  // counters that stay 0: dropped entries, overflows
-  std::unique_ptr<::io_uring_cqe[]> completions_;
-  std::unique_ptr<::io_uring_sqe[]> submissions_;
+  // Octets, because the kernel's types end in arrays without a length, of which C++ makes no arrays.
+  std::unique_ptr<std::byte[]> completion_memory_;
+  std::unique_ptr<std::byte[]> submission_memory_;
 };
 
 }  // namespace uring6::detail

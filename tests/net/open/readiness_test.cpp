@@ -56,7 +56,7 @@ TEST_CASE("by readiness an error queue that is not read does not keep the loop a
 
 TEST_CASE("by readiness every datagram arrives once and in order, from many sockets and through a small pool") {
   need_ipv6();
-  constexpr std::uint64_t each_gets = 200;
+  static constexpr std::uint64_t each_gets = 200;
   constexpr std::size_t sockets = 20;
   event_loop loop({.driver = loop_driver::readiness, .completion_entries = 8, .receive_buffers = 4});
   run(loop, [&]() -> task<> {
