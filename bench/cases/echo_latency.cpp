@@ -213,8 +213,8 @@ class echo_contest : public contest {
 
 void add_echo_latencies(contests& all, const placement& where) {
   const std::vector<std::string> everybody = {
-      "raw echo",   "uring6 echo",   "uring6 echo simple", "uring6 readiness echo",
-      "asio epoll", "asio io_uring", "libuv",              "go ReadFrom"};
+      "raw echo",      "uring6 echo", "uring6 echo simple", "uring6 readiness echo", "asio epoll",
+      "asio io_uring", "libuv",       "go ReadFrom"};
   const std::vector<std::string> spinning = {"raw echo", "uring6 echo"};
   const std::vector<double> closed_and_open = {0, 20'000};
   const std::vector<double> many_rates = {0, 2'000, 20'000, 80'000};

@@ -105,18 +105,16 @@ class crowd_contest : public contest {
 }  // namespace
 
 void add_many_sockets(contests& all, const placement& where) {
-  all.push_back(std::make_unique<crowd_contest>(
-      crowd_shape{
-          "sockets-10000",
-          10'000,
-          1,
-          true,
-          true,
-          {{.subject = "raw epoll"},
-           {.subject = "uring6 receive"},
-           {.subject = "uring6 readiness receive"},
-           {.subject = "raw multishot", .vectors = {1024}}}},
-      std::vector{where.subject}));
+  all.push_back(std::make_unique<crowd_contest>(crowd_shape{"sockets-10000",
+                                                            10'000,
+                                                            1,
+                                                            true,
+                                                            true,
+                                                            {{.subject = "raw epoll"},
+                                                             {.subject = "uring6 receive"},
+                                                             {.subject = "uring6 readiness receive"},
+                                                             {.subject = "raw multishot", .vectors = {1024}}}},
+                                                std::vector{where.subject}));
   all.push_back(std::make_unique<crowd_contest>(crowd_shape{"two-loops",
                                                             2,
                                                             16'000,
