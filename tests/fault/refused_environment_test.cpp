@@ -11,10 +11,12 @@
 #include <chrono>
 #include <cstdlib>
 #include <functional>
+#include <new>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include "support/case/allocations.hpp"
 #include "support/machine/descriptors.hpp"
 #include "support/machine/environment.hpp"
 #include "support/process/forked.hpp"
@@ -262,6 +264,31 @@ TEST_CASE("where epoll is refused, too, there is no loop, and the error names ep
     forbid_system_call(SYS_epoll_create1, EPERM);
   });
   CHECK_THAT(said, StartsWith("no loop: epoll is refused (Operation not permitted) by a seccomp profile"));
+}
+
+TEST_CASE("where io_uring is refused and memory runs short, no descriptor of the program is closed") {
+  const std::string said = in_child([] {
+    ::setenv("URING6_DRIVER", "automatic", 1);
+    forbid_system_call(SYS_io_uring_setup, EPERM);
+    const std::size_t before = open_descriptors();
+    for (std::size_t nth = 1;; ++nth) {
+      bool made = false;
+      if (!fail_allocation(nth)) return std::string("nothing was closed");  // it cannot be tried
+      try {
+        const event_loop loop;
+        made = true;
+      } catch (const std::bad_alloc&) {
+        // The next round checks that nothing is lost.
+      } catch (const std::system_error&) {
+        // The same: a part of the loop reports the shortage as an error.
+      }
+      const bool failed = failed_allocations() > 0;
+      fail_allocation(0);
+      if (open_descriptors() != before) return "a descriptor was closed at allocation " + std::to_string(nth);
+      if (made && !failed) return std::string("nothing was closed");
+    }
+  });
+  CHECK(said == "nothing was closed");
 }
 
 // --- descriptors ---
