@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 
 namespace uring6::detail {
 namespace {
@@ -49,39 +48,72 @@ int make_non_blocking(int fd) noexcept {
   return flags;
 }
 
+// The kernel's poll requests find these also where the entry does not name them.
 attempt_result attempt_poll(const request& what) noexcept {
-  const std::uint32_t events = what.entry.poll32_events;
+  const std::uint32_t events = what.entry.poll32_events | POLLERR | POLLHUP | POLLRDHUP;
   const int now = events_now(what.entry.fd, events);
   return now == 0 ? attempt_result::wait(events) : attempt_result::end(now);
 }
 
-std::int64_t transfer(const ::io_uring_sqe& entry, std::size_t most, int flags) noexcept {
-  const iovec memory{pointer<void>(entry.addr), std::min<std::size_t>(entry.len, most)};
+std::int64_t transfer(const ::io_uring_sqe& entry, int more_flags) noexcept {
+  const iovec memory{pointer<void>(entry.addr), entry.len};
   const auto offset = static_cast<off_t>(entry.off);
+  const int flags = static_cast<int>(entry.rw_flags) | more_flags;
   return entry.opcode == IORING_OP_READ ? ::preadv2(entry.fd, &memory, 1, offset, flags)
                                         : ::pwritev2(entry.fd, &memory, 1, offset, flags);
 }
 
 // A file without a position (a pipe, an eventfd, a socket) refuses an offset; io_uring ignores it.
-std::int64_t transfer_at_any_position(::io_uring_sqe& entry, std::size_t most, int flags) noexcept {
-  const std::int64_t returned = transfer(entry, most, flags);
+std::int64_t transfer_at_any_position(::io_uring_sqe& entry, int more_flags) noexcept {
+  const std::int64_t returned = transfer(entry, more_flags);
   if (returned >= 0 || errno != ESPIPE || entry.off == current_position) return returned;
   entry.off = current_position;
-  return transfer(entry, most, flags);
+  return transfer(entry, more_flags);
 }
 
-// A kind of file that does not take RWF_NOWAIT is asked whether it is ready. A pipe that is ready takes PIPE_BUF octets
-// without blocking, so no more are written at once.
-attempt_result attempt_transfer(request& what, bool is_ready) noexcept {
-  const bool reads = what.entry.opcode == IORING_OP_READ;
-  const std::uint32_t events = reads ? EPOLLIN : EPOLLOUT;
-  const std::int64_t returned = transfer_at_any_position(what.entry, SIZE_MAX, RWF_NOWAIT);
-  if (returned >= 0) return attempt_result::end(returned);
-  if (errno == EAGAIN) return attempt_result::wait(events);
-  if (errno != EOPNOTSUPP) return ended_by(returned);
-  if (const int now = is_ready ? 1 : events_now(what.entry.fd, events); now <= 0)
-    return now == 0 ? attempt_result::wait(events) : attempt_result::end(now);
-  return ended_by(transfer_at_any_position(what.entry, reads ? SIZE_MAX : PIPE_BUF, 0));
+// What made the descriptor ready may be gone, and a terminal may have less room than the write is long.
+std::int64_t transfer_non_blocking(::io_uring_sqe& entry) noexcept {
+  const int flags = make_non_blocking(entry.fd);
+  if (flags < 0) {
+    errno = -flags;
+    return -1;
+  }
+  const std::int64_t returned = transfer_at_any_position(entry, 0);
+  const int error = errno;
+  if (!(flags & O_NONBLOCK)) ::fcntl(entry.fd, F_SETFL, flags);
+  errno = error;
+  return returned;
+}
+
+bool is_regular_file(int fd) noexcept {
+  struct stat about {};
+  return ::fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
+}
+
+// A regular file gives RWF_NOWAIT only what is cached. As io_uring does, the rest is moved as well: a short read says
+// that the file ends there.
+attempt_result move_rest(const ::io_uring_sqe& entry, std::int64_t moved) noexcept {
+  if (moved == 0 || moved >= entry.len || (entry.rw_flags & RWF_NOWAIT) || !is_regular_file(entry.fd))
+    return attempt_result::end(moved);
+  ::io_uring_sqe rest = entry;
+  rest.addr += static_cast<std::uint64_t>(moved);
+  rest.len -= static_cast<std::uint32_t>(moved);
+  if (rest.off != current_position) rest.off += static_cast<std::uint64_t>(moved);
+  return attempt_result::end(moved + std::max<std::int64_t>(transfer(rest, 0), 0));
+}
+
+// A kind of file that does not take RWF_NOWAIT is asked whether it is ready, and is non-blocking during the call.
+attempt_result attempt_transfer(request& what) noexcept {
+  const bool waits = !(what.entry.rw_flags & RWF_NOWAIT);
+  const std::uint32_t events = what.entry.opcode == IORING_OP_READ ? EPOLLIN : EPOLLOUT;
+  std::int64_t returned = transfer_at_any_position(what.entry, RWF_NOWAIT);
+  if (returned >= 0) return move_rest(what.entry, returned);
+  if (waits && errno == EOPNOTSUPP) {
+    if (const int now = events_now(what.entry.fd, events); now <= 0)
+      return now == 0 ? attempt_result::wait(events) : attempt_result::end(now);
+    returned = transfer_non_blocking(what.entry);
+  }
+  return waits && returned < 0 && errno == EAGAIN ? attempt_result::wait(events) : ended_by(returned);
 }
 
 // A listener becomes non-blocking: between its readiness and the call another process may accept.
@@ -118,7 +150,7 @@ attempt_result attempt_connect(request& what) noexcept {
 
 std::int64_t send_once(const request& what) noexcept {
   const ::io_uring_sqe& entry = what.entry;
-  const int flags = static_cast<int>(entry.msg_flags) | MSG_DONTWAIT;
+  const int flags = static_cast<int>(entry.msg_flags) | MSG_DONTWAIT | MSG_NOSIGNAL;  // io_uring sends no SIGPIPE
   if (entry.opcode == IORING_OP_SENDMSG) return ::sendmsg(entry.fd, pointer<const msghdr>(entry.addr), flags);
   const auto* const from = pointer<const std::byte>(entry.addr) + what.transferred;
   return ::sendto(entry.fd, from, entry.len - what.transferred, flags, pointer<const sockaddr>(entry.addr2),
@@ -144,23 +176,52 @@ attempt_result attempt_send(request& what) noexcept {
   }
 }
 
-attempt_result attempt_receive(const request& what) noexcept {
+std::int64_t receive_once(const request& what) noexcept {
   const ::io_uring_sqe& entry = what.entry;
   const int flags = static_cast<int>(entry.msg_flags) | MSG_DONTWAIT;
-  const std::int64_t got = entry.opcode == IORING_OP_RECV
-                               ? ::recv(entry.fd, pointer<void>(entry.addr), entry.len, flags)
-                               : ::recvmsg(entry.fd, pointer<msghdr>(entry.addr), flags);
-  return ended_or_waits(entry, got, EPOLLIN);
+  if (entry.opcode == IORING_OP_RECVMSG) return ::recvmsg(entry.fd, pointer<msghdr>(entry.addr), flags);
+  return ::recv(entry.fd, pointer<std::byte>(entry.addr) + what.transferred, entry.len - what.transferred, flags);
+}
+
+// As a send does, with MSG_WAITALL a receive from a stream goes on after a part.
+attempt_result attempt_receive(request& what) noexcept {
+  const ::io_uring_sqe& entry = what.entry;
+  for (;;) {
+    const std::int64_t got = receive_once(what);
+    if (got < 0) {
+      const attempt_result failed = ended_or_waits(entry, got, entry.msg_flags & MSG_ERRQUEUE ? EPOLLERR : EPOLLIN);
+      if (failed.what == attempt_result::kind::ended && what.transferred > 0)
+        return attempt_result::end(what.transferred);
+      return failed;
+    }
+    what.transferred += static_cast<std::uint32_t>(got);
+    const bool all = (entry.msg_flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL;
+    const bool part = entry.opcode == IORING_OP_RECV && all && what.transferred < entry.len && got > 0;
+    if (!part || !is_stream(entry.fd)) return attempt_result::end(what.transferred);
+  }
 }
 
 }  // namespace
 
+bool is_stream(int fd) noexcept {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 int check_entry(const ::io_uring_sqe& entry) noexcept {
-  constexpr unsigned known_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS | IOSQE_ASYNC;
+  const bool receives = entry.opcode == IORING_OP_RECV || entry.opcode == IORING_OP_RECVMSG;
+  const unsigned known_flags =
+      IOSQE_CQE_SKIP_SUCCESS | IOSQE_ASYNC | (receives ? static_cast<unsigned>(IOSQE_BUFFER_SELECT) : 0U);
   if (entry.flags & ~known_flags) return -EINVAL;
   switch (entry.opcode) {
     case IORING_OP_ACCEPT:
-      return entry.ioprio & IORING_ACCEPT_MULTISHOT ? -EINVAL : 0;
+      return entry.ioprio || entry.file_index ? -EINVAL : 0;
+    case IORING_OP_OPENAT:
+    case IORING_OP_CLOSE:
+      return entry.file_index ? -EINVAL : 0;  // it is about a table of the ring's, not about a descriptor
+    case IORING_OP_POLL_ADD:
+      return entry.len & ~static_cast<std::uint32_t>(IORING_POLL_ADD_MULTI) ? -EINVAL : 0;
     case IORING_OP_RECV:
     case IORING_OP_RECVMSG: {
       // A read that stays armed has no memory of its own.
@@ -168,17 +229,14 @@ int check_entry(const ::io_uring_sqe& entry) noexcept {
       return stays && !(entry.flags & IOSQE_BUFFER_SELECT) ? -EINVAL : 0;
     }
     case IORING_OP_NOP:
-    case IORING_OP_POLL_ADD:
     case IORING_OP_READ:
     case IORING_OP_WRITE:
     case IORING_OP_CONNECT:
     case IORING_OP_SEND:
     case IORING_OP_SENDMSG:
     case IORING_OP_SHUTDOWN:
-    case IORING_OP_OPENAT:
     case IORING_OP_STATX:
     case IORING_OP_FSYNC:
-    case IORING_OP_CLOSE:
       return 0;
     default:
       return -EINVAL;
@@ -194,7 +252,7 @@ attempt_result attempt(request& what, bool is_ready) noexcept {
       return attempt_poll(what);
     case IORING_OP_READ:
     case IORING_OP_WRITE:
-      return attempt_transfer(what, is_ready);
+      return attempt_transfer(what);
     case IORING_OP_ACCEPT:
       return attempt_accept(what, is_ready);
     case IORING_OP_CONNECT:
@@ -224,13 +282,12 @@ attempt_result attempt(request& what, bool is_ready) noexcept {
 }
 
 attempt_result attempt_blocking(const request& what) noexcept {
-  constexpr std::uint32_t always = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;  // what poll(2) says of regular files
   switch (what.entry.opcode) {
     case IORING_OP_POLL_ADD:
-      return attempt_result::end(what.entry.poll32_events & always);
+      return attempt_result::end(-EINVAL);  // it was asked for events that do not come
     case IORING_OP_READ:
     case IORING_OP_WRITE:
-      return ended_by(transfer(what.entry, SIZE_MAX, 0));
+      return ended_by(transfer(what.entry, 0));
     default:
       return attempt_result::end(-EPERM);
   }

@@ -14,4 +14,7 @@ attempt_result attempt_blocking(const request& what) noexcept;
 /// Prepares nothing, attempts nothing: whether this process can execute the entry at all. If not, the negative errno.
 int check_entry(const ::io_uring_sqe& entry) noexcept;
 
+/// Is the descriptor a socket without bounds between messages (SOCK_STREAM)?
+bool is_stream(int fd) noexcept;
+
 }  // namespace uring6::detail

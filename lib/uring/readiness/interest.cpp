@@ -53,6 +53,7 @@ void interest::leave(request& what) noexcept {
 // closed, or handed to another process, at any time.
 int interest::update(int fd, watched& of) noexcept {
   if (of.waiting.empty()) {
+    of.has_error = false;
     if (of.how == registration::once || of.how == registration::standing) {
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
       of.how = registration::none;
@@ -60,7 +61,7 @@ int interest::update(int fd, watched& of) noexcept {
     return 0;
   }
   std::uint32_t wanted = 0;
-  bool stays = false;
+  bool stays = of.has_error;
   of.waiting.for_each([&](const request& each) {
     wanted |= each.awaited;
     stays = stays || each.stays_armed();

@@ -16,7 +16,8 @@ namespace uring6::detail {
 
 /// A read that stays armed is registered edge-triggered: it always reads until nothing is left, and a level, such as
 /// that of an error queue which is not read, would wake the loop for ever. Other requests are registered for one event,
-/// so that a descriptor without waiting requests wakes nothing.
+/// so that a descriptor without waiting requests wakes nothing; and edge-triggered, too, while they wait for a
+/// descriptor with an error or a hang-up that has not ended them.
 ///
 /// A descriptor with waiting requests must stay open. One without may be closed and its number used again: epoll is
 /// asked anew for each wait.
@@ -58,6 +59,7 @@ class interest {
     intrusive_list<request> waiting;
     std::uint32_t events = 0;
     registration how = registration::none;
+    bool has_error = false;  // it has shown an error or a hang-up, and requests wait nevertheless
   };
 
   // Descriptors that one system call reports: a choice; the rest comes with the next call.
@@ -91,6 +93,7 @@ void interest::serve(const epoll_event& event, Attempt&& attempt, Refused&& refu
     }
   }
   serving_ = nullptr;
+  of.has_error = of.has_error || (event.events & (EPOLLERR | EPOLLHUP));
   const int code = update(fd, of);
   if (code >= 0) return;
   while (!of.waiting.empty()) refused(of.waiting.pop_front(), code);

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <span>
 
+#include "uring/readiness/attempts.hpp"
+
 namespace uring6::detail {
 namespace {
 
@@ -113,12 +115,6 @@ attempt_result post(const request& what, buffer_group& buffers, completion_queue
 attempt_result nothing_read(const ::io_uring_sqe& entry) noexcept {
   if (errno != EAGAIN || (entry.msg_flags & MSG_DONTWAIT)) return attempt_result::end(-errno);
   return attempt_result::wait(EPOLLIN);
-}
-
-bool is_stream(int fd) noexcept {
-  int type = 0;
-  socklen_t size = sizeof type;
-  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ int readiness_driver::enter(unsigned wait_for, std::optional<std::chrono::nanose
         each, [this](request& what) { run_again(what); },
         [this](request& what, int code) { fail_waiting(what, code); });
   }
-  queue_.show_work(!runnable_.empty());
+  queue_.show_work(!runnable_.empty() || queue_.submission_head() != ring_.sq.sqe_tail);
   return std::min(count, 0);
 }
 
@@ -68,8 +68,10 @@ void readiness_driver::submit() noexcept {
 }
 
 void readiness_driver::start(const ::io_uring_sqe& entry) noexcept {
-  if (entry.opcode == IORING_OP_ASYNC_CANCEL) return cancel(entry.addr);
-  if (entry.user_data == without_operation::completed) return;  // an entry that was withdrawn
+  if (entry.user_data == without_operation::completed) {
+    if (entry.opcode == IORING_OP_ASYNC_CANCEL) cancel(entry.addr);
+    return;  // else an entry that was withdrawn
+  }
   request* const what = place_for(entry.user_data);
   if (!what) return queue_.post(entry.user_data, -ENOMEM, 0);
   assert(what->where == request::state::idle && "the number is of an operation in flight");
@@ -135,12 +137,13 @@ void readiness_driver::wait(request& what, std::uint32_t events) noexcept {
   }
 }
 
-// A poll that stays armed tells of each edge and goes on.
+// A poll that stays armed tells of each edge and goes on, unless it cannot wait.
 void readiness_driver::finish(request& what, const attempt_result& how) noexcept {
   assert(!what.linked());
-  if (how.result > 0 && what.entry.opcode == IORING_OP_POLL_ADD && what.stays_armed()) {
-    queue_.post(what.entry.user_data, how.result, IORING_CQE_F_MORE);
-    return wait(what, what.entry.poll32_events);
+  if (how.result > 0 && what.entry.opcode == IORING_OP_POLL_ADD && what.stays_armed() &&
+      interest_.wait(what, what.entry.poll32_events | EPOLLERR | EPOLLHUP | EPOLLRDHUP) >= 0) {
+    what.where = request::state::waiting;
+    return queue_.post(what.entry.user_data, how.result, IORING_CQE_F_MORE);
   }
   what.where = request::state::idle;
   const bool quiet = (what.entry.flags & IOSQE_CQE_SKIP_SUCCESS) && how.result >= 0;
@@ -161,10 +164,14 @@ void readiness_driver::run_again(request& what) noexcept {
   runnable_.push_back(what);
 }
 
+// Those that find no room for a completion come first the next time, so that a busy socket in front of them cannot take
+// all the room each time.
 void readiness_driver::go_on() noexcept {
   intrusive_list<request> round;
   round.splice_back(runnable_);
-  while (!round.empty()) run_again(round.pop_front());
+  while (!round.empty() && queue_.room() > 1) run(round.pop_front(), true);
+  round.splice_back(runnable_);
+  runnable_.splice_back(round);
 }
 
 }  // namespace uring6::detail

@@ -29,7 +29,7 @@ struct request : list_hook {
   bool stream = false;            // of a read into provided buffers: an empty result is the end of the stream
   std::uint16_t expected = 0;     // of such a read: how many datagrams the next call asks for
   std::uint32_t awaited = 0;      // EPOLLIN, EPOLLOUT, ...: what it waits for
-  std::uint32_t transferred = 0;  // octets that earlier calls have sent
+  std::uint32_t transferred = 0;  // octets that earlier calls have sent or received
 
   bool stays_armed() const noexcept {
     switch (entry.opcode) {
