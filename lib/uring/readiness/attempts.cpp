@@ -48,9 +48,8 @@ int make_non_blocking(int fd) noexcept {
   return flags;
 }
 
-// The kernel's poll requests find these also where the entry does not name them.
 attempt_result attempt_poll(const request& what) noexcept {
-  const std::uint32_t events = what.entry.poll32_events | POLLERR | POLLHUP | POLLRDHUP;
+  const std::uint32_t events = what.polled_events();
   const int now = events_now(what.entry.fd, events);
   return now == 0 ? attempt_result::wait(events) : attempt_result::end(now);
 }

@@ -141,7 +141,7 @@ void readiness_driver::wait(request& what, std::uint32_t events) noexcept {
 void readiness_driver::finish(request& what, const attempt_result& how) noexcept {
   assert(!what.linked());
   if (how.result > 0 && what.entry.opcode == IORING_OP_POLL_ADD && what.stays_armed() &&
-      interest_.wait(what, what.entry.poll32_events | EPOLLERR | EPOLLHUP | EPOLLRDHUP) >= 0) {
+      interest_.wait(what, what.polled_events()) >= 0) {
     what.where = request::state::waiting;
     return queue_.post(what.entry.user_data, how.result, IORING_CQE_F_MORE);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <liburing.h>
+#include <sys/epoll.h>
 
 #include <cassert>
 #include <cstdint>
@@ -30,6 +31,12 @@ struct request : list_hook {
   std::uint16_t expected = 0;     // of such a read: how many datagrams the next call asks for
   std::uint32_t awaited = 0;      // EPOLLIN, EPOLLOUT, ...: what it waits for
   std::uint32_t transferred = 0;  // octets that earlier calls have sent or received
+
+  /// Of a poll: what it reports. The kernel's reports the last three also where the entry does not name them.
+  std::uint32_t polled_events() const noexcept {
+    constexpr std::uint32_t events = 0xffff;  // without EPOLLET and its like, which are the driver's choice
+    return (entry.poll32_events & events) | EPOLLERR | EPOLLHUP | EPOLLRDHUP;
+  }
 
   bool stays_armed() const noexcept {
     switch (entry.opcode) {

@@ -237,27 +237,38 @@ struct armed_read final : noting_operation {
   int fd;
 };
 
+/// Buffers of group 0 that all name the same memory: their content is of no interest.
+class spare_buffers {
+ public:
+  explicit spare_buffers(ring& on) : memory_(std::aligned_alloc(4096, count * sizeof(io_uring_buf)), std::free) {
+    ::io_uring_buf_ring_init(entries());
+    io_uring_buf_reg registration{};
+    registration.ring_addr = reinterpret_cast<std::uint64_t>(entries());
+    registration.ring_entries = count;
+    REQUIRE(on.add_buffers(registration) == 0);
+  }
+
+  /// Adds eight buffers. Fewer than `count` are there at a time.
+  void refill() {
+    constexpr int more = 8;
+    for (int i = 0; i < more; ++i)
+      ::io_uring_buf_ring_add(entries(), shared_.data(), static_cast<unsigned>(shared_.size()), 0,
+                              ::io_uring_buf_ring_mask(count), i);
+    ::io_uring_buf_ring_advance(entries(), more);
+  }
+
+ private:
+  static constexpr unsigned count = 256;
+  io_uring_buf_ring* entries() const { return static_cast<io_uring_buf_ring*>(memory_.get()); }
+
+  std::unique_ptr<void, void (*)(void*)> memory_;
+  std::array<char, 64> shared_{};
+};
+
 TEST_CASE("by readiness a busy socket leaves room for the completions of others") {
   const auto on = make_readiness_ring(8);
-  constexpr unsigned count = 256;
-  const std::size_t size = count * sizeof(io_uring_buf);
-  const std::unique_ptr<void, void (*)(void*)> ring_memory(std::aligned_alloc(4096, size), std::free);
-  auto* const buffers = static_cast<io_uring_buf_ring*>(ring_memory.get());
-  ::io_uring_buf_ring_init(buffers);
-  io_uring_buf_reg registration{};
-  registration.ring_addr = reinterpret_cast<std::uint64_t>(buffers);
-  registration.ring_entries = count;
-  REQUIRE(on->add_buffers(registration) == 0);
-  std::array<char, 8> shared{};
-  std::size_t filled = 0;
-  const auto refill = [&] {
-    // Fewer entries than that are in the ring; the content is of no interest.
-    for (int i = 0; i < 8; ++i)
-      ::io_uring_buf_ring_add(buffers, shared.data(), shared.size(), 0, ::io_uring_buf_ring_mask(count), i);
-    ::io_uring_buf_ring_advance(buffers, 8);
-    ++filled;
-  };
-  for (int i = 0; i < 8; ++i) refill();
+  spare_buffers buffers(*on);
+  for (int i = 0; i < 8; ++i) buffers.refill();
   two_ends busy(SOCK_SEQPACKET);
   two_ends calm(SOCK_SEQPACKET);
   const auto fill = [&] {
@@ -274,7 +285,7 @@ TEST_CASE("by readiness a busy socket leaves room for the completions of others"
   REQUIRE(::send(calm.there.get(), "y", 1, 0) == 1);
   for (int turns = 0; turns < 20; ++turns) {
     fill();
-    refill();
+    buffers.refill();
     turn(*on);
   }
   REQUIRE(much.results.size() > 100);
