@@ -49,7 +49,7 @@ void interest::leave(request& what) noexcept {
   if (&of != serving_) update(what.entry.fd, of);
 }
 
-// Registers what the waiting requests wait for. Nothing is registered for a descriptor without any, so that it may be
+// Registers what the waiting requests wait for. Epoll reports nothing of a descriptor without any, so that it may be
 // closed, or handed to another process, at any time.
 int interest::update(int fd, watched& of) noexcept {
   if (of.waiting.empty()) {
