@@ -67,7 +67,7 @@ const std::vector<target>& targets() {
       {"train-64", "readiness receive / receive", "uring6 readiness receive", {"uring6 receive"}, 1.10},
       {"send-64", "readiness write_batch / raw sendmmsg", "uring6 readiness write_batch", {"raw sendmmsg"}, 1.03},
       {"echo-block", "p50, readiness / raw blocking echo", "uring6 readiness echo", {"raw echo"}, 1.05},
-      {"sockets-10000",
+      {"sockets-10000-readiness",
        "readiness receive / raw edge-triggered epoll",
        "uring6 readiness receive",
        {"raw epoll"},

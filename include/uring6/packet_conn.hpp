@@ -248,7 +248,8 @@ class URING6_EXPORT packet_conn {
   result<std::uint32_t> path_mtu() const;
 
   /// Takes the path MTU event that ended a read with `errc::path_mtu_event`; nullopt if there is none. Does not wait.
-  /// Of several events that no call has taken the conn keeps the last one, as the kernel does. Events come only while
+  /// Of several events that no call has taken the conn keeps the last one, as the kernel does. Without memory for an
+  /// event the read ends with not_enough_memory instead. Events come only while
   /// `control_flags::path_mtu` is on, and only from a datagram of this conn that was too long for its path.
   /// IPV6_RECVPATHMTU, RFC 3542, section 11.3. Go: ControlMessage.MTU of a ReadFrom that returns 0 octets.
   result<std::optional<uring6::path_mtu_event>> read_path_mtu_event();

@@ -197,7 +197,8 @@ void receive_source::complete(completion what) noexcept {
     return;
   }
   take_completion(what, payload_only_);
-  if (of.empties > empties) of.drain_reads_wanted = std::min(2 * of.drain_reads_wanted + 1, most_drain_reads);
+  if (of.empties > empties)
+    of.drain_reads_wanted = static_cast<std::uint8_t>(std::min(2U * of.drain_reads_wanted + 1, most_drain_reads));
   if (has_waiting_reader()) arm();
 }
 
@@ -389,7 +390,7 @@ void receive_source::send_drain_reads() noexcept {
   }
   // The armed read takes a buffer as well. A read that finds none would only end with ENOBUFS.
   const std::size_t buffers = pool_->available_soon();
-  const std::size_t useful = std::min(rare().drain_reads_wanted, buffers > 0 ? buffers - 1 : 0);
+  const std::size_t useful = std::min<std::size_t>(rare().drain_reads_wanted, buffers > 0 ? buffers - 1 : 0);
   for (drain_read& each : std::span(*drains).first(useful)) {
     if (each.idle()) loop().ring().queue(each);
   }

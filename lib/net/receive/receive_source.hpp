@@ -116,7 +116,7 @@ class receive_source final : public buffer_waiter, operation {
   };
   // Drain reads of one conn: how many more empty datagrams one enter can read. With 15 a flood of empty datagrams is
   // read at four fifths of the rate of short ones; 31 gained nothing.
-  static constexpr std::size_t most_drain_reads = 15;
+  static constexpr unsigned most_drain_reads = 15;
 
  public:
   /// Members that most datagrams do not touch: the receiver stores them behind its hot members.
@@ -127,11 +127,11 @@ class receive_source final : public buffer_waiter, operation {
     counters counted;
     std::uint64_t empties = 0;             // empty datagrams that arrived
     std::uint64_t buffers_when_armed = 0;  // the count of filled buffers when the read was armed
-    std::size_t drain_reads_wanted = 0;
     std::shared_ptr<buffer_pool> pool;
     endpoint peer;  // the source of the datagrams of payload-only reads, also of a canceled one
     std::unique_ptr<std::array<drain_read, most_drain_reads>> drain_reads;  // made when first used
     std::unique_ptr<spun_read> spun;                                        // made when the loop first spins
+    std::uint8_t drain_reads_wanted = 0;  // up to most_drain_reads
     bool armed_before = false;
     cancel_reason why = cancel_reason::none;
   };

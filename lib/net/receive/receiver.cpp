@@ -2,7 +2,9 @@
 
 #include <cassert>
 #include <cstddef>
+#include <memory>
 #include <new>
+#include <utility>
 
 #include "uring6/datagram_batch.hpp"
 
@@ -207,6 +209,17 @@ result<void> receiver::take_in_kept(std::span<const kept_datagram> datagrams) no
   }
   while (!made.empty()) backlog_.push_back(made.pop_front());
   return {};
+}
+
+void receiver::deliver_path_mtu_event(const path_mtu_event& news) noexcept {
+  path_mtu_event_.reset(new (std::nothrow) path_mtu_event(news));
+  deliver_error(path_mtu_event_ ? make_error_code(errc::path_mtu_event)
+                                : make_error_code(std::errc::not_enough_memory));
+}
+
+std::optional<path_mtu_event> receiver::take_path_mtu_event() noexcept {
+  const auto kept = std::exchange(path_mtu_event_, nullptr);
+  return kept ? std::optional(*kept) : std::nullopt;
 }
 
 }  // namespace uring6::detail

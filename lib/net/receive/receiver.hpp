@@ -112,12 +112,10 @@ class receiver final : train_owner {
   /// Delivers an error of the socket to the first reader that waits, else to the next read.
   void deliver_error(std::error_code error) noexcept;
 
-  /// Keeps the event for `take_path_mtu_event`, and ends a read as `deliver_error` does.
-  void deliver_path_mtu_event(const path_mtu_event& news) noexcept {
-    path_mtu_event_ = news;
-    deliver_error(errc::path_mtu_event);
-  }
-  std::optional<path_mtu_event> take_path_mtu_event() noexcept { return std::exchange(path_mtu_event_, std::nullopt); }
+  /// Keeps the event for `take_path_mtu_event`, and ends a read as `deliver_error` does. Without memory for it the read
+  /// ends with not_enough_memory.
+  void deliver_path_mtu_event(const path_mtu_event& news) noexcept;
+  std::optional<path_mtu_event> take_path_mtu_event() noexcept;
 
   /// Ends the source's reads and returns after their last completions; ends every reader with `error`, and discards the
   /// backlog, counted.
@@ -163,7 +161,7 @@ class receiver final : train_owner {
     std::uint64_t errors = 0;
   } counters_;
   error_slot pending_error_;
-  std::optional<path_mtu_event> path_mtu_event_;
+  std::unique_ptr<path_mtu_event> path_mtu_event_;  // few conns ever have one
   receive_source::rarely_used source_rarely_used_;
   receive_backlog::rarely_used backlog_rarely_used_;
 };
