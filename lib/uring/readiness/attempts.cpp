@@ -242,7 +242,7 @@ int check_entry(const ::io_uring_sqe& entry) noexcept {
   }
 }
 
-attempt_result attempt(request& what, bool is_ready) noexcept {
+attempt_result attempt_call(request& what, bool is_ready) noexcept {
   const ::io_uring_sqe& entry = what.entry;
   switch (entry.opcode) {
     case IORING_OP_NOP:

@@ -6,7 +6,7 @@
 namespace uring6::detail {
 
 /// Attempts the request's operation. `is_ready`: its descriptor has become ready since the last attempt.
-attempt_result attempt(request& what, bool is_ready) noexcept;
+attempt_result attempt_call(request& what, bool is_ready) noexcept;
 
 /// The same for a descriptor that is always ready and cannot be waited for, a regular file: the call may block.
 attempt_result attempt_blocking(const request& what) noexcept;

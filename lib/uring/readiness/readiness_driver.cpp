@@ -108,7 +108,7 @@ void readiness_driver::cancel(std::uint64_t user_data) noexcept {
 }
 
 attempt_result readiness_driver::attempt_any(request& what, bool is_ready) noexcept {
-  if (!(what.entry.flags & IOSQE_BUFFER_SELECT)) return attempt(what, is_ready);
+  if (!(what.entry.flags & IOSQE_BUFFER_SELECT)) return attempt_call(what, is_ready);
   buffer_group* const group = groups_.find(what.entry.buf_group);
   return group ? attempt_provided_read(what, *group, queue_) : attempt_result::end(-ENOBUFS);
 }
