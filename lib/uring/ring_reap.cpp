@@ -14,10 +14,10 @@
 namespace uring6::detail {
 namespace {
 
-// With more than `few` completions the reaper prefetches their operations, `group` of them at a time: so many fetches
-// are under way at once. Both are choices, not measured one by one.
+// With more than `few` completions the reaper prefetches their operations, `fetched_at_once` of them at a time: so many
+// fetches are under way at once. Both are choices, not measured one by one.
 constexpr unsigned few = 4;
-constexpr unsigned group = 8;
+constexpr unsigned fetched_at_once = 8;
 
 }  // namespace
 
@@ -83,8 +83,8 @@ void ring::for_each_owner(unsigned from, unsigned to, F&& f) const noexcept {
 // operations are in no cache, and their pages in no TLB; several fetches at once wait for the page walks together.
 void ring::prefetch_owners(unsigned next, unsigned tail) const noexcept {
   constexpr std::size_t fetched = 3 * cache_line;  // octets of the object around an operation: what `complete` reads
-  const unsigned middle = next + std::min(group, tail - next);
-  const unsigned end = middle + std::min(group, tail - middle);
+  const unsigned middle = next + std::min(fetched_at_once, tail - next);
+  const unsigned end = middle + std::min(fetched_at_once, tail - middle);
   if (completion_at(next).user_data == completion_at(end - 1).user_data) return;  // most likely all of one socket
   for_each_owner(middle, end, [](const operation& later) { fetch(&later, fetched); });
   for_each_owner(next, middle, [](const operation& soon) { soon.prefetch_for_completion(); });
@@ -194,10 +194,10 @@ unsigned ring::reap_completions() noexcept {
     unsigned done = 0;
     for (unsigned prefetched = 0; done != tail - head;) {
       const unsigned at = head + done;
-      if (done >= prefetched && tail - at > group) {
+      if (done >= prefetched && tail - at > fetched_at_once) {
         if (done > prefetched) prefetch_owners(at, tail);  // a run of completions went beyond what was prefetched
-        prefetch_owners(at + group, tail);
-        prefetched = done + group;
+        prefetch_owners(at + fetched_at_once, tail);
+        prefetched = done + fetched_at_once;
       }
       const ::io_uring_cqe& entry = completion_at(at);
       if (std::exchange(previous, entry.user_data) != entry.user_data) ++last_operations_;
