@@ -38,6 +38,7 @@
 #include "uring6/stop.hpp"
 #include "uring6/task.hpp"
 #include "uring6/tcp.hpp"
+#include "uring6/this_task.hpp"
 #include "uring6/timer.hpp"
 #include "uring6/when_all.hpp"
 #include "uring6/when_any.hpp"
