@@ -119,7 +119,7 @@ class Runner:
 
     # ---- the steps: each counts what it ran, and a failed one does not hide the next --------------------------
 
-    def test(self, configuration, name=""):
+    def test(self, configuration):
         def run(build):
             outcome = Outcome()
             try:
@@ -129,7 +129,15 @@ class Runner:
             except BuildFailed as error:
                 outcome += failure(f"{configuration.name}: the build", str(error))
             return outcome
-        self.step(configuration, run, name, configuration.about if name else "")
+        self.step(configuration, run)
+
+    def test_again(self, name, configuration):
+        """The programs of the first configuration once more, in other circumstances."""
+        def run(build):
+            build.finish()
+            tests = chosen_tests(configuration, directory_of(configuration))
+            return self.run_meson_tests(configuration, tests) if tests or self.dry_run else Outcome()
+        self.step(GCC, run, name, configuration.about)
 
     def test_by_scripts(self, name, scripts):
         """The scripts check the build of the first configuration."""
@@ -259,7 +267,8 @@ class Runner:
         if self.dry_run:
             self.command(command, configuration.settings)
             return Outcome()
-        self.progress.tests(f"{configuration.name}/{tests[0]['suite'][0].partition(':')[2]}")
+        suites = dict.fromkeys(test["suite"][0].partition(":")[2] for test in tests)
+        self.progress.tests(f"{configuration.name}/{'+'.join(suites)}")
         log = build / "meson-logs" / "testlog.json"
         log.unlink(missing_ok=True)
         result = subprocess.run([str(word) for word in command], env=os.environ | SANITIZER_SETTINGS | configuration.settings,
@@ -426,7 +435,7 @@ def main():
     steps = {"gcc": lambda: runner.test(GCC),
              "scripts": lambda: runner.test_by_scripts("scripts", SCRIPTS)}
     if arguments.all or arguments.only:
-        steps["readiness"] = lambda: runner.test(READINESS, "readiness")
+        steps["readiness"] = lambda: runner.test_again("readiness", READINESS)
         steps["slow-scripts"] = lambda: runner.test_by_scripts("slow-scripts", SLOW_SCRIPTS)
         for configuration in MORE:
             steps[configuration.name] = lambda configuration=configuration: runner.test(configuration)
