@@ -14,6 +14,7 @@
 #include "uring6/event.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/flags.hpp"
+#include "uring6/foreign.hpp"
 #include "uring6/format.hpp"
 #include "uring6/interface.hpp"
 #include "uring6/interval.hpp"
