@@ -15,6 +15,7 @@
 #include "support/case/coroutines.hpp"
 #include "support/case/eventually.hpp"
 #include "support/machine/descriptors.hpp"
+#include "support/process/forked.hpp"
 #include "support/traffic/conns.hpp"
 
 namespace uring6::test {
@@ -109,6 +110,8 @@ inline void sweep_allocations(const std::string& name, short_work work) {
   for (const bool lasting : {false, true}) {
     std::size_t nth = 1;
     for (bool met = true; met; ++nth) {
+      // A thread of run_blocking may be about to release the call of the attempt before.
+      (void)eventually(other_threads_sleep);
       const std::size_t octets = allocated_octets();
       const std::size_t descriptors = open_descriptors();
       bool works = false;
@@ -124,7 +127,6 @@ inline void sweep_allocations(const std::string& name, short_work work) {
           FAIL_CHECK("it ended otherwise");
         }
       }
-      // A thread of run_blocking may be about to release its finished call.
       left = eventually([&] { return allocated_octets() == octets; }) ? 0 : allocated_octets() - octets;
       CAPTURE(nth, lasting);
       CHECK(works);

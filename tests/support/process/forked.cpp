@@ -31,20 +31,6 @@ void write_all(int fd, const std::string& text) {
   }
 }
 
-/// Whether every other thread of this process sleeps in the kernel.
-bool other_threads_sleep() {
-  const std::string mine = std::to_string(::syscall(SYS_gettid));
-  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
-    if (thread.path().filename() == mine) continue;
-    std::ifstream file(thread.path() / "stat");
-    std::string line;
-    std::getline(file, line);  // empty: the thread has ended
-    const std::size_t state = line.rfind(") ");
-    if (state != line.npos && line[state + 2] != 'S') return false;
-  }
-  return true;
-}
-
 // Ends the child without destructors and exit handlers: they belong to the parent.
 [[noreturn]] void run_in_child(const std::function<std::string()>& work, int to_parent) {
   int status = 0;
@@ -65,6 +51,19 @@ void install_filter(std::array<sock_filter, size> program) {
 }
 
 }  // namespace
+
+bool other_threads_sleep() {
+  const std::string mine = std::to_string(::syscall(SYS_gettid));
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+    if (thread.path().filename() == mine) continue;
+    std::ifstream file(thread.path() / "stat");
+    std::string line;
+    std::getline(file, line);  // empty: the thread has ended
+    const std::size_t state = line.rfind(") ");
+    if (state != line.npos && line[state + 2] != 'S') return false;
+  }
+  return true;
+}
 
 std::string in_child(const std::function<std::string()>& work) {
   pipe_ends ends = make_pipe();

@@ -7,6 +7,9 @@
 
 namespace uring6::test {
 
+/// Whether every other thread of this process sleeps in the kernel.
+bool other_threads_sleep();
+
 /// Returns the result of `work`, called in a child of this process. Throws std::runtime_error if the child did not end
 /// by returning; an exception of `work` becomes one.
 std::string in_child(const std::function<std::string()>& work);
