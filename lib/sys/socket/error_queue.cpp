@@ -48,30 +48,30 @@ result<bool> read_error(int fd, error_report& report) noexcept {
   alignas(cmsghdr) std::array<std::byte, control_size> control;
   sockaddr_in6 name{};
   iovec payload{report.buffer.data(), report.buffer.size()};
-  msghdr header{};
-  header.msg_name = &name;
-  header.msg_namelen = sizeof name;
-  header.msg_iov = &payload;
-  header.msg_iovlen = 1;
-  header.msg_control = control.data();
-  header.msg_controllen = control.size();
+  msghdr message{};
+  message.msg_name = &name;
+  message.msg_namelen = sizeof name;
+  message.msg_iov = &payload;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
   ssize_t length;
   do {
-    length = ::recvmsg(fd, &header, MSG_ERRQUEUE | MSG_DONTWAIT);
+    length = ::recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT);
   } while (length < 0 && errno == EINTR);
   if (length < 0) {
     if (errno == EAGAIN) return false;
     return fail_errno(errno);
   }
-  assert(static_cast<std::size_t>(length) <= report.buffer.size() && header.msg_controllen <= control.size());
+  assert(static_cast<std::size_t>(length) <= report.buffer.size() && message.msg_controllen <= control.size());
   report = {.buffer = report.buffer};
   report.payload = report.buffer.first(static_cast<std::size_t>(length));
-  report.truncated = header.msg_flags & MSG_TRUNC;
+  report.truncated = message.msg_flags & MSG_TRUNC;
   // A report of a transmit time stamp has no destination.
-  if (header.msg_namelen >= sizeof name && name.sin6_family == AF_INET6) {
+  if (message.msg_namelen >= sizeof name && name.sin6_family == AF_INET6) {
     report.destination = endpoint::from_sockaddr(name);
   }
-  decode({control.data(), header.msg_controllen}, report);
+  decode({control.data(), message.msg_controllen}, report);
   return true;
 }
 

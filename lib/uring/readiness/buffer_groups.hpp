@@ -9,8 +9,6 @@
 #include <cstdint>
 #include <optional>
 
-#include "uring/asan.hpp"
-
 namespace uring6::detail {
 
 /// One ring of provided buffers. The owner of the buffers adds entries at the tail, this class takes them at the head.

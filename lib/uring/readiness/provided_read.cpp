@@ -6,15 +6,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <span>
 
+#include "uring/asan.hpp"
 #include "uring/readiness/attempts.hpp"
 
 namespace uring6::detail {
 namespace {
 
 // Datagrams of one socket before the others get their turn: a choice, the pool's first window.
-constexpr unsigned most_at_once = 64;
+constexpr unsigned most_datagrams = 64;
 
 // Octets of them after which the others get their turn, too: a choice, half of a first-level cache. More trains would
 // leave the cache before they are read.
@@ -96,8 +96,8 @@ class message_batch {
 
  private:
   const layout& parts_;
-  mmsghdr messages_[most_at_once];
-  iovec payloads_[most_at_once];
+  mmsghdr messages_[most_datagrams];
+  iovec payloads_[most_datagrams];
 };
 
 std::uint32_t flags_of(const ::io_uring_buf& buffer) noexcept {
@@ -132,7 +132,7 @@ attempt_result nothing_read(const ::io_uring_sqe& entry) noexcept {
 /// in two calls.
 std::uint16_t next_expected(unsigned got, std::size_t octets) noexcept {
   const std::size_t fitting = most_octets / 2 * got / std::max<std::size_t>(octets, 1);
-  return static_cast<std::uint16_t>(std::clamp<std::size_t>(std::min<std::size_t>(got, fitting), 1, most_at_once / 2));
+  return static_cast<std::uint16_t>(std::clamp<std::size_t>(std::min<std::size_t>(got, fitting), 1, most_datagrams / 2));
 }
 
 }  // namespace
@@ -151,9 +151,9 @@ attempt_result attempt_provided_read(request& what, buffer_group& buffers, compl
   const bool stays = what.stays_armed();
   const int flags = static_cast<int>(what.entry.msg_flags) | MSG_DONTWAIT;
   std::size_t octets = 0;
-  for (unsigned left = most_at_once; left > 0 && octets < most_octets;) {
+  for (unsigned left = most_datagrams; left > 0 && octets < most_octets;) {
     const unsigned available = buffers.available();
-    if (available == 0) return left < most_at_once ? attempt_result::go_on() : attempt_result::end(-ENOBUFS);
+    if (available == 0) return left < most_datagrams ? attempt_result::go_on() : attempt_result::end(-ENOBUFS);
     if (buffers.peek(0).len <= parts.before_payload()) return attempt_result::end(-EFAULT);
     // One place is left for the completion that ends the read.
     const unsigned room = completions.room() - 1;

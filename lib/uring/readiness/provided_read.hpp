@@ -11,7 +11,7 @@ namespace uring6::detail {
 void begin_provided_read(request& what) noexcept;
 
 /// Reads into buffers of the group, and posts a completion for each datagram but those that end the read. At most
-/// `most_at_once` datagrams, so that other sockets get their turn.
+/// `most_datagrams` datagrams, so that other sockets get their turn.
 attempt_result attempt_provided_read(request& what, buffer_group& buffers, completion_queue& completions) noexcept;
 
 }  // namespace uring6::detail
