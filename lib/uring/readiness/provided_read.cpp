@@ -132,7 +132,8 @@ attempt_result nothing_read(const ::io_uring_sqe& entry) noexcept {
 /// in two calls.
 std::uint16_t next_expected(unsigned got, std::size_t octets) noexcept {
   const std::size_t fitting = most_octets / 2 * got / std::max<std::size_t>(octets, 1);
-  return static_cast<std::uint16_t>(std::clamp<std::size_t>(std::min<std::size_t>(got, fitting), 1, most_datagrams / 2));
+  return static_cast<std::uint16_t>(
+      std::clamp<std::size_t>(std::min<std::size_t>(got, fitting), 1, most_datagrams / 2));
 }
 
 }  // namespace
