@@ -42,8 +42,8 @@ struct foreign_result<T> {
   using type = await_result<std::invoke_result_t<T, std::stop_token>>;
 };
 
-/// The part of a foreign wait that does not depend on its result. The bridge, a coroutine of its own, awaits the
-/// awaitable on whatever thread; its end is carried to the loop, which resumes the task.
+/// The part of a foreign wait that does not depend on its result. The bridge is a coroutine that awaits the awaitable.
+/// At its end, on any thread, the bridge calls the loop, and the loop resumes the task.
 class foreign_wait : protected ready_node, remote_target {
  public:
   class promise;

@@ -13,8 +13,8 @@ namespace uring6 {
 /// - Completions of different descriptors come in another order.
 /// - A listener becomes non-blocking (O_NONBLOCK), also for other owners of it; a socket only while a connect begins,
 ///   and a terminal only during a read or write.
-/// - Whatever waits for a disk blocks the loop (read, write, openat, statx, fsync, close), and so does openat of a FIFO
-///   without a peer.
+/// - A call that waits for a disk blocks the loop (read, write, openat, statx, fsync, close). An openat of a FIFO blocks
+///   the loop until the FIFO has a peer.
 /// - `submit` takes nop, read, write, recv, recvmsg, send, sendmsg, accept, connect, poll, shutdown, openat, statx,
 ///   fsync and close only. Others, and entries with a slot of the ring's own tables, end with invalid_argument.
 /// - With MSG_WAITALL sendmsg and recvmsg may end with a part; send and recv go on, as the kernel's do.
@@ -23,7 +23,7 @@ namespace uring6 {
 enum class loop_driver : std::uint8_t {
   automatic,  ///< io_uring; readiness where the kernel or a sandbox refuses io_uring, or the kernel is too old for it.
   io_uring,   ///< The kernel. Linux 6.1.
-  readiness,  ///< This process: it waits with epoll and makes non-blocking calls. Linux 5.11.
+  readiness,  ///< This process: it waits with epoll and makes non-blocking calls. Linux 5.10.
 };
 
 }  // namespace uring6

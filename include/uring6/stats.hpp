@@ -13,7 +13,7 @@ namespace uring6 {
 
 /// Counters of a loop since it was made.
 struct loop_stats {
-  std::uint64_t enters = 0;         ///< System calls into the ring (io_uring_enter).
+  std::uint64_t enters = 0;         ///< System calls into the ring (io_uring_enter); by readiness, calls of epoll_wait.
   std::uint64_t sends = 0;          ///< System calls that sent datagrams past the ring (sendmmsg, sendmsg).
   std::uint64_t submissions = 0;    ///< Operations handed to the kernel.
   std::uint64_t completions = 0;    ///< Completions reaped.
@@ -28,7 +28,8 @@ struct loop_stats {
   std::uint64_t readiness = 0;       ///< 1: this process executes the operations (loop_driver::readiness); 0: io_uring.
   std::uint64_t io_uring_errno = 0;  ///< The errno by which io_uring was refused, if `automatic` became readiness.
 
-  /// All system calls that the loop has made to send, to receive and to wait.
+  /// All system calls that the loop has made to send, to receive and to wait. By readiness those that execute the
+  /// operations (recvmmsg, sendmsg, epoll_ctl, ...) are not counted.
   constexpr std::uint64_t system_calls() const noexcept { return enters + sends + looks; }
 };
 

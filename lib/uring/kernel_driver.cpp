@@ -120,10 +120,8 @@ int kernel_driver::signal_by(int eventfd) noexcept {
 // Enters at once: the thread that posts work may go on to do its own share of it, and its next enter may be long in
 // coming.
 bool kernel_driver::wake(int other_ring) noexcept {
-  // Entries that an earlier enter left in the submission queue would go along, and are not this call's to submit.
-  if (::io_uring_sq_ready(&ring_) > 0) return false;
-  ::io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
-  if (!entry) return false;
+  assert(::io_uring_sq_ready(&ring_) == 0);
+  ::io_uring_sqe* const entry = ::io_uring_get_sqe(&ring_);
   ::io_uring_prep_msg_ring(entry, other_ring, 0, without_operation::completed, 0);
   entry->user_data = without_operation::refused_message;
   entry->flags |= IOSQE_CQE_SKIP_SUCCESS;

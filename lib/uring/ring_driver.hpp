@@ -48,7 +48,7 @@ class ring_driver {
   virtual int signal_by(int eventfd) noexcept = 0;
 
   /// Ends the sleep of the thread that enters the ring with this descriptor. False: the message was not sent, or may
-  /// not have been. Precondition: `ring_features::messages`.
+  /// not have been. Preconditions: `ring_features::messages`; the submission queue is empty (asserted).
   virtual bool wake(int other_ring) noexcept = 0;
 
   /// Cancels every operation, so that the memory that they name is used no more. Their completions may come later.

@@ -43,7 +43,9 @@ void ring::drain_descriptor(bool reregister) noexcept {
 }
 
 bool ring::wake(const ring& other) noexcept {
-  if (!features_.messages || !other.features_.messages || !submitter_.made() || forked()) return false;
+  // Entries that an earlier enter left in the submission queue would go along, and are not this call's to submit.
+  const bool is_free = ::io_uring_sq_ready(&ring_) == 0;
+  if (!features_.messages || !other.features_.messages || !submitter_.made() || forked() || !is_free) return false;
   ++counters_.enters;
   if (!driver_->wake(other.ring_.ring_fd)) return false;
   ++counters_.messages;

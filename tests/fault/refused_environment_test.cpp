@@ -227,7 +227,7 @@ TEST_CASE("a loop by readiness that may not wait any more reports that when it r
   CHECK_THAT(said, !ContainsSubstring("io_uring"));
 }
 
-TEST_CASE("the driver of an option is taken or refused, whatever the environment says") {
+TEST_CASE("a loop gets the driver of its option or an error, and URING6_DRIVER changes neither") {
   const auto set = [](const char* value) { ::setenv("URING6_DRIVER", value, 1); };
   CHECK_THAT(driver_where([&] { set("io_uring"); }, loop_driver::readiness), StartsWith("readiness 1 0\n\n"));
   const std::string refused = driver_where(

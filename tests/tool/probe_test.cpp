@@ -104,7 +104,7 @@ TEST_CASE("uring6: where io_uring is forbidden it runs by readiness, and says so
   }};
   const program_end demo = uring6_command({"demo", "--count", "1000"}, without);
   CHECK(demo.exit_status == 0);
-  CHECK_THAT(demo.errors, ContainsSubstring("runs by readiness (epoll). a seccomp profile forbids io_uring"));
+  CHECK_THAT(demo.errors, ContainsSubstring("runs by readiness (epoll): a seccomp profile forbids io_uring"));
   CHECK(is_one_line(demo.errors));
 
   const program_end probe_json = uring6_command({"probe", "--json"}, without);

@@ -201,7 +201,9 @@ class demo_command final : public command {
     }
     event_loop loop;
     if (loop.driver() == loop_driver::readiness) {
-      fmt::print(stderr, "uring6 demo: runs by readiness (epoll). {}\n", loop.driver_reason());
+      const std::string_view reason = loop.driver_reason();
+      fmt::print(stderr, "uring6 demo: runs by readiness (epoll): {}\n",
+                 reason.empty() ? "URING6_DRIVER says so" : reason);
     }
     demonstration demo(loop, options_, out);
     loop.run(demo.run());

@@ -186,8 +186,7 @@ void probe_io_uring(probe_report& report, const loop_options& options, event_loo
 
 void probe_readiness(probe_report& report, event_loop& loop) {
   if (!loop.driver_reason().empty()) {
-    report.degraded.push_back(std::string(loop.driver_reason()) +
-                              " Without it the loop runs by readiness (epoll), slower.");
+    report.degraded.push_back("loops run by readiness (epoll), slower: " + std::string(loop.driver_reason()));
   }
   for (const std::string& refused : loop.core()->ring().features().refused) report.degraded.push_back(refused);
   if (report.ipv6_loopback) try_to_read(loop, report);

@@ -142,7 +142,7 @@ attempt_result attempt_connect(request& what) noexcept {
   if (flags < 0) return attempt_result::end(flags);
   const int code = ::connect(entry.fd, pointer<const sockaddr>(entry.addr), static_cast<socklen_t>(entry.off));
   const int error = code == 0 ? 0 : errno;
-  if (!(flags & O_NONBLOCK)) ::fcntl(entry.fd, F_SETFL, flags);
+  if (!(flags & O_NONBLOCK)) ::fcntl(entry.fd, F_SETFL, flags);  // if that fails, EAGAIN is waited for all the same
   what.connecting = error == EINPROGRESS;
   return what.connecting ? attempt_result::wait(EPOLLOUT) : attempt_result::end(-error);
 }
@@ -156,8 +156,8 @@ std::int64_t send_once(const request& what) noexcept {
                   entry.addr_len);
 }
 
-// With MSG_WAITALL a stream goes on after a part, until all is sent. What was sent before an error is the result; the
-// next operation gets the error.
+// With MSG_WAITALL a stream goes on after a part, until all is sent. As with io_uring, what was sent before an error is
+// the result; the next operation finds the broken connection.
 attempt_result attempt_send(request& what) noexcept {
   const ::io_uring_sqe& entry = what.entry;
   for (;;) {

@@ -11,7 +11,7 @@ attempt_result attempt_call(request& what, bool is_ready) noexcept;
 /// The same for a descriptor that is always ready and cannot be waited for, a regular file: the call may block.
 attempt_result attempt_blocking(const request& what) noexcept;
 
-/// Prepares nothing, attempts nothing: whether this process can execute the entry at all. If not, the negative errno.
+/// 0 if this process can execute the entry; else the negative errno with which the operation ends.
 int check_entry(const ::io_uring_sqe& entry) noexcept;
 
 /// Is the descriptor a socket without bounds between messages (SOCK_STREAM)?

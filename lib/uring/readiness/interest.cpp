@@ -93,7 +93,7 @@ int interest::collect(std::optional<std::chrono::nanoseconds> timeout) noexcept 
     const timespec until{.tv_sec = static_cast<time_t>(limit / seconds(1)),
                          .tv_nsec = static_cast<long>((limit % seconds(1)).count())};
     const int count = ::epoll_pwait2(epoll_.get(), events_, most_events, &until, nullptr);
-    if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count >= 0 ? count : -errno;
+    if (count >= 0 || (errno != ENOSYS && errno != EPERM && errno != EACCES)) return count >= 0 ? count : -errno;
     has_nanoseconds_ = false;
   }
   // Milliseconds, rounded up: a loop that wakes before its timer would turn in vain.

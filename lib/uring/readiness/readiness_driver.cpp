@@ -121,15 +121,14 @@ void readiness_driver::run(request& what, bool is_ready) noexcept {
     case attempt_result::kind::not_ready:
       return wait(what, came_to.events);
     case attempt_result::kind::more:
-      what.where = request::state::runnable;
-      return runnable_.push_back(what);
+      return run_later(what);
   }
 }
 
 void readiness_driver::wait(request& what, std::uint32_t events) noexcept {
   const int code = interest_.wait(what, events);
   if (code >= 0) {
-    what.where = request::state::waiting;
+    what.become(request::state::waiting);
   } else if (code == -EPERM) {
     finish(what, attempt_blocking(what));
   } else {
@@ -142,10 +141,10 @@ void readiness_driver::finish(request& what, const attempt_result& how) noexcept
   assert(!what.linked());
   if (how.result > 0 && what.entry.opcode == IORING_OP_POLL_ADD && what.stays_armed() &&
       interest_.wait(what, what.polled_events()) >= 0) {
-    what.where = request::state::waiting;
+    what.become(request::state::waiting);
     return queue_.post(what.entry.user_data, how.result, IORING_CQE_F_MORE);
   }
-  what.where = request::state::idle;
+  what.become(request::state::idle);
   const bool quiet = (what.entry.flags & IOSQE_CQE_SKIP_SUCCESS) && how.result >= 0;
   if (!quiet) queue_.post(what.entry.user_data, how.result, how.flags);
 }
@@ -153,15 +152,18 @@ void readiness_driver::finish(request& what, const attempt_result& how) noexcept
 // Without room for a completion the request finds out once more that it cannot wait.
 void readiness_driver::fail_waiting(request& what, int code) noexcept {
   if (queue_.room() > 1) return finish(what, attempt_result::end(code));
-  what.where = request::state::runnable;
-  runnable_.push_back(what);
+  run_later(what);
 }
 
 // Without room for a completion the request waits for the next enter; the reaper makes room before.
 void readiness_driver::run_again(request& what) noexcept {
   if (queue_.room() > 1) return run(what, true);
-  what.where = request::state::runnable;
+  run_later(what);
+}
+
+void readiness_driver::run_later(request& what) noexcept {
   runnable_.push_back(what);
+  what.become(request::state::runnable);
 }
 
 // Those that find no room for a completion come first the next time, so that a busy socket in front of them cannot take

@@ -32,7 +32,7 @@ class readiness_driver final : public ring_driver {
   void remove_buffers(std::uint16_t group) noexcept override { groups_.remove(group); }
   int signal_by(int) noexcept override { return 0; }
   bool wake(int) noexcept override { return false; }
-  void cancel_all() noexcept override {}
+  void cancel_all() noexcept override {}  // operations go on inside of an enter only
 
  private:
   explicit readiness_driver(::io_uring& ring) : ring_(ring) {}
@@ -45,6 +45,7 @@ class readiness_driver final : public ring_driver {
   void wait(request& what, std::uint32_t events) noexcept;
   void run_again(request& what) noexcept;
   void fail_waiting(request& what, int code) noexcept;
+  void run_later(request& what) noexcept;
   void go_on() noexcept;
   request* place_for(std::uint64_t user_data) noexcept;
   attempt_result attempt_any(request& what, bool is_ready) noexcept;

@@ -28,7 +28,7 @@ struct request : list_hook {
   state where = state::idle;
   bool connecting = false;        // connect has been called, and has not ended
   bool stream = false;            // of a read into provided buffers: an empty result is the end of the stream
-  std::uint16_t expected = 0;     // of such a read: how many datagrams the next call asks for
+  std::uint16_t expected = 0;     // of such a read: half as many datagrams as the next call asks for
   std::uint32_t awaited = 0;      // EPOLLIN, EPOLLOUT, ...: what it waits for
   std::uint32_t transferred = 0;  // octets that earlier calls have sent or received
 
@@ -36,6 +36,12 @@ struct request : list_hook {
   std::uint32_t polled_events() const noexcept {
     constexpr std::uint32_t events = 0xffff;  // without EPOLLET and its like, which are the driver's choice
     return (entry.poll32_events & events) | EPOLLERR | EPOLLHUP | EPOLLRDHUP;
+  }
+
+  /// A request is in a list exactly while it waits or is runnable.
+  void become(state now) noexcept {
+    assert((now != state::idle) == linked());
+    where = now;
   }
 
   bool stays_armed() const noexcept {

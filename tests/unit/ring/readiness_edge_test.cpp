@@ -29,35 +29,6 @@ using namespace uring6;
 using namespace uring6::test;
 using detail::ring;
 
-std::unique_ptr<ring> make_readiness_ring(unsigned completions = 64) {
-  auto made = or_throw(
-      ring::create({.submission_entries = 8, .completion_entries = completions, .driver = loop_driver::readiness}));
-  REQUIRE_FALSE(made->enable());
-  return made;
-}
-
-/// An operation that a function prepares.
-struct prepared final : noting_operation {
-  explicit prepared(std::function<void(io_uring_sqe&)> how_) : how(std::move(how_)) {}
-  void prepare(io_uring_sqe& entry) noexcept override { how(entry); }
-  std::function<void(io_uring_sqe&)> how;
-};
-
-/// Queues the operation, and returns its result when it has ended.
-int result_of(ring& on, std::function<void(io_uring_sqe&)> how) {
-  prepared op(std::move(how));
-  on.queue(op);
-  drive(on, [&] { return op.idle(); });
-  REQUIRE(op.results.size() == 1);
-  return op.result();
-}
-
-/// Lets the ring look once, without a sleep.
-void turn(ring& on) {
-  REQUIRE_FALSE(on.enter(false, {}));
-  on.reap();
-}
-
 /// Would an enter that sleeps find something ready at once?
 bool wakes(ring& on) {
   pollfd set{.fd = on.native().ring_fd, .events = POLLIN, .revents = 0};

@@ -28,40 +28,6 @@ using namespace uring6::test;
 using namespace std::chrono_literals;
 using detail::ring;
 
-std::unique_ptr<ring> make_readiness_ring(unsigned completions = 64) {
-  auto made = or_throw(
-      ring::create({.submission_entries = 8, .completion_entries = completions, .driver = loop_driver::readiness}));
-  REQUIRE_FALSE(made->enable());
-  return made;
-}
-
-/// An operation that a function prepares.
-struct prepared final : noting_operation {
-  explicit prepared(std::function<void(io_uring_sqe&)> how_) : how(std::move(how_)) {}
-  void prepare(io_uring_sqe& entry) noexcept override { how(entry); }
-  std::function<void(io_uring_sqe&)> how;
-};
-
-/// Queues the operation, and returns its result when it has ended.
-int result_of(ring& on, noting_operation& op) {
-  op.results.clear();
-  on.queue(op);
-  drive(on, [&] { return op.idle(); });
-  REQUIRE(op.results.size() == 1);
-  return op.result();
-}
-
-int result_of(ring& on, std::function<void(io_uring_sqe&)> how) {
-  prepared op(std::move(how));
-  return result_of(on, op);
-}
-
-/// Lets the ring look once, without a sleep.
-void turn(ring& on) {
-  REQUIRE_FALSE(on.enter(false, {}));
-  on.reap();
-}
-
 /// The descriptors that epoll reports at present, and for what: "tfd: N events: MASK" of proc(5). One whose event has
 /// come has a mask without EPOLLIN and EPOLLOUT.
 std::vector<int> registered(ring& on) {

@@ -54,6 +54,13 @@ class lazy {
     if (at_) at_.destroy();
   }
 
+  /// Runs it to its end on this thread, for one that suspends nowhere.
+  T run() && {
+    at_.promise().caller = std::noop_coroutine();
+    at_.resume();
+    return std::move(at_.promise().value);
+  }
+
   auto operator co_await() && {
     struct awaiter {
       std::coroutine_handle<promise_type> at;
@@ -251,19 +258,52 @@ TEST_CASE("a task that is destroyed while it waits blocks until the awaitable ha
   releaser.join();
 }
 
-TEST_CASE("foreign refuses to wait outside of a loop, and a second time") {
+TEST_CASE("a loop that ends while a task waits for another thread blocks until the awaitable has ended", "[threads]") {
+  std::atomic<bool> go_on{false};
+  std::atomic<bool> ended{false};
+  std::thread releaser;
+  other::workers threads;
+  auto loop = std::make_unique<event_loop>();
+  const auto core = loop->core();  // the task's frame outlives the loop
+  const auto work = [&]() -> other::lazy<int> {
+    co_await threads.hop();
+    go_on.wait(false);
+    ended = true;
+    co_return 1;
+  };
+  const auto waits = [&]() -> task<> {
+    const int got = co_await foreign(work());
+    (void)got;
+  };
+  const auto left = std::make_unique<beside>(*loop, waits());
+  run(*loop, [&]() -> task<> { co_await yield(); });
+  releaser = std::thread([&] {
+    go_on = true;
+    go_on.notify_all();
+  });
+  loop.reset();
+  CHECK(ended);
+  releaser.join();
+}
+
+TEST_CASE("foreign is awaited once, and refuses to wait outside of a loop") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto twice = foreign(std::suspend_never());
     co_await twice;
-    bool refused = false;
-    try {
-      co_await twice;
-    } catch (const std::logic_error&) {
-      refused = true;
-    }
+    const bool refused = co_await refuses_a_second_await(twice);
     CHECK(refused);
   });
+  const auto alone = []() -> other::lazy<std::error_code> {
+    try {
+      co_await foreign(std::suspend_never());
+    } catch (const std::system_error& thrown) {
+      co_return thrown.code();
+    }
+    co_return std::error_code();
+  };
+  other::lazy<std::error_code> work = alone();
+  CHECK(std::move(work).run() == errc::wrong_thread);
 }
 
 }  // namespace
