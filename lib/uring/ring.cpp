@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "uring/driver_choice.hpp"
-#include "uring/kernel_driver.hpp"
+#include "uring/kernel/kernel_driver.hpp"
 #include "uring/readiness/readiness_driver.hpp"
 #include "uring/tsan.hpp"
 

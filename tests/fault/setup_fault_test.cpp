@@ -28,7 +28,7 @@
 #include "support/traffic/conns.hpp"
 #include "support/traffic/ring_judge.hpp"
 #include "sys/socket/file_descriptor.hpp"
-#include "uring/setup.hpp"
+#include "uring/kernel/setup.hpp"
 #include "uring6/probe.hpp"
 #include "uring6/with_timeout.hpp"
 

@@ -6,7 +6,7 @@
 
 #include "runtime/loop/loop_core.hpp"
 #include "sys/socket/refusal.hpp"
-#include "uring/setup.hpp"
+#include "uring/kernel/setup.hpp"
 
 namespace uring6 {
 

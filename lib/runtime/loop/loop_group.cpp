@@ -15,7 +15,7 @@
 
 #include "runtime/loop/loop_core.hpp"
 #include "runtime/service/quiet_thread.hpp"
-#include "uring/setup.hpp"
+#include "uring/kernel/setup.hpp"
 #include "uring6/event.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/stop.hpp"

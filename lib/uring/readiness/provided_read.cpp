@@ -106,7 +106,7 @@ std::uint32_t flags_of(const ::io_uring_buf& buffer) noexcept {
 
 /// Posts the datagrams of a batch, and takes their buffers. With `last` the read ends with the last of them, which is
 /// the attempt's result.
-attempt_result post(const request& what, buffer_group& buffers, completion_queue& completions, message_batch& batch,
+attempt_result post(const request& what, buffer_group& buffers, ring_queues& completions, message_batch& batch,
                     unsigned count, bool last) noexcept {
   attempt_result ended = attempt_result::go_on();
   for (unsigned i = 0; i < count; ++i) {
@@ -147,7 +147,7 @@ void begin_provided_read(request& what) noexcept {
 //
 // A call asks for twice as many datagrams as the last one gave. One that gives fewer than it was asked for has emptied
 // the socket: the kernel then signals the next datagram, or the next error, by an edge.
-attempt_result attempt_provided_read(request& what, buffer_group& buffers, completion_queue& completions) noexcept {
+attempt_result attempt_provided_read(request& what, buffer_group& buffers, ring_queues& completions) noexcept {
   const layout parts(what.entry);
   const bool stays = what.stays_armed();
   const int flags = static_cast<int>(what.entry.msg_flags) | MSG_DONTWAIT;

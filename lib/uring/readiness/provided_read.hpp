@@ -2,8 +2,8 @@
 #pragma once
 
 #include "uring/readiness/buffer_groups.hpp"
-#include "uring/readiness/completion_queue.hpp"
 #include "uring/readiness/request.hpp"
+#include "uring/readiness/ring_queues.hpp"
 
 namespace uring6::detail {
 
@@ -12,6 +12,6 @@ void begin_provided_read(request& what) noexcept;
 
 /// Reads into buffers of the group, and posts a completion for each datagram but those that end the read. At most
 /// `most_datagrams` datagrams, so that other sockets get their turn.
-attempt_result attempt_provided_read(request& what, buffer_group& buffers, completion_queue& completions) noexcept;
+attempt_result attempt_provided_read(request& what, buffer_group& buffers, ring_queues& completions) noexcept;
 
 }  // namespace uring6::detail

@@ -19,7 +19,7 @@ result<std::unique_ptr<ring_driver>> readiness_driver::create(const ring_options
   constexpr unsigned fewest_completions = 8;  // a choice: an operation may need two places at once
   const unsigned completions = std::max({std::bit_ceil(options.completion_entries), submissions, fewest_completions});
   std::unique_ptr<readiness_driver> made(new readiness_driver(ring));
-  if (!made->queue_.create(ring, submissions, completions)) {
+  if (!made->queues_.create(ring, submissions, completions)) {
     reason = "not enough memory for the queues of the loop: lower submission_entries and completion_entries";
     return fail(std::errc::not_enough_memory);
   }
@@ -43,14 +43,14 @@ result<std::unique_ptr<ring_driver>> readiness_driver::create(const ring_options
 int readiness_driver::enter(unsigned wait_for, std::optional<std::chrono::nanoseconds> timeout) noexcept {
   submit();
   go_on();
-  const bool may_sleep = wait_for > 0 && runnable_.empty() && queue_.empty();
+  const bool may_sleep = wait_for > 0 && runnable_.empty() && queues_.empty();
   const int count = interest_.collect(may_sleep ? timeout : std::chrono::nanoseconds(0));
   for (const epoll_event& each : interest_.ready(std::max(count, 0))) {
     interest_.serve(
         each, [this](request& what) { run_again(what); },
         [this](request& what, int code) { fail_waiting(what, code); });
   }
-  queue_.show_work(!runnable_.empty() || queue_.submission_head() != ring_.sq.sqe_tail);
+  queues_.show_work(!runnable_.empty() || queues_.submission_head() != ring_.sq.sqe_tail);
   return std::min(count, 0);
 }
 
@@ -60,8 +60,8 @@ int readiness_driver::enter_and_gather(std::chrono::nanoseconds timeout, std::ch
 
 // Stops where a completion might not fit: the rest goes with the next enter, as on a ring of the kernel.
 void readiness_driver::submit() noexcept {
-  unsigned& head = queue_.submission_head();
-  for (; head != ring_.sq.sqe_tail && queue_.room() > 1; __atomic_store_n(&head, head + 1, __ATOMIC_RELEASE)) {
+  unsigned& head = queues_.submission_head();
+  for (; head != ring_.sq.sqe_tail && queues_.room() > 1; __atomic_store_n(&head, head + 1, __ATOMIC_RELEASE)) {
     start(ring_.sq.sqes[head & ring_.sq.ring_mask]);
   }
   ring_.sq.sqe_head = head;
@@ -73,7 +73,7 @@ void readiness_driver::start(const ::io_uring_sqe& entry) noexcept {
     return;  // else an entry that was withdrawn
   }
   request* const what = place_for(entry.user_data);
-  if (!what) return queue_.post(entry.user_data, -ENOMEM, 0);
+  if (!what) return queues_.post(entry.user_data, -ENOMEM, 0);
   assert(what->where == request::state::idle && "the number is of an operation in flight");
   what->entry = entry;
   what->connecting = false;
@@ -110,7 +110,7 @@ void readiness_driver::cancel(std::uint64_t user_data) noexcept {
 attempt_result readiness_driver::attempt_any(request& what, bool is_ready) noexcept {
   if (!(what.entry.flags & IOSQE_BUFFER_SELECT)) return attempt_call(what, is_ready);
   buffer_group* const group = groups_.find(what.entry.buf_group);
-  return group ? attempt_provided_read(what, *group, queue_) : attempt_result::end(-ENOBUFS);
+  return group ? attempt_provided_read(what, *group, queues_) : attempt_result::end(-ENOBUFS);
 }
 
 void readiness_driver::run(request& what, bool is_ready) noexcept {
@@ -142,22 +142,22 @@ void readiness_driver::finish(request& what, const attempt_result& how) noexcept
   if (how.result > 0 && what.entry.opcode == IORING_OP_POLL_ADD && what.stays_armed() &&
       interest_.wait(what, what.polled_events()) >= 0) {
     what.become(request::state::waiting);
-    return queue_.post(what.entry.user_data, how.result, IORING_CQE_F_MORE);
+    return queues_.post(what.entry.user_data, how.result, IORING_CQE_F_MORE);
   }
   what.become(request::state::idle);
   const bool quiet = (what.entry.flags & IOSQE_CQE_SKIP_SUCCESS) && how.result >= 0;
-  if (!quiet) queue_.post(what.entry.user_data, how.result, how.flags);
+  if (!quiet) queues_.post(what.entry.user_data, how.result, how.flags);
 }
 
 // Without room for a completion the request finds out once more that it cannot wait.
 void readiness_driver::fail_waiting(request& what, int code) noexcept {
-  if (queue_.room() > 1) return finish(what, attempt_result::end(code));
+  if (queues_.room() > 1) return finish(what, attempt_result::end(code));
   run_later(what);
 }
 
 // Without room for a completion the request waits for the next enter; the reaper makes room before.
 void readiness_driver::run_again(request& what) noexcept {
-  if (queue_.room() > 1) return run(what, true);
+  if (queues_.room() > 1) return run(what, true);
   run_later(what);
 }
 
@@ -171,7 +171,7 @@ void readiness_driver::run_later(request& what) noexcept {
 void readiness_driver::go_on() noexcept {
   intrusive_list<request> round;
   round.splice_back(runnable_);
-  while (!round.empty() && queue_.room() > 1) run(round.pop_front(), true);
+  while (!round.empty() && queues_.room() > 1) run(round.pop_front(), true);
   round.splice_back(runnable_);
   runnable_.splice_back(round);
 }

@@ -7,9 +7,9 @@
 #include <string>
 
 #include "uring/readiness/buffer_groups.hpp"
-#include "uring/readiness/completion_queue.hpp"
 #include "uring/readiness/interest.hpp"
 #include "uring/readiness/request.hpp"
+#include "uring/readiness/ring_queues.hpp"
 #include "uring/ring_driver.hpp"
 #include "uring/ring_options.hpp"
 #include "uring6/result.hpp"
@@ -51,7 +51,7 @@ class readiness_driver final : public ring_driver {
   attempt_result attempt_any(request& what, bool is_ready) noexcept;
 
   ::io_uring& ring_;
-  completion_queue queue_;
+  ring_queues queues_;
   std::deque<request> requests_;  // its elements do not move; the lists of the next two hold them
   interest interest_;
   intrusive_list<request> runnable_;

@@ -5,13 +5,13 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
-#include "support/machine/environment.hpp"
 #include "support/case/allocations.hpp"
 #include "support/case/coroutines.hpp"
+#include "support/machine/environment.hpp"
 #include "support/traffic/bytes.hpp"
 #include "support/traffic/conns.hpp"
 #include "support/traffic/plain_sender.hpp"
-#include "uring/completion_order.hpp"
+#include "uring/kernel/completion_order.hpp"
 
 namespace {
 

@@ -6,9 +6,9 @@
 
 #include "net/kernel/receive_merging.hpp"
 #include "sys/socket/kernel_release.hpp"
-#include "uring/completion_order.hpp"
-#include "uring/read_trials.hpp"
-#include "uring/trial_ring.hpp"
+#include "uring/kernel/completion_order.hpp"
+#include "uring/kernel/read_trials.hpp"
+#include "uring/kernel/trial_ring.hpp"
 #include "uring6/probe.hpp"
 
 namespace {

@@ -8,7 +8,7 @@
 
 #include "support/machine/descriptors.hpp"
 #include "support/machine/environment.hpp"
-#include "uring/feature_names.hpp"
+#include "uring/kernel/feature_names.hpp"
 #include "uring6/format.hpp"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "uring/kernel_driver.hpp"
+#include "uring/kernel/kernel_driver.hpp"
 
 #include <unistd.h>
 
@@ -7,9 +7,9 @@
 #include <new>
 #include <utility>
 
-#include "uring/completion_order.hpp"
+#include "uring/kernel/completion_order.hpp"
+#include "uring/kernel/setup.hpp"
 #include "uring/kernel_abi.hpp"
-#include "uring/setup.hpp"
 
 namespace uring6::detail {
 namespace {

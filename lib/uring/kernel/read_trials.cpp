@@ -1,4 +1,4 @@
-#include "uring/read_trials.hpp"
+#include "uring/kernel/read_trials.hpp"
 
 #include <sys/socket.h>
 
@@ -6,7 +6,7 @@
 #include <cerrno>
 
 #include "sys/socket/file_descriptor.hpp"
-#include "uring/trial_ring.hpp"
+#include "uring/kernel/trial_ring.hpp"
 
 namespace uring6::detail {
 namespace {

@@ -10,7 +10,7 @@
 
 namespace uring6::detail {
 
-class completion_queue {
+class ring_queues {
  public:
   /// Makes queues of so many entries (powers of two) and points `ring` to them. False: there is no memory.
   bool create(::io_uring& ring, unsigned submissions, unsigned completions) noexcept;

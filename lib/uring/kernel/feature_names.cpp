@@ -1,4 +1,4 @@
-#include "uring/feature_names.hpp"
+#include "uring/kernel/feature_names.hpp"
 
 #include <fmt/format.h>
 

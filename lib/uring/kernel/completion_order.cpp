@@ -1,4 +1,4 @@
-#include "uring/completion_order.hpp"
+#include "uring/kernel/completion_order.hpp"
 
 #include <sys/socket.h>
 
@@ -6,7 +6,7 @@
 #include <atomic>
 
 #include "sys/socket/file_descriptor.hpp"
-#include "uring/trial_ring.hpp"
+#include "uring/kernel/trial_ring.hpp"
 
 namespace uring6::detail {
 namespace {

@@ -1,11 +1,11 @@
-#include "uring/readiness/completion_queue.hpp"
+#include "uring/readiness/ring_queues.hpp"
 
 #include <bit>
 #include <new>
 
 namespace uring6::detail {
 
-bool completion_queue::create(::io_uring& ring, unsigned submissions, unsigned completions) noexcept {
+bool ring_queues::create(::io_uring& ring, unsigned submissions, unsigned completions) noexcept {
   assert(std::has_single_bit(submissions) && std::has_single_bit(completions));
   static_assert(alignof(::io_uring_sqe) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
   completion_memory_.reset(new (std::nothrow) std::byte[completions * sizeof(::io_uring_cqe)]());

@@ -1,4 +1,4 @@
-#include "uring/setup.hpp"
+#include "uring/kernel/setup.hpp"
 
 #include <fmt/format.h>
 #include <sys/mman.h>
