@@ -25,12 +25,14 @@ struct loop_stats {
   std::uint64_t spins = 0;          ///< Spins that found something and saved a sleep.
   std::uint64_t idle_spins = 0;     ///< Spins that found nothing; the loop slept after them.
   std::uint64_t looks = 0;          ///< System calls by which a spin asked a socket for a datagram (recvmsg, recv).
-  std::uint64_t readiness = 0;       ///< 1: this process executes the operations (loop_driver::readiness); 0: io_uring.
+  std::uint64_t readiness = 0;      ///< 1: this process executes the operations (loop_driver::readiness); 0: io_uring.
+  /// By readiness: calls that tried to execute an operation, and those of epoll_ctl. The calls that look at the flags
+  /// or the error of a descriptor beside an attempt (fcntl, getsockopt) are not counted.
+  std::uint64_t attempts = 0;
   std::uint64_t io_uring_errno = 0;  ///< The errno by which io_uring was refused, if `automatic` became readiness.
 
-  /// All system calls that the loop has made to send, to receive and to wait. By readiness those that execute the
-  /// operations (recvmmsg, sendmsg, epoll_ctl, ...) are not counted.
-  constexpr std::uint64_t system_calls() const noexcept { return enters + sends + looks; }
+  /// All system calls that the loop has made to send, to receive and to wait.
+  constexpr std::uint64_t system_calls() const noexcept { return enters + sends + looks + attempts; }
 };
 
 /// State and counters of a pool of receive buffers, since the first conn that uses it.
@@ -120,6 +122,7 @@ inline constexpr auto counters_of<loop_stats> = std::to_array<named_counter<loop
     {"idle_spins", &loop_stats::idle_spins},
     {"looks", &loop_stats::looks},
     {"readiness", &loop_stats::readiness},
+    {"attempts", &loop_stats::attempts},
     {"io_uring_errno", &loop_stats::io_uring_errno},
 });
 

@@ -129,6 +129,8 @@ class ring {
   void disown() noexcept;
 
   const ring_features& features() const noexcept { return features_; }
+  /// System calls that the driver has made beside the enters.
+  std::uint64_t driver_calls() const noexcept { return driver_->calls(); }
   const ring_counters& counters() const noexcept { return counters_; }
   ::io_uring& native() noexcept { return ring_; }
 

@@ -51,6 +51,9 @@ class ring_driver {
   /// not have been. Preconditions: `ring_features::messages`; the submission queue is empty (asserted).
   virtual bool wake(int other_ring) noexcept = 0;
 
+  /// System calls that executed operations outside of the kernel's ring, since the driver was made.
+  virtual std::uint64_t calls() const noexcept { return 0; }
+
   /// Cancels every operation, so that the memory that they name is used no more. Their completions may come later.
   virtual void cancel_all() noexcept = 0;
 };

@@ -445,6 +445,7 @@ loop_stats loop_core::stats() const noexcept {
           .idle_spins = spinner_.idle_spins(),
           .looks = looks_,
           .readiness = ring_->features().driver == loop_driver::readiness,
+          .attempts = ring_->driver_calls(),
           .io_uring_errno = static_cast<std::uint64_t>(ring_->features().io_uring_refused.value())};
 }
 

@@ -55,6 +55,7 @@ int interest::update(int fd, watched& of) noexcept {
   if (of.waiting.empty()) {
     of.has_error = false;
     if (of.how == registration::once || of.how == registration::standing) {
+      ++calls_;
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
       of.how = registration::none;
     }
@@ -78,10 +79,12 @@ int interest::update(int fd, watched& of) noexcept {
 int interest::control(int fd, watched& of, std::uint32_t events) noexcept {
   epoll_event asked{.events = events, .data = {.u64 = static_cast<std::uint64_t>(fd)}};
   if (of.how != registration::none) {
+    ++calls_;
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &asked) == 0) return 0;
     of.how = registration::none;
     if (errno != ENOENT) return -errno;  // ENOENT: the descriptor was closed, and its number is in use again
   }
+  ++calls_;
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &asked) == 0) return 0;
   return -errno;
 }

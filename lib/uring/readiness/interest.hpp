@@ -34,6 +34,9 @@ class interest {
   /// The request does not wait any more.
   void leave(request& what) noexcept;
 
+  /// Calls of epoll_ctl so far.
+  std::uint64_t calls() const noexcept { return calls_; }
+
   /// Sleeps until descriptors are ready or the timeout has passed; without a timeout until they are. Returns them, or
   /// the negative errno. The span is good until the next call.
   int collect(std::optional<std::chrono::nanoseconds> timeout) noexcept;
@@ -70,6 +73,7 @@ class interest {
   int control(int fd, watched& of, std::uint32_t events) noexcept;
 
   file_descriptor epoll_;
+  std::uint64_t calls_ = 0;
   std::deque<watched> watched_;  // by descriptor; its elements do not move
   watched* serving_ = nullptr;   // it is brought up to date when all its requests have been served
   bool has_nanoseconds_ = true;  // epoll_pwait2 is there (Linux 5.11), and no sandbox refuses it

@@ -147,7 +147,8 @@ void begin_provided_read(request& what) noexcept {
 //
 // A call asks for twice as many datagrams as the last one gave. One that gives fewer than it was asked for has emptied
 // the socket: the kernel then signals the next datagram, or the next error, by an edge.
-attempt_result attempt_provided_read(request& what, buffer_group& buffers, ring_queues& completions) noexcept {
+attempt_result attempt_provided_read(request& what, buffer_group& buffers, ring_queues& completions,
+                                     std::uint64_t& calls) noexcept {
   const layout parts(what.entry);
   const bool stays = what.stays_armed();
   const int flags = static_cast<int>(what.entry.msg_flags) | MSG_DONTWAIT;
@@ -162,6 +163,7 @@ attempt_result attempt_provided_read(request& what, buffer_group& buffers, ring_
     const unsigned expected = stays && !what.stream ? what.expected * 2U : 1U;
     const unsigned asked = std::min({expected, left, available, stays ? room : 1U});
     message_batch batch(parts, buffers, asked);
+    ++calls;
     const int count = batch.receive(what.entry.fd, asked, flags);
     if (count < 0) return nothing_read(what.entry);
     if (!stays) return post(what, buffers, completions, batch, 1, true);

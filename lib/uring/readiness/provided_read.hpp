@@ -11,7 +11,8 @@ namespace uring6::detail {
 void begin_provided_read(request& what) noexcept;
 
 /// Reads into buffers of the group, and posts a completion for each datagram but those that end the read. At most
-/// `most_datagrams` datagrams, so that other sockets get their turn.
-attempt_result attempt_provided_read(request& what, buffer_group& buffers, ring_queues& completions) noexcept;
+/// `most_datagrams` datagrams, so that other sockets get their turn. Counts its system calls.
+attempt_result attempt_provided_read(request& what, buffer_group& buffers, ring_queues& completions,
+                                     std::uint64_t& calls) noexcept;
 
 }  // namespace uring6::detail

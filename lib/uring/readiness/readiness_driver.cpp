@@ -108,9 +108,12 @@ void readiness_driver::cancel(std::uint64_t user_data) noexcept {
 }
 
 attempt_result readiness_driver::attempt_any(request& what, bool is_ready) noexcept {
-  if (!(what.entry.flags & IOSQE_BUFFER_SELECT)) return attempt_call(what, is_ready);
+  if (!(what.entry.flags & IOSQE_BUFFER_SELECT)) {
+    ++calls_;
+    return attempt_call(what, is_ready);
+  }
   buffer_group* const group = groups_.find(what.entry.buf_group);
-  return group ? attempt_provided_read(what, *group, queues_) : attempt_result::end(-ENOBUFS);
+  return group ? attempt_provided_read(what, *group, queues_, calls_) : attempt_result::end(-ENOBUFS);
 }
 
 void readiness_driver::run(request& what, bool is_ready) noexcept {

@@ -31,6 +31,7 @@ class readiness_driver final : public ring_driver {
   int add_buffers(::io_uring_buf_reg& registration) noexcept override { return groups_.add(registration); }
   void remove_buffers(std::uint16_t group) noexcept override { groups_.remove(group); }
   int signal_by(int) noexcept override { return 0; }
+  std::uint64_t calls() const noexcept override { return calls_ + interest_.calls(); }
   bool wake(int) noexcept override { return false; }
   void cancel_all() noexcept override {}  // operations go on inside of an enter only
 
@@ -56,6 +57,7 @@ class readiness_driver final : public ring_driver {
   interest interest_;
   intrusive_list<request> runnable_;
   buffer_groups groups_;
+  std::uint64_t calls_ = 0;
 };
 
 }  // namespace uring6::detail

@@ -89,6 +89,20 @@ TEST_CASE("by readiness a read of a pipe waits for data, and then for its end") 
   CHECK(read.result() == 0);
 }
 
+TEST_CASE("by readiness the system calls that execute an operation are counted") {
+  const auto on = make_readiness_ring();
+  two_ends pair;
+  const auto before = on->driver_calls();
+  char octet = 0;
+  prepared receive([&](io_uring_sqe& entry) { ::io_uring_prep_recv(&entry, pair.here.get(), &octet, 1, 0); });
+  on->queue(receive);
+  turn(*on);
+  CHECK(on->driver_calls() - before == 2);  // recv: EAGAIN; epoll_ctl
+  REQUIRE(::send(pair.there.get(), "x", 1, 0) == 1);
+  drive(*on, [&] { return receive.idle(); });
+  CHECK(on->driver_calls() - before == 3);
+}
+
 TEST_CASE("by readiness a write to a full pipe waits for room and does not block") {
   const auto on = make_readiness_ring();
   two_pipe_ends pipe;
