@@ -25,7 +25,6 @@
 #include <exception>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <type_traits>
 #include <utility>
 
@@ -154,7 +153,7 @@ class asio_bridge {
 
     asio_bridge& bridge_;
     std::shared_ptr<shared_state> shared_;
-    std::stop_source stop_;
+    stop_source stop_;
     detail::stop_root root_{stop_.get_token()};
     std::unique_ptr<handler_base> done_;
     detail::sibling<A> part_;  // last member: destroyed first, with its operation in flight

@@ -8,7 +8,6 @@
 #include <concepts>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -19,6 +18,7 @@
 #include "uring6/loop_driver.hpp"
 #include "uring6/result.hpp"
 #include "uring6/stats.hpp"
+#include "uring6/stop_token.hpp"
 #include "uring6/task.hpp"
 
 namespace uring6 {
@@ -136,7 +136,7 @@ class URING6_EXPORT event_loop {
       } const note{finished};
       co_return co_await std::move(inner);
     };
-    detail::stop_root stop(stop_.get_token());
+    detail::stop_root stop(token());
     task<T> outer = root(main, done);
     outer.handle().promise().inherit_stop(stop);
     drive(outer.handle(), done);
@@ -201,10 +201,10 @@ class URING6_EXPORT event_loop {
  private:
   URING6_HIDDEN explicit event_loop(std::shared_ptr<detail::loop_core> core);
   void drive(std::coroutine_handle<> handle, const bool& done);
+  stop_token token() const noexcept;
   void post_call(void (*call)(void*), void (*drop)(void*), void* state);
 
   std::shared_ptr<detail::loop_core> core_;
-  std::stop_source stop_;
 };
 
 template <std::invocable F>

@@ -9,13 +9,13 @@
 #include <exception>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <system_error>
 #include <type_traits>
 #include <utility>
 
 #include "uring6/detail/awaitable.hpp"
 #include "uring6/detail/promise.hpp"
+#include "uring6/detail/stop_argument.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/error.hpp"
 
@@ -25,21 +25,19 @@ namespace detail {
 
 /// A factory makes the awaitable, out of the task's stop token or of nothing.
 template <class T>
-concept takes_stop_token = std::is_invocable_v<T, std::stop_token>;
-template <class T>
-concept makes_awaitable = takes_stop_token<T> || std::is_invocable_v<T>;
+concept foreign_factory = takes_stop_token<T> || std::is_invocable_v<T>;
 
 template <class T>
 struct foreign_result {
   using type = await_result<T>;
 };
-template <makes_awaitable T>
+template <foreign_factory T>
 requires(!takes_stop_token<T>) struct foreign_result<T> {
   using type = await_result<std::invoke_result_t<T>>;
 };
 template <takes_stop_token T>
 struct foreign_result<T> {
-  using type = await_result<std::invoke_result_t<T, std::stop_token>>;
+  using type = await_result<std::invoke_result_t<T, token_argument<T>>>;
 };
 
 /// The part of a foreign wait that does not depend on its result. The bridge is a coroutine that awaits the awaitable.
@@ -158,7 +156,7 @@ class foreign_operation final : public foreign_wait {
 
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> waiting) {
-    std::stop_token stop;
+    stop_token stop;
     if constexpr (takes_stop_token<Work>) stop = stop_of(waiting).token();
     foreign_wait::begin(waiting);
     start(bridge(*this, std::move(stop)).handle);
@@ -171,15 +169,16 @@ class foreign_operation final : public foreign_wait {
   }
 
  private:
-  static foreign_bridge bridge(foreign_operation& of, [[maybe_unused]] std::stop_token stop) {
+  static foreign_bridge bridge(foreign_operation& of, [[maybe_unused]] stop_token stop) {
     try {
       if constexpr (takes_stop_token<Work>) {
+        [[maybe_unused]] const stop_argument<Work> argument(std::move(stop));
         if constexpr (is_void) {
-          co_await of.work_(std::move(stop));
+          co_await of.work_(argument.token());
         } else {
-          of.value_.set(co_await of.work_(std::move(stop)));
+          of.value_.set(co_await of.work_(argument.token()));
         }
-      } else if constexpr (makes_awaitable<Work>) {
+      } else if constexpr (foreign_factory<Work>) {
         if constexpr (is_void) {
           co_await of.work_();
         } else {
@@ -207,8 +206,8 @@ class foreign_operation final : public foreign_wait {
 /// what the awaitable returns, or rethrows its exception. A task may await such a thing directly as well; then it goes
 /// on wherever the awaitable resumes it. With `foreign` it goes on in its own loop, on the loop's thread.
 ///
-/// - A function of std::stop_token gets the task's: `foreign([](std::stop_token stop) { return other::wait(stop); })`.
-///   An awaitable that takes no token does not hear of a stop: the task waits for its end.
+/// - A function of stop_token gets the task's: `foreign([](stop_token stop) { return other::wait(stop); })`. A function
+///   of std::stop_token gets one that follows it, for one more allocation. An awaitable that takes no token does not hear of a stop: the task waits for its end.
 /// - The awaitable begins at the `co_await`, on the loop's thread.
 /// - A task that is destroyed while it waits, or whose loop ends, blocks until the awaitable has ended, because that
 /// may
@@ -218,7 +217,7 @@ class foreign_operation final : public foreign_wait {
 ///   throw std::bad_alloc before the awaitable begins.
 template <class Work>
 [[nodiscard("co_await it")]] detail::foreign_operation<std::remove_cvref_t<Work>> foreign(Work&& work) {
-  static_assert(!std::is_lvalue_reference_v<Work> || detail::makes_awaitable<std::remove_cvref_t<Work>> ||
+  static_assert(!std::is_lvalue_reference_v<Work> || detail::foreign_factory<std::remove_cvref_t<Work>> ||
                     std::is_copy_constructible_v<std::remove_cvref_t<Work>>,
                 "move the awaitable in: foreign(std::move(awaitable))");
   return detail::foreign_operation<std::remove_cvref_t<Work>>(std::remove_cvref_t<Work>(std::forward<Work>(work)));

@@ -10,13 +10,13 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <stop_token>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "uring6/detail/permit_queue.hpp"
 #include "uring6/detail/promise.hpp"
+#include "uring6/detail/stop_argument.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
@@ -84,15 +84,15 @@ class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
 
 template <class F>
 struct blocking_outcome {
-  static constexpr bool takes_token = std::is_invocable_v<F&, std::stop_token>;
-  static auto call(F& f, const std::stop_token& token) {
+  static constexpr bool takes_token = takes_stop_token<F&>;
+  static auto call(F& f, const source_of_token<F&>& source) {
     if constexpr (takes_token) {
-      return std::invoke(f, token);
+      return std::invoke(f, source.get_token());
     } else {
       return std::invoke(f);
     }
   }
-  using type = decltype(call(std::declval<F&>(), {}));
+  using type = decltype(call(std::declval<F&>(), std::declval<source_of_token<F&>&>()));
 };
 
 template <class F>
@@ -102,9 +102,7 @@ class blocking_call final : public blocking_job {
   using value_type = typename outcome::type;
   using kept_type = std::conditional_t<std::is_void_v<value_type>, std::monostate, value_type>;
 
-  explicit blocking_call(F f) : f_(std::move(f)) {
-    if constexpr (outcome::takes_token) stop_ = std::stop_source();
-  }
+  explicit blocking_call(F f) : f_(std::move(f)) {}
 
   kept_type take() {
     if (exception_) std::rethrow_exception(std::move(exception_));
@@ -115,10 +113,10 @@ class blocking_call final : public blocking_job {
   void run() noexcept override {
     try {
       if constexpr (std::is_void_v<value_type>) {
-        outcome::call(f_, stop_.get_token());
+        outcome::call(f_, stop_);
         value_.emplace();
       } else {
-        value_.emplace(outcome::call(f_, stop_.get_token()));
+        value_.emplace(outcome::call(f_, stop_));
       }
     } catch (...) {
       exception_ = std::current_exception();
@@ -127,7 +125,7 @@ class blocking_call final : public blocking_job {
   void left() noexcept override { stop_.request_stop(); }
 
   F f_;
-  std::stop_source stop_{std::nostopstate};
+  source_of_token<F&> stop_;
   std::optional<kept_type> value_;
   std::exception_ptr exception_;
 };
@@ -157,7 +155,7 @@ class blocking_operation final : public blocking_wait {
 
 }  // namespace detail
 
-/// Calls `f()`, or `f(token)` if it takes a std::stop_token, on a thread that may block, while the loop goes on.
+/// Calls `f()`, or `f(token)` if it takes a stop_token or a std::stop_token, on a thread that may block, while the loop goes on.
 /// Returns what `f` returns as a result<T> (a result<T> stays as it is), and rethrows what `f` throws.
 ///
 /// A coroutine that is stopped or destroyed leaves at once, with `errc::canceled`. If no thread has begun the call,
@@ -177,7 +175,7 @@ class blocking_operation final : public blocking_wait {
 ///     const auto loaded = co_await run_blocking(work);
 template <class F>
 requires std::invocable < std::decay_t<F>
-& > || std::invocable<std::decay_t<F>&, std::stop_token> [[nodiscard(
+& > || detail::takes_stop_token<std::decay_t<F>&> [[nodiscard(
            "co_await it")]] detail::blocking_operation<std::decay_t<F>>
        run_blocking(F&& f) {
   return detail::blocking_operation<std::decay_t<F>>(

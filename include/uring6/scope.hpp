@@ -11,13 +11,13 @@
 #include <memory>
 #include <optional>
 #include <source_location>
-#include <stop_token>
 #include <type_traits>
 #include <utility>
 
 #include "uring6/detail/child.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
+#include "uring6/stop_token.hpp"
 #include "uring6/task.hpp"
 
 namespace uring6 {
@@ -68,7 +68,7 @@ class URING6_EXPORT scope final : detail::child_owner {
   /// A scope of the running loop. A stop request to the coroutine that joins reaches the tasks from the join on.
   scope() = default;
   /// The same, but a stop request to `parent` (`co_await this_task::stop_token()`) reaches the tasks at once.
-  explicit scope(const std::stop_token& parent);
+  explicit scope(const stop_token& parent);
   /// A scope outside of a coroutine: its tasks run whenever `loop` runs, and are dropped with the scope.
   explicit scope(event_loop& loop);
   scope(const scope&) = delete;
@@ -146,10 +146,10 @@ class URING6_EXPORT scope final : detail::child_owner {
   void check_joined() noexcept;
 
   std::shared_ptr<detail::loop_core> loop_;
-  std::stop_source stop_;
+  stop_source stop_;
   detail::stop_root root_{stop_.get_token()};
-  std::optional<std::stop_callback<relay>> from_parent_;
-  std::optional<std::stop_callback<relay>> from_joiner_;
+  std::optional<stop_callback<relay>> from_parent_;
+  std::optional<stop_callback<relay>> from_joiner_;
   detail::intrusive_list<detail::child_promise, detail::sibling_hook> children_;
   detail::intrusive_list<detail::child_promise, detail::sibling_hook> ended_;
   detail::join_operation* joiner_ = nullptr;

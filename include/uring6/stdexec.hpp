@@ -16,7 +16,6 @@
 #include <mutex>
 #include <optional>
 #include <stdexec/execution.hpp>
-#include <stop_token>
 #include <system_error>
 #include <tuple>
 #include <type_traits>
@@ -58,7 +57,7 @@ class sender_operation final : guest {
   using token = stdexec::stop_token_of_t<stdexec::env_of_t<Receiver>>;
 
   struct relay {
-    std::stop_source* to;
+    stop_source* to;
     void operator()() const noexcept { to->request_stop(); }
   };
 
@@ -70,10 +69,8 @@ class sender_operation final : guest {
 
   void start() & noexcept {
     auto asked = stdexec::get_stop_token(stdexec::get_env(receiver_));
-    if (asked.stop_possible()) {
-      stop_ = std::stop_source();
-      link_.emplace(std::move(asked), relay{&stop_});
-    }
+    if (!asked.stop_possible()) return enter(stop_token());
+    link_.emplace(std::move(asked), relay{&stop_});
     enter(stop_.get_token());
   }
 
@@ -111,7 +108,7 @@ class sender_operation final : guest {
 
   Make make_;
   Receiver receiver_;
-  std::stop_source stop_{std::nostopstate};
+  stop_source stop_;
   std::optional<await_value<awaited>> value_;
   std::optional<stdexec::stop_callback_for_t<token, relay>> link_;
 };
@@ -251,7 +248,7 @@ class sender_awaiter final : ready_node, remote_target {
     }
     open(*loop_);
     started_ = starting_ = true;
-    const std::stop_token& token = stop_of(waiting).token();
+    const stop_token& token = stop_of(waiting).token();
     if (token.stop_possible()) link_.emplace(token, relay{&stop_});
     stdexec::start(operation_);
     const std::scoped_lock lock(mutex_);
@@ -298,7 +295,7 @@ class sender_awaiter final : ready_node, remote_target {
   std::optional<outcome> outcome_;
   std::exception_ptr failure_;
   stdexec::inplace_stop_source stop_;
-  std::optional<std::stop_callback<relay>> link_;
+  std::optional<stop_callback<relay>> link_;
   stdexec::connect_result_t<Sender, receiver> operation_;
 };
 

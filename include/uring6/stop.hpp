@@ -4,9 +4,9 @@
 #include "uring6/version.hpp"
 
 #include <coroutine>
-#include <stop_token>
 
 #include "uring6/detail/promise.hpp"
+#include "uring6/stop_token.hpp"
 
 namespace uring6 {
 
@@ -19,9 +19,9 @@ struct stop_token_query {
     token = &stop_of(asking).token();
     return false;
   }
-  std::stop_token await_resume() const noexcept { return *token; }
+  uring6::stop_token await_resume() const noexcept { return *token; }
 
-  const std::stop_token* token = nullptr;
+  const uring6::stop_token* token = nullptr;
 };
 
 }  // namespace detail
@@ -30,8 +30,7 @@ namespace this_task {
 
 /// `co_await this_task::stop_token()` returns the token that the calling task inherited from the task that awaited or
 /// spawned it. It does not suspend. All operations that the task awaits hear of a stop by themselves; the token is
-/// for loops that compute, for callbacks, and for libraries that take one. Any thread may use it, also after the task
-/// has ended.
+/// for loops that compute and for callbacks (`stop_callback`). Any thread may use it while the task lives.
 [[nodiscard("co_await it")]] inline detail::stop_token_query stop_token() noexcept {
   return {};
 }

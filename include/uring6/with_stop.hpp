@@ -6,12 +6,12 @@
 #include <coroutine>
 #include <exception>
 #include <optional>
-#include <stop_token>
 #include <type_traits>
 #include <utility>
 
 #include "uring6/detail/siblings.hpp"
 #include "uring6/export.hpp"
+#include "uring6/stop_token.hpp"
 
 // The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
 // the bases have friends.
@@ -25,7 +25,7 @@ namespace detail {
 /// One child, and the token that stops it from any thread.
 class URING6_EXPORT stoppable_siblings : public siblings, remote_target {
  protected:
-  explicit stoppable_siblings(std::stop_token token) noexcept : token_(std::move(token)) {}
+  explicit stoppable_siblings(stop_token token) noexcept : token_(std::move(token)) {}
   stoppable_siblings(stoppable_siblings&& from) noexcept
       : siblings(std::move(from)), remote_target(std::move(from)), token_(std::move(from.token_)) {}
   ~stoppable_siblings() = default;
@@ -51,9 +51,9 @@ class URING6_EXPORT stoppable_siblings : public siblings, remote_target {
   URING6_HIDDEN void called() noexcept final { request_stop(); }
   URING6_HIDDEN void loop_ends() noexcept final { leave_token(); }
 
-  std::stop_token token_;
+  stop_token token_;
   std::exception_ptr failure_;
-  std::optional<std::stop_callback<forward>> callback_;  // last member: its end waits for a call on another thread
+  std::optional<stop_callback<forward>> callback_;  // last member: its end waits for a call on another thread
 };
 
 template <awaitable A>
@@ -61,7 +61,7 @@ class with_stop_operation final : stoppable_siblings {
  public:
   static constexpr bool drops_when_it_loses = !keeps_when_it_loses<A>;
 
-  with_stop_operation(std::stop_token token, A&& awaited) noexcept(std::is_nothrow_constructible_v<sibling<A>, A>)
+  with_stop_operation(stop_token token, A&& awaited) noexcept(std::is_nothrow_constructible_v<sibling<A>, A>)
       : stoppable_siblings(std::move(token)), part_(static_cast<A&&>(awaited)) {}
 
   reference_awaiter<with_stop_operation> operator co_await() && noexcept { return {this}; }
@@ -91,13 +91,13 @@ class with_stop_operation final : stoppable_siblings {
 /// that was stopped ends with `errc::canceled`. A value that is there before the stop reaches the loop wins. Owns what
 /// it awaits: it can be returned and awaited later. Go: context.WithCancel.
 ///
-///     std::stop_source reload;
+///     stop_source reload;
 ///     auto got = co_await with_stop(reload.get_token(), pc.read_from(buffer));
 ///
-/// With a token of which a stop was requested already, the operation begins and finds the stop requested. Exceptions
-/// come through. Allocates as `when_any`.
+/// The source outlives the operation; a std::stop_token is a token, too. With a token of which a stop was requested
+/// already, the operation begins and finds the stop requested. Exceptions come through. Allocates as `when_any`.
 template <detail::operand A>
-[[nodiscard("co_await it")]] detail::with_stop_operation<A> with_stop(std::stop_token token, A&& awaited) noexcept(
+[[nodiscard("co_await it")]] detail::with_stop_operation<A> with_stop(stop_token token, A&& awaited) noexcept(
     std::is_nothrow_constructible_v<detail::sibling<A>, A>) {
   return {std::move(token), static_cast<A&&>(awaited)};
 }

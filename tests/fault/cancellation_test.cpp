@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstdint>
 #include <random>
-#include <stop_token>
 #include <thread>
 #include <variant>
 #include <vector>
@@ -139,7 +138,7 @@ TEST_CASE("of a thousand readers that are stopped at once, each has a datagram o
     for (int round = 0; round < 40; ++round) {
       ended = canceled = 0;
       const std::uint64_t read_before = read;
-      std::stop_source stop;
+      stop_source stop;
       scope all(stop.get_token());
       for (int i = 0; i < readers; ++i) all.spawn(reader());
       for (int i = 0; i < round % 4; ++i) co_await yield();

@@ -4,11 +4,11 @@
 #include <coroutine>
 #include <exception>
 #include <memory>
-#include <stop_token>
 
 #include "uring6/detail/promise.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
+#include "uring6/stop_token.hpp"
 
 namespace uring6::detail {
 
@@ -57,7 +57,7 @@ class URING6_EXPORT guest : resident {
   ~guest();
 
   /// Any thread. The work begins on the loop's thread: at once if the calling thread is running that loop.
-  void enter(std::stop_token stop) noexcept;
+  void enter(stop_token stop) noexcept;
 
   /// Makes the coroutine. An exception out of it counts as the work's.
   virtual guest_work work() = 0;

@@ -1,12 +1,13 @@
 // The stop of the children of one coroutine (when_all, when_any, with_timeout). It is nearly always requested on the
-// loop's thread. So it makes a std::stop_source, which costs an allocation, only if a child asks for its token.
+// loop's thread. So it follows the inherited token, which takes a lock and a slot of the loop, only if a child asks for
+// its own token.
 #pragma once
 
 #include <optional>
-#include <stop_token>
 
 #include "uring6/detail/stop_root.hpp"
 #include "uring6/export.hpp"
+#include "uring6/stop_token.hpp"
 
 namespace uring6::detail {
 
@@ -32,18 +33,18 @@ class URING6_EXPORT local_stop final : stop_listener {
  private:
   friend class stop_root;
   struct relay {
-    const std::stop_source* to;
+    stop_source* to;
     void operator()() const noexcept { to->request_stop(); }
   };
 
-  URING6_HIDDEN void make_token();
+  URING6_HIDDEN void link_token();
   URING6_HIDDEN void stop_requested() noexcept override { request(); }
 
   loop_core* loop_ = nullptr;
   stop_root* inherited_ = nullptr;
   stop_root root_;
-  std::stop_source source_{std::nostopstate};      // made when a child asks for the token
-  std::optional<std::stop_callback<relay>> link_;  // then passes a stop of the inherited token on at once
+  stop_source source_;                        // of the token that a child asks for; unused before
+  std::optional<stop_callback<relay>> link_;  // then passes a stop of the inherited token on at once
 };
 
 }  // namespace uring6::detail

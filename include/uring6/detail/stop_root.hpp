@@ -1,6 +1,6 @@
 // How a stop request reaches waiting coroutines. Each tree of tasks has one root. It holds the token that the tasks
 // inherit and, on the loop's thread, a table of the tree's waiting operations. So a wait costs a place in the table,
-// not a std::stop_callback with its lock.
+// not a stop_callback with its lock.
 #pragma once
 
 #include <array>
@@ -8,11 +8,11 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <utility>
 
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
+#include "uring6/stop_token.hpp"
 
 // The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
 // the bases have friends.
@@ -55,15 +55,16 @@ class URING6_EXPORT stop_root final : remote_target {
   stop_root() = default;
   stop_root(const stop_root&) = delete;
   stop_root& operator=(const stop_root&) = delete;
-  explicit stop_root(std::stop_token token) noexcept : token_(std::move(token)) {}
+  explicit stop_root(stop_token token) noexcept : token_(std::move(token)) {}
   ~stop_root();
 
   /// Call before the first listener.
-  void follow(std::stop_token token) noexcept { token_ = std::move(token); }
+  void follow(stop_token token) noexcept { token_ = std::move(token); }
 
-  /// The token. The root of a local_stop makes it at the first call, which may throw std::bad_alloc.
-  const std::stop_token& token() {
-    if (local_ && !token_.stop_possible()) make_token();
+  /// The token. The root of a local_stop links it to the inherited one at the first call, which may throw
+  /// std::bad_alloc.
+  const stop_token& token() {
+    if (local_ && !token_.stop_possible()) link_token();
     return token_;
   }
   bool stop_requested() const noexcept { return token_.stop_requested(); }
@@ -88,11 +89,11 @@ class URING6_EXPORT stop_root final : remote_target {
 
   bool start(loop_core& loop);
   void make_room();
-  void make_token();
+  void link_token();
   URING6_HIDDEN void called() noexcept override;
   URING6_HIDDEN void loop_ends() noexcept override { close(); }
 
-  std::stop_token token_;
+  stop_token token_;
   local_stop* local_ = nullptr;  // the local_stop that owns this root, if one does
   // A table and not a list: leaving a list writes to both neighbours, which of ten thousand waiting operations are in
   // no cache. In the table the last entry, which was read just before, takes the free place.
@@ -101,7 +102,7 @@ class URING6_EXPORT stop_root final : remote_target {
   stop_listener** listeners_ = few_.data();
   std::size_t size_ = 0;
   std::size_t room_ = few_.size();
-  std::optional<std::stop_callback<forward>> callback_;  // from the first listener on
+  std::optional<stop_callback<forward>> callback_;  // from the first listener on
 };
 
 inline void stop_listener::listen(stop_root& root) noexcept {

@@ -71,7 +71,6 @@ result<event_loop> event_loop::create(const loop_options& options, std::string& 
 event_loop::event_loop(event_loop&&) noexcept = default;
 event_loop& event_loop::operator=(event_loop&& other) noexcept {
   std::swap(core_, other.core_);
-  std::swap(stop_, other.stop_);
   return *this;
 }
 
@@ -89,7 +88,11 @@ void event_loop::drive(std::coroutine_handle<> handle, const bool& done) {
 }
 
 void event_loop::request_stop() noexcept {
-  stop_.request_stop();
+  if (core_) core_->stop().request_stop();
+}
+
+stop_token event_loop::token() const noexcept {
+  return core_ ? core_->stop().get_token() : stop_token();
 }
 
 void event_loop::post_call(void (*call)(void*), void (*drop)(void*), void* state) {

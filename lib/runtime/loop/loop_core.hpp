@@ -8,7 +8,6 @@
 #include <cassert>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -152,8 +151,11 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// Makes the calling thread the loop's, as a run would. Errors: wrong_thread, forked, those of the kernel.
   std::error_code claim() noexcept { return ring_->enable(); }
 
+  /// Stops every run of this loop.
+  stop_source& stop() noexcept { return stop_; }
+
   /// The token of a stop that has been requested.
-  const std::stop_token& stopped_token() const noexcept { return stopped_; }
+  stop_token stopped_token() const noexcept { return stopped_.get_token(); }
 
   /// Does the loop belong to another thread, which still lives?
   bool busy_elsewhere() const noexcept { return ring_->busy_elsewhere(); }
@@ -183,11 +185,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void post(inbox_message& message) noexcept;
 
  private:
-  explicit loop_core(const loop_options& options) : options_(options), spinner_(options.spin) {
-    std::stop_source source;
-    source.request_stop();
-    stopped_ = source.get_token();
-  }
+  explicit loop_core(const loop_options& options) : options_(options), spinner_(options.spin) { stopped_.request_stop(); }
 
   class adopted;  // makes this loop the thread's current one for a scope
 
@@ -210,7 +208,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   bool spin() noexcept;
 
   loop_options options_;
-  std::stop_token stopped_;
+  stop_source stop_;
+  stop_source stopped_;  // its stop is requested at the beginning
   std::unique_ptr<detail::ring> ring_;
   intrusive_list<ready_node> ready_;
   intrusive_list<ready_node> frames_to_destroy_;

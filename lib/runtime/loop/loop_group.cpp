@@ -192,7 +192,7 @@ bool loop_group::ended(std::size_t index) const {
 // Every accepted task begins: an intake closes before its scope ends, and only when no posted task has yet to begin.
 task<> loop_group::run_member(member& self) {
   assert(!self.work.tasks && !self.listeners.tasks && "a member runs once");
-  const std::stop_token stop = co_await this_task::stop_token();
+  const stop_token stop = co_await this_task::stop_token();
   scope work(stop);
   scope listeners(stop);
   self.work.tasks = &work;

@@ -1,5 +1,5 @@
 // The message that carries calls of other threads to a remote_target. It is allocated when the target opens, because a
-// call may come from a destructor or a std::stop_callback, which must not fail for lack of memory.
+// call may come from a destructor or a stop_callback, which must not fail for lack of memory.
 #pragma once
 
 #include <atomic>

@@ -28,7 +28,7 @@ guest::~guest() {
   if (running_) running_.destroy();
 }
 
-void guest::enter(std::stop_token stop) noexcept {
+void guest::enter(stop_token stop) noexcept {
   assert(!running_ && !resident::linked() && "a guest enters once");
   stop_.follow(std::move(stop));
   if (!loop_) return turned_away();  // the event_loop was moved from

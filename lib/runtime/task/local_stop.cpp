@@ -17,7 +17,7 @@ void local_stop::open(loop_core& loop, stop_root& inherited) {
 
 void local_stop::request() noexcept {
   assert(loop_ && "open was not called");
-  if (source_.stop_possible()) {
+  if (root_.token_.stop_possible()) {
     source_.request_stop();
   } else {
     root_.token_ = loop_->stopped_token();
@@ -27,14 +27,12 @@ void local_stop::request() noexcept {
   root_.called();
 }
 
-// Makes the inherited token first, because `inherited_` may be a local stop that has no token yet, either.
-void local_stop::make_token() {
+// Links the inherited token first, because `inherited_` may be a local stop that has no token yet, either.
+void local_stop::link_token() {
   assert(loop_ && inherited_ && "open was not called");
-  assert(!source_.stop_possible() && "the token is made once");
-  const std::stop_token above = inherited_->token();
-  std::stop_source source;
+  assert(!root_.token_.stop_possible() && "the token is linked once");
+  const stop_token above = inherited_->token();
   root_.open(*loop_);  // so that other threads can request the stop
-  source_ = std::move(source);
   root_.token_ = source_.get_token();
   root_.callback_.emplace(root_.token_, stop_root::forward{&root_});
   if (above.stop_possible()) link_.emplace(above, relay{&source_});

@@ -17,7 +17,7 @@ thread_local int dropping = 0;
 
 }  // namespace
 
-scope::scope(const std::stop_token& parent) : from_parent_(std::in_place, parent, relay{this}) {}
+scope::scope(const stop_token& parent) : from_parent_(std::in_place, parent, relay{this}) {}
 
 scope::scope(event_loop& loop) : loop_(loop.core()) {}
 

@@ -32,9 +32,9 @@ void stop_root::make_room() {
   room_ = room;
 }
 
-void stop_root::make_token() {
+void stop_root::link_token() {
   assert(local_);
-  local_->make_token();
+  local_->link_token();
 }
 
 void stop_root::called() noexcept {

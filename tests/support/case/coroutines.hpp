@@ -8,7 +8,6 @@
 #include <coroutine>
 #include <exception>
 #include <stdexcept>
-#include <stop_token>
 #include <utility>
 
 #include "runtime/loop/loop_core.hpp"
@@ -38,7 +37,7 @@ class beside {
 
   [[nodiscard]] bool ended() const noexcept { return ended_; }
   void request_stop() { stop_.request_stop(); }
-  std::stop_source& stop_source() noexcept { return stop_; }
+  uring6::stop_source& stop_source() noexcept { return stop_; }
 
   /// Waits for the end, at most this long; true if it has come. Rethrows the task's exception.
   auto ends_within(std::chrono::nanoseconds limit) { return ending(*this, limit); }
@@ -87,7 +86,7 @@ class beside {
   }
 
   detail::loop_core& loop_;
-  std::stop_source stop_;
+  uring6::stop_source stop_;
   detail::stop_root root_;
   detail::ready_node start_;
   ending* joiner_ = nullptr;

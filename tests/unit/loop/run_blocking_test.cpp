@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
 #include <latch>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -116,12 +118,13 @@ TEST_CASE("run_blocking: many calls share few threads", "[threads]") {
   CHECK(*most <= 16);
 }
 
-TEST_CASE("run_blocking: a stop ends the wait and sets the function's stop token", "[threads]") {
+TEMPLATE_TEST_CASE("run_blocking: a stop ends the wait and sets the function's stop token", "[threads]", stop_token,
+                   std::stop_token) {
   event_loop loop;
   auto told = std::make_shared<std::atomic<bool>>(false);
   auto begun = std::make_shared<std::atomic<bool>>(false);
   run(loop, [&]() -> task<> {
-    auto work = [told, begun](std::stop_token token) {
+    auto work = [told, begun](TestType token) {
       *begun = true;
       while (!token.stop_requested()) std::this_thread::sleep_for(100us);
       *told = true;

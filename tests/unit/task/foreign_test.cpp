@@ -2,6 +2,7 @@
 #include "uring6/foreign.hpp"
 
 #include <atomic>
+#include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
 #include <coroutine>
@@ -12,6 +13,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -179,26 +181,31 @@ TEST_CASE("an awaitable that is ready at once, one without a value and one that 
 }
 
 /// Waits on a thread of its own for a stop, and returns whether one came.
-auto until_stopped(other::workers& on, std::stop_token stop) {
-  return [](other::workers& threads, std::stop_token token) -> other::lazy<bool> {
+template <class Token>
+auto until_stopped(other::workers& on, Token stop) {
+  return [](other::workers& threads, Token token) -> other::lazy<bool> {
     co_await threads.hop();
     std::atomic<bool> told{false};
-    const std::stop_callback tell(token, [&] {
+    const auto tell_other_thread = [&] {
       told = true;
       told.notify_all();
-    });
+    };
+    using tell = decltype(tell_other_thread);
+    const std::conditional_t<std::is_same_v<Token, stop_token>, stop_callback<tell>, std::stop_callback<tell>> callback(
+        token, tell_other_thread);
     told.wait(false);
     co_return token.stop_requested();
   }(on, std::move(stop));
 }
 
-TEST_CASE("a stop reaches an awaitable of another library by the task's token", "[threads]") {
+TEMPLATE_TEST_CASE("a stop reaches an awaitable of another library by the task's token", "[threads]", stop_token,
+                   std::stop_token) {
   other::workers threads;
   event_loop loop;
   run(loop, [&]() -> task<> {
     bool stopped = false;
     const auto outer = [&]() -> task<result<void>> {
-      stopped = co_await foreign([&](std::stop_token stop) { return until_stopped(threads, std::move(stop)); });
+      stopped = co_await foreign([&](TestType stop) { return until_stopped(threads, std::move(stop)); });
       co_return fail(errc::canceled);
     };
     const auto ended = co_await with_timeout(10ms, outer());

@@ -7,7 +7,6 @@
 #include <functional>
 #include <optional>
 #include <stdexcept>
-#include <stop_token>
 #include <thread>
 #include <utility>
 
@@ -28,7 +27,7 @@ class visitor final : detail::guest {
  public:
   visitor(event_loop& loop, std::function<task<>()> make) : guest(loop.core()), make_(std::move(make)) {}
 
-  void start(std::stop_token stop = {}) noexcept { enter(std::move(stop)); }
+  void start(stop_token stop = {}) noexcept { enter(std::move(stop)); }
 
   int finishes = 0;
   int failures = 0;
@@ -116,7 +115,7 @@ TEST_CASE("guest: a loop that is destroyed earlier refuses it, also one with a t
 // has left that list.
 TEST_CASE("guest: a stop of its token ends the work, and then it may be destroyed on another thread", "[threads]") {
   event_loop loop;
-  std::stop_source source;
+  stop_source source;
   std::optional<visitor> leaves(std::in_place, loop, sleep_long);
   test::run(loop, [&]() -> task<> {
     leaves->start(source.get_token());

@@ -176,7 +176,7 @@ TEST_CASE("scope: constructed with its parent's token it gets a stop before the 
   event_loop loop;
   int stopped = 0;
   auto body = [&]() -> task<> {
-    const std::stop_token inherited = co_await this_task::stop_token();
+    const stop_token inherited = co_await this_task::stop_token();
     scope children(inherited);
     children.spawn(sleep_until_stopped(stopped));
     loop.request_stop();

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
-#include <stop_token>
 #include <thread>
 
 #include "support/case/allocations.hpp"
@@ -33,7 +32,7 @@ void wait_for(event_loop& loop, listener& who, detail::stop_root& root) {
 TEST_CASE("stop_root: a waiting listener is told once, one that has left or was destroyed is not") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
-    std::stop_source source;
+    stop_source source;
     detail::stop_root root(source.get_token());
     listener first;
     listener forgetful;
@@ -54,7 +53,7 @@ TEST_CASE("stop_root: a waiting listener is told once, one that has left or was 
 TEST_CASE("stop_root: a listener that leaves, first or last or between, takes no other one along") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
-    std::stop_source source;
+    stop_source source;
     detail::stop_root root(source.get_token());
     std::array<listener, 40> all;
     for (listener& each : all) wait_for(loop, each, root);
@@ -75,7 +74,7 @@ TEST_CASE("stop_root: a listener that leaves, first or last or between, takes no
 TEST_CASE("stop_root: eight listeners wait without an allocation, and so do as many as have waited before") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
-    std::stop_source source;
+    stop_source source;
     detail::stop_root root(source.get_token());
     std::array<listener, 40> all;
     wait_for(loop, all[0], root);
@@ -96,7 +95,7 @@ TEST_CASE("stop_root: eight listeners wait without an allocation, and so do as m
 TEST_CASE("stop_root: a listener that another one destroys when told is not told") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
-    std::stop_source source;
+    stop_source source;
     detail::stop_root root(source.get_token());
     listener first;
     std::optional<listener> second(std::in_place);
@@ -118,7 +117,7 @@ TEST_CASE("stop_root: a request of another thread tells waiting listeners in the
           "[threads]") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
-    std::stop_source source;
+    stop_source source;
     detail::stop_root root(source.get_token());
     listener waits;
     wait_for(loop, waits, root);
@@ -136,7 +135,7 @@ TEST_CASE("stop_root: a request of another thread tells waiting listeners in the
 
 TEST_CASE("stop_root: a waiting listener may outlive it, and it may outlive the loop") {
   std::optional<event_loop> loop(std::in_place);
-  std::stop_source source;
+  stop_source source;
   std::optional<detail::stop_root> root(std::in_place, source.get_token());
   listener waits;
   listener leaves;
@@ -157,7 +156,7 @@ TEST_CASE("stop_root: a root that cannot be stopped keeps no listener") {
     listener waits;
     wait_for(loop, waits, detail::never_stopped);
     CHECK(waits.told == 0);
-    std::stop_source source;
+    stop_source source;
     detail::stop_root root(source.get_token());
     wait_for(loop, waits, root);  // the listener has no place yet
     source.request_stop();

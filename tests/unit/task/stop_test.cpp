@@ -3,7 +3,6 @@
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
-#include <stop_token>
 
 #include "uring6/event_loop.hpp"
 #include "uring6/scope.hpp"
@@ -15,8 +14,8 @@ using namespace std::chrono_literals;
 namespace uring6 {
 namespace {
 
-task<std::stop_token> own_token() {
-  std::stop_token token = co_await this_task::stop_token();
+task<stop_token> own_token() {
+  stop_token token = co_await this_task::stop_token();
   co_return token;
 }
 
@@ -25,8 +24,8 @@ task<std::stop_token> own_token() {
 TEST_CASE("stop_token: a task and its awaited tasks have the loop's token") {
   event_loop loop;
   auto body = [&]() -> task<> {
-    const std::stop_token mine = co_await this_task::stop_token();
-    const std::stop_token inherited = co_await own_token();
+    const stop_token mine = co_await this_task::stop_token();
+    const stop_token inherited = co_await own_token();
     CHECK(mine == inherited);
     CHECK_FALSE(mine.stop_requested());
     loop.request_stop();
@@ -37,29 +36,36 @@ TEST_CASE("stop_token: a task and its awaited tasks have the loop's token") {
 
 TEST_CASE("stop_token: children of a scope have the scope's token") {
   event_loop loop;
-  auto note = [](std::stop_token& into) -> task<> { into = co_await this_task::stop_token(); };
+  auto note = [](stop_token& into) -> task<> { into = co_await this_task::stop_token(); };
   auto body = [&]() -> task<> {
-    std::stop_token of_child;
+    stop_token of_child;
     scope children;
     children.spawn(note(of_child));
     co_await children.join();
     CHECK_FALSE(of_child.stop_requested());
     children.request_stop();
     CHECK(of_child.stop_requested());
-    const std::stop_token mine = co_await this_task::stop_token();
+    const stop_token mine = co_await this_task::stop_token();
     CHECK_FALSE(mine.stop_requested());
   };
   loop.run(body());
 }
 
-TEST_CASE("stop_token: the token outlives the task") {
+TEST_CASE("stop_token: a child of a combinator has a token of its own, which follows the task's") {
   event_loop loop;
-  auto body = []() -> task<std::stop_token> {
-    auto all = co_await when_all(own_token());
+  auto child = [&](const stop_token& above) -> task<bool> {
+    const stop_token mine = co_await this_task::stop_token();
+    CHECK(mine != above);
+    CHECK_FALSE(mine.stop_requested());
+    loop.request_stop();
+    co_return mine.stop_requested();
+  };
+  auto body = [&]() -> task<bool> {
+    const stop_token mine = co_await this_task::stop_token();
+    auto all = co_await when_all(child(mine));
     co_return std::get<0>(all);
   };
-  const std::stop_token token = loop.run(body());
-  CHECK_FALSE(token.stop_requested());
+  CHECK(loop.run(body()));
 }
 
 }  // namespace uring6

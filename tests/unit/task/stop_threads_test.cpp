@@ -42,7 +42,7 @@ void stop_at_every_step(Body body, Reached reached) {
     });
     auto whole = [&]() -> task<> {
       started = reached();
-      const std::stop_token token = co_await this_task::stop_token();
+      const stop_token token = co_await this_task::stop_token();
       while (!token.stop_requested()) {
         co_await body(loop);
         if (reached()) started = true;
@@ -285,7 +285,7 @@ TEST_CASE("stop from another thread: ends the wait for a blocking call and for a
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     auto call = []() -> task<> {
-      const auto until_stopped = [](const std::stop_token& token) {
+      const auto until_stopped = [](const stop_token& token) {
         while (!token.stop_requested()) std::this_thread::yield();
       };
       const auto called = co_await run_blocking(until_stopped);

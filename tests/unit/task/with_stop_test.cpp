@@ -34,7 +34,7 @@ task<bool> hears_stop() {
 TEST_CASE("with_stop: a stop of the token ends the operation, on the loop's thread or another", "[threads]") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
-    std::stop_source here;
+    stop_source here;
     test::beside stopper(loop, [&]() -> task<> {
       here.request_stop();
       co_return;
@@ -43,7 +43,7 @@ TEST_CASE("with_stop: a stop of the token ends the operation, on the loop's thre
     CHECK(slept == fail(errc::canceled));
     co_await stopper.join();
 
-    std::stop_source elsewhere;
+    stop_source elsewhere;
     std::optional<std::jthread> other(std::in_place, [&] { elsewhere.request_stop(); });
     const bool heard = co_await with_stop(elsewhere.get_token(), hears_stop());
     other.reset();
@@ -55,7 +55,7 @@ TEST_CASE("with_stop: a stop that was requested before is found by the operation
   test::need_ipv6();
   event_loop loop;
   test::run(loop, [&]() -> task<> {
-    std::stop_source before;
+    stop_source before;
     before.request_stop();
     const auto slept = co_await with_stop(before.get_token(), sleep_for(test::patience));
     CHECK(slept == fail(errc::canceled));
@@ -67,7 +67,7 @@ TEST_CASE("with_stop: a stop that was requested before is found by the operation
     std::array<std::byte, 64> buffer;
     const auto canceled = co_await with_stop(before.get_token(), pc.read_from(buffer));
     CHECK(canceled.error() == errc::canceled);
-    std::stop_source late;
+    stop_source late;
     const auto got = co_await with_stop(late.get_token(), pc.read_from(buffer));
     REQUIRE(got.has_value());
     CHECK(test::as_text(got->payload) == "kept");
@@ -75,12 +75,24 @@ TEST_CASE("with_stop: a stop that was requested before is found by the operation
   });
 }
 
+TEST_CASE("with_stop: the token of a std::stop_source is one, too", "[threads]") {
+  event_loop loop;
+  test::run(loop, [&]() -> task<> {
+    std::stop_source standard;
+    std::jthread other([&] { standard.request_stop(); });
+    const auto slept = co_await with_stop(standard.get_token(), sleep_for(test::patience));
+    CHECK(slept == fail(errc::canceled));
+    scope children(standard.get_token());
+    CHECK(children.stop_requested());
+  });
+}
+
 TEST_CASE("with_stop: the caller's stop reaches the operation, and a token that cannot stop is none") {
   event_loop loop;
   test::run(loop, [&]() -> task<> {
-    const auto slept = co_await with_timeout(1ms, with_stop(std::stop_token(), sleep_for(test::patience)));
+    const auto slept = co_await with_timeout(1ms, with_stop(stop_token(), sleep_for(test::patience)));
     CHECK(slept == fail(errc::deadline_exceeded));
-    std::stop_source never;
+    stop_source never;
     const auto also = co_await with_timeout(1ms, with_stop(never.get_token(), sleep_for(test::patience)));
     CHECK(also == fail(errc::deadline_exceeded));
   });
@@ -93,7 +105,7 @@ TEST_CASE("with_stop: an exception comes through, and a second await is refused"
       throw std::runtime_error("of the task");
       co_return;
     };
-    std::stop_source source;
+    stop_source source;
     bool thrown = false;
     try {
       co_await with_stop(source.get_token(), throws());
@@ -120,7 +132,7 @@ TEST_CASE("with_stop: a stop from another thread that races with the end has one
   test::run(loop, [&]() -> task<> {
     semaphore turns(0);
     for (int i = 0; i < 500; ++i) {
-      std::stop_source source;
+      stop_source source;
       std::jthread stopper([&] {
         source.request_stop();
         turns.release();
@@ -143,8 +155,8 @@ TEST_CASE("with_stop: a coroutine that is destroyed while it waits leaves the to
   event_loop loop;
   test::run(loop, [&]() -> task<> {
     for (int i = 0; i < 200; ++i) {
-      std::stop_source source;
-      std::optional<test::beside> waiting(std::in_place, loop, [](std::stop_token token) -> task<> {
+      stop_source source;
+      std::optional<test::beside> waiting(std::in_place, loop, [](stop_token token) -> task<> {
         (void)co_await with_stop(std::move(token), sleep_for(test::patience));
       }(source.get_token()));
       co_await test::yield();
