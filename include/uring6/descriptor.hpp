@@ -41,9 +41,8 @@ namespace detail {
 class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener, resident {
  public:
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_of(waiting));
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    return suspend(waiting, stop_of(in));
   }
 
  protected:

@@ -83,9 +83,10 @@ class foreign_wait : protected ready_node, remote_target {
   std::atomic<bool> ended_{false};
 };
 
-class foreign_wait::promise final : public promise_base {
+class foreign_wait::promise final : public frame_memory {
  public:
   handle_type get_return_object() noexcept { return handle_type::from_promise(*this); }
+  std::suspend_always initial_suspend() const noexcept { return {}; }
   auto final_suspend() const noexcept {
     struct at_end {
       bool await_ready() const noexcept { return false; }
@@ -154,10 +155,9 @@ class foreign_operation final : public foreign_wait {
   /// Blocks until the awaitable has ended, because it may still use the members.
   ~foreign_operation() { finish_bridge(); }
 
-  template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> waiting) {
+  void await_suspend(std::coroutine_handle<> waiting, const environment& in) {
     stop_token stop;
-    if constexpr (takes_stop_token<Work>) stop = stop_of(waiting).token();
+    if constexpr (takes_stop_token<Work>) stop = stop_of(in).token();
     foreign_wait::begin(waiting);
     start(bridge(*this, std::move(stop)).handle);
   }

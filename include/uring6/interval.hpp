@@ -28,9 +28,8 @@ class URING6_EXPORT tick_operation final : sleep_wait {
   explicit tick_operation(interval& of) noexcept : of_(of) {}
 
   bool await_ready() const noexcept;
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_of(waiting), next());
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    return suspend(waiting, stop_of(in), next());
   }
   droppable_result<std::uint64_t> await_resume() noexcept;
 

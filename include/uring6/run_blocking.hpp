@@ -56,9 +56,8 @@ class URING6_EXPORT blocking_job {
 class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
  public:
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_of(waiting));
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    return suspend(waiting, stop_of(in));
   }
 
  protected:

@@ -34,9 +34,8 @@ class URING6_EXPORT join_operation final : ready_node {
   ~join_operation();
 
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> joining) {
-    return suspend(joining, stop_of(joining));
+  bool await_suspend(std::coroutine_handle<> joining, const environment& in) {
+    return suspend(joining, stop_of(in));
   }
   void await_resume();
 

@@ -100,13 +100,12 @@ class select_operation<select_arm<Names, As>...> {
   explicit select_operation(select_arm<Names, As>&&... arms) : race_(static_cast<As&&>(arms.awaited)...) {}
 
   struct awaiter {
-    race* of;
+    race* race_of;
     bool await_ready() const noexcept { return false; }
-    template <class Promise>
-    bool await_suspend(std::coroutine_handle<Promise> waiting) const {
-      return of->await_suspend(waiting);
+    bool await_suspend(std::coroutine_handle<> waiting, const environment& in) const {
+      return race_of->await_suspend(waiting, in);
     }
-    result_type await_resume() const { return result_type(of->await_resume()); }
+    result_type await_resume() const { return result_type(race_of->await_resume()); }
   };
   awaiter operator co_await() && noexcept { return {&race_}; }
 

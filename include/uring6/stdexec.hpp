@@ -238,8 +238,7 @@ class sender_awaiter final : ready_node, remote_target {
 
   bool await_ready() const noexcept { return false; }
 
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
     begin_wait(waiting);
     loop_ = current_loop();
     if (!loop_) {
@@ -248,7 +247,7 @@ class sender_awaiter final : ready_node, remote_target {
     }
     open(*loop_);
     started_ = starting_ = true;
-    const stop_token& token = stop_of(waiting).token();
+    const stop_token& token = stop_of(in).token();
     if (token.stop_possible()) link_.emplace(token, relay{&stop_});
     stdexec::start(operation_);
     const std::scoped_lock lock(mutex_);

@@ -14,9 +14,8 @@ namespace detail {
 
 struct stop_token_query {
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> asking) {
-    token = &stop_of(asking).token();
+  bool await_suspend(std::coroutine_handle<>, const environment& in) {
+    token = &stop_of(in).token();
     return false;
   }
   uring6::stop_token await_resume() const noexcept { return *token; }

@@ -110,9 +110,8 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
 
     // A plain call starts the task, not a symmetric transfer. A child that ends without suspension then gives the
     // stack back, also where the compiler makes no tail calls (GCC at -O0, with sanitizers).
-    template <class Promise>
-    bool await_suspend(std::coroutine_handle<Promise> parent) const {
-      child.promise().inherit_stop(detail::stop_of(parent));
+    bool await_suspend(std::coroutine_handle<> parent, const environment& in) const {
+      child.promise().inherit_stop(detail::stop_of(in));
       child.resume();
       if (child.done()) return false;
       child.promise().set_continuation(parent);

@@ -6,22 +6,40 @@
 #include <coroutine>
 
 #include "uring6/detail/waiting.hpp"
+#include "uring6/environment.hpp"
+#include "uring6/export.hpp"
 #include "uring6/stop.hpp"
 
 namespace uring6 {
+
+class event_loop;
 
 namespace detail {
 
 class yield_operation : ready_node {
  public:
   bool await_ready() const noexcept { return false; }
-  bool await_suspend(std::coroutine_handle<> waiting) {
+  bool await_suspend(std::coroutine_handle<> waiting, const environment&) {
     begin_wait(waiting);
     loop_core* const loop = current_loop();
     if (loop) make_ready(*loop, *this);
     return loop != nullptr;
   }
   void await_resume() const noexcept {}
+};
+
+/// Throws std::system_error (`errc::wrong_thread`) outside of a running loop.
+URING6_EXPORT event_loop& loop_of(const environment& in);
+
+struct loop_query {
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<>, const environment& in) {
+    loop = &loop_of(in);
+    return false;
+  }
+  event_loop& await_resume() const noexcept { return *loop; }
+
+  event_loop* loop = nullptr;
 };
 
 }  // namespace detail
@@ -33,6 +51,13 @@ namespace this_task {
 /// takes place on the loop's thread, allocates nothing, and ends without an error, also after a stop request. A
 /// coroutine that no loop runs goes on at once. Go: runtime.Gosched.
 [[nodiscard("co_await it")]] inline detail::yield_operation yield() noexcept {
+  return {};
+}
+
+/// `event_loop& loop = co_await this_task::loop()` is the loop that runs the calling task, to open conns, post, or make
+/// scopes. It does not suspend. The reference is good until the program moves or destroys the loop's object. Throws
+/// std::system_error (`errc::wrong_thread`) in a coroutine that no loop runs.
+[[nodiscard("co_await it")]] inline detail::loop_query loop() noexcept {
   return {};
 }
 

@@ -44,9 +44,8 @@ class URING6_EXPORT sleep_operation final : sleep_wait {
   explicit sleep_operation(clock::time_point until) noexcept : until_(until) {}
 
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> sleeper) {
-    return suspend(sleeper, stop_of(sleeper), until_);
+  bool await_suspend(std::coroutine_handle<> sleeper, const environment& in) {
+    return suspend(sleeper, stop_of(in), until_);
   }
   droppable_result<void> await_resume() noexcept { return outcome(); }
 

@@ -48,9 +48,8 @@ class when_all_operation final : all_siblings {
   reference_awaiter<when_all_operation> operator co_await() && noexcept { return {this}; }
 
   bool await_ready() const noexcept { return sizeof...(As) == 0; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    open(stop_of(waiting));
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    open(stop_of(in));
     std::size_t index = 0;
     std::apply([](auto&... part) { (part.prepare(), ...); }, parts_);
     std::apply([&](auto&... part) { (start(part.child(), index++), ...); }, parts_);
@@ -73,9 +72,8 @@ class when_all_of_operation final : all_siblings {
   reference_awaiter<when_all_of_operation> operator co_await() && noexcept { return {this}; }
 
   bool await_ready() const noexcept { return parts_.empty() && !awaited(); }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    open(stop_of(waiting));
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    open(stop_of(in));
     for (auto& part : parts_) part.prepare();
     // Before the first start: without memory for the values, those of all children would be lost.
     if constexpr (!std::is_void_v<T>) values_.reserve(parts_.size());

@@ -68,9 +68,8 @@ class when_any_operation final : any_siblings {
   reference_awaiter<when_any_operation> operator co_await() && noexcept { return {this}; }
 
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    open(stop_of(waiting));
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    open(stop_of(in));
     std::apply([](auto&... part) { (part.prepare(), ...); }, parts_);
     start_from<0>();
     return wait(waiting);
@@ -117,9 +116,8 @@ class when_any_of_operation final : any_siblings {
   reference_awaiter<when_any_of_operation> operator co_await() && noexcept { return {this}; }
 
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    open(stop_of(waiting));
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    open(stop_of(in));
     for (auto& part : parts_) part.prepare();
     for (std::size_t i = 0; i < parts_.size() && !decided(); ++i) start(parts_[i].child(), i);
     return wait(waiting);

@@ -67,9 +67,8 @@ class with_stop_operation final : stoppable_siblings {
   reference_awaiter<with_stop_operation> operator co_await() && noexcept { return {this}; }
 
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    siblings::open(stop_of(waiting));
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    siblings::open(stop_of(in));
     part_.prepare();
     follow_token();
     start(part_.child(), 0);

@@ -57,9 +57,8 @@ class with_deadline_operation final : timed_siblings {
   reference_awaiter<with_deadline_operation> operator co_await() && noexcept { return {this}; }
 
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    open(stop_of(waiting));
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    open(stop_of(in));
     part_.prepare();
     arm_deadline();
     start(part_.child(), 0);

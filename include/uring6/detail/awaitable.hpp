@@ -9,6 +9,10 @@
 
 #include "uring6/result.hpp"
 
+namespace uring6 {
+class environment;
+}
+
 namespace uring6::detail {
 
 template <class A>
@@ -74,9 +78,8 @@ struct reference_awaiter {
   Awaiter* awaiter;
 
   bool await_ready() const { return awaiter->await_ready(); }
-  template <class Promise>
-  decltype(auto) await_suspend(std::coroutine_handle<Promise> waiting) const {
-    return awaiter->await_suspend(waiting);
+  decltype(auto) await_suspend(std::coroutine_handle<> waiting, const environment& in) const {
+    return awaiter->await_suspend(waiting, in);
   }
   decltype(auto) await_resume() const { return awaiter->await_resume(); }
 };

@@ -99,9 +99,8 @@ class URING6_EXPORT read_from_operation final : public read_operation {
   read_from_operation(packet_socket* socket, std::span<std::byte> into, bool briefly) noexcept
       : read_operation(socket), data_(into.data()), size_(into.size()), briefly_(briefly) {}
 
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> reader) {
-    stop_root& stop = stop_of(reader);
+  bool await_suspend(std::coroutine_handle<> reader, const environment& in) {
+    stop_root& stop = stop_of(in);
     return !take_of_train(stop) && suspend(reader, stop);
   }
 
@@ -153,9 +152,8 @@ class URING6_EXPORT read_batch_operation final : public read_operation {
   read_batch_operation(packet_socket* socket, std::span<read_slot> messages, bool briefly) noexcept
       : read_operation(socket), messages_(messages), briefly_(briefly) {}
 
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> reader) {
-    return suspend(reader, stop_of(reader));
+  bool await_suspend(std::coroutine_handle<> reader, const environment& in) {
+    return suspend(reader, stop_of(in));
   }
   result<std::size_t> await_resume() noexcept;
 
@@ -172,9 +170,8 @@ class URING6_EXPORT receive_operation final : public read_operation {
   receive_operation(packet_socket* socket, datagram_batch& into, bool briefly) noexcept
       : read_operation(socket), into_(&into), briefly_(briefly) {}
 
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> reader) {
-    return suspend(reader, stop_of(reader));
+  bool await_suspend(std::coroutine_handle<> reader, const environment& in) {
+    return suspend(reader, stop_of(in));
   }
   result<std::size_t> await_resume() noexcept;
 
@@ -191,9 +188,8 @@ class URING6_EXPORT receive_operation final : public read_operation {
 class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
  public:
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> writer) {
-    return suspend(writer, stop_of(writer));
+  bool await_suspend(std::coroutine_handle<> writer, const environment& in) {
+    return suspend(writer, stop_of(in));
   }
 
  protected:

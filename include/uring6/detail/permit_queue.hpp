@@ -71,9 +71,8 @@ class URING6_EXPORT remote_waker : public remote_target {
 class URING6_EXPORT permit_waiter : ready_node, waiting_hook, stop_listener, remote_waker {
  public:
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_of(waiting));
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    return suspend(waiting, stop_of(in));
   }
 
  protected:

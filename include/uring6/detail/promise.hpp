@@ -8,11 +8,14 @@
 #include <type_traits>
 
 #include "uring6/detail/frame.hpp"
+#include "uring6/detail/awaitable.hpp"
 #include "uring6/detail/stop_root.hpp"
+#include "uring6/environment.hpp"
 
 namespace uring6::detail {
 
-class promise_base {
+/// Frames come from the recycler, or from a memory resource.
+class frame_memory {
  public:
   static void* operator new(std::size_t size) { return allocate_frame(size); }
 
@@ -39,7 +42,10 @@ class promise_base {
     return allocate_frame(size, allocator.resource());
   }
   static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
+};
 
+class promise_base : public frame_memory {
+ public:
   std::suspend_always initial_suspend() const noexcept { return {}; }
 
   std::coroutine_handle<> continuation() const noexcept { return continuation_; }
@@ -48,19 +54,40 @@ class promise_base {
   stop_root& stop() const noexcept { return *stop_; }
   void inherit_stop(stop_root& root) noexcept { stop_ = &root; }
 
+  /// What a task may await, and the environment that it hands over.
+  template <class A>
+  auto await_transform(A&& awaited);
+
  private:
   std::coroutine_handle<> continuation_;
   stop_root* stop_ = &never_stopped;
 };
 
-/// The root that stops a suspended coroutine; for a coroutine of another library one that never stops.
 template <class Promise>
-stop_root& stop_of(std::coroutine_handle<Promise> handle) noexcept {
-  if constexpr (std::is_base_of_v<promise_base, Promise>) {
-    return handle.promise().stop();
-  } else {
-    return never_stopped;
+environment environment_of(std::coroutine_handle<Promise> waiting) noexcept {
+  return environment(waiting.promise().stop());
+}
+
+/// Awaits in a coroutine of uring6. As `awaiter_within`, but the frame does not keep the environment.
+template <class Awaiter>
+struct awaiter_of_task {
+  Awaiter awaiter;
+
+  decltype(auto) await_ready() { return awaiter.await_ready(); }
+  template <class Promise>
+  decltype(auto) await_suspend(std::coroutine_handle<Promise> waiting) {
+    return awaiter.await_suspend(waiting, environment_of(waiting));
   }
+  decltype(auto) await_resume() { return awaiter.await_resume(); }
+};
+
+template <class A>
+auto promise_base::await_transform(A&& awaited) {
+  static_assert(!named_value<A>, "an operation or task is awaited once, as a value: co_await std::move(it)");
+  static_assert(named_value<A> || awaitable<A>, "this cannot be awaited: it is no awaitable");
+  static_assert(!awaitable<A> || named_value<A> || takes_environment<A>,
+                "this may resume the task on another thread, and hears of no stop: co_await foreign(it)");
+  return awaiter_of_task<awaiter_type<A>>{awaiter_of(std::forward<A>(awaited))};
 }
 
 /// At the end of a coroutine, resumes the coroutine that awaits it. Without one (a frame driven by hand) the loop

@@ -36,9 +36,8 @@ class reservation_queue;
 class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop_listener {
  public:
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_of(waiting));
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    return suspend(waiting, stop_of(in));
   }
 
  protected:
@@ -120,9 +119,8 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
   ~accept_operation();
 
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_of(waiting));
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    return suspend(waiting, stop_of(in));
   }
   result<tcp_conn> await_resume();
 
@@ -150,9 +148,8 @@ class URING6_EXPORT dial_operation {
   ~dial_operation();
 
   bool await_ready() const noexcept { return false; }
-  template <class Promise>
-  bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    return suspend(waiting, stop_of(waiting));
+  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    return suspend(waiting, stop_of(in));
   }
   result<tcp_conn> await_resume();
 

@@ -7,6 +7,8 @@
 #include "runtime/loop/loop_core.hpp"
 #include "sys/socket/refusal.hpp"
 #include "uring/kernel/setup.hpp"
+#include "uring6/environment.hpp"
+#include "uring6/this_task.hpp"
 
 namespace uring6 {
 
@@ -40,13 +42,16 @@ std::string why_not_run(std::error_code error, loop_driver driver) {
 
 }  // namespace
 
-event_loop::event_loop(std::shared_ptr<detail::loop_core> core) : core_(std::move(core)) {}
+event_loop::event_loop(std::shared_ptr<detail::loop_core> core) : core_(std::move(core)) {
+  core_->set_handle(this);
+}
 
 event_loop::event_loop(const loop_options& options) {
   std::string reason;
   auto made = detail::loop_core::create(options, reason);
   if (!made) throw std::system_error(made.error(), reason);
   core_ = std::move(*made);
+  core_->set_handle(this);
 }
 
 result<event_loop> event_loop::create(const loop_options& options) {
@@ -68,14 +73,32 @@ result<event_loop> event_loop::create(const loop_options& options, std::string& 
   }
 }
 
-event_loop::event_loop(event_loop&&) noexcept = default;
+event_loop::event_loop(event_loop&& other) noexcept : core_(std::move(other.core_)) {
+  if (core_) core_->set_handle(this);
+}
 event_loop& event_loop::operator=(event_loop&& other) noexcept {
   std::swap(core_, other.core_);
+  for (event_loop* each : {this, &other}) {
+    if (each->core_) each->core_->set_handle(each);
+  }
   return *this;
 }
 
 event_loop::~event_loop() {
-  if (core_) core_->shut_down();
+  if (!core_) return;
+  core_->shut_down();
+  core_->set_handle(nullptr);
+}
+
+event_loop* environment::loop() const noexcept {
+  detail::loop_core* const here = detail::current_loop();
+  return here ? here->handle() : nullptr;
+}
+
+event_loop& detail::loop_of(const environment& in) {
+  event_loop* const found = in.loop();
+  if (!found) throw std::system_error(errc::wrong_thread, "uring6::this_task::loop");
+  return *found;
 }
 
 void event_loop::drive(std::coroutine_handle<> handle, const bool& done) {

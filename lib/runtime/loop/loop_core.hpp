@@ -151,6 +151,10 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// Makes the calling thread the loop's, as a run would. Errors: wrong_thread, forked, those of the kernel.
   std::error_code claim() noexcept { return ring_->enable(); }
 
+  /// The program's object of this loop. It may move.
+  event_loop* handle() const noexcept { return handle_; }
+  void set_handle(event_loop* handle) noexcept { handle_ = handle; }
+
   /// Stops every run of this loop.
   stop_source& stop() noexcept { return stop_; }
 
@@ -208,6 +212,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   bool spin() noexcept;
 
   loop_options options_;
+  event_loop* handle_ = nullptr;
   stop_source stop_;
   stop_source stopped_;  // its stop is requested at the beginning
   std::unique_ptr<detail::ring> ring_;

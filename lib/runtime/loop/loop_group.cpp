@@ -19,6 +19,7 @@
 #include "uring6/event.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/stop.hpp"
+#include "uring6/this_task.hpp"
 #include "uring6/timer.hpp"
 
 namespace uring6 {
@@ -30,16 +31,6 @@ struct intake {
   bool open = true;
   std::size_t under_way = 0;  // tasks that were posted and have not begun
   scope* tasks = nullptr;     // used by the loop's thread only; nullptr when it runs none
-};
-
-/// Resumes the coroutine in the loop's next turn, in which the posted tasks have begun. A stop does not end this wait.
-struct next_turn : ready_node {
-  bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> waiting) noexcept {
-    handle = waiting;
-    make_ready(*current_loop(), *this);
-  }
-  void await_resume() const noexcept {}
 };
 
 }  // namespace detail
@@ -198,14 +189,15 @@ task<> loop_group::run_member(member& self) {
   self.work.tasks = &work;
   self.listeners.tasks = &listeners;
   (void)co_await self.finishing.wait();
-  while (!close_listeners(self)) co_await detail::next_turn();
+  // The posted tasks begin in the next turn.
+  while (!close_listeners(self)) co_await this_task::yield();
   listeners.request_stop();
   co_await listeners.join();
   self.listeners.tasks = nullptr;
   for (bool closed = false; !closed;) {
     co_await work.join();
     closed = close_work(self);
-    if (!closed) co_await detail::next_turn();
+    if (!closed) co_await this_task::yield();
   }
   self.work.tasks = nullptr;
 }

@@ -50,7 +50,7 @@ class beside {
     ~ending() { whom_.joiner_ = nullptr; }
 
     bool await_ready() const noexcept { return whom_.ended_; }
-    void await_suspend(std::coroutine_handle<> waiting) {
+    void await_suspend(std::coroutine_handle<> waiting, const environment&) {
       handle = waiting;
       whom_.joiner_ = this;
       arm(whom_.loop_, std::chrono::steady_clock::now() + limit_);
@@ -124,7 +124,7 @@ void run(event_loop& loop, F&& main) {
 inline auto yield() {
   struct turn : detail::ready_node {
     bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> waiting) {
+    void await_suspend(std::coroutine_handle<> waiting, const environment&) {
       handle = waiting;
       detail::current_loop()->make_ready(*this);
     }

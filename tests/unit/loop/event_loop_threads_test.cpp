@@ -80,7 +80,7 @@ TEST_CASE("a sleeping loop is woken by a post each time", "[threads]") {
     struct wait_for_post {
       detail::ready_node& node;
       bool await_ready() const noexcept { return false; }
-      void await_suspend(std::coroutine_handle<> me) { node.handle = me; }
+      void await_suspend(std::coroutine_handle<> me, const environment&) { node.handle = me; }
       void await_resume() const noexcept {}
     };
     for (int i = 0; i < 3'000; ++i) {

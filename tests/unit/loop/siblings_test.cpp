@@ -107,7 +107,7 @@ task<fragile> give(int& moves_left) {
 struct fragile_operation : fragile {
   using fragile::fragile;
   bool await_ready() const noexcept { return true; }
-  void await_suspend(std::coroutine_handle<>) const noexcept {}
+  void await_suspend(std::coroutine_handle<>, const environment&) const noexcept {}
   int await_resume() const noexcept { return 1; }
 };
 

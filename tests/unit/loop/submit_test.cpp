@@ -157,7 +157,7 @@ TEST_CASE("submit: outside of a running loop is an error, and nothing is called"
     called = true;
     io_uring_prep_nop(&entry);
   });
-  CHECK_FALSE(outside.await_suspend(std::coroutine_handle<>(std::noop_coroutine())));
+  CHECK_FALSE(outside.await_suspend(std::noop_coroutine(), environment()));
   CHECK(outside.await_resume() == fail(errc::wrong_thread));
   CHECK_FALSE(called);
 }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "support/case/coroutines.hpp"
+#include "uring6/environment.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/timer.hpp"
@@ -303,7 +304,7 @@ TEST_CASE("foreign is awaited once, and refuses to wait outside of a loop") {
   });
   const auto alone = []() -> other::lazy<std::error_code> {
     try {
-      co_await foreign(std::suspend_never());
+      co_await with_environment(foreign(std::suspend_never()), environment());
     } catch (const std::system_error& thrown) {
       co_return thrown.code();
     }

@@ -1,0 +1,103 @@
+// The protocol of awaiting: what a coroutine hands to what it awaits, and what an awaitable of another library offers.
+#pragma once
+
+#include "uring6/version.hpp"
+
+#include <concepts>
+#include <coroutine>
+#include <type_traits>
+#include <utility>
+
+#include "uring6/detail/awaitable.hpp"
+#include "uring6/detail/stop_root.hpp"
+#include "uring6/export.hpp"
+#include "uring6/stop_token.hpp"
+
+namespace uring6 {
+
+class event_loop;
+class environment;
+
+namespace detail {
+
+template <class Promise>
+environment environment_of(std::coroutine_handle<Promise> waiting) noexcept;
+stop_root& stop_of(const environment& in) noexcept;
+
+}  // namespace detail
+
+/// What a coroutine hands to what it awaits: its stop, and its loop.
+///
+/// A task awaits what has `await_suspend(std::coroutine_handle<>, const environment&)`: all operations of uring6, and
+/// each awaitable of another library that wants to hear of stops and resumes the task on its loop's thread. Others are
+/// awaited with `foreign`. docs/awaiting.md has a coroutine type of another kind that takes part.
+///
+/// A small value. It may be copied, and used while the awaiting coroutine waits.
+class environment {
+ public:
+  /// That of a coroutine which has none: no stop reaches what it awaits.
+  environment() = default;
+
+  /// The token of the awaiting coroutine. On the loop's thread. Throws std::bad_alloc.
+  uring6::stop_token stop_token() const { return stop_->token(); }
+
+  /// Any thread.
+  bool stop_requested() const noexcept { return stop_->stop_requested(); }
+
+  /// The loop that runs on the calling thread, nullptr on others: an awaitable that leaves the thread keeps it, to come
+  /// back by `resume_on`.
+  URING6_EXPORT event_loop* loop() const noexcept;
+
+ private:
+  template <class Promise>
+  friend environment detail::environment_of(std::coroutine_handle<Promise> waiting) noexcept;
+  friend detail::stop_root& detail::stop_of(const environment& in) noexcept;
+
+  explicit environment(detail::stop_root& stop) noexcept : stop_(&stop) {}
+
+  detail::stop_root* stop_ = &detail::never_stopped;
+};
+
+namespace detail {
+
+inline stop_root& stop_of(const environment& in) noexcept {
+  return *in.stop_;
+}
+
+/// An awaiter that is made for the await, or a reference to one that lives until its end.
+template <class A>
+using awaiter_type = decltype(awaiter_of(std::declval<A>()));
+
+/// Awaitables that follow the protocol of `environment`.
+template <class A>
+concept takes_environment = awaitable<A> && requires(awaiter_type<A>&& awaiter, const environment& in) {
+  awaiter.await_suspend(std::coroutine_handle<>(), in);
+};
+
+/// Operations that must be moved into their await: `co_await std::move(operation)`.
+template <class A>
+concept named_value = std::is_lvalue_reference_v<A> && !has_member_co_await<A> &&
+                      has_member_co_await<std::remove_reference_t<A>>;
+
+/// Hands an environment to the awaiter. GCC 12 moves or copies an awaiter that an expression names: a reference stays.
+template <class Awaiter>
+struct awaiter_within {
+  Awaiter awaiter;
+  environment in;
+
+  decltype(auto) await_ready() { return awaiter.await_ready(); }
+  decltype(auto) await_suspend(std::coroutine_handle<> waiting) { return awaiter.await_suspend(waiting, in); }
+  decltype(auto) await_resume() { return awaiter.await_resume(); }
+};
+
+}  // namespace detail
+
+/// For the `await_transform` of a coroutine type of another library: `co_await with_environment(awaitable, mine)` hands
+/// the environment on that the coroutine itself was given. With `environment()` no stop reaches the awaitable.
+template <class A>
+requires detail::takes_environment<A> [[nodiscard("co_await it")]] auto with_environment(A&& awaitable,
+                                                                                          const environment& in) {
+  return detail::awaiter_within<detail::awaiter_type<A>>{detail::awaiter_of(std::forward<A>(awaitable)), in};
+}
+
+}  // namespace uring6

@@ -1,0 +1,63 @@
+// resume_on: a coroutine of another library goes to a loop's thread.
+#pragma once
+
+#include "uring6/version.hpp"
+
+#include <coroutine>
+#include <memory>
+#include <system_error>
+
+#include "uring6/detail/waiting.hpp"
+#include "uring6/environment.hpp"
+#include "uring6/export.hpp"
+#include "uring6/result.hpp"
+
+namespace uring6 {
+
+class event_loop;
+
+namespace detail {
+
+class URING6_EXPORT resume_on_operation final : ready_node {
+ public:
+  explicit resume_on_operation(const event_loop& loop) noexcept;
+  resume_on_operation(resume_on_operation&& from) noexcept;
+  ~resume_on_operation();
+
+  bool await_ready() const noexcept { return false; }
+  /// For any coroutine on any thread.
+  bool await_suspend(std::coroutine_handle<> waiting) { return suspend(waiting); }
+  bool await_suspend(std::coroutine_handle<> waiting, const environment&);
+  result<void> await_resume() const noexcept {
+    if (error_) return fail(error_);
+    return {};
+  }
+
+ private:
+  struct URING6_HIDDEN arrival;
+
+  bool suspend(std::coroutine_handle<> waiting);
+  URING6_HIDDEN void arrive(std::error_code error) noexcept;
+
+  std::shared_ptr<loop_core> loop_;
+  arrival* under_way_ = nullptr;
+  std::error_code error_;
+};
+
+}  // namespace detail
+
+/// `co_await resume_on(loop)` resumes a coroutine of another library on the loop's thread, in a turn of the loop, from
+/// whatever thread it runs on. From there it may await operations of that loop: by `with_environment`, or as the
+/// promise of its type does (docs/awaiting.md).
+///
+/// A task stays on its loop. In a task of that loop this is `this_task::yield()`, in a task of another loop it fails
+/// at once with `errc::wrong_thread`: run the work there by `loop_group::spawn_on`, or `post`.
+///
+/// Fails with `errc::closed` when the loop ends before it resumes the coroutine, or has ended: then the coroutine goes
+/// on at the thread that ends the loop, or at once. No stop ends the wait, which lasts a turn. One allocation, which may
+/// throw std::bad_alloc. A coroutine that waits is destroyed on the loop's thread, or when the loop has ended.
+[[nodiscard("co_await it")]] inline detail::resume_on_operation resume_on(const event_loop& loop) noexcept {
+  return detail::resume_on_operation(loop);
+}
+
+}  // namespace uring6

@@ -1,0 +1,67 @@
+#include "uring6/resume_on.hpp"
+
+#include <cassert>
+#include <utility>
+
+#include "runtime/loop/loop_core.hpp"
+#include "uring6/event_loop.hpp"
+
+namespace uring6::detail {
+
+/// The message that takes the coroutine to the loop. Destroyed unrun when the loop has ended.
+struct resume_on_operation::arrival final : inbox_message {
+  explicit arrival(resume_on_operation& of) noexcept : operation(&of) {}
+  ~arrival() override {
+    if (operation) operation->arrive(errc::closed);
+  }
+  void run() noexcept override {
+    if (operation) std::exchange(operation, nullptr)->arrive({});
+  }
+
+  resume_on_operation* operation;  // nullptr: its coroutine was destroyed, or has arrived
+};
+
+resume_on_operation::resume_on_operation(const event_loop& loop) noexcept : loop_(loop.core()) {}
+
+resume_on_operation::resume_on_operation(resume_on_operation&& from) noexcept = default;
+
+resume_on_operation::~resume_on_operation() {
+  if (under_way_) under_way_->operation = nullptr;
+}
+
+bool resume_on_operation::await_suspend(std::coroutine_handle<> waiting, const environment&) {
+  if (loop_ && loop_->runs_here()) {
+    begin_wait(waiting);
+    loop_->make_ready(*this);
+    return true;
+  }
+  if (current_loop()) {
+    error_ = errc::wrong_thread;
+    return false;
+  }
+  return suspend(waiting);
+}
+
+// The loop's thread may resume the coroutine, and destroy this object, before `post` returns.
+bool resume_on_operation::suspend(std::coroutine_handle<> waiting) {
+  begin_wait(waiting);
+  if (!loop_) {  // the event_loop was moved from
+    error_ = errc::closed;
+    return false;
+  }
+  auto message = std::make_unique<arrival>(*this);
+  under_way_ = message.get();
+  const std::shared_ptr<loop_core> loop = loop_;
+  loop->post(std::move(message));
+  return true;
+}
+
+void resume_on_operation::arrive(std::error_code error) noexcept {
+  assert(under_way_);
+  under_way_ = nullptr;
+  error_ = error;
+  if (error) return handle.resume();
+  loop_->make_ready(*this);
+}
+
+}  // namespace uring6::detail
