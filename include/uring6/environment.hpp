@@ -76,8 +76,8 @@ concept takes_environment = awaitable<A> && requires(awaiter_type<A>&& awaiter, 
 
 /// Operations that must be moved into their await: `co_await std::move(operation)`.
 template <class A>
-concept named_value = std::is_lvalue_reference_v<A> && !has_member_co_await<A> &&
-                      has_member_co_await<std::remove_reference_t<A>>;
+concept named_value =
+    std::is_lvalue_reference_v<A> && !has_member_co_await<A> && has_member_co_await<std::remove_reference_t<A>>;
 
 /// Hands an environment to the awaiter. GCC 12 moves or copies an awaiter that an expression names: a reference stays.
 template <class Awaiter>
@@ -95,8 +95,8 @@ struct awaiter_within {
 /// For the `await_transform` of a coroutine type of another library: `co_await with_environment(awaitable, mine)` hands
 /// the environment on that the coroutine itself was given. With `environment()` no stop reaches the awaitable.
 template <class A>
-requires detail::takes_environment<A> [[nodiscard("co_await it")]] auto with_environment(A&& awaitable,
-                                                                                          const environment& in) {
+requires detail::takes_environment<A>
+[[nodiscard("co_await it")]] auto with_environment(A&& awaitable, const environment& in) {
   return detail::awaiter_within<detail::awaiter_type<A>>{detail::awaiter_of(std::forward<A>(awaitable)), in};
 }
 

@@ -203,18 +203,17 @@ class foreign_operation final : public foreign_wait {
 }  // namespace detail
 
 /// Awaits what belongs to another library: an awaitable, or a function that makes one. `co_await foreign(work)` returns
-/// what the awaitable returns, or rethrows its exception. A task may await such a thing directly as well; then it goes
-/// on wherever the awaitable resumes it. With `foreign` it goes on in its own loop, on the loop's thread.
+/// what the awaitable returns, or rethrows its exception, on the loop's thread. A task refuses to await such a thing
+/// directly, because it may resume the task on another thread (`environment`).
 ///
 /// - A function of stop_token gets the task's: `foreign([](stop_token stop) { return other::wait(stop); })`. A function
-///   of std::stop_token gets one that follows it, for one more allocation. An awaitable that takes no token does not hear of a stop: the task waits for its end.
+///   of std::stop_token gets one that follows it, for one more allocation. An awaitable that takes no token does not
+///   hear of a stop: the task waits for its end.
 /// - The awaitable begins at the `co_await`, on the loop's thread.
-/// - A task that is destroyed while it waits, or whose loop ends, blocks until the awaitable has ended, because that
-/// may
-///   use the task's memory. The awaitable must not need this loop's thread then.
+/// - A task that is destroyed while it waits, or whose loop ends, blocks until the awaitable has ended, because the
+///   awaitable may use the task's memory. It must not need this loop's thread then.
 /// - Outside of a running loop it throws std::system_error (`errc::wrong_thread`). A wait takes two allocations, and
-/// may
-///   throw std::bad_alloc before the awaitable begins.
+///   may throw std::bad_alloc before the awaitable begins.
 template <class Work>
 [[nodiscard("co_await it")]] detail::foreign_operation<std::remove_cvref_t<Work>> foreign(Work&& work) {
   static_assert(!std::is_lvalue_reference_v<Work> || detail::foreign_factory<std::remove_cvref_t<Work>> ||

@@ -11,10 +11,10 @@ namespace uring6 {
 ///
 /// Differences of `readiness`:
 /// - Completions of different descriptors come in another order.
-/// - A listener becomes non-blocking (O_NONBLOCK), also for other owners of it. A socket is non-blocking while a connect
-///   begins, and a terminal during a read or write.
-/// - A call that waits for a disk blocks the loop (read, write, openat, statx, fsync, close). An openat of a FIFO blocks
-///   the loop until the FIFO has a peer.
+/// - A listener becomes non-blocking (O_NONBLOCK), also for other owners of it. A socket is non-blocking while a
+///   connect begins, and a terminal during a read or write.
+/// - A call that waits for a disk blocks the loop (read, write, openat, statx, fsync, close). An openat of a FIFO
+///   blocks the loop until the FIFO has a peer.
 /// - `submit` takes nop, read, write, recv, recvmsg, send, sendmsg, accept, connect, poll, shutdown, openat, statx,
 ///   fsync and close only. Others, and entries with a slot of the ring's own tables, end with invalid_argument.
 /// - With MSG_WAITALL sendmsg and recvmsg may end with a part; send and recv go on, as the kernel's do.

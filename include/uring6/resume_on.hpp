@@ -54,8 +54,8 @@ class URING6_EXPORT resume_on_operation final : ready_node {
 /// at once with `errc::wrong_thread`: run the work there by `loop_group::spawn_on`, or `post`.
 ///
 /// Fails with `errc::closed` when the loop ends before it resumes the coroutine, or has ended: then the coroutine goes
-/// on at the thread that ends the loop, or at once. No stop ends the wait, which lasts a turn. One allocation, which may
-/// throw std::bad_alloc. A coroutine that waits is destroyed on the loop's thread, or when the loop has ended.
+/// on at the thread that ends the loop, or at once. No stop ends the wait, which lasts a turn. One allocation, which
+/// may throw std::bad_alloc. A coroutine that waits is destroyed on the loop's thread, or when the loop has ended.
 [[nodiscard("co_await it")]] inline detail::resume_on_operation resume_on(const event_loop& loop) noexcept {
   return detail::resume_on_operation(loop);
 }

@@ -154,8 +154,9 @@ class blocking_operation final : public blocking_wait {
 
 }  // namespace detail
 
-/// Calls `f()`, or `f(token)` if it takes a stop_token or a std::stop_token, on a thread that may block, while the loop goes on.
-/// Returns what `f` returns as a result<T> (a result<T> stays as it is), and rethrows what `f` throws.
+/// Calls `f()`, or `f(token)` if it takes a stop_token or a std::stop_token, on a thread that may block, while
+/// the loop goes on. Returns what `f` returns as a result<T> (a result<T> stays as it is), and rethrows what `f`
+/// throws.
 ///
 /// A coroutine that is stopped or destroyed leaves at once, with `errc::canceled`. If no thread has begun the call,
 /// `f` is not called. Otherwise `f` runs to its end, `token` tells it that the coroutine has left, and its result is

@@ -37,7 +37,7 @@ namespace detail {
 
 class stop_state;
 
-/// A registered callback: a node in the list of the state, or, for a std::stop_token, the owner of a std::stop_callback.
+/// A registered callback: a node in the list of the state. For a std::stop_token it owns a std::stop_callback.
 class URING6_EXPORT stop_registration : list_hook {
  public:
   stop_registration(const stop_registration&) = delete;
@@ -101,9 +101,9 @@ class URING6_EXPORT stop_state {
   std::atomic<std::uint32_t> word_{0};
   // Guarded by the lock.
   intrusive_list<stop_registration> registered_;
-  stop_registration* running_ = nullptr;   // its `stopped` runs
-  std::thread::id requester_;              // the thread in request()
-  bool* destroyed_ = nullptr;              // a variable of request(): a callback destroyed this state
+  stop_registration* running_ = nullptr;  // its `stopped` runs
+  std::thread::id requester_;             // the thread in request()
+  bool* destroyed_ = nullptr;             // a variable of request(): a callback destroyed this state
 };
 
 }  // namespace detail

@@ -15,7 +15,9 @@ NO_VALUES = {
         packet_options tcp_options loop_options loop_group_options listen_group_options resolve_options""",
     "has an identity: a conn, a loop, what tasks meet at": """
         packet_conn ip_options tcp_conn tcp_listener event_loop loop_group scope interval event semaphore async_mutex
-        async_lock opening_hook""",
+        async_lock opening_hook stop_source""",
+    "tells whether a stop was requested, and what a coroutine hands on: a bool has text": """
+        stop_token environment""",
     "a range, whose elements have text": """
         datagram_batch""",
     "walks over octets, or runs": """

@@ -7,8 +7,8 @@
 #include <memory_resource>
 #include <type_traits>
 
-#include "uring6/detail/frame.hpp"
 #include "uring6/detail/awaitable.hpp"
+#include "uring6/detail/frame.hpp"
 #include "uring6/detail/stop_root.hpp"
 #include "uring6/environment.hpp"
 

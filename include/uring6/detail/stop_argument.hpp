@@ -29,7 +29,8 @@ struct token_traits {
 };
 #if URING6_STD_STOP_TOKEN
 template <class F>
-requires takes_std_token<F> struct token_traits<F> {
+requires takes_std_token<F>
+struct token_traits<F> {
   using source = std::stop_source;
   using token = std::stop_token;
 };
@@ -51,7 +52,8 @@ class stop_argument {
 };
 #if URING6_STD_STOP_TOKEN
 template <class F>
-requires takes_std_token<F> class stop_argument<F> {
+requires takes_std_token<F>
+class stop_argument<F> {
  public:
   /// Throws std::bad_alloc.
   explicit stop_argument(const stop_token& token) : link_(token, relay{&source_}) {}

@@ -189,7 +189,9 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void post(inbox_message& message) noexcept;
 
  private:
-  explicit loop_core(const loop_options& options) : options_(options), spinner_(options.spin) { stopped_.request_stop(); }
+  explicit loop_core(const loop_options& options) : options_(options), spinner_(options.spin) {
+    stopped_.request_stop();
+  }
 
   class adopted;  // makes this loop the thread's current one for a scope
 

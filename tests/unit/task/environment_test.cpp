@@ -209,7 +209,7 @@ TEST_CASE("resume_on: a coroutine on another thread comes to the loop, also whil
         const bool away = std::this_thread::get_id() != home;
         const auto back = co_await resume_on(mine);
         const auto slept = co_await sleep_for(1us);
-        co_return away && back && slept && std::this_thread::get_id() == home;
+        co_return away&& back&& slept&& std::this_thread::get_id() == home;
       };
       const bool right = co_await hops();
       other.join();

@@ -175,7 +175,9 @@ TEST_CASE("stop_callback: callbacks that come and go beside requests are called 
         for (int turn = 0; turn < 200; ++turn) {
           std::atomic<int> calls = 0;
           const bool before = source.stop_requested();
-          { const stop_callback told(source.get_token(), [&]() noexcept { ++calls; }); }
+          {
+            const stop_callback told(source.get_token(), [&]() noexcept { ++calls; });
+          }
           if (calls > 1 || (before && calls != 1)) ++wrong;
         }
       });
