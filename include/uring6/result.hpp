@@ -5,6 +5,7 @@
 
 #include <cassert>
 #include <concepts>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,34 +15,9 @@
 
 #include "uring6/detail/result_traits.hpp"
 #include "uring6/error.hpp"
+#include "uring6/failure.hpp"
 
 namespace uring6 {
-
-/// The error of a result that has no value: what `fail` returns. Converts to every result<T>.
-class [[nodiscard]] failure {
- public:
-  explicit failure(std::error_code error) noexcept : error_(error) {}
-  const std::error_code& error() const noexcept { return error_; }
-
- private:
-  std::error_code error_;
-};
-
-/// An error result: `return fail(errc::closed);` or `return fail(std::errc::invalid_argument);`.
-template <class E>
-failure fail(E e) noexcept {
-  if constexpr (std::is_same_v<E, std::error_code>) {
-    return failure(e);
-  } else {
-    using std::make_error_code;
-    return failure(make_error_code(e));
-  }
-}
-
-/// An error result from an errno value, positive as in `errno`.
-inline failure fail_errno(int error_number) noexcept {
-  return failure(std::error_code(error_number, std::system_category()));
-}
 
 /// The outcome of an operation: a value, or the error code that says why there is none. No operation throws for what
 /// the network or the kernel does; use `or_throw` for an exception.
@@ -68,26 +44,26 @@ class [[nodiscard]] result {
 
   /// A value-initialised T.
   result() noexcept(std::is_nothrow_default_constructible_v<T>) requires std::default_initializable<T>
-      : value_(), has_value_(true) {}
+      : value_(), has_value_(true), note_(0) {}
   template <class U = T>
   requires(detail::no_other_meaning<std::remove_cvref_t<U>, T>&& std::is_constructible_v<T, U>)  //
       explicit(!std::is_convertible_v<U, T>) result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U>)
-      : value_(std::forward<U>(value)), has_value_(true) {}
-  result(failure why) noexcept : error_(why.error()), has_value_(false) {}
+      : value_(std::forward<U>(value)), has_value_(true), note_(0) {}
+  result(failure why) noexcept : error_(why.error()), has_value_(false), note_(why.note()) {}
   template <class... Args>
   requires std::is_constructible_v<T, Args...>
   explicit result(std::in_place_t, Args&&... args) noexcept(std::is_nothrow_constructible_v<T, Args...>)
-      : value_(std::forward<Args>(args)...), has_value_(true) {}
+      : value_(std::forward<Args>(args)...), has_value_(true), note_(0) {}
   /// From a result of another type.
   template <class U>
   requires(!std::is_same_v<U, T> && !std::is_void_v<U> && std::is_constructible_v<T, U>)  //
       explicit(!std::is_convertible_v<U, T>) result(result<U> from)
-      : error_(), has_value_(false) {
+      : error_(), has_value_(false), note_(0) {
     take(std::move(from));
   }
   /// From std::expected, tl::expected.
   template <class X>
-  requires detail::expected_of<std::remove_cvref_t<X>, T> result(X&& from) : error_(), has_value_(false) {
+  requires detail::expected_of<std::remove_cvref_t<X>, T> result(X&& from) : error_(), has_value_(false), note_(0) {
     take(std::forward<X>(from));
   }
 
@@ -95,14 +71,14 @@ class [[nodiscard]] result {
   = default;
   result(const result& from) noexcept(std::is_nothrow_copy_constructible_v<T>) requires(
       std::is_copy_constructible_v<T> && !std::is_trivially_copy_constructible_v<T>)
-      : error_(), has_value_(false) {
+      : error_(), has_value_(false), note_(0) {
     take(from);
   }
   result(result&&) requires std::is_trivially_move_constructible_v<T>
   = default;
   result(result&& from) noexcept(std::is_nothrow_move_constructible_v<T>) requires(
       std::is_move_constructible_v<T> && !std::is_trivially_move_constructible_v<T>)
-      : error_(), has_value_(false) {
+      : error_(), has_value_(false), note_(0) {
     take(std::move(from));
   }
   result& operator=(const result&) requires(
@@ -252,23 +228,26 @@ class [[nodiscard]] result {
   }
 
  private:
+  template <class U>
+  friend failure fail(const result<U>& of) noexcept;
+
   template <class Self, class F>
   static auto then(Self&& self, F&& f) {
     using next = detail::kept_value_t<std::invoke_result_t<F, decltype(*std::forward<Self>(self))>>;
     static_assert(detail::is_result<next>, "and_then takes a function that returns a result");
     return self.has_value_ ? next(std::invoke(std::forward<F>(f), *std::forward<Self>(self)))
-                           : next(failure(self.error_));
+                           : next(self.why());
   }
   template <class Self, class F>
   static auto changed(Self&& self, F&& f) {
     using next = std::remove_cv_t<std::invoke_result_t<F, decltype(*std::forward<Self>(self))>>;
     if constexpr (std::is_void_v<next>) {
-      if (!self.has_value_) return result<next>(failure(self.error_));
+      if (!self.has_value_) return result<next>(self.why());
       std::invoke(std::forward<F>(f), *std::forward<Self>(self));
       return result<next>();
     } else {
       return self.has_value_ ? result<next>(std::invoke(std::forward<F>(f), *std::forward<Self>(self)))
-                             : result<next>(failure(self.error_));
+                             : result<next>(self.why());
     }
   }
 
@@ -281,12 +260,15 @@ class [[nodiscard]] result {
     if (!has_value_) throw std::system_error(error_);
   }
 
+  failure why() const noexcept { return failure(error_, note_); }
+
   /// Destroys the value and holds this error instead.
   void hold(const std::error_code& error) noexcept {
     assert(has_value_);
     std::destroy_at(std::addressof(value_));
     std::construct_at(std::addressof(error_), error);
     has_value_ = false;
+    note_ = 0;
   }
   /// Makes the value in place of the error; an exception brings the error `kept` back.
   template <class Make>
@@ -310,6 +292,7 @@ class [[nodiscard]] result {
   void take(From&& from) {
     if (!from.has_value()) {
       error_ = from.error();
+      if constexpr (detail::is_result<std::remove_cvref_t<From>>) note_ = fail(from).note();
       return;
     }
     std::construct_at(std::addressof(value_), *std::forward<From>(from));
@@ -320,6 +303,7 @@ class [[nodiscard]] result {
     if (!from.has_value_) {
       if (has_value_) hold(from.error_);
       error_ = from.error_;
+      note_ = from.note_;
     } else if (has_value_) {
       value_ = *std::forward<From>(from);
     } else {
@@ -336,6 +320,7 @@ class [[nodiscard]] result {
     std::error_code error_;
   };
   bool has_value_;
+  std::uint32_t note_;  // of the error: the number of its note
 };
 
 /// The outcome of an operation that has no value.
@@ -349,13 +334,13 @@ class [[nodiscard]] result<void> {
   using rebind = result<U>;
 
   /// It worked.
-  result() noexcept : has_value_(true) {}
-  explicit result(std::in_place_t) noexcept : has_value_(true) {}
-  result(failure why) noexcept : error_(why.error()), has_value_(false) {}
+  result() noexcept : has_value_(true), note_(0) {}
+  explicit result(std::in_place_t) noexcept : has_value_(true), note_(0) {}
+  result(failure why) noexcept : error_(why.error()), has_value_(false), note_(why.note()) {}
   /// From std::expected, tl::expected.
   template <class X>
   requires detail::expected_of<X, void> result(const X& from)
-  noexcept : has_value_(from.has_value()) {
+  noexcept : has_value_(from.has_value()), note_(0) {
     if (!has_value_) error_ = from.error();
   }
 
@@ -378,18 +363,18 @@ class [[nodiscard]] result<void> {
   auto and_then(F&& f) const {
     using next = detail::kept_value_t<std::invoke_result_t<F>>;
     static_assert(detail::is_result<next>, "and_then takes a function that returns a result");
-    return has_value_ ? next(std::invoke(std::forward<F>(f))) : next(failure(error_));
+    return has_value_ ? next(std::invoke(std::forward<F>(f))) : next(why());
   }
   /// A result with `f()`; or this error.
   template <class F>
   auto transform(F&& f) const {
     using next = std::remove_cv_t<std::invoke_result_t<F>>;
     if constexpr (std::is_void_v<next>) {
-      if (!has_value_) return result<void>(failure(error_));
+      if (!has_value_) return result<void>(why());
       std::invoke(std::forward<F>(f));
       return result<void>();
     } else {
-      return has_value_ ? result<next>(std::invoke(std::forward<F>(f))) : result<next>(failure(error_));
+      return has_value_ ? result<next>(std::invoke(std::forward<F>(f))) : result<next>(why());
     }
   }
   /// `f(error)`, which returns a result<void>; or this.
@@ -411,9 +396,22 @@ class [[nodiscard]] result<void> {
   const { return has_value_ ? X() : X(typename X::unexpected_type(error_)); }
 
  private:
+  template <class U>
+  friend failure fail(const result<U>& of) noexcept;
+  failure why() const noexcept { return failure(error_, note_); }
+
   std::error_code error_;
   bool has_value_;
+  std::uint32_t note_;  // of the error: the number of its note
 };
+
+/// The failure of a result without a value (asserted): its error and its note. `if (!r) return fail(r);` hands both on,
+/// `fail(r).text()` says what failed, on which object, and what to do about it.
+template <class T>
+failure fail(const result<T>& of) noexcept {
+  assert(!of.has_value());
+  return of.why();
+}
 
 // Templates at namespace scope: no conversion to a result is tried when other types are compared.
 
@@ -447,20 +445,20 @@ class droppable_result : public result<T> {
       : result<T>(std::move(from)) {}
 };
 
-/// Returns the value of `r`, or throws `std::system_error`. With `what` the exception's text begins with it; say in
-/// it what was tried, and on which object:
+/// Returns the value of `r`, or throws `std::system_error` with the text of the failure (`failure::text`):
 ///
-///     or_throw(pc.join_group(link, group), "join_group ff02::114 on eth0");
+///     or_throw(pc.join_group(link, group));
 ///
-/// throws "join_group ff02::114 on eth0: no such network interface or zone".
+/// throws "join_group ff02::114 on eth0: no such network interface or zone (ip link lists the interfaces)". With `what`
+/// the text is `what`, ": ", and the error's message: for operations that note nothing, as reads and writes.
 template <class T>
 T or_throw(result<T>&& r) {  // read in place: a copy of what was just written in pieces would stall
-  if (!r) throw std::system_error(r.error());
+  if (!r) detail::throw_failure(fail(r));
   if constexpr (!std::is_void_v<T>) return std::move(*r);
 }
 template <class T>
 T or_throw(const result<T>& r) {
-  if (!r) throw std::system_error(r.error());
+  if (!r) detail::throw_failure(fail(r));
   if constexpr (!std::is_void_v<T>) return *r;
 }
 template <class T>

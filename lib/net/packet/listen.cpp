@@ -1,17 +1,20 @@
 #include "uring6/listen.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "net/kernel/receive_merging.hpp"
 #include "net/packet/network_word.hpp"
 #include "net/packet/packet_socket.hpp"
 #include "runtime/loop/loop_core.hpp"
+#include "sys/failure/failure_note.hpp"
 #include "sys/socket/arrivals.hpp"
 #include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
@@ -152,17 +155,17 @@ result<packet_conn> open(event_loop& loop, const packet_network& net, packet_opt
 
 }  // namespace
 
-result<packet_conn> listen_packet(event_loop& loop, std::string_view network_word, std::string_view address,
-                                  const packet_options& options) {
-  const auto net = detail::parse_packet_network(network_word);
-  if (!net) return fail(net.error());
-  const auto local = parse_end(*net, address);
-  if (!local) return fail(local.error());
-  return listen_packet(loop, network_word, *local, options);
+namespace {
+
+/// The end that an address of this network names.
+result<endpoint> end_of(std::string_view network_word, std::string_view address) {
+  return detail::parse_packet_network(network_word).and_then([&](const packet_network& net) {
+    return parse_end(net, address);
+  });
 }
 
-result<packet_conn> listen_packet(event_loop& loop, std::string_view network_word, const endpoint& local,
-                                  const packet_options& options) {
+result<packet_conn> listen_at(event_loop& loop, std::string_view network_word, const endpoint& local,
+                              const packet_options& options) {
   const auto net = detail::parse_packet_network(network_word);
   if (!net) return fail(net.error());
   if (const auto error = check_end(*net, local)) return fail(error);
@@ -175,17 +178,8 @@ result<packet_conn> listen_packet(event_loop& loop, std::string_view network_wor
   });
 }
 
-result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, std::string_view address,
-                                const packet_options& options) {
-  const auto net = detail::parse_packet_network(network_word);
-  if (!net) return fail(net.error());
-  const auto peer = parse_end(*net, address);
-  if (!peer) return fail(peer.error());
-  return dial_packet(loop, network_word, *peer, options);
-}
-
-result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, const endpoint& peer,
-                                const packet_options& options) {
+result<packet_conn> dial_to(event_loop& loop, std::string_view network_word, const endpoint& peer,
+                            const packet_options& options) {
   const auto net = detail::parse_packet_network(network_word);
   if (!net) return fail(net.error());
   if (const auto error = check_end(*net, peer)) return fail(error);
@@ -198,6 +192,41 @@ result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word,
         .and_then([&] { return connect_socket(fd, peer); })
         .and_then([&] { return admit_arrivals(fd, *before); });
   });
+}
+
+/// The object of a failure to open: "udp6 [::1]:53".
+auto network_and(std::string_view network_word, std::string_view address) {
+  return [=] { return fmt::format("{} {}", network_word, address); };
+}
+auto network_and(std::string_view network_word, const endpoint& end) {
+  return [network_word, &end] { return fmt::format("{} {}", network_word, end.to_string()); };
+}
+auto descriptor(int fd) {
+  return [fd] { return fmt::format("descriptor {}", fd); };
+}
+
+}  // namespace
+
+result<packet_conn> listen_packet(event_loop& loop, std::string_view network_word, std::string_view address,
+                                  const packet_options& options) {
+  const auto listen = [&](const endpoint& local) { return listen_at(loop, network_word, local, options); };
+  return detail::noted(end_of(network_word, address).and_then(listen), "listen_packet",
+                       network_and(network_word, address));
+}
+result<packet_conn> listen_packet(event_loop& loop, std::string_view network_word, const endpoint& local,
+                                  const packet_options& options) {
+  return detail::noted(listen_at(loop, network_word, local, options), "listen_packet",
+                       network_and(network_word, local));
+}
+
+result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, std::string_view address,
+                                const packet_options& options) {
+  const auto dial = [&](const endpoint& peer) { return dial_to(loop, network_word, peer, options); };
+  return detail::noted(end_of(network_word, address).and_then(dial), "dial_packet", network_and(network_word, address));
+}
+result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, const endpoint& peer,
+                                const packet_options& options) {
+  return detail::noted(dial_to(loop, network_word, peer, options), "dial_packet", network_and(network_word, peer));
 }
 
 namespace {
@@ -291,20 +320,23 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
 }  // namespace
 
 result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options) {
-  return adopt(loop, fd, options, {});
+  return detail::noted(adopt(loop, fd, options, {}), "adopt_packet", descriptor(fd));
 }
 
 result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from, const packet_options& options) {
-  return adopt(loop, from.fd, options,
-               {.datagrams = from.datagrams, .kernel_drops = from.kernel_drops, .peer = from.peer});
+  const handed_over before{.datagrams = from.datagrams, .kernel_drops = from.kernel_drops, .peer = from.peer};
+  return detail::noted(adopt(loop, from.fd, options, before), "adopt_packet", descriptor(from.fd));
 }
 
 result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options) {
-  file_descriptor own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  if (!own) return fail_errno(errno);
-  auto made = adopt(loop, own.get(), options, {.is_shared = true});
-  if (made) (void)own.release();
-  return made;
+  const auto borrow = [&]() -> result<packet_conn> {
+    file_descriptor own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!own) return fail_errno(errno);
+    auto made = adopt(loop, own.get(), options, {.is_shared = true});
+    if (made) (void)own.release();
+    return made;
+  };
+  return detail::noted(borrow(), "borrow_packet", descriptor(fd));
 }
 
 }  // namespace uring6

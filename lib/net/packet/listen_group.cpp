@@ -151,7 +151,7 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
   for (std::size_t i = 0; i < group.size() && !error; ++i) {
     const auto open = [&]() -> result<std::shared_ptr<packet_conn>> {
       auto pc = listen_packet(group[i], network, *where, each);
-      if (!pc) return fail(pc.error());
+      if (!pc) return fail(pc);
       ender end(group[i].core());
       return std::shared_ptr<packet_conn>(new packet_conn(std::move(*pc)), std::move(end));
     };

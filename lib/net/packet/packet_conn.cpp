@@ -1,14 +1,19 @@
 #include "uring6/packet_conn.hpp"
 
+#include <fmt/format.h>
+
+#include <string>
 #include <vector>
 
 #include "net/packet/packet_socket.hpp"
+#include "sys/failure/failure_note.hpp"
 #include "sys/multicast/membership.hpp"
 #include "sys/socket/error_queue.hpp"
 #include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
 #include "uring6/bpf/program.hpp"
 #include "uring6/interface.hpp"
+#include "uring6/text.hpp"
 
 namespace uring6 {
 
@@ -39,6 +44,34 @@ result<int> packet_conn::descriptor() const {
 
 namespace {
 
+using detail::noted;
+
+/// Objects of failures that are noted.
+std::string text_of(const std::optional<int>& value) {
+  return value ? std::to_string(*value) : std::string("to the default");
+}
+std::string text_of(const interface& on) {
+  return on.name.empty() ? fmt::format("interface {}", on.index) : on.name;
+}
+auto group_on(const interface& on, const ip_address& group) {
+  return [&] { return fmt::format("{} on {}", group.to_string(), text_of(on)); };
+}
+auto group_of(const interface& on, const ip_address& group, const ip_address& source) {
+  return [&] { return fmt::format("{} from {} on {}", group.to_string(), source.to_string(), text_of(on)); };
+}
+auto group_anywhere(const ip_address& group) {
+  return [&] { return group.to_string(); };
+}
+auto switched(bool on) {
+  return [=] { return std::string(on ? "on" : "off"); };
+}
+auto octets_of(std::size_t octets) {
+  return [=] { return fmt::format("{} octets", octets); };
+}
+auto value_of(const std::optional<int>& value) {
+  return [=] { return text_of(value); };
+}
+
 result<bool> as_bool(const result<int>& value) {
   if (!value) return fail(value.error());
   return *value != 0;
@@ -49,9 +82,8 @@ result<bool> as_bool(const result<int>& value) {
 // --- control messages ---
 
 result<void> packet_conn::set_control_message(control_flags flags, bool on) {
-  const auto fd = descriptor();
-  if (!fd) return fail(fd.error());
-  return inside_->set_control(flags, on);
+  const auto set = [&](int) { return inside_->set_control(flags, on); };
+  return noted(descriptor().and_then(set), "set_control_message", [&] { return to_string(flags); });
 }
 
 result<control_flags> packet_conn::enabled_control() const {
@@ -75,41 +107,50 @@ result<void> check_can_hear(int fd, const ip_address& group) {
 }  // namespace
 
 result<void> packet_conn::join_group(const interface& on, const ip_address& group) {
-  return descriptor().and_then([&](int fd) {
+  return noted(descriptor().and_then([&](int fd) {
     return check_can_hear(fd, group).and_then([&] { return uring6::join_group(fd, on.index, group); });
-  });
+  }),
+               "join_group", group_on(on, group));
 }
 result<void> packet_conn::join_group(const ip_address& group) {
-  return descriptor().and_then(
-      [&](int fd) { return check_can_hear(fd, group).and_then([&] { return uring6::join_group(fd, 0, group); }); });
+  return noted(descriptor().and_then([&](int fd) {
+    return check_can_hear(fd, group).and_then([&] { return uring6::join_group(fd, 0, group); });
+  }),
+               "join_group", group_anywhere(group));
 }
 result<void> packet_conn::leave_group(const interface& on, const ip_address& group) {
-  return descriptor().and_then([&](int fd) { return uring6::leave_group(fd, on.index, group); });
+  return noted(descriptor().and_then([&](int fd) { return uring6::leave_group(fd, on.index, group); }), "leave_group",
+               group_on(on, group));
 }
 result<void> packet_conn::leave_group(const ip_address& group) {
-  return descriptor().and_then([&](int fd) { return uring6::leave_group(fd, 0, group); });
+  return noted(descriptor().and_then([&](int fd) { return uring6::leave_group(fd, 0, group); }), "leave_group",
+               group_anywhere(group));
 }
 result<void> packet_conn::join_source_specific_group(const interface& on, const ip_address& group,
                                                      const ip_address& source) {
-  return descriptor().and_then([&](int fd) {
+  return noted(descriptor().and_then([&](int fd) {
     return check_can_hear(fd, group).and_then(
         [&] { return uring6::join_source_specific_group(fd, on.index, group, source); });
-  });
+  }),
+               "join_source_specific_group", group_of(on, group, source));
 }
 result<void> packet_conn::leave_source_specific_group(const interface& on, const ip_address& group,
                                                       const ip_address& source) {
-  return descriptor().and_then(
-      [&](int fd) { return uring6::leave_source_specific_group(fd, on.index, group, source); });
+  return noted(
+      descriptor().and_then([&](int fd) { return uring6::leave_source_specific_group(fd, on.index, group, source); }),
+      "leave_source_specific_group", group_of(on, group, source));
 }
 result<void> packet_conn::exclude_source_specific_group(const interface& on, const ip_address& group,
                                                         const ip_address& source) {
-  return descriptor().and_then(
-      [&](int fd) { return uring6::exclude_source_specific_group(fd, on.index, group, source); });
+  return noted(
+      descriptor().and_then([&](int fd) { return uring6::exclude_source_specific_group(fd, on.index, group, source); }),
+      "exclude_source_specific_group", group_of(on, group, source));
 }
 result<void> packet_conn::include_source_specific_group(const interface& on, const ip_address& group,
                                                         const ip_address& source) {
-  return descriptor().and_then(
-      [&](int fd) { return uring6::include_source_specific_group(fd, on.index, group, source); });
+  return noted(
+      descriptor().and_then([&](int fd) { return uring6::include_source_specific_group(fd, on.index, group, source); }),
+      "include_source_specific_group", group_of(on, group, source));
 }
 
 result<std::optional<interface>> packet_conn::multicast_interface() const {
@@ -121,8 +162,9 @@ result<std::optional<interface>> packet_conn::multicast_interface() const {
   return std::optional<interface>(std::move(*found));
 }
 result<void> packet_conn::set_multicast_interface(const std::optional<interface>& by) {
-  return descriptor().and_then(
-      [&](int fd) { return uring6::set_multicast_interface(fd, inside_->speaks(), by ? by->index : 0); });
+  return noted(descriptor().and_then(
+                   [&](int fd) { return uring6::set_multicast_interface(fd, inside_->speaks(), by ? by->index : 0); }),
+               "set_multicast_interface", [&] { return by ? text_of(*by) : std::string("to none"); });
 }
 result<void> packet_conn::clear_multicast_interface() {
   return set_multicast_interface(std::nullopt);
@@ -132,13 +174,16 @@ result<int> packet_conn::multicast_hop_limit() const {
   return descriptor().and_then([](int fd) { return get_option(fd, option::multicast_hop_limit); });
 }
 result<void> packet_conn::set_multicast_hop_limit(std::optional<int> hops) {
-  return descriptor().and_then([&](int fd) { return uring6::set_multicast_hop_limit(fd, inside_->speaks(), hops); });
+  return noted(
+      descriptor().and_then([&](int fd) { return uring6::set_multicast_hop_limit(fd, inside_->speaks(), hops); }),
+      "set_multicast_hop_limit", value_of(hops));
 }
 result<bool> packet_conn::multicast_loopback() const {
   return as_bool(descriptor().and_then([](int fd) { return get_option(fd, option::multicast_loopback); }));
 }
 result<void> packet_conn::set_multicast_loopback(bool on) {
-  return descriptor().and_then([&](int fd) { return uring6::set_multicast_loopback(fd, inside_->speaks(), on); });
+  return noted(descriptor().and_then([&](int fd) { return uring6::set_multicast_loopback(fd, inside_->speaks(), on); }),
+               "set_multicast_loopback", switched(on));
 }
 
 // --- what is sent ---
@@ -147,19 +192,23 @@ result<int> packet_conn::traffic_class() const {
   return descriptor().and_then([](int fd) { return get_option(fd, option::traffic_class); });
 }
 result<void> packet_conn::set_traffic_class(std::optional<int> traffic_class) {
-  return descriptor().and_then([&](int fd) { return uring6::set_traffic_class(fd, inside_->speaks(), traffic_class); });
+  return noted(
+      descriptor().and_then([&](int fd) { return uring6::set_traffic_class(fd, inside_->speaks(), traffic_class); }),
+      "set_traffic_class", value_of(traffic_class));
 }
 result<int> packet_conn::hop_limit() const {
   return descriptor().and_then([](int fd) { return get_option(fd, option::hop_limit); });
 }
 result<void> packet_conn::set_hop_limit(std::optional<int> hops) {
-  return descriptor().and_then([&](int fd) { return uring6::set_hop_limit(fd, inside_->speaks(), hops); });
+  return noted(descriptor().and_then([&](int fd) { return uring6::set_hop_limit(fd, inside_->speaks(), hops); }),
+               "set_hop_limit", value_of(hops));
 }
 result<bool> packet_conn::dont_fragment() const {
   return as_bool(descriptor().and_then([](int fd) { return get_option(fd, option::dont_fragment); }));
 }
 result<void> packet_conn::set_dont_fragment(bool on) {
-  return descriptor().and_then([&](int fd) { return uring6::set_dont_fragment(fd, inside_->speaks(), on); });
+  return noted(descriptor().and_then([&](int fd) { return uring6::set_dont_fragment(fd, inside_->speaks(), on); }),
+               "set_dont_fragment", switched(on));
 }
 
 result<std::uint32_t> packet_conn::path_mtu() const {
@@ -176,8 +225,8 @@ result<bool> packet_conn::error_reports() const {
   return as_bool(descriptor().and_then([](int fd) { return get_option(fd, option::receive_errors); }));
 }
 result<void> packet_conn::set_error_reports(bool on) {
-  if (const auto error = check_thread()) return fail(error);
-  return inside_->set_error_reports(on);
+  const auto set = [&](int) { return inside_->set_error_reports(on); };
+  return noted(descriptor().and_then(set), "set_error_reports", switched(on));
 }
 result<std::size_t> packet_conn::read_errors(std::span<error_report> reports) {
   if (const auto error = check_thread()) return fail(error);
@@ -201,11 +250,14 @@ result<std::size_t> packet_conn::send_buffer() const {
   return descriptor().and_then([](int fd) { return get_option(fd, option::send_buffer); });
 }
 result<std::size_t> packet_conn::set_receive_buffer(std::size_t octets) {
-  return descriptor().and_then(
-      [=](int fd) { return uring6::set_receive_buffer(fd, static_cast<std::int64_t>(octets)); });
+  return noted(
+      descriptor().and_then([=](int fd) { return uring6::set_receive_buffer(fd, static_cast<std::int64_t>(octets)); }),
+      "set_receive_buffer", octets_of(octets));
 }
 result<std::size_t> packet_conn::set_send_buffer(std::size_t octets) {
-  return descriptor().and_then([=](int fd) { return uring6::set_send_buffer(fd, static_cast<std::int64_t>(octets)); });
+  return noted(
+      descriptor().and_then([=](int fd) { return uring6::set_send_buffer(fd, static_cast<std::int64_t>(octets)); }),
+      "set_send_buffer", octets_of(octets));
 }
 
 // --- raw IP and ICMPv6 ---
@@ -216,11 +268,12 @@ result<std::optional<int>> packet_conn::checksum() const {
   });
 }
 result<void> packet_conn::set_checksum(std::optional<int> offset) {
-  return descriptor().and_then([=](int fd) -> result<void> {
+  return noted(descriptor().and_then([=](int fd) -> result<void> {
     // A negative offset switches the option off: only std::nullopt may do that.
     if (offset && *offset < 0) return fail(errc::out_of_range);
     return set_option(fd, option::checksum, offset.value_or(-1));
-  });
+  }),
+               "set_checksum", value_of(offset));
 }
 
 result<uring6::icmp_filter> packet_conn::icmp_filter() const {
@@ -233,8 +286,8 @@ result<uring6::icmp_filter> packet_conn::icmp_filter() const {
   return filter;
 }
 result<void> packet_conn::set_icmp_filter(const uring6::icmp_filter& filter) {
-  return descriptor().and_then(
-      [&](int fd) { return set_option(fd, option::icmp_filter, std::as_bytes(std::span(&filter, 1))); });
+  const auto set = [&](int fd) { return set_option(fd, option::icmp_filter, std::as_bytes(std::span(&filter, 1))); };
+  return noted(descriptor().and_then(set), "set_icmp_filter", [] { return std::string(); });
 }
 
 result<void> packet_conn::attach_bpf(std::span<const bpf::raw_instruction> program) {
@@ -244,7 +297,8 @@ result<void> packet_conn::attach_bpf(std::span<const bpf::raw_instruction> progr
   std::vector<sock_filter> given;
   given.reserve(program.size());
   for (const bpf::raw_instruction& each : program) given.push_back({each.op, each.jt, each.jf, each.k});
-  return set_option(*fd, option::attach_filter, std::span<const sock_filter>(given));
+  return noted(set_option(*fd, option::attach_filter, std::span<const sock_filter>(given)), "attach_bpf",
+               [&] { return fmt::format("of {} instructions", given.size()); });
 }
 result<void> packet_conn::attach_bpf(std::span<const bpf::instruction> program) {
   if (const auto fd = descriptor(); !fd) return fail(fd.error());

@@ -41,6 +41,7 @@ dial_race::dial_race(std::shared_ptr<loop_core> loop, result<std::vector<endpoin
   options_.device = device_;
   if (!addresses) {
     ended_ = addresses.error();
+    note_ = fail(addresses).note();
     return;
   }
   for (const endpoint& each : *addresses) {
@@ -192,7 +193,14 @@ result<std::unique_ptr<stream_socket>> dial_race::outcome() {
   assert((winner_ ? static_cast<bool>(winner_->fd) : ended_ || first_error_) && "called once");
   forget();
   if (winner_) return std::make_unique<stream_socket>(loop_, std::move(winner_->fd), winner_->to);
-  return fail((ended_ ? ended_ : first_error_).code());
+  return failure((ended_ ? ended_ : first_error_).code(), note_);
+}
+
+std::string dial_race::object() const {
+  if (attempts_.empty()) return {};
+  std::string text = attempts_.front()->to.to_string();
+  if (attempts_.size() > 1) text += " and " + std::to_string(attempts_.size() - 1) + " others";
+  return text;
 }
 
 }  // namespace uring6::detail

@@ -36,6 +36,8 @@ class dial_race final : ready_node, stop_listener, timer_node, resident {
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
   /// The socket of the attempt that connected first, or the error. Called once.
   result<std::unique_ptr<stream_socket>> outcome();
+  /// What was dialed, for the text of a failure: "[::1]:53", or "[::1]:53 and 2 others".
+  std::string object() const;
 
  private:
   struct attempt final : operation {
@@ -80,7 +82,8 @@ class dial_race final : ready_node, stop_listener, timer_node, resident {
   std::size_t in_flight_ = 0;
   attempt* winner_ = nullptr;
   error_slot first_error_;
-  error_slot ended_;  // why no attempt begins any more
+  error_slot ended_;        // why no attempt begins any more
+  std::uint32_t note_ = 0;  // of the failure to name addresses
   waiter waiter_ = waiter::none;
 };
 

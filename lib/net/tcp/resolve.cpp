@@ -11,6 +11,8 @@
 #include <cstring>
 #include <memory>
 
+#include "sys/failure/failure_note.hpp"
+
 namespace uring6 {
 namespace {
 
@@ -104,9 +106,8 @@ bool is_loose_number(const std::string& name) noexcept {
   return ::inet_aton(name.c_str(), &ignored) != 0 && !ip_address::parse(name);
 }
 
-}  // namespace
-
-result<std::vector<endpoint>> detail::resolve_call::operator()() const {
+result<std::vector<endpoint>> look_up(const std::string& name, const std::string& service,
+                                      const resolve_options& options) {
   // The C interface would cut at the first zero, and look another name up.
   if (name.find('\0') != name.npos) return fail(resolve_errc::not_found);
   if (service.find('\0') != service.npos) return fail(resolve_errc::unknown_service);
@@ -143,6 +144,13 @@ result<std::vector<endpoint>> detail::resolve_call::operator()() const {
   }
   if (found.empty()) return fail(resolve_errc::no_address);
   return found;
+}
+
+}  // namespace
+
+result<std::vector<endpoint>> detail::resolve_call::operator()() const {
+  return noted(look_up(name, service, options), "resolve",
+               [this] { return service.empty() ? name : name + ", service " + service; });
 }
 
 }  // namespace uring6

@@ -1,5 +1,6 @@
 #include "uring6/tcp.hpp"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -9,9 +10,11 @@
 #include "net/tcp/dial_race.hpp"
 #include "net/tcp/stream_socket.hpp"
 #include "net/tcp/tcp_socket.hpp"
+#include "sys/failure/failure_note.hpp"
 #include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
 #include "uring6/resolve.hpp"
+#include "uring6/text.hpp"
 
 namespace uring6 {
 
@@ -78,13 +81,15 @@ result<bool> tcp_conn::no_delay() const {
   });
 }
 result<void> tcp_conn::set_no_delay(bool on) {
-  return descriptor().and_then([=](int fd) { return set_option(fd, option::no_delay, on); });
+  return detail::noted(descriptor().and_then([=](int fd) { return set_option(fd, option::no_delay, on); }),
+                       "set_no_delay", [=] { return std::string(on ? "on" : "off"); });
 }
 result<std::optional<keep_alive>> tcp_conn::keep_alive() const {
   return descriptor().and_then([](int fd) { return detail::get_keep_alive(fd); });
 }
 result<void> tcp_conn::set_keep_alive(const std::optional<uring6::keep_alive>& when) {
-  return descriptor().and_then([&](int fd) { return detail::set_keep_alive(fd, when); });
+  return detail::noted(descriptor().and_then([&](int fd) { return detail::set_keep_alive(fd, when); }),
+                       "set_keep_alive", [&] { return when ? to_string(*when) : std::string("off"); });
 }
 
 result<std::size_t> tcp_conn::receive_buffer() const {
@@ -94,11 +99,14 @@ result<std::size_t> tcp_conn::send_buffer() const {
   return descriptor().and_then([](int fd) { return get_option(fd, option::send_buffer); });
 }
 result<std::size_t> tcp_conn::set_receive_buffer(std::size_t octets) {
-  return descriptor().and_then(
-      [=](int fd) { return uring6::set_receive_buffer(fd, static_cast<std::int64_t>(octets)); });
+  return detail::noted(
+      descriptor().and_then([=](int fd) { return uring6::set_receive_buffer(fd, static_cast<std::int64_t>(octets)); }),
+      "set_receive_buffer", [=] { return fmt::format("{} octets", octets); });
 }
 result<std::size_t> tcp_conn::set_send_buffer(std::size_t octets) {
-  return descriptor().and_then([=](int fd) { return uring6::set_send_buffer(fd, static_cast<std::int64_t>(octets)); });
+  return detail::noted(
+      descriptor().and_then([=](int fd) { return uring6::set_send_buffer(fd, static_cast<std::int64_t>(octets)); }),
+      "set_send_buffer", [=] { return fmt::format("{} octets", octets); });
 }
 
 result<endpoint> tcp_conn::local_endpoint() const {
@@ -166,19 +174,8 @@ result<bool> parse_network(std::string_view word) {
   return fail(errc::unknown_network);
 }
 
-}  // namespace
-
-result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std::string_view address,
-                                const tcp_options& options) {
-  const auto only_v6 = parse_network(network);
-  if (!only_v6) return fail(only_v6.error());
-  const auto local = endpoint::parse(address);
-  if (!local) return fail(local.error());
-  return listen_tcp(loop, network, *local, options);
-}
-
-result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, const endpoint& local,
-                                const tcp_options& options) {
+result<tcp_listener> listen_at(event_loop& loop, std::string_view network, const endpoint& local,
+                               const tcp_options& options) {
   const auto only_v6 = parse_network(network);
   if (!only_v6) return fail(only_v6.error());
   if (*only_v6 && local.address.is_v4_mapped()) return fail(errc::ipv4_address);
@@ -194,9 +191,35 @@ result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, cons
   return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), std::move(*fd), options.accept_ahead));
 }
 
+/// The object of a failure: "tcp6 [::1]:53", or the descriptor.
+auto network_and(std::string_view network, std::string_view address) {
+  return [=] { return fmt::format("{} {}", network, address); };
+}
+auto descriptor_text(int fd) {
+  return [fd] { return fmt::format("descriptor {}", fd); };
+}
+
+}  // namespace
+
+result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std::string_view address,
+                                const tcp_options& options) {
+  const auto parse = [&](bool) { return endpoint::parse(address); };
+  const auto listen = [&](const endpoint& local) { return listen_at(loop, network, local, options); };
+  return detail::noted(parse_network(network).and_then(parse).and_then(listen), "listen_tcp",
+                       network_and(network, address));
+}
+
+result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, const endpoint& local,
+                                const tcp_options& options) {
+  return detail::noted(listen_at(loop, network, local, options), "listen_tcp",
+                       [&] { return network_and(network, local.to_string())(); });
+}
+
 // --- sockets that the program opened itself ---
 
-result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options& options) {
+namespace {
+
+result<tcp_listener> adopt_listening(event_loop& loop, int fd, const tcp_options& options) {
   if (const auto error = detail::check_thread(loop)) return fail(error);
   if (const auto is_tcp = detail::check_tcp_socket(fd); !is_tcp) return fail(is_tcp.error());
   const auto listens = get_option(fd, option::socket_listens);
@@ -207,8 +230,6 @@ result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options&
   lent_descriptor lent(fd);
   return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), lent.take(), options.accept_ahead));
 }
-
-namespace {
 
 /// `known`: the peer, which the kernel has forgotten if the connection has ended.
 result<std::unique_ptr<detail::stream_socket>> adopt_stream(event_loop& loop, int fd,
@@ -224,8 +245,14 @@ result<std::unique_ptr<detail::stream_socket>> adopt_stream(event_loop& loop, in
 
 }  // namespace
 
+result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options& options) {
+  return detail::noted(adopt_listening(loop, fd, options), "adopt_listener", descriptor_text(fd));
+}
+
 result<tcp_conn> adopt_tcp(event_loop& loop, int fd) {
-  return adopt_stream(loop, fd, std::nullopt).transform([](auto&& inside) { return tcp_conn(std::move(inside)); });
+  auto adopted =
+      adopt_stream(loop, fd, std::nullopt).transform([](auto&& inside) { return tcp_conn(std::move(inside)); });
+  return detail::noted(std::move(adopted), "adopt_tcp", descriptor_text(fd));
 }
 
 result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from) {
@@ -233,10 +260,11 @@ result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from) {
   std::optional<endpoint> peer = from.peer;
   // Unread octets or an error prove that the socket was connected.
   if (!peer && (from.error || !from.unread.empty())) peer.emplace();
-  return adopt_stream(loop, from.fd, peer).transform([&](auto&& inside) {
+  auto adopted = adopt_stream(loop, from.fd, peer).transform([&](auto&& inside) {
     inside->begin_with(std::move(unread), from.error);
     return tcp_conn(std::move(inside));
   });
+  return detail::noted(std::move(adopted), "adopt_tcp", descriptor_text(from.fd));
 }
 
 // --- dialing ---
@@ -252,9 +280,8 @@ bool dial_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   return race_->suspend(waiting, stop);
 }
 result<tcp_conn> dial_operation::await_resume() {
-  auto outcome = race_->outcome();
-  if (!outcome) return fail(outcome.error());
-  return tcp_conn(std::move(*outcome));
+  return noted(race_->outcome().transform([](auto&& socket) { return tcp_conn(std::move(socket)); }), "dial_tcp",
+               [&] { return race_->object(); });
 }
 
 }  // namespace detail
@@ -264,7 +291,7 @@ namespace {
 detail::dial_operation dial(event_loop& loop, std::string_view network, result<std::vector<endpoint>> addresses,
                             const tcp_options& options) {
   const auto only_v6 = parse_network(network);
-  if (!only_v6) addresses = fail(only_v6.error());
+  if (!only_v6) addresses = fail(only_v6);
   if (!loop.core()) addresses = fail(errc::closed);
   return detail::dial_operation(
       std::make_unique<detail::dial_race>(loop.core(), std::move(addresses), only_v6.value_or(true), options));
@@ -274,8 +301,8 @@ detail::dial_operation dial(event_loop& loop, std::string_view network, result<s
 
 detail::dial_operation dial_tcp(event_loop& loop, std::string_view network, std::string_view address,
                                 const tcp_options& options) {
-  return dial(loop, network, endpoint::parse(address).transform([](const endpoint& to) { return std::vector{to}; }),
-              options);
+  auto parsed = endpoint::parse(address).transform([](const endpoint& to) { return std::vector{to}; });
+  return dial(loop, network, detail::noted(std::move(parsed), "dial_tcp", network_and(network, address)), options);
 }
 
 detail::dial_operation dial_tcp(event_loop& loop, std::string_view network, const endpoint& address,
@@ -295,7 +322,7 @@ task<result<tcp_conn>> dial_name(event_loop& loop, bool only_v6, std::string hos
   const auto family = only_v6 ? resolve_options::family::v6 : resolve_options::family::any;
   const resolve_options wanted{.addresses = family};
   const auto found = co_await resolve(host, service, wanted);
-  if (!found) co_return fail(found.error());
+  if (!found) co_return fail(found);
   const std::span<const endpoint> addresses(*found);
   auto dialed = co_await dial_tcp(loop, only_v6 ? "tcp6" : "tcp", addresses, options);
   co_return dialed;

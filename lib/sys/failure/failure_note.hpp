@@ -1,0 +1,30 @@
+// Notes of failures: what was tried, on which object. The public functions that open, configure and look up make them.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <new>
+#include <string_view>
+
+#include "uring6/result.hpp"
+
+namespace uring6::detail {
+
+/// Keeps "OPERATION OBJECT" in place of the oldest note, and returns its number. Longer texts are cut. Any thread.
+std::uint32_t keep_note(const std::error_code& error, std::string_view operation, std::string_view object) noexcept;
+
+/// The outcome, with a note of the operation if it failed without one: a function that calls another public one leaves
+/// that one's note. `object()` returns its text, and is called only then.
+template <class T, std::invocable Object>
+result<T> noted(result<T> outcome, std::string_view operation, Object object) {
+  if (outcome) return outcome;
+  const failure why = fail(outcome);
+  if (why.note() != 0) return outcome;
+  try {
+    return failure(why.error(), keep_note(why.error(), operation, object()));
+  } catch (const std::bad_alloc&) {
+    return failure(why.error(), keep_note(why.error(), operation, {}));
+  }
+}
+
+}  // namespace uring6::detail
