@@ -114,12 +114,13 @@ TEST_CASE("the README's service names the call that failed and its object, and e
   REQUIRE_FALSE(programs().empty());
   const program_end missing = run_program({programs().front()});
   CHECK(missing.exit_status == 1);
-  CHECK(missing.errors == "interface eth0: no such network interface or zone\n");
+  CHECK(missing.errors == "interface eth0: no such network interface or zone (ip link lists the interfaces)\n");
   const file_descriptor other = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
   or_throw(bind_socket(other.get(), {ip_address::any(), 1024}));
   const program_end taken = run_program({programs().front()});
   CHECK(taken.exit_status == 1);
-  CHECK(taken.errors == "listen_packet udp6 [::]:1024: Address already in use\n");
+  CHECK(taken.errors ==
+        "listen_packet udp6 [::]:1024: Address already in use (another socket has the port: ss -nlp names it)\n");
 }
 
 TEST_CASE("the README's service answers: on ::1, on each of its addresses, to its group") {

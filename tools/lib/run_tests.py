@@ -68,7 +68,7 @@ SCRIPTS = ["commands/ahead.py", "commands/counting.py", "commands/floors.py", "c
            "commands/maps.py", "commands/one_case.py", "commands/old_compiler.sh", "commands/set_up.sh",
            "commands/usage.sh", "commands/values.py", "commands/width.py", "parity/check.py", "consumer/symbols.sh",
            "consumer/expected.sh", "consumer/pkg_config.sh", "consumer/dlopen.sh", "consumer/dropped.sh", "consumer/traps.sh"]
-SLOW_SCRIPTS = ["commands/includes.py", "consumer/abi.sh", "consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh",
+SLOW_SCRIPTS = ["commands/includes.py", "consumer/abi.sh", "consumer/guide.sh", "consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh",
                 "consumer/unity.sh", "model/check.py"]
 MORE = [
     Configuration("clang", "clang++", "-O2, with the benchmarks", OPTIMIZED, everything=True),

@@ -42,8 +42,8 @@ class URING6_EXPORT local_stop final : stop_listener {
 
   loop_core* loop_ = nullptr;
   stop_root* inherited_ = nullptr;
+  stop_source source_;  // of the token that a child asks for, unused before; the root's callback ends before it
   stop_root root_;
-  stop_source source_;                        // of the token that a child asks for; unused before
   std::optional<stop_callback<relay>> link_;  // then passes a stop of the inherited token on at once
 };
 

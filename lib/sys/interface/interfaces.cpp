@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "sys/failure/failure_note.hpp"
 #include "sys/interface/netlink.hpp"
 #include "uring6/interface.hpp"
 
@@ -84,7 +85,9 @@ result<std::vector<interface>> interface::all() {
   return netlink_dump<interface>(request.message(), parse_link);
 }
 
-result<interface> interface::by_name(std::string_view name) {
+namespace {
+
+result<interface> find_by_name(std::string_view name) {
   // Alternative names may be longer than IFNAMSIZ. The kernel searches both kinds of names under either attribute.
   constexpr std::size_t longest = 127;  // octets: ALTIFNAMSIZ without the final NUL
   if (name.empty() || name.size() > longest || name.find('\0') != name.npos) return fail(errc::unknown_zone);
@@ -95,13 +98,22 @@ result<interface> interface::by_name(std::string_view name) {
   return one_link(request.message());
 }
 
-result<interface> interface::by_index(std::uint32_t index) {
+result<interface> find_by_index(std::uint32_t index) {
   if (index == 0 || index > static_cast<std::uint32_t>(std::numeric_limits<int>::max()))
     return fail(errc::unknown_zone);
   netlink_request<ifinfomsg> request(RTM_GETLINK, NLM_F_ACK);
   request->ifi_index = static_cast<int>(index);
   skip_statistics(request.message());
   return one_link(request.message());
+}
+
+}  // namespace
+
+result<interface> interface::by_name(std::string_view name) {
+  return detail::noted(find_by_name(name), "interface", [=] { return std::string(name); });
+}
+result<interface> interface::by_index(std::uint32_t index) {
+  return detail::noted(find_by_index(index), "interface", [=] { return std::to_string(index); });
 }
 
 }  // namespace uring6

@@ -51,6 +51,15 @@ TEST_CASE("stop_token: children of a scope have the scope's token") {
   loop.run(body());
 }
 
+TEST_CASE("stop_token: a combinator whose child asked for its token ends without a stop") {
+  event_loop loop;
+  auto body = [&]() -> task<bool> {
+    auto all = co_await when_all(own_token(), sleep_for(1us));
+    co_return std::get<1>(all).has_value();
+  };
+  CHECK(loop.run(body()));
+}
+
 TEST_CASE("stop_token: a child of a combinator has a token of its own, which follows the task's") {
   event_loop loop;
   auto child = [&](const stop_token& above) -> task<bool> {
