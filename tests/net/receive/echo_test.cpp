@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/case/coroutines.hpp"
+#include "support/machine/environment.hpp"
 #include "support/machine/trains.hpp"
 #include "support/traffic/bytes.hpp"
 #include "support/traffic/conns.hpp"
@@ -73,6 +74,7 @@ task<std::uint64_t> calls_of_trips(event_loop& loop, packet_conn& server, std::u
 }
 
 TEST_CASE("an echo of a conn that writes ahead takes exactly one system call a round trip", "[threads]") {
+  need_io_uring();
   constexpr std::uint64_t trips = 1000;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -85,6 +87,7 @@ TEST_CASE("an echo of a conn that writes ahead takes exactly one system call a r
 // The writer learns the kernel's result of the datagram before it reads again; that may take an enter of its own. A
 // fast peer's next request has arrived by then, which saves the second enter.
 TEST_CASE("an echo of a conn that does not write ahead takes at most two system calls a round trip", "[threads]") {
+  need_io_uring();
   constexpr std::uint64_t trips = 1000;
   event_loop loop;
   run(loop, [&]() -> task<> {

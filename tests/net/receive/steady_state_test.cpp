@@ -7,6 +7,7 @@
 
 #include "support/case/allocations.hpp"
 #include "support/case/coroutines.hpp"
+#include "support/machine/environment.hpp"
 #include "support/machine/receive_room.hpp"
 #include "support/traffic/conns.hpp"
 #include "support/traffic/plain_sender.hpp"
@@ -74,6 +75,7 @@ TEST_CASE("reading and writing allocate nothing") {
 }
 
 TEST_CASE("an echo costs one system call for each round trip, on a conn that writes ahead and on one that does not") {
+  need_io_uring();
   constexpr std::uint64_t trips = 1000;
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -150,11 +152,14 @@ TEST_CASE("one system call reads many single datagrams that wait in the socket")
       REQUIRE(got);
       REQUIRE(number_in(got->payload) == i);
     }
-    CHECK((loop.stats().system_calls() - calls) * 32 <= count);
+    // By readiness a wait comes before each read of up to 64 datagrams.
+    const std::uint64_t least = loop.driver() == loop_driver::readiness ? 16 : 32;
+    CHECK((loop.stats().system_calls() - calls) * least <= count);
   });
 }
 
 TEST_CASE("one system call reads many conns that have one datagram each") {
+  need_io_uring();
   constexpr std::size_t count = 512;
   event_loop loop;
   run(loop, [&]() -> task<> {
