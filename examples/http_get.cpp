@@ -15,7 +15,8 @@ u6::task<u6::result<void>> get(std::string host, std::string service, std::strin
   u6::event_loop& loop = co_await u6::this_task::loop();
   auto dialed = co_await u6::dial_tcp(loop, "tcp", host, service);
   if (!dialed) co_return u6::fail(dialed);
-  const std::string request = fmt::format("GET {} HTTP/1.0\r\nHost: {}\r\n\r\n", path, host);
+  const std::string name = host.find(':') == host.npos ? host : "[" + host + "]";  // RFC 3986, section 3.2.2
+  const std::string request = fmt::format("GET {} HTTP/1.0\r\nHost: {}\r\n\r\n", path, name);
   const auto sent = co_await dialed->write(request);
   if (!sent) co_return u6::fail(sent);
   for (std::array<std::byte, 16384> buffer;;) {

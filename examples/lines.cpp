@@ -1,5 +1,4 @@
-// A TCP server of lines: sends each line back in capitals. SIGTERM ends it: no connection is cut in the middle of a
-// line.
+// A TCP server of lines: sends each line back in capitals. SIGTERM ends it, and all connections.
 //
 //     lines [::]:7777
 #include <uring6/uring6.hpp>

@@ -6,10 +6,23 @@
 
 #include <array>
 #include <chrono>
+#include <span>
+#include <variant>
 
 namespace u6 = uring6;
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
+
+/// The reply with this number; older ones come late and are passed over.
+u6::task<u6::result<u6::datagram>> reply(u6::packet_conn& pc, std::span<std::byte> buffer, std::uint16_t number) {
+  for (;;) {
+    const auto got = co_await pc.read_from(buffer);
+    if (!got) co_return got;
+    const auto message = u6::icmp::parse(got->payload);
+    const auto* echo = message ? std::get_if<u6::icmp::echo_reply>(&message->body) : nullptr;
+    if (echo && echo->sequence == number) co_return got;
+  }
+}
 
 u6::task<> ping(u6::packet_conn pc) {
   std::array<std::byte, 256> buffer;
@@ -18,7 +31,7 @@ u6::task<> ping(u6::packet_conn pc) {
     const auto began = clock_type::now();
     const auto size = u6::icmp::encode(u6::icmp::echo_request{.sequence = number}, buffer);
     (void)co_await pc.write(std::span(buffer).first(*size));
-    const auto got = co_await u6::with_timeout(1s, pc.read_from(buffer));
+    const auto got = co_await u6::with_timeout(1s, reply(pc, buffer, number));
     const std::chrono::duration<double, std::milli> took = clock_type::now() - began;
     if (got)
       fmt::print("{} octets from {}: number {}, {:.3f} ms\n", got->payload.size(), got->source, number, took.count());

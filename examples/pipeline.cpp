@@ -1,5 +1,5 @@
-// One task reads datagrams, four work on them, one prints: channels between them keep the order of nothing and bound
-// the memory. An empty datagram ends it.
+// One task reads datagrams, four count their words, one adds. The channels between them bound the memory. An empty
+// datagram ends it.
 //
 //     pipeline [::1]:7777
 #include <uring6/uring6.hpp>

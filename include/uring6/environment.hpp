@@ -41,7 +41,7 @@ class environment {
   /// The token of the awaiting coroutine. On the loop's thread. Throws std::bad_alloc.
   uring6::stop_token stop_token() const { return stop_->token(); }
 
-  /// Any thread.
+  /// On the loop's thread; on others ask the token.
   bool stop_requested() const noexcept { return stop_->stop_requested(); }
 
   /// The loop that runs on the calling thread, nullptr on others: an awaitable that leaves the thread keeps it, to come
@@ -90,14 +90,33 @@ struct awaiter_within {
   decltype(auto) await_resume() { return awaiter.await_resume(); }
 };
 
+/// Owns what it awaits, as all operations do.
+template <class A>
+class operation_within {
+ public:
+  operation_within(A&& awaited, const environment& in) noexcept(
+      std::is_nothrow_constructible_v<held_awaitable<A>, held_awaitable<A>&&>)
+      : awaited_(static_cast<held_awaitable<A>&&>(awaited)), in_(in) {}
+
+  awaiter_within<awaiter_type<A>> operator co_await() && { return {awaiter_of(static_cast<A&&>(awaited_)), in_}; }
+
+ private:
+  held_awaitable<A> awaited_;
+  environment in_;
+};
+
 }  // namespace detail
 
-/// For the `await_transform` of a coroutine type of another library: `co_await with_environment(awaitable, mine)` hands
-/// the environment on that the coroutine itself was given. With `environment()` no stop reaches the awaitable.
+/// Awaitables that follow the protocol of `environment`.
 template <class A>
-requires detail::takes_environment<A>
-[[nodiscard("co_await it")]] auto with_environment(A&& awaitable, const environment& in) {
-  return detail::awaiter_within<detail::awaiter_type<A>>{detail::awaiter_of(std::forward<A>(awaitable)), in};
+concept takes_environment = detail::takes_environment<A>;
+
+/// For the `await_transform` of a coroutine type of another library: `co_await with_environment(awaitable, mine)` hands
+/// the environment on that the coroutine itself was given. With `environment()` no stop reaches the awaitable. Owns the
+/// awaitable, and can be returned.
+template <takes_environment A>
+[[nodiscard("co_await it")]] detail::operation_within<A> with_environment(A&& awaitable, const environment& in) {
+  return {static_cast<A&&>(awaitable), in};
 }
 
 }  // namespace uring6

@@ -82,7 +82,7 @@ struct loop_options {
 /// Runs tasks on the thread that calls `run`.
 ///
 /// Threads: a loop and everything made with it belong to that thread; other threads may use only `post`, `request_stop`
-/// and std::stop_source. The loop may be made on one thread and run on another, but always on the same one. Destroy it
+/// and stop_source. The loop may be made on one thread and run on another, but always on the same one. Destroy it
 /// there, or after that thread has ended: on another thread, while that thread lives, the destructor ends the program
 /// with a message that says so.
 ///

@@ -3,6 +3,7 @@
 
 #include "uring6/version.hpp"
 
+#include <cassert>
 #include <cstdint>
 #include <string>
 #include <system_error>
@@ -29,13 +30,33 @@ URING6_EXPORT failure_note find_note(std::uint32_t number);
 /// What or_throw throws: a std::system_error whose text is that of `failure::text`.
 [[noreturn]] URING6_EXPORT void throw_failure(const failure& why);
 
+/// Whether a result has a value, and if not the number of the error's note: one word, which a value sets by one store.
+class outcome_tag {
+ public:
+  static constexpr outcome_tag value() noexcept { return outcome_tag(1); }
+  /// `note` below 2^31 (asserted); 0: none.
+  static constexpr outcome_tag error(std::uint32_t note = 0) noexcept {
+    assert(note <= most_notes);
+    return outcome_tag(note << 1);
+  }
+  static constexpr std::uint32_t most_notes = UINT32_MAX >> 1;
+
+  constexpr bool has_value() const noexcept { return (bits_ & 1) != 0; }
+  constexpr std::uint32_t note() const noexcept { return bits_ >> 1; }
+
+ private:
+  explicit constexpr outcome_tag(std::uint32_t bits) noexcept : bits_(bits) {}
+
+  std::uint32_t bits_;
+};
+
 }  // namespace detail
 
 /// The error of a result that has no value: what `fail` returns. Converts to every result<T>.
 ///
 /// Functions that open a conn, change an option or a membership, or look up a name note what they tried, and on which
-/// object. The note lies in memory of the process that holds the latest 64 of them; the failure has its number. So a
-/// failure allocates nothing, and results are as large as without notes. Reads and writes of datagrams note nothing.
+/// object. The note lies in memory of the process that holds the latest 64 of them; the failure has its number. So
+/// results are as large as without notes. Reads, writes, deadlines and getters note nothing, and allocate nothing.
 class [[nodiscard]] failure {
  public:
   /// `note`: its number, 0: none.
@@ -44,8 +65,8 @@ class [[nodiscard]] failure {
   const std::error_code& error() const noexcept { return error_; }
   std::uint32_t note() const noexcept { return note_; }
 
-  /// "listen_packet udp6 [::1]:53: Permission denied (a port below 1024 needs CAP_NET_BIND_SERVICE)": the operation and
-  /// its object, the error's message, and what to do about it. The message alone if nothing was noted, or 64 later
+  /// "join_group ff02::114 on eth0: no such network interface or zone (ip link lists the interfaces)": the operation
+  /// and its object, the error's message, and what to do about it. The message alone if nothing was noted, or 64 later
   /// failures were. Any thread. Throws std::bad_alloc.
   std::string text() const {
     const detail::failure_note noted = detail::find_note(note_);

@@ -62,7 +62,7 @@ requires std::invocable<Serve&, packet_conn> && std::same_as<std::invoke_result_
     result<endpoint> listen_group(loop_group& group, std::string_view network, std::string_view address, Serve serve,
                                   const listen_group_options& options = {}) {
   auto opened = detail::open_group(group, network, address, options);
-  if (!opened) return fail(opened.error());
+  if (!opened) return fail(opened);
   const auto where = opened->front()->local_endpoint();
   bool taken = true;
   for (std::size_t i = 0; i < opened->size(); ++i) {

@@ -5,7 +5,6 @@
 
 #include <cassert>
 #include <concepts>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -44,26 +43,26 @@ class [[nodiscard]] result {
 
   /// A value-initialised T.
   result() noexcept(std::is_nothrow_default_constructible_v<T>) requires std::default_initializable<T>
-      : value_(), has_value_(true), note_(0) {}
+      : value_(), tag_(detail::outcome_tag::value()) {}
   template <class U = T>
   requires(detail::no_other_meaning<std::remove_cvref_t<U>, T>&& std::is_constructible_v<T, U>)  //
       explicit(!std::is_convertible_v<U, T>) result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U>)
-      : value_(std::forward<U>(value)), has_value_(true), note_(0) {}
-  result(failure why) noexcept : error_(why.error()), has_value_(false), note_(why.note()) {}
+      : value_(std::forward<U>(value)), tag_(detail::outcome_tag::value()) {}
+  result(failure why) noexcept : error_(why.error()), tag_(detail::outcome_tag::error(why.note())) {}
   template <class... Args>
   requires std::is_constructible_v<T, Args...>
   explicit result(std::in_place_t, Args&&... args) noexcept(std::is_nothrow_constructible_v<T, Args...>)
-      : value_(std::forward<Args>(args)...), has_value_(true), note_(0) {}
+      : value_(std::forward<Args>(args)...), tag_(detail::outcome_tag::value()) {}
   /// From a result of another type.
   template <class U>
   requires(!std::is_same_v<U, T> && !std::is_void_v<U> && std::is_constructible_v<T, U>)  //
       explicit(!std::is_convertible_v<U, T>) result(result<U> from)
-      : error_(), has_value_(false), note_(0) {
+      : error_(), tag_(detail::outcome_tag::error()) {
     take(std::move(from));
   }
   /// From std::expected, tl::expected.
   template <class X>
-  requires detail::expected_of<std::remove_cvref_t<X>, T> result(X&& from) : error_(), has_value_(false), note_(0) {
+  requires detail::expected_of<std::remove_cvref_t<X>, T> result(X&& from) : error_(), tag_(detail::outcome_tag::error()) {
     take(std::forward<X>(from));
   }
 
@@ -71,14 +70,14 @@ class [[nodiscard]] result {
   = default;
   result(const result& from) noexcept(std::is_nothrow_copy_constructible_v<T>) requires(
       std::is_copy_constructible_v<T> && !std::is_trivially_copy_constructible_v<T>)
-      : error_(), has_value_(false), note_(0) {
+      : error_(), tag_(detail::outcome_tag::error()) {
     take(from);
   }
   result(result&&) requires std::is_trivially_move_constructible_v<T>
   = default;
   result(result&& from) noexcept(std::is_nothrow_move_constructible_v<T>) requires(
       std::is_move_constructible_v<T> && !std::is_trivially_move_constructible_v<T>)
-      : error_(), has_value_(false), note_(0) {
+      : error_(), tag_(detail::outcome_tag::error()) {
     take(std::move(from));
   }
   result& operator=(const result&) requires(
@@ -105,7 +104,7 @@ class [[nodiscard]] result {
   ~result() requires std::is_trivially_destructible_v<T>
   = default;
   ~result() {
-    if (has_value_) std::destroy_at(std::addressof(value_));
+    if (has_value()) std::destroy_at(std::addressof(value_));
   }
 
   /// Destroys what there is and makes a value. If T's constructor throws, the result holds an error: the one that it
@@ -113,37 +112,37 @@ class [[nodiscard]] result {
   template <class... Args>
   requires std::is_constructible_v<T, Args...> T& emplace(Args&&... args) noexcept(
       std::is_nothrow_constructible_v<T, Args...>) {
-    const std::error_code kept = has_value_ ? std::make_error_code(std::errc::operation_canceled) : error_;
-    if (has_value_) hold(kept);
+    const std::error_code kept = has_value() ? std::make_error_code(std::errc::operation_canceled) : error_;
+    if (has_value()) hold(kept);
     become([&] { std::construct_at(std::addressof(value_), std::forward<Args>(args)...); }, kept);
     return value_;
   }
 
-  bool has_value() const noexcept { return has_value_; }
-  explicit operator bool() const noexcept { return has_value_; }
+  bool has_value() const noexcept { return tag_.has_value(); }
+  explicit operator bool() const noexcept { return tag_.has_value(); }
 
   T* operator->() noexcept {
-    assert(has_value_);
+    assert(has_value());
     return std::addressof(value_);
   }
   const T* operator->() const noexcept {
-    assert(has_value_);
+    assert(has_value());
     return std::addressof(value_);
   }
   T& operator*() & noexcept {
-    assert(has_value_);
+    assert(has_value());
     return value_;
   }
   const T& operator*() const& noexcept {
-    assert(has_value_);
+    assert(has_value());
     return value_;
   }
   T&& operator*() && noexcept {
-    assert(has_value_);
+    assert(has_value());
     return std::move(value_);
   }
   const std::error_code& error() const noexcept {
-    assert(!has_value_);
+    assert(!has_value());
     return error_;
   }
 
@@ -163,13 +162,13 @@ class [[nodiscard]] result {
 
   template <class U = T>
   T value_or(U&& instead) const& {
-    return has_value_ ? value_ : static_cast<T>(std::forward<U>(instead));
+    return has_value() ? value_ : static_cast<T>(std::forward<U>(instead));
   }
   template <class U = T>
   T value_or(U&& instead) && {
-    return has_value_ ? std::move(value_) : static_cast<T>(std::forward<U>(instead));
+    return has_value() ? std::move(value_) : static_cast<T>(std::forward<U>(instead));
   }
-  std::error_code error_or(std::error_code instead) const noexcept { return has_value_ ? instead : error_; }
+  std::error_code error_or(std::error_code instead) const noexcept { return has_value() ? instead : error_; }
 
   /// `f(value)`, which returns a result; or this error.
   template <class F>
@@ -201,30 +200,30 @@ class [[nodiscard]] result {
   template <class F>
   result or_else(F&& f) const& {
     check_else<F>();
-    return has_value_ ? *this : result(std::invoke(std::forward<F>(f), error_));
+    return has_value() ? *this : result(std::invoke(std::forward<F>(f), error_));
   }
   template <class F>
   result or_else(F&& f) && {
     check_else<F>();
-    return has_value_ ? std::move(*this) : result(std::invoke(std::forward<F>(f), error_));
+    return has_value() ? std::move(*this) : result(std::invoke(std::forward<F>(f), error_));
   }
   /// This value; or the error `f(error)`.
   template <class F>
   result transform_error(F&& f) const& {
-    return has_value_ ? *this : result(failure(std::invoke(std::forward<F>(f), error_)));
+    return has_value() ? *this : result(failure(std::invoke(std::forward<F>(f), error_)));
   }
   template <class F>
   result transform_error(F&& f) && {
-    return has_value_ ? std::move(*this) : result(failure(std::invoke(std::forward<F>(f), error_)));
+    return has_value() ? std::move(*this) : result(failure(std::invoke(std::forward<F>(f), error_)));
   }
 
   /// To std::expected, tl::expected: `r.to<std::expected<int, std::error_code>>()`.
   template <class X>
   requires detail::expected_of<X, T> X to()
-  const& { return has_value_ ? X(value_) : X(typename X::unexpected_type(error_)); }
+  const& { return has_value() ? X(value_) : X(typename X::unexpected_type(error_)); }
   template <class X>
   requires detail::expected_of<X, T> X to() && {
-    return has_value_ ? X(std::move(value_)) : X(typename X::unexpected_type(error_));
+    return has_value() ? X(std::move(value_)) : X(typename X::unexpected_type(error_));
   }
 
  private:
@@ -235,18 +234,18 @@ class [[nodiscard]] result {
   static auto then(Self&& self, F&& f) {
     using next = detail::kept_value_t<std::invoke_result_t<F, decltype(*std::forward<Self>(self))>>;
     static_assert(detail::is_result<next>, "and_then takes a function that returns a result");
-    return self.has_value_ ? next(std::invoke(std::forward<F>(f), *std::forward<Self>(self)))
+    return self.has_value() ? next(std::invoke(std::forward<F>(f), *std::forward<Self>(self)))
                            : next(self.why());
   }
   template <class Self, class F>
   static auto changed(Self&& self, F&& f) {
     using next = std::remove_cv_t<std::invoke_result_t<F, decltype(*std::forward<Self>(self))>>;
     if constexpr (std::is_void_v<next>) {
-      if (!self.has_value_) return result<next>(self.why());
+      if (!self.has_value()) return result<next>(self.why());
       std::invoke(std::forward<F>(f), *std::forward<Self>(self));
       return result<next>();
     } else {
-      return self.has_value_ ? result<next>(std::invoke(std::forward<F>(f), *std::forward<Self>(self)))
+      return self.has_value() ? result<next>(std::invoke(std::forward<F>(f), *std::forward<Self>(self)))
                              : result<next>(self.why());
     }
   }
@@ -257,23 +256,22 @@ class [[nodiscard]] result {
                   "or_else takes a function that returns such a result");
   }
   void check() const {
-    if (!has_value_) throw std::system_error(error_);
+    if (!has_value()) throw std::system_error(error_);
   }
 
-  failure why() const noexcept { return failure(error_, note_); }
+  failure why() const noexcept { return failure(error_, tag_.note()); }
 
   /// Destroys the value and holds this error instead.
   void hold(const std::error_code& error) noexcept {
-    assert(has_value_);
+    assert(has_value());
     std::destroy_at(std::addressof(value_));
     std::construct_at(std::addressof(error_), error);
-    has_value_ = false;
-    note_ = 0;
+    tag_ = detail::outcome_tag::error();
   }
   /// Makes the value in place of the error; an exception brings the error `kept` back.
   template <class Make>
   void become(Make make, std::error_code kept) {
-    assert(!has_value_);
+    assert(!has_value());
     std::destroy_at(std::addressof(error_));
     if constexpr (noexcept(make())) {
       make();
@@ -285,26 +283,26 @@ class [[nodiscard]] result {
         throw;
       }
     }
-    has_value_ = true;
+    tag_ = detail::outcome_tag::value();
   }
   /// From an expected or another result, into a new result: `*this` holds an error without meaning.
   template <class From>
   void take(From&& from) {
     if (!from.has_value()) {
       error_ = from.error();
-      if constexpr (detail::is_result<std::remove_cvref_t<From>>) note_ = fail(from).note();
+      if constexpr (detail::is_result<std::remove_cvref_t<From>>) tag_ = detail::outcome_tag::error(fail(from).note());
       return;
     }
     std::construct_at(std::addressof(value_), *std::forward<From>(from));
-    has_value_ = true;
+    tag_ = detail::outcome_tag::value();
   }
   template <class From>
   void assign(From&& from) {
-    if (!from.has_value_) {
-      if (has_value_) hold(from.error_);
+    if (!from.has_value()) {
+      if (has_value()) hold(from.error_);
       error_ = from.error_;
-      note_ = from.note_;
-    } else if (has_value_) {
+      tag_ = from.tag_;
+    } else if (has_value()) {
       value_ = *std::forward<From>(from);
     } else {
       become(
@@ -319,8 +317,7 @@ class [[nodiscard]] result {
     T value_;
     std::error_code error_;
   };
-  bool has_value_;
-  std::uint32_t note_;  // of the error: the number of its note
+  detail::outcome_tag tag_;
 };
 
 /// The outcome of an operation that has no value.
@@ -334,47 +331,47 @@ class [[nodiscard]] result<void> {
   using rebind = result<U>;
 
   /// It worked.
-  result() noexcept : has_value_(true), note_(0) {}
-  explicit result(std::in_place_t) noexcept : has_value_(true), note_(0) {}
-  result(failure why) noexcept : error_(why.error()), has_value_(false), note_(why.note()) {}
+  result() noexcept : tag_(detail::outcome_tag::value()) {}
+  explicit result(std::in_place_t) noexcept : tag_(detail::outcome_tag::value()) {}
+  result(failure why) noexcept : error_(why.error()), tag_(detail::outcome_tag::error(why.note())) {}
   /// From std::expected, tl::expected.
   template <class X>
   requires detail::expected_of<X, void> result(const X& from)
-  noexcept : has_value_(from.has_value()), note_(0) {
-    if (!has_value_) error_ = from.error();
+  noexcept : tag_(from.has_value() ? detail::outcome_tag::value() : detail::outcome_tag::error()) {
+    if (!has_value()) error_ = from.error();
   }
 
-  void emplace() noexcept { has_value_ = true; }
-  bool has_value() const noexcept { return has_value_; }
-  explicit operator bool() const noexcept { return has_value_; }
-  void operator*() const noexcept { assert(has_value_); }
+  void emplace() noexcept { tag_ = detail::outcome_tag::value(); }
+  bool has_value() const noexcept { return tag_.has_value(); }
+  explicit operator bool() const noexcept { return tag_.has_value(); }
+  void operator*() const noexcept { assert(has_value()); }
   const std::error_code& error() const noexcept {
-    assert(!has_value_);
+    assert(!has_value());
     return error_;
   }
   /// Throws std::system_error with the error if there is one.
   void value() const {
-    if (!has_value_) throw std::system_error(error_);
+    if (!has_value()) throw std::system_error(error_);
   }
-  std::error_code error_or(std::error_code instead) const noexcept { return has_value_ ? instead : error_; }
+  std::error_code error_or(std::error_code instead) const noexcept { return has_value() ? instead : error_; }
 
   /// `f()`, which returns a result; or this error.
   template <class F>
   auto and_then(F&& f) const {
     using next = detail::kept_value_t<std::invoke_result_t<F>>;
     static_assert(detail::is_result<next>, "and_then takes a function that returns a result");
-    return has_value_ ? next(std::invoke(std::forward<F>(f))) : next(why());
+    return has_value() ? next(std::invoke(std::forward<F>(f))) : next(why());
   }
   /// A result with `f()`; or this error.
   template <class F>
   auto transform(F&& f) const {
     using next = std::remove_cv_t<std::invoke_result_t<F>>;
     if constexpr (std::is_void_v<next>) {
-      if (!has_value_) return result<void>(why());
+      if (!has_value()) return result<void>(why());
       std::invoke(std::forward<F>(f));
       return result<void>();
     } else {
-      return has_value_ ? result<next>(std::invoke(std::forward<F>(f))) : result<next>(why());
+      return has_value() ? result<next>(std::invoke(std::forward<F>(f))) : result<next>(why());
     }
   }
   /// `f(error)`, which returns a result<void>; or this.
@@ -382,27 +379,26 @@ class [[nodiscard]] result<void> {
   result or_else(F&& f) const {
     static_assert(std::is_same_v<detail::kept_value_t<std::invoke_result_t<F, const std::error_code&>>, result>,
                   "or_else takes a function that returns such a result");
-    return has_value_ ? *this : result(std::invoke(std::forward<F>(f), error_));
+    return has_value() ? *this : result(std::invoke(std::forward<F>(f), error_));
   }
   /// This; or the error `f(error)`.
   template <class F>
   result transform_error(F&& f) const {
-    return has_value_ ? *this : result(failure(std::invoke(std::forward<F>(f), error_)));
+    return has_value() ? *this : result(failure(std::invoke(std::forward<F>(f), error_)));
   }
 
   /// To std::expected, tl::expected: `r.to<std::expected<void, std::error_code>>()`.
   template <class X>
   requires detail::expected_of<X, void> X to()
-  const { return has_value_ ? X() : X(typename X::unexpected_type(error_)); }
+  const { return has_value() ? X() : X(typename X::unexpected_type(error_)); }
 
  private:
   template <class U>
   friend failure fail(const result<U>& of) noexcept;
-  failure why() const noexcept { return failure(error_, note_); }
+  failure why() const noexcept { return failure(error_, tag_.note()); }
 
   std::error_code error_;
-  bool has_value_;
-  std::uint32_t note_;  // of the error: the number of its note
+  detail::outcome_tag tag_;
 };
 
 /// The failure of a result without a value (asserted): its error and its note. `if (!r) return fail(r);` hands both on,

@@ -18,7 +18,7 @@ class event_loop;
 
 namespace detail {
 
-class URING6_EXPORT resume_on_operation final : ready_node {
+class URING6_EXPORT resume_on_operation final : ready_node, resident {
  public:
   explicit resume_on_operation(const event_loop& loop) noexcept;
   resume_on_operation(resume_on_operation&& from) noexcept;
@@ -28,7 +28,8 @@ class URING6_EXPORT resume_on_operation final : ready_node {
   /// For any coroutine on any thread.
   bool await_suspend(std::coroutine_handle<> waiting) { return suspend(waiting); }
   bool await_suspend(std::coroutine_handle<> waiting, const environment&);
-  result<void> await_resume() const noexcept {
+  result<void> await_resume() noexcept {
+    resident::unlink();
     if (error_) return fail(error_);
     return {};
   }
@@ -37,7 +38,10 @@ class URING6_EXPORT resume_on_operation final : ready_node {
   struct URING6_HIDDEN arrival;
 
   bool suspend(std::coroutine_handle<> waiting);
-  URING6_HIDDEN void arrive(std::error_code error) noexcept;
+  URING6_HIDDEN void arrive() noexcept;
+  URING6_HIDDEN void turn_away() noexcept;
+  URING6_HIDDEN void queue_turn() noexcept;
+  URING6_HIDDEN void loop_ends() noexcept override { turn_away(); }
 
   std::shared_ptr<loop_core> loop_;
   arrival* under_way_ = nullptr;
@@ -47,11 +51,11 @@ class URING6_EXPORT resume_on_operation final : ready_node {
 }  // namespace detail
 
 /// `co_await resume_on(loop)` resumes a coroutine of another library on the loop's thread, in a turn of the loop, from
-/// whatever thread it runs on. From there it may await operations of that loop: by `with_environment`, or as the
-/// promise of its type does (docs/awaiting.md).
+/// any thread that runs no other loop. From there it may await operations of that loop: by `with_environment`, or as
+/// the promise of its type does (docs/awaiting.md).
 ///
-/// A task stays on its loop. In a task of that loop this is `this_task::yield()`, in a task of another loop it fails
-/// at once with `errc::wrong_thread`: run the work there by `loop_group::spawn_on`, or `post`.
+/// A task stays on its loop. In a task of that loop this is `this_task::yield()`. On a thread that runs another loop it
+/// fails at once with `errc::wrong_thread`: run the work there by `loop_group::spawn_on`, or `post`.
 ///
 /// Fails with `errc::closed` when the loop ends before it resumes the coroutine, or has ended: then the coroutine goes
 /// on at the thread that ends the loop, or at once. No stop ends the wait, which lasts a turn. One allocation, which

@@ -123,8 +123,8 @@ class blocking_call final : public blocking_job {
   }
   void left() noexcept override { stop_.request_stop(); }
 
-  F f_;
   source_of_token<F&> stop_;
+  F f_;  // may keep callbacks of the token
   std::optional<kept_type> value_;
   std::exception_ptr exception_;
 };
@@ -160,7 +160,7 @@ class blocking_operation final : public blocking_wait {
 ///
 /// A coroutine that is stopped or destroyed leaves at once, with `errc::canceled`. If no thread has begun the call,
 /// `f` is not called. Otherwise `f` runs to its end, `token` tells it that the coroutine has left, and its result is
-/// dropped. So `f` must own what it uses, or refer to what outlives it, never to the coroutine's variables. `f` is
+/// dropped. A stop_token may be used until `f` is destroyed. So `f` must own what it uses, or refer to what outlives it, never to the coroutine's variables. `f` is
 /// destroyed on either thread. A result that is ready before the stop is delivered.
 ///
 /// The threads belong to the process: at most 16, started on demand, with all signals blocked. Further calls wait for

@@ -66,7 +66,8 @@ class URING6_EXPORT scope final : detail::child_owner {
  public:
   /// A scope of the running loop. A stop request to the coroutine that joins reaches the tasks from the join on.
   scope() = default;
-  /// The same, but a stop request to `parent` (`co_await this_task::stop_token()`) reaches the tasks at once.
+  /// The same, but a stop request to `parent` (`co_await this_task::stop_token()`) reaches the tasks at once. The
+  /// source of that token outlives the scope: with a task's own token the scope ends before the task.
   explicit scope(const stop_token& parent);
   /// A scope outside of a coroutine: its tasks run whenever `loop` runs, and are dropped with the scope.
   explicit scope(event_loop& loop);

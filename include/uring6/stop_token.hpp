@@ -61,7 +61,7 @@ class URING6_EXPORT stop_registration : list_hook {
   friend class intrusive_list<stop_registration>;
 
   stop_state* state_ = nullptr;        // while it is registered
-  bool* detached_ = nullptr;           // while `stopped` runs: detach() within it sets this variable of the requester
+  bool* detached_ = nullptr;           // a variable of the requester: detach() was called within `stopped`
   std::atomic<bool> returned_{false};  // `stopped` was called, and has returned
 #if URING6_STD_STOP_TOKEN
   struct forward {
@@ -177,7 +177,7 @@ class stop_source {
 /// Calls `f` once when a stop is requested: on the thread that requests it, or in the constructor if that has happened
 /// already. `f` must not throw. Its destructor waits for a call that runs on another thread; after it `f` is not
 /// called. Go: context.AfterFunc.
-template <std::invocable F>
+template <class F>
 class stop_callback final : detail::stop_registration {
  public:
   template <class Given>
@@ -189,7 +189,10 @@ class stop_callback final : detail::stop_registration {
   ~stop_callback() { detach(); }
 
  private:
-  void stopped() noexcept override { std::forward<F>(f_)(); }
+  void stopped() noexcept override {
+    static_assert(std::is_invocable_v<F>);
+    std::forward<F>(f_)();
+  }
 
   F f_;
 };

@@ -21,9 +21,7 @@ class yield_operation : ready_node {
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> waiting, const environment&) {
     begin_wait(waiting);
-    loop_core* const loop = current_loop();
-    if (loop) make_ready(*loop, *this);
-    return loop != nullptr;
+    return queue_turn(*this);
   }
   void await_resume() const noexcept {}
 };

@@ -195,7 +195,7 @@ TEST_CASE("guide: the page is fetched from the first address that answers, and a
     REQUIRE(got > 0);
     request.append(buffer.data(), static_cast<std::size_t>(got));
   }
-  CHECK(request == "GET /index HTTP/1.0\r\nHost: ::1\r\n\r\n");
+  CHECK(request == "GET /index HTTP/1.0\r\nHost: [::1]\r\n\r\n");
   REQUIRE(::send(peer.get(), "the page", 8, 0) == 8);
   REQUIRE(::shutdown(peer.get(), SHUT_WR) == 0);
   CHECK(fetching.wait().output == "the page");

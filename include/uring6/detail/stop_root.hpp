@@ -48,7 +48,7 @@ class URING6_EXPORT stop_listener {
 };
 
 /// Lives in the object that starts the tree of tasks (a scope, a timeout, the loop's run) and outlives the tree. Any
-/// thread may request the stop and ask whether it was requested; the rest belongs to the loop's thread.
+/// thread may request the stop, by the source of the token; the rest belongs to the loop's thread.
 class URING6_EXPORT stop_root final : remote_target {
  public:
   /// Never stopped.

@@ -53,6 +53,9 @@ URING6_EXPORT loop_core* current_loop() noexcept;
 /// Queues the coroutine: the loop resumes it in its next turn.
 URING6_EXPORT void make_ready(loop_core& loop, ready_node& node) noexcept;
 
+/// The same on the calling thread's loop. Returns false if the thread runs none, or one that ends: nothing is queued.
+URING6_EXPORT bool queue_turn(ready_node& node) noexcept;
+
 /// Calls `expired` once on the loop's thread at a point in time, unless it is disarmed before.
 class URING6_EXPORT timer_node {
  public:

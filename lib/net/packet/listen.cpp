@@ -194,14 +194,15 @@ result<packet_conn> dial_to(event_loop& loop, std::string_view network_word, con
   });
 }
 
-/// The object of a failure to open: "udp6 [::1]:53".
-auto network_and(std::string_view network_word, std::string_view address) {
-  return [=] { return fmt::format("{} {}", network_word, address); };
+/// The object of a failure to open: "udp6 [::1]:53 from [::1]:1024 on eth0".
+std::string object_text(std::string_view network_word, std::string_view address, const packet_options& options,
+                        bool dials) {
+  std::string text = fmt::format("{} {}", network_word, address);
+  if (dials && options.local) text += " from " + options.local->to_string();
+  if (!options.device.empty()) text += " on " + options.device;
+  return text;
 }
-auto network_and(std::string_view network_word, const endpoint& end) {
-  return [network_word, &end] { return fmt::format("{} {}", network_word, end.to_string()); };
-}
-auto descriptor(int fd) {
+auto text_of_descriptor(int fd) {
   return [fd] { return fmt::format("descriptor {}", fd); };
 }
 
@@ -211,22 +212,24 @@ result<packet_conn> listen_packet(event_loop& loop, std::string_view network_wor
                                   const packet_options& options) {
   const auto listen = [&](const endpoint& local) { return listen_at(loop, network_word, local, options); };
   return detail::noted(end_of(network_word, address).and_then(listen), "listen_packet",
-                       network_and(network_word, address));
+                       [&] { return object_text(network_word, address, options, false); });
 }
 result<packet_conn> listen_packet(event_loop& loop, std::string_view network_word, const endpoint& local,
                                   const packet_options& options) {
   return detail::noted(listen_at(loop, network_word, local, options), "listen_packet",
-                       network_and(network_word, local));
+                       [&] { return object_text(network_word, local.to_string(), options, false); });
 }
 
 result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, std::string_view address,
                                 const packet_options& options) {
   const auto dial = [&](const endpoint& peer) { return dial_to(loop, network_word, peer, options); };
-  return detail::noted(end_of(network_word, address).and_then(dial), "dial_packet", network_and(network_word, address));
+  return detail::noted(end_of(network_word, address).and_then(dial), "dial_packet",
+                       [&] { return object_text(network_word, address, options, true); });
 }
 result<packet_conn> dial_packet(event_loop& loop, std::string_view network_word, const endpoint& peer,
                                 const packet_options& options) {
-  return detail::noted(dial_to(loop, network_word, peer, options), "dial_packet", network_and(network_word, peer));
+  return detail::noted(dial_to(loop, network_word, peer, options), "dial_packet",
+                       [&] { return object_text(network_word, peer.to_string(), options, true); });
 }
 
 namespace {
@@ -256,10 +259,6 @@ result<packet_network> network_of(int fd) {
   }
   return net;
 }
-
-}  // namespace
-
-namespace {
 
 struct handed_over {
   std::span<const kept_datagram> datagrams{};
@@ -320,12 +319,12 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
 }  // namespace
 
 result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options) {
-  return detail::noted(adopt(loop, fd, options, {}), "adopt_packet", descriptor(fd));
+  return detail::noted(adopt(loop, fd, options, {}), "adopt_packet", text_of_descriptor(fd));
 }
 
 result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from, const packet_options& options) {
   const handed_over before{.datagrams = from.datagrams, .kernel_drops = from.kernel_drops, .peer = from.peer};
-  return detail::noted(adopt(loop, from.fd, options, before), "adopt_packet", descriptor(from.fd));
+  return detail::noted(adopt(loop, from.fd, options, before), "adopt_packet", text_of_descriptor(from.fd));
 }
 
 result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options) {
@@ -336,7 +335,7 @@ result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options
     if (made) (void)own.release();
     return made;
   };
-  return detail::noted(borrow(), "borrow_packet", descriptor(fd));
+  return detail::noted(borrow(), "borrow_packet", text_of_descriptor(fd));
 }
 
 }  // namespace uring6

@@ -1,5 +1,7 @@
 #include "uring6/listen_group.hpp"
 
+#include <fmt/format.h>
+
 #include <cassert>
 #include <condition_variable>
 #include <exception>
@@ -10,6 +12,7 @@
 
 #include "net/packet/network_word.hpp"
 #include "runtime/loop/loop_core.hpp"
+#include "sys/failure/failure_note.hpp"
 #include "sys/socket/socket_options.hpp"
 #include "uring6/bpf/program.hpp"
 
@@ -128,16 +131,18 @@ bpf::program steer_by_cpu(const loop_group& group) {
   return program;
 }
 
-result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group& group, std::string_view network,
-                                                                     std::string_view address,
-                                                                     const listen_group_options& options) {
+namespace {
+
+result<std::vector<std::shared_ptr<packet_conn>>> open_all(loop_group& group, std::string_view network,
+                                                           std::string_view address,
+                                                           const listen_group_options& options) {
   for (std::size_t i = 0; i < group.size(); ++i) {
     if (group[i].core()->runs_here()) return fail(std::errc::resource_deadlock_would_occur);
   }
-  const auto net = parse_packet_network(network);
+  const auto net = detail::parse_packet_network(network);
   if (!net) return fail(net.error());
   // The kernel gives each raw socket a copy of every packet, and an ICMPv6 identifier to one socket.
-  if (net->kind != packet_kind::udp) return fail(std::errc::operation_not_supported);
+  if (net->kind != detail::packet_kind::udp) return fail(std::errc::operation_not_supported);
   auto where = endpoint::parse(address);
   if (!where) return fail(where.error());
   const auto filter = steering_program(group, options);
@@ -146,9 +151,9 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
   each.reuse_port = true;
 
   std::vector<std::shared_ptr<packet_conn>> opened;
-  std::error_code error;
+  result<void> done;
   // One after the other: a steering program selects a socket by its place in the order of the binds.
-  for (std::size_t i = 0; i < group.size() && !error; ++i) {
+  for (std::size_t i = 0; i < group.size() && done; ++i) {
     const auto open = [&]() -> result<std::shared_ptr<packet_conn>> {
       auto pc = listen_packet(group[i], network, *where, each);
       if (!pc) return fail(pc);
@@ -161,22 +166,22 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
       if (i == 0) {
         const auto chosen = opened.front()->local_endpoint();
         if (!chosen) {
-          error = chosen.error();
+          done = fail(chosen);
         } else {
           where->port = chosen->port;
         }
-        if (!error && !filter->empty()) {
+        if (done && !filter->empty()) {
           const auto attached = set_option(opened.front()->native_handle(), option::attach_reuse_port_filter,
                                            std::span<const sock_filter>(*filter));
-          if (!attached) error = attached.error();
+          done = attached;
         }
       }
     } else {
-      error = one.error();
+      done = fail(one);
     }
   }
-  assert((error || opened.size() == group.size()) && "each loop has a conn");
-  if (!error) return opened;
+  assert((!done || opened.size() == group.size()) && "each loop has a conn");
+  if (done) return opened;
   for (std::size_t i = 0; i < opened.size(); ++i) {
     const auto close = [&]() -> result<void> { return opened[i]->close(); };
     try {
@@ -185,7 +190,16 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
       // The conn is closed when `opened` drops it.
     }
   }
-  return fail(error);
+  return fail(done);
+}
+
+}  // namespace
+
+result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group& group, std::string_view network,
+                                                                     std::string_view address,
+                                                                     const listen_group_options& options) {
+  return noted(open_all(group, network, address, options), "listen_group",
+               [&] { return fmt::format("{} {}", network, address); });
 }
 
 }  // namespace uring6

@@ -291,23 +291,26 @@ result<void> packet_conn::set_icmp_filter(const uring6::icmp_filter& filter) {
 }
 
 result<void> packet_conn::attach_bpf(std::span<const bpf::raw_instruction> program) {
-  const auto fd = descriptor();
-  if (!fd) return fail(fd.error());
-  if (const auto sound = bpf::check(program); !sound) return sound;
-  std::vector<sock_filter> given;
-  given.reserve(program.size());
-  for (const bpf::raw_instruction& each : program) given.push_back({each.op, each.jt, each.jf, each.k});
-  return noted(set_option(*fd, option::attach_filter, std::span<const sock_filter>(given)), "attach_bpf",
-               [&] { return fmt::format("of {} instructions", given.size()); });
+  const auto attach = [&](int fd) -> result<void> {
+    if (const auto sound = bpf::check(program); !sound) return sound;
+    std::vector<sock_filter> given;
+    given.reserve(program.size());
+    for (const bpf::raw_instruction& each : program) given.push_back({each.op, each.jt, each.jf, each.k});
+    return set_option(fd, option::attach_filter, std::span<const sock_filter>(given));
+  };
+  return noted(descriptor().and_then(attach), "attach_bpf",
+               [&] { return fmt::format("of {} instructions", program.size()); });
 }
 result<void> packet_conn::attach_bpf(std::span<const bpf::instruction> program) {
-  if (const auto fd = descriptor(); !fd) return fail(fd.error());
-  const auto assembled = bpf::assemble(program);
-  if (!assembled) return fail(assembled.error());
+  const auto assemble = [&](int) { return bpf::assemble(program); };
+  const auto assembled = noted(descriptor().and_then(assemble), "attach_bpf",
+                               [&] { return fmt::format("of {} instructions", program.size()); });
+  if (!assembled) return fail(assembled);
   return attach_bpf(std::span<const bpf::raw_instruction>(*assembled));
 }
 result<void> packet_conn::detach_bpf() {
-  return descriptor().and_then([](int fd) { return set_option(fd, option::detach_filter, 0); });
+  const auto detach = [](int fd) { return set_option(fd, option::detach_filter, 0); };
+  return noted(descriptor().and_then(detach), "detach_bpf", [] { return std::string(); });
 }
 
 // --- time, ends ---

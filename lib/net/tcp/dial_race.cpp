@@ -199,7 +199,9 @@ result<std::unique_ptr<stream_socket>> dial_race::outcome() {
 std::string dial_race::object() const {
   if (attempts_.empty()) return {};
   std::string text = attempts_.front()->to.to_string();
-  if (attempts_.size() > 1) text += " and " + std::to_string(attempts_.size() - 1) + " others";
+  if (attempts_.size() > 1) text += " and " + std::to_string(attempts_.size() - 1) + " more";
+  if (options_.local) text += " from " + options_.local->to_string();
+  if (!device_.empty()) text += " on " + device_;
   return text;
 }
 

@@ -36,7 +36,7 @@ class dial_race final : ready_node, stop_listener, timer_node, resident {
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
   /// The socket of the attempt that connected first, or the error. Called once.
   result<std::unique_ptr<stream_socket>> outcome();
-  /// What was dialed, for the text of a failure: "[::1]:53", or "[::1]:53 and 2 others".
+  /// What was dialed, for the text of a failure: "[::1]:53 and 2 more from [::]:1024 on eth0".
   std::string object() const;
 
  private:

@@ -290,7 +290,7 @@ namespace {
 
 detail::dial_operation dial(event_loop& loop, std::string_view network, result<std::vector<endpoint>> addresses,
                             const tcp_options& options) {
-  const auto only_v6 = parse_network(network);
+  const auto only_v6 = detail::noted(parse_network(network), "dial_tcp", [&] { return std::string(network); });
   if (!only_v6) addresses = fail(only_v6);
   if (!loop.core()) addresses = fail(errc::closed);
   return detail::dial_operation(
@@ -328,16 +328,16 @@ task<result<tcp_conn>> dial_name(event_loop& loop, bool only_v6, std::string hos
   co_return dialed;
 }
 
-task<result<tcp_conn>> fail_later(std::error_code why) {
-  co_return fail(why);
+task<result<tcp_conn>> fail_later(failure why) {
+  co_return why;
 }
 
 }  // namespace
 
 task<result<tcp_conn>> dial_tcp(event_loop& loop, std::string_view network, std::string_view host,
                                 std::string_view service, const tcp_options& options) {
-  const auto only_v6 = parse_network(network);
-  if (!only_v6) return fail_later(only_v6.error());
+  const auto only_v6 = detail::noted(parse_network(network), "dial_tcp", [&] { return std::string(network); });
+  if (!only_v6) return fail_later(fail(only_v6));
   return dial_name(loop, *only_v6, std::string(host), std::string(service), options);
 }
 

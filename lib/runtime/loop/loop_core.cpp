@@ -193,6 +193,15 @@ bool loop_core::at_rest() const noexcept {
          !ring_->has_news();
 }
 
+// What the last task wrote must still go out.
+std::error_code loop_core::end_run() noexcept {
+  flush_outbound();
+  std::error_code error;
+  while (ring_->has_queued() && !error) error = enter_and_reap(false);
+  if (error == errc::forked) return {};  // what was queued is the parent's
+  return error;
+}
+
 unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& error) {
   assert(running_ && !ended_ && (runs_here() || ring_->forked()) && "a turn is a part of a run");
   assert(!error && "the run has ended with this error");
@@ -202,15 +211,16 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
   destroy_frames();
   unsigned busy = run_ready(done);
   if (done && *done) {
-    // What the last task wrote must still go out.
-    flush_outbound();
-    while (ring_->has_queued() && !error) error = enter_and_reap(false);
-    if (error == errc::forked) error = {};  // what was queued is the parent's
+    error = end_run();
     return busy;
   }
   const unsigned posts = inbox_.run();
   posts_ += posts;
   busy += posts;
+  if (done && *done) {  // a posted function resumed the last task itself
+    error = end_run();
+    return busy;
+  }
   if (!timers_.empty()) busy += timers_.expire(clock::now());
   const std::uint64_t sends_before = sends_;
   flush_outbound();

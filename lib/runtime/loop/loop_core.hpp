@@ -204,6 +204,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   unsigned run_ready(const bool* done);
   void destroy_frames() noexcept;
   unsigned turn(const bool* done, bool may_sleep, std::error_code& error);
+  std::error_code end_run() noexcept;
   void publish_buffers() noexcept;
   bool at_rest() const noexcept;
   std::error_code enter_and_reap(bool wait) noexcept;

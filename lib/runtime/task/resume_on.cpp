@@ -12,10 +12,10 @@ namespace uring6::detail {
 struct resume_on_operation::arrival final : inbox_message {
   explicit arrival(resume_on_operation& of) noexcept : operation(&of) {}
   ~arrival() override {
-    if (operation) operation->arrive(errc::closed);
+    if (operation) operation->turn_away();
   }
   void run() noexcept override {
-    if (operation) std::exchange(operation, nullptr)->arrive({});
+    if (operation) std::exchange(operation, nullptr)->arrive();
   }
 
   resume_on_operation* operation;  // nullptr: its coroutine was destroyed, or has arrived
@@ -30,12 +30,7 @@ resume_on_operation::~resume_on_operation() {
 }
 
 bool resume_on_operation::await_suspend(std::coroutine_handle<> waiting, const environment&) {
-  if (loop_ && loop_->runs_here()) {
-    begin_wait(waiting);
-    loop_->make_ready(*this);
-    return true;
-  }
-  if (current_loop()) {
+  if (current_loop() && !(loop_ && loop_->runs_here())) {
     error_ = errc::wrong_thread;
     return false;
   }
@@ -45,9 +40,13 @@ bool resume_on_operation::await_suspend(std::coroutine_handle<> waiting, const e
 // The loop's thread may resume the coroutine, and destroy this object, before `post` returns.
 bool resume_on_operation::suspend(std::coroutine_handle<> waiting) {
   begin_wait(waiting);
-  if (!loop_) {  // the event_loop was moved from
+  if (!loop_ || (loop_->runs_here() && loop_->ended())) {  // the event_loop was moved from, or ends at this moment
     error_ = errc::closed;
     return false;
+  }
+  if (loop_->runs_here()) {
+    queue_turn();
+    return true;
   }
   auto message = std::make_unique<arrival>(*this);
   under_way_ = message.get();
@@ -56,12 +55,23 @@ bool resume_on_operation::suspend(std::coroutine_handle<> waiting) {
   return true;
 }
 
-void resume_on_operation::arrive(std::error_code error) noexcept {
+void resume_on_operation::arrive() noexcept {
   assert(under_way_);
   under_way_ = nullptr;
-  error_ = error;
-  if (error) return handle.resume();
+  queue_turn();
+}
+
+void resume_on_operation::queue_turn() noexcept {
+  loop_->add(*this);  // the loop may end before that turn
   loop_->make_ready(*this);
+}
+
+// The loop has ended, before or after the arrival.
+void resume_on_operation::turn_away() noexcept {
+  under_way_ = nullptr;
+  ready_node::unlink();
+  error_ = errc::closed;
+  handle.resume();
 }
 
 }  // namespace uring6::detail

@@ -26,7 +26,12 @@ void stop_registration::detach() noexcept {
   elsewhere_.reset();
 #endif
   stop_state* const from = std::exchange(state_, nullptr);
-  if (from && !returned_.load(std::memory_order_acquire)) from->remove(*this);
+  if (returned_.load(std::memory_order_acquire)) return;
+  if (from) {
+    from->remove(*this);
+  } else if (detached_) {
+    *detached_ = true;  // `stopped` has destroyed the source, and now this
+  }
 }
 
 stop_state::~stop_state() {
@@ -36,6 +41,7 @@ stop_state::~stop_state() {
   unlock();
   if (within) {
     *destroyed_ = true;
+    if (!*running_->detached_) running_->state_ = nullptr;
     return;
   }
   for (std::uint32_t seen; (seen = word_.load(std::memory_order_acquire)) & requesting_bit;) word_.wait(seen);

@@ -15,6 +15,13 @@ void make_ready(loop_core& loop, ready_node& node) noexcept {
   loop.make_ready(node);
 }
 
+bool queue_turn(ready_node& node) noexcept {
+  loop_core* const here = current_loop();
+  if (!here || here->ended()) return false;
+  here->make_ready(node);
+  return true;
+}
+
 void timer_node::arm(loop_core& loop, clock::time_point deadline) {
   disarm();
   deadline_ = deadline;

@@ -7,7 +7,6 @@
 #include <mutex>
 #include <string>
 
-#include "sys/socket/refusal.hpp"
 #include "uring6/failure.hpp"
 
 namespace uring6::detail {
@@ -36,10 +35,10 @@ note_book& book() noexcept {
   return all;
 }
 
-/// What helps against an error. `operations` begin with that word; empty: all.
+/// What helps against an error of an operation, whose note begins with these words; empty: of all operations.
 struct cure {
   std::error_code error;
-  std::string_view operations;
+  std::string_view operation;
   std::string_view text;
 };
 
@@ -47,25 +46,37 @@ std::error_code of(int error_number) noexcept {
   return {error_number, std::system_category()};
 }
 
-std::string_view static_cure(const std::error_code& error, std::string_view operation) noexcept {
+std::string_view cure_of(const std::error_code& error, std::string_view what) noexcept {
+  constexpr std::string_view low_port = "a port below net.ipv4.ip_unprivileged_port_start needs CAP_NET_BIND_SERVICE";
+  constexpr std::string_view ping = "net.ipv4.ping_group_range must contain a group of the process";
+  constexpr std::string_view raw = "raw sockets need CAP_NET_RAW";
+  constexpr std::string_view taken = "another socket has the port: ss -nlp names it";
+  constexpr std::string_view groups =
+      "net.core.optmem_max limits the groups of a socket, net.ipv6.mld_max_msf their sources";
+  constexpr std::string_view links = "ip link lists the interfaces";
   const cure all[] = {
-      {of(EACCES), "listen", "a port below net.ipv4.ip_unprivileged_port_start, 1024, needs CAP_NET_BIND_SERVICE"},
-      {of(EPERM), "listen", "raw sockets need CAP_NET_RAW"},
-      {of(EPERM), "dial", "raw sockets need CAP_NET_RAW"},
-      {of(EPERM), "set", "this needs CAP_NET_ADMIN"},
-      {of(EADDRINUSE), "listen", "another socket has the port: ss -nlp names it"},
-      {of(EADDRNOTAVAIL), "", "no interface has the address: ip -6 address lists them"},
-      {of(ENETUNREACH), "", "no route leads there: ip -6 route lists them"},
-      {of(EHOSTUNREACH), "", "no route leads there: ip -6 route lists them"},
-      {of(ENODEV), "", "ip link lists the interfaces"},
-      {make_error_code(errc::unknown_zone), "", "ip link lists the interfaces"},
-      {of(ENOPROTOOPT), "", "the socket or this kernel has no such option"},
-      {of(ENOBUFS), "join", "net.core.optmem_max limits the groups of a socket, net.ipv6.mld_max_msf their sources"},
-      {of(ENOMEM), "join", "net.core.optmem_max limits the groups of a socket, net.ipv6.mld_max_msf their sources"},
-      {of(ECONNREFUSED), "dial", "no socket listens there"},
+      {of(EACCES), "listen_packet udp", low_port},
+      {of(EACCES), "listen_tcp", low_port},
+      {of(EACCES), "listen_packet icmp6", ping},
+      {of(EACCES), "dial_packet icmp6", ping},
+      {of(EPERM), "listen_packet ip6:", raw},
+      {of(EPERM), "dial_packet ip6:", raw},
+      {of(EADDRINUSE), "listen", taken},
+      {of(EADDRNOTAVAIL), "listen", "no interface has the address: ip address lists them"},
+      {of(EADDRNOTAVAIL), "dial", "no interface has the address to dial from: ip address lists them"},
+      {of(ENETUNREACH), "dial", "no route leads there: ip route get shows the one that is taken"},
+      {of(EHOSTUNREACH), "dial", "no route leads there, or the next hop does not answer"},
+      {of(ENODEV), "", links},
+      {make_error_code(errc::unknown_zone), "", links},
+      {of(ENOPROTOOPT), "set", "this kernel or socket has no such option"},
+      {of(ENOBUFS), "join", groups},
+      {of(ENOMEM), "join", groups},
+      {of(ECONNREFUSED), "dial_tcp", "no socket listens there"},
+      {of(EMFILE), "", "RLIMIT_NOFILE limits the files of a process: ulimit -n"},
+      {of(ENFILE), "", "fs.file-max limits the files of the system"},
   };
   const auto found = std::find_if(std::begin(all), std::end(all), [&](const cure& each) {
-    return each.error == error && operation.starts_with(each.operations);
+    return each.error == error && what.starts_with(each.operation);
   });
   return found == std::end(all) ? std::string_view() : found->text;
 }
@@ -85,7 +96,7 @@ class operation_failed final : public std::system_error {
 std::uint32_t keep_note(const std::error_code& error, std::string_view operation, std::string_view object) noexcept {
   note_book& all = book();
   const std::scoped_lock lock(all.mutex);
-  if (++all.last == 0) ++all.last;
+  all.last = all.last % outcome_tag::most_notes + 1;
   note& into = all.notes[all.last % kept];
   into.number = all.last;
   into.error = error;
@@ -110,8 +121,7 @@ failure_note find_note(std::uint32_t number) {
     found.what.assign(from.text.data(), from.length);
     error = from.error;
   }
-  found.cure = static_cure(error, found.what);
-  if (error == of(EMFILE) || error == of(ENFILE)) found.cure = explain_too_many_descriptors(error.value());
+  found.cure = cure_of(error, found.what);
   return found;
 }
 

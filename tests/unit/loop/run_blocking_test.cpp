@@ -11,9 +11,10 @@
 #include <chrono>
 #include <latch>
 #include <memory>
+#include <optional>
 #include <stdexcept>
-#include <string>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -141,6 +142,25 @@ TEMPLATE_TEST_CASE("run_blocking: a stop ends the wait and sets the function's s
     co_await until([&] { return begun->load(); });
     destroyed_later.request_stop();
     co_await destroyed_later.join();
+  });
+}
+
+TEST_CASE("run_blocking: the function may keep a callback of its token") {
+  event_loop loop;
+  struct keeps_callback {
+    struct nothing {
+      void operator()() const noexcept {}
+    };
+    std::shared_ptr<std::optional<stop_callback<nothing>>> callback =
+        std::make_shared<std::optional<stop_callback<nothing>>>();
+    int operator()(const stop_token& token) {
+      callback->emplace(token, nothing());
+      return 1;
+    }
+  };
+  run(loop, [&]() -> task<> {
+    const auto got = co_await run_blocking(keeps_callback());
+    CHECK(got == 1);
   });
 }
 

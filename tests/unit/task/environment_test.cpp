@@ -100,7 +100,35 @@ class lazy {
   std::coroutine_handle<promise_type> at_;
 };
 
-/// Goes on on a thread that it starts, as a library with threads of its own does.
+/// The same without the protocol: it awaits what it likes.
+template <class T>
+class plain_lazy {
+ public:
+  struct promise_type {
+    plain_lazy get_return_object() { return plain_lazy(std::coroutine_handle<promise_type>::from_promise(*this)); }
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+    std::suspend_always final_suspend() const noexcept { return {}; }
+    void return_value(T given) { value = std::move(given); }
+    void unhandled_exception() { std::terminate(); }
+
+    T value{};
+  };
+
+  explicit plain_lazy(std::coroutine_handle<promise_type> at) : at_(at) {}
+  plain_lazy(const plain_lazy&) = delete;
+  plain_lazy& operator=(const plain_lazy&) = delete;
+  ~plain_lazy() { at_.destroy(); }
+
+  void start() { at_.resume(); }
+  bool done() const { return at_.done(); }
+  T value() const { return at_.promise().value; }
+
+ private:
+  std::coroutine_handle<promise_type> at_;
+};
+
+/// Goes on on a thread that it starts, as a library with threads of its own does: it breaks the protocol, which
+/// resume_on mends.
 struct new_thread {
   std::thread& into;
   bool await_ready() const noexcept { return false; }
@@ -256,6 +284,73 @@ TEST_CASE("resume_on: a loop that has ended, ends, or was moved from resumes the
   }
   REQUIRE(first.done());
   CHECK(ends == errc::closed);
+}
+
+TEST_CASE("resume_on: a loop that ends before the turn resumes the coroutine with an error, and takes no other in") {
+  std::optional<event_loop> loop(std::in_place);
+  std::error_code first;
+  std::error_code second;
+  bool yielded = false;
+  const auto go = [&]() -> kin::lazy<int> {
+    const auto arrived = co_await resume_on(*loop);
+    first = arrived ? std::error_code() : arrived.error();
+    const auto again = co_await resume_on(*loop);
+    second = again ? std::error_code() : again.error();
+    co_await this_task::yield();
+    yielded = true;
+    co_return 1;
+  };
+  auto waits = go();
+  const auto start = [&]() -> task<> {
+    waits.start();  // its turn would be the next one
+    co_return;
+  };
+  loop->run(start());
+  loop.reset();
+  CHECK(waits.done());
+  CHECK(first == errc::closed);
+  CHECK(second == errc::closed);
+  CHECK(yielded);
+}
+
+/// Comes back by a function that another thread posts to the loop.
+struct answer_of_another_thread {
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> waiting, const environment& in) {
+    work = std::thread([waiting, home = in.loop()] { home->post([waiting] { waiting.resume(); }); });
+  }
+  void await_resume() { work.join(); }
+  std::thread work{};
+};
+
+TEST_CASE("an awaiter that takes part comes back by a post, also as the last thing that its run waits for",
+          "[threads]") {
+  event_loop loop;
+  test::run(loop, [&]() -> task<> { co_await answer_of_another_thread(); });
+  int rounds = 0;
+  test::run(loop, [&]() -> task<> {
+    for (; rounds < 100; ++rounds) co_await answer_of_another_thread();
+  });
+  CHECK(rounds == 100);
+}
+
+TEST_CASE("with_environment owns what it awaits: it can be returned and awaited later") {
+  event_loop loop;
+  test::run(loop, [&]() -> task<> {
+    const auto soon = [](const environment& in) { return with_environment(sleep_for(1us), in); };
+    const auto both = [](const environment& in) {
+      return with_environment(when_all(sleep_for(1us), sleep_for(1us)), in);
+    };
+    const auto alone = [&]() -> kin::plain_lazy<int> {
+      const auto slept = co_await soon(environment());
+      const auto all = co_await both(environment());
+      co_return (slept ? 1 : 0) + (std::get<1>(all) ? 1 : 0);
+    };
+    auto work = alone();
+    work.start();
+    while (!work.done()) co_await this_task::yield();
+    CHECK(work.value() == 2);
+  });
 }
 
 TEST_CASE("resume_on: a coroutine that is destroyed while it waits is not resumed") {

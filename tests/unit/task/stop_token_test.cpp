@@ -103,6 +103,17 @@ TEST_CASE("stop_callback: a callback may destroy itself, the others, and the sou
     CHECK(calls == 1);
     CHECK_FALSE(source);
   }
+  SECTION("the source, and then itself") {
+    std::optional<stop_source> source(std::in_place);
+    std::optional<stop_callback<std::function<void()>>> itself;
+    itself.emplace(source->get_token(), [&] {
+      source.reset();
+      itself.reset();
+    });
+    source->request_stop();
+    CHECK_FALSE(itself);
+    CHECK_FALSE(source);
+  }
 }
 
 TEST_CASE("stop_callback: a callback may register another one, which is called at once") {
