@@ -62,7 +62,8 @@ class [[nodiscard]] result {
   }
   /// From std::expected, tl::expected.
   template <class X>
-  requires detail::expected_of<std::remove_cvref_t<X>, T> result(X&& from) : error_(), tag_(detail::outcome_tag::error()) {
+  requires detail::expected_of<std::remove_cvref_t<X>, T> result(X&& from)
+      : error_(), tag_(detail::outcome_tag::error()) {
     take(std::forward<X>(from));
   }
 

@@ -160,8 +160,9 @@ class blocking_operation final : public blocking_wait {
 ///
 /// A coroutine that is stopped or destroyed leaves at once, with `errc::canceled`. If no thread has begun the call,
 /// `f` is not called. Otherwise `f` runs to its end, `token` tells it that the coroutine has left, and its result is
-/// dropped. A stop_token may be used until `f` is destroyed. So `f` must own what it uses, or refer to what outlives it, never to the coroutine's variables. `f` is
-/// destroyed on either thread. A result that is ready before the stop is delivered.
+/// dropped. So `f` must own what it uses, or refer to what outlives it, never to the coroutine's variables. `f` is
+/// destroyed on either thread; a stop_token that it was given may be used until then. A result that is ready before the
+/// stop is delivered.
 ///
 /// The threads belong to the process: at most 16, started on demand, with all signals blocked. Further calls wait for
 /// a thread. The end of the program does not wait for these threads. A call takes an allocation or two.
