@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tools/quickstart and tools/test as commands: their options, exit statuses and warnings, and that a dry run changes
+# tools/quickstart, tools/test and tools/docs as commands: their options, exit statuses and warnings, and that a dry run changes
 # nothing. They run in a copy of tools/ alone.
 set -euo pipefail
 . "$SOURCE/tests/commands/pretended_machine.sh"
@@ -53,10 +53,21 @@ ends_with 2 "$copy/tools/test" --only
 ends_with 2 "$copy/tools/test" --no-install --only no-such-part
 check "a part that is not there" "$said" "no configuration no-such-part; there are gcc, scripts, readiness, slow-scripts, "
 ends_with 0 "$copy/tools/test" --dry-run --all
-for part in gcc scripts readiness slow-scripts clang release gcc-O0 sanitizers threads fuzzers; do
+for part in gcc scripts readiness slow-scripts docs clang release gcc-O0 sanitizers threads fuzzers; do
   check "all of it" "$said" "^==> $part \("
   check "the usage names each part" "$(<"$copy/tools/test")" "[ ,]$part\b"
 done
+check "all of it" "$said" "install .* furo python3-myst-parser "
+ends_with 0 "$copy/tools/test" --dry-run --only docs
+check "the site alone" "$said" "^==> docs \("
+check_not "the site alone needs no compiler" "$said" "g\+\+|clang"
+ends_with 0 "$copy/tools/docs" --help
+check "--help" "$said" "^usage: tools/docs "
+ends_with 2 "$copy/tools/docs" --no-such-option
+ends_with 2 "$copy/tools/docs" one two
+ends_with 0 "$copy/tools/docs" --dry-run
+check "a dry run" "$said" "apt-get .* install .* doxygen python3-sphinx furo python3-myst-parser "
+check "a dry run" "$said" '^  \$ python3 -B tools/site/build.py '
 ends_with 0 "$copy/tools/test" --dry-run --kernels 6.1:user newest
 check "kernels alone" "$said" "^==> kernels \(under QEMU: 6.1:user newest\)"
 check "kernels alone" "$said" "install .* qemu-system-x86 "
@@ -91,6 +102,10 @@ for command in "$copy/tools/quickstart" "$copy/tools/test"; do
   PATH=$few ends_with 3 "$command" --no-install
   check "no Meson" "$said" "^error: missing, and --no-install installs nothing: Meson >= 1.0$"
 done
+PATH=$few ends_with 3 "$copy/tools/docs" --no-install
+check "no Doxygen" "$said" "^error: missing, and --no-install installs nothing: Doxygen, Sphinx, furo .*, MyST .*$"
+PATH=$few ends_with 3 "$copy/tools/test" --no-install --all
+check "no Doxygen, which is no reason to refuse the tests" "$said" "installs nothing: Meson >= 1.0$"
 # Neither pkg-config nor the compiler knows CLI11 and Catch2 here.
 cat >"$stand_ins/pkg-config" <<'SH'
 #!/bin/sh

@@ -70,6 +70,8 @@ SCRIPTS = ["commands/ahead.py", "commands/counting.py", "commands/floors.py", "c
            "consumer/expected.sh", "consumer/pkg_config.sh", "consumer/dlopen.sh", "consumer/dropped.sh", "consumer/traps.sh"]
 SLOW_SCRIPTS = ["commands/includes.py", "consumer/abi.sh", "consumer/guide.sh", "consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh",
                 "consumer/unity.sh", "model/check.py"]
+# They look at the sources alone.
+DOCS_SCRIPTS = ["docs/check.py"]
 MORE = [
     Configuration("clang", "clang++", "-O2, with the benchmarks", OPTIMIZED, everything=True),
     Configuration("gcc-O0", "g++", "-O0, the programs around the library", UNOPTIMIZED, suites=AROUND),
@@ -145,6 +147,11 @@ class Runner:
             build.finish()
             return self.run_scripts(scripts, directory_of(GCC))
         self.step(GCC, run, name, "the library installed and used, the commands themselves")
+
+    def test_without_build(self, name, scripts, about):
+        self.progress.say(f"==> {name} ({about})")
+        started = time.monotonic()
+        self.report(name, self.run_scripts(scripts, directory_of(GCC)), time.monotonic() - started)
 
     def test_kernels(self, words):
         """The programs of the first configuration on other kernels, booted under QEMU; cross-built programs on those of
@@ -437,6 +444,7 @@ def main():
     if arguments.all or arguments.only:
         steps["readiness"] = lambda: runner.test_again("readiness", READINESS)
         steps["slow-scripts"] = lambda: runner.test_by_scripts("slow-scripts", SLOW_SCRIPTS)
+        steps["docs"] = lambda: runner.test_without_build("docs", DOCS_SCRIPTS, "the site, its names and its links")
         for configuration in MORE:
             steps[configuration.name] = lambda configuration=configuration: runner.test(configuration)
     if arguments.only:

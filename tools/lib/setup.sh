@@ -148,6 +148,7 @@ list_needed_packages() {
   say "It needs g++ >= 12 (or clang >= 16), Meson >= 1.0, ninja, pkg-config and, with their headers:"
   say "  liburing >= 2.3   fmt >= 9   libmnl >= 1.0.4   CLI11 >= 2.1   nlohmann-json >= 3.11"
   say "  for the tests: Catch2 >= 3.4   for tools/test --all: clang >= 16 with its runtime libraries, cmake"
+  say "  for tools/docs: Doxygen, Sphinx with furo and MyST; and it checks man pages by mandoc"
   say "Debian 13 calls them:"
   package_entries 2 "$@" | sed 's/^/  /'
   say "With those in place, run this command again with --no-install."

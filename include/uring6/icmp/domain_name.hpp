@@ -42,7 +42,7 @@ class URING6_EXPORT domain_name {
   std::uint8_t size_ = 0;
 };
 
-/// "example.org". A dot or backslash inside of a label has a backslash before it; what is not printable becomes \DDD
+/// "example.org". A dot or backslash inside of a label has a backslash before it; what is not printable becomes `\DDD`
 /// (RFC 4343).
 URING6_EXPORT std::string to_string(const domain_name& name);
 

@@ -1,0 +1,26 @@
+"""The reference by task: which page stands where. Each public header is in one group (reference.py checks it)."""
+
+GROUPS = (
+    ("Open sockets", "What a program calls first.",
+     ["listen", "packet_conn", "tcp", "ip_options", "opening_hook", "released_packet", "read_write_flags"]),
+    ("Datagrams and what travels beside them", "The values that reads return and writes take.",
+     ["datagram", "datagram_batch", "control_message", "error_report"]),
+    ("Addresses and interfaces", "Where datagrams come from, and by which way they leave.",
+     ["address", "interface", "resolve"]),
+    ("The loop and its tasks", "What runs a program, and how its tasks are bound together.",
+     ["event_loop", "task", "scope", "this_task", "loop_driver", "loop_group", "listen_group"]),
+    ("Wait for several things", "Races, deadlines, stop requests and times.",
+     ["when_all", "when_any", "select", "with_timeout", "with_stop", "stop", "timer", "interval"]),
+    ("Tasks with each other", "Values and permits that go from task to task, on one loop.",
+     ["channel", "event", "mutex", "semaphore"]),
+    ("Other events", "Signals, descriptors, blocking calls, other libraries.",
+     ["signals", "descriptor", "run_blocking", "foreign", "asio", "stdexec", "ring"]),
+    ("Errors, texts, counters", "What a program reports.",
+     ["result", "error", "flags", "text", "format", "stats", "probe"]),
+    ("Packets, octet by octet", "Codecs without a system call: headers, ICMPv6, classic BPF.",
+     ["header", "protocol", "checksum", "icmp", "icmp/message", "icmp/type", "icmp/filter", "icmp/echo", "icmp/error_message",
+      "icmp/extension", "icmp/neighbor_discovery", "icmp/option", "icmp/multicast_listener", "icmp/domain_name", "icmp/list",
+      "icmp/format", "bpf", "bpf/instruction", "bpf/program", "bpf/vm", "bpf/error", "bpf/format"]),
+    ("The headers themselves", "The one that includes the others, the version, and marks.",
+     ["uring6", "version", "conn", "export"]),
+)
