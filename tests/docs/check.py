@@ -16,7 +16,7 @@ sys.dont_write_bytecode = True
 SOURCE = Path(os.environ.get("SOURCE", Path(__file__).resolve().parents[2]))
 sys.path[:0] = [str(SOURCE / "tests/parity"), str(SOURCE / "tools/site")]
 from declarations import declared_names  # noqa: E402 the one of tests/parity
-from plain_headers import MARK, public_headers, without_hidden  # noqa: E402
+from plain_headers import public_headers, without_hidden  # noqa: E402
 
 EXIT_SKIPPED = 77
 TEMPLATE = re.compile(r"\btemplate\s*<(?:[^<>]|<(?:[^<>]|<[^<>]*>)*>)*>")
@@ -81,7 +81,7 @@ def check_names(html):
     names = described(html)
     count = 0
     for header in public_headers(SOURCE / "include"):
-        text = without_hidden((SOURCE / "include" / header).read_text()).replace(MARK, "").replace("URING6_LIFETIMEBOUND", "")
+        text = without_hidden((SOURCE / "include" / header).read_text()).replace("URING6_LIFETIMEBOUND", "")
         namespaces = set(re.findall(r"^namespace (?:\w+::)*(\w+) \{", text, re.M))
         for path in sorted(declared_names(TEMPLATE.sub(" ", text))):
             if path[0] != "uring6" or path[-1] in NO_NAMES | namespaces or "detail" in path:

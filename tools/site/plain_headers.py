@@ -40,6 +40,10 @@ def escaped(mark):
 def without_hidden(text):
     for pattern in HIDDEN:
         text = pattern.sub(blank, text)
+    return text
+
+
+def for_doxygen(text):
     text = COMMENT.sub(lambda comment: comment[0][:4] + MARKS.sub(escaped, comment[0][4:]), text)
     return KEYWORD.sub("bool local" + MARK, text)
 
@@ -52,4 +56,5 @@ def public_headers(include):
 def copy(include, to):
     for header in public_headers(include):
         (to / header).parent.mkdir(parents=True, exist_ok=True)
-        (to / header).write_text(without_hidden((include / header).read_text(encoding="utf-8")), encoding="utf-8")
+        text = without_hidden((include / header).read_text(encoding="utf-8"))
+        (to / header).write_text(for_doxygen(text), encoding="utf-8")
