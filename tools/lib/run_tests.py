@@ -52,7 +52,7 @@ class Configuration:
 # (the command, the examples, the README's) run at -O2 and -O0; tests/consumer/subproject.sh has clang build the library
 # at -O0, sanitized.
 FLOORS = ["unit", "net", "fault", "service"]
-AROUND = ["tool", "examples", "readme", "interop", "service"]
+AROUND = ["tool", "examples", "readme", "guide", "interop", "service"]
 OPTIMIZED = ["--buildtype=debugoptimized", "-Ddebug=false"]
 # clang at -O2 and the release compile file by file, as users do, and so find a missing include. The other builds compile
 # 14 files of the library at a time, which takes a third of the processor time; all in one file would keep one processor
@@ -91,7 +91,7 @@ MORE = [
 ]
 
 # The same programs where io_uring is refused: loops run by readiness there.
-READINESS = replace(GCC, about="where io_uring is refused: loops run by readiness", suites=[*FLOORS, "examples", "readme"],
+READINESS = replace(GCC, about="where io_uring is refused: loops run by readiness", suites=[*FLOORS, "examples", "readme", "guide"],
                     within=[SOURCE / "tools/lib/without_io_uring.py"])
 
 # The cases that a release runs longer, built like the first configuration.
