@@ -176,7 +176,7 @@ class Writer:
         fields = []
         operation = re.search(r"detail::(\w+)", declared.returns)
         if operation and operation[1] in self.awaited:
-            fields.append(("co_await gives", f"``{self.awaited[operation[1]]}``"))
+            fields.append(("Awaited result", f"``{self.awaited[operation[1]]}``"))
         if go:
             fields.append(("Go", "; ".join(self.inline(each, declared) for each in go)))
         if options:
