@@ -288,10 +288,10 @@ def write(include, xml, to):
     headers = doxygen.read(xml)
     known = {str(header) for header in public_headers(include)}
     listed = [f"uring6/{name}.hpp" for _, _, names in GROUPS for name in names]
-    for header in sorted(known - set(listed)):
-        raise SystemExit(f"tools/site/tasks.py: {header} is in no group")
-    for header in sorted(set(listed) - known):
-        raise SystemExit(f"tools/site/tasks.py: there is no {header}")
+    wrong = [f"{header} is in no group" for header in sorted(known - set(listed))]
+    wrong += [f"there is no {header}" for header in sorted(set(listed) - known)]
+    if wrong:
+        raise SystemExit("\n".join(f"tools/site/tasks.py: {each}" for each in wrong))
     names = {name for declared in headers.values() for name in names_of(declared)}
     writer = Writer(include, names, awaited_results(include))
     for header in listed:
