@@ -105,7 +105,7 @@ def member(element, scope):
         arguments = without_condition(tidy(element.findtext("argsstring") or "")).replace(")=", ") = ")
         made.signature = " ".join([*words, of_type, name]).replace("  ", " ").strip() + arguments
         made.signature = template_of(element) + made.signature
-        made.requires = tidy(text_of(element.find("requiresclause")))
+        made.requires = text_of(element.find("requiresclause"))
     elif kind == "variable":
         static = "static " if element.get("static") == "yes" and "static" not in of_type.split() else ""
         array = element.findtext("argsstring") or ""
