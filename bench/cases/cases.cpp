@@ -6,6 +6,7 @@ std::vector<std::unique_ptr<contest>> all_contests(const placement& where) {
   contests all;
   add_drains(all, where);
   add_sends(all, where);
+  add_fan_outs(all, where);
   add_streams(all, where);
   add_echo_latencies(all, where);
   add_echo_runs(all, where);

@@ -12,6 +12,7 @@ using contests = std::vector<std::unique_ptr<contest>>;
 
 void add_drains(contests&, const placement&);
 void add_sends(contests&, const placement&);
+void add_fan_outs(contests&, const placement&);
 void add_streams(contests&, const placement&);
 void add_echo_latencies(contests&, const placement&);
 void add_echo_runs(contests&, const placement&);

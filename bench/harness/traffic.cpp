@@ -108,7 +108,7 @@ void sink::empty() {
   }
 }
 
-bool take_buffer(int fd, std::vector<std::byte>& room, tally& seen) {
+std::optional<read_buffer> read_one_buffer(int fd, std::vector<std::byte>& room) {
   iovec vector{room.data(), room.size()};
   alignas(cmsghdr) std::array<std::byte, control_room> area;
   msghdr message{.msg_name = nullptr,
@@ -119,11 +119,15 @@ bool take_buffer(int fd, std::vector<std::byte>& room, tally& seen) {
                  .msg_controllen = area.size(),
                  .msg_flags = 0};
   const auto size = ::recvmsg(fd, &message, MSG_DONTWAIT);
-  if (size < 0 && errno == EAGAIN) return false;
+  if (size < 0 && errno == EAGAIN) return std::nullopt;
   check(size, "recvmsg");
-  seen.take_train(room.data(), static_cast<std::size_t>(size),
-                  static_cast<std::size_t>(parse_control(message).segment));
-  return true;
+  return read_buffer{static_cast<std::size_t>(size), static_cast<std::size_t>(parse_control(message).segment)};
+}
+
+bool take_buffer(int fd, std::vector<std::byte>& room, tally& seen) {
+  const auto got = read_one_buffer(fd, room);
+  if (got) seen.take_train(room.data(), got->size, got->segment);
+  return got.has_value();
 }
 
 }  // namespace bench

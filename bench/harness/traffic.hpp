@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "common/control.hpp"
@@ -56,7 +57,16 @@ class sink {
   tally seen_;
 };
 
-/// Reads one buffer from `fd` into `room` and counts its datagrams; false if none waits.
+/// A buffer that was read: `size` octets, cut every `segment` octets; 0: a single datagram.
+struct read_buffer {
+  std::size_t size;
+  std::size_t segment;
+};
+
+/// Reads one buffer from `fd` into `room`; nothing if none waits.
+std::optional<read_buffer> read_one_buffer(int fd, std::vector<std::byte>& room);
+
+/// The same, and counts its datagrams; false if none waits.
 bool take_buffer(int fd, std::vector<std::byte>& room, tally& seen);
 
 }  // namespace bench

@@ -55,7 +55,7 @@ struct loop_options {
   std::size_t moved_out_limit = std::size_t{16} << 20;
   /// How many operations may complete without suspension, and how many coroutines may resume, before the loop asks
   /// the kernel again and lets the other coroutines run. At least 1. 512: a read and a write for each of the default
-  /// `receive_buffers`.
+  /// `receive_buffers`. Eight writes on a conn that coalesces writes count as one operation.
   unsigned budget = 512;
   /// How long the loop looks for news before it sleeps, at most 10 s. 0: it sleeps at once. A spin is worth its
   /// processor time where a wake-up costs more than the wait (virtual machines, request-response at low latency).

@@ -57,7 +57,7 @@ struct packet_options {
   /// A dialed conn without it reads payloads only, until `set_control_message` asks for control messages. This is the
   /// fastest way to read datagrams that come singly.
   bool receive_offload = true;
-  /// Sends runs of equal datagrams as one train. UDP_SEGMENT.
+  /// Sends datagrams of equal length to one destination as one train. UDP_SEGMENT.
   bool send_offload = true;
   /// The longest datagram that the program expects, octets; 0: any. With 1 to 1,728 and no receive_offload the conn
   /// reads into buffers of 2,048 octets, and a datagram longer than 1,728 octets is cut (`truncated`). Above 1,728,
@@ -65,7 +65,8 @@ struct packet_options {
   std::size_t longest_datagram = 0;
   /// Writes complete as soon as they are copied, and leave together when the loop next enters the kernel. The next
   /// write (which is then not sent), `flush` and the counters report an error. A datagram for which there is no room
-  /// to copy is written as without this option; room is 2 MiB for a conn and 16 MiB for all conns of a loop.
+  /// to copy is written as without this option; room is 2 MiB for a conn and 16 MiB for all conns of a loop. A payload
+  /// that is written to several destinations one after the other is copied once.
   bool coalesce_writes = false;
   /// Octets from which a send (a datagram or a train) goes without a copy: the device reads the payload from the
   /// caller's memory. 0: never. It pays for trains of at least 16 KiB, on devices that gather and compute checksums.

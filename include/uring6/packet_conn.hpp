@@ -83,6 +83,13 @@ class URING6_EXPORT packet_conn {
   }
 
   // --- writing ---
+  //
+  // Order: the datagrams of a conn to one destination (address, zone and port) leave in the order in which they were
+  // written, except for those that have to wait for room in the socket, and those of a connected conn whose train a
+  // route refuses: later ones may leave before them. Between destinations no order is promised: the writes of a turn
+  // of the loop are grouped by destination, so that datagrams which go to many destinations in turn leave as one train
+  // for each. A conn fills 64 trains at a time; a message to a further destination lets the older half of them leave,
+  // or, on a conn that coalesces writes, all of them.
 
   /// Sends one datagram to `destination` with the control message `control`. Waits until the kernel has taken the
   /// datagram (on a conn that coalesces writes: until it is copied). The caller must keep `payload` unchanged until
@@ -141,11 +148,12 @@ class URING6_EXPORT packet_conn {
     return write(detail::octets_of(payload), control, flags);
   }
 
-  /// Sends all the messages. Consecutive messages of equal length, destination and control message (in the fields
-  /// that are sent) leave as one train. Each message's `error` tells what became of it; a refused message does not
-  /// hold back the others. Returns how many were sent, or the first error if none was sent. `messages` may have any
-  /// length, 0 too. Nothing is allocated. The caller must keep the messages and their payloads unchanged until the
-  /// call ends.
+  /// Sends all the messages. Messages to one destination leave as one train, also with messages to other destinations
+  /// between them, as long as their lengths (the last one may be shorter) and their control messages (in the fields
+  /// that are sent) are equal. Nothing is copied: messages may share a payload. Each message's `error` tells what
+  /// became of it; a refused message does not hold back the others. Returns how many were sent, or the first error if
+  /// none was sent. `messages` may have any length, 0 too. Nothing is allocated. The caller must keep the messages and
+  /// their payloads unchanged until the call ends.
   ///
   /// With `write_flags::dont_wait` a message for which the socket has no room ends with
   /// `std::errc::resource_unavailable_try_again`; the messages behind it are tried, too. Go: WriteBatch, which ends

@@ -12,4 +12,8 @@ std::unique_ptr<subject> send_by_sendmmsg(const settings&);
 std::unique_ptr<subject> send_by_gso(const settings&);
 std::unique_ptr<subject> send_messages_by_gso(const settings&);
 
+/// Each packet to every peer (common/fan.hpp).
+std::unique_ptr<subject> fan_by_sendmmsg(const settings&);
+std::unique_ptr<subject> fan_by_gso(const settings&);
+
 }  // namespace bench::raw

@@ -20,6 +20,8 @@ std::span<const entry> subjects() {
       entry{"send", "raw sendmmsg", raw::send_by_sendmmsg},
       entry{"send", "raw gso", raw::send_by_gso},
       entry{"send", "raw gso of messages", raw::send_messages_by_gso},
+      entry{"fan", "raw sendmmsg", raw::fan_by_sendmmsg},
+      entry{"fan", "raw gso", raw::fan_by_gso},
       entry{"echo", "raw echo", raw::echo},
       entry{"echo", "raw spinning echo", raw::echo},
       entry{"echo", "raw train echo", raw::echo_by_train},

@@ -28,11 +28,15 @@ std::span<const entry> subjects() {
       entry{"receive", "uring6 two loops", u6::receive_by_two_loops},
       entry{"send", "uring6 write_batch", u6::send_by_write_batch},
       entry{"send", "uring6 write_to", u6::send_by_write_to},
+      entry{"fan", "uring6 write_batch", u6::fan_by_write_batch},
+      entry{"fan", "uring6 write_to", u6::fan_by_write_to},
+      entry{"fan", "uring6 coroutines", u6::fan_by_coroutines},
       entry{"echo", "uring6 echo", u6::echo},
       entry{"echo", "uring6 echo simple", u6::echo_simple},
       entry{"receive", "uring6 readiness read_from", by_readiness<u6::receive_by_read_from>},
       entry{"receive", "uring6 readiness receive", by_readiness<u6::receive_by_receive>},
       entry{"send", "uring6 readiness write_batch", by_readiness<u6::send_by_write_batch>},
+      entry{"fan", "uring6 readiness write_batch", by_readiness<u6::fan_by_write_batch>},
       entry{"echo", "uring6 readiness echo", by_readiness<u6::echo>},
   };
   return table;

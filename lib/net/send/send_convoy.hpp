@@ -35,6 +35,21 @@ class send_convoy {
   bool empty() const noexcept { return count_ == 0; }
   bool is_worth_a_call() const noexcept { return count_ >= min_members || datagrams_ >= min_datagrams; }
 
+  /// Does a train stand before another member to its destination? If the route refuses that train, its datagrams go
+  /// again before the other member leaves, which the ring cannot do. Precondition (asserted): not worth a call.
+  bool repeats_destination_of_train() const noexcept {
+    assert(!is_worth_a_call() && "of many members the comparisons would cost too much");
+    for (std::size_t one = 0; one + 1 < count_; ++one) {
+      if (members_[one].message) continue;
+      for (std::size_t later = one + 1; later < count_; ++later) {
+        const member& other = members_[later];
+        const endpoint& there = other.message ? other.message->destination : other.train->destination();
+        if (members_[one].train->datagrams() > 1 && members_[one].train->destination() == there) return true;
+      }
+    }
+    return false;
+  }
+
   void add(send_train& train) noexcept {
     assert(count_ < capacity && "a conn holds at most `capacity` trains");
     assert(sent_ == 0 && "nothing joins a convoy that is being sent");

@@ -1,12 +1,13 @@
 // What all senders of a loop share: trains and slab blocks, which are allocated on demand up to a limit and reused, the
-// one that was returned last first (it is still in the processor's cache); and the convoy, which is empty between
-// flushes.
+// one that was returned last first (it is still in the processor's cache); the table of the trains that are being
+// filled; and the convoy, which is empty between flushes.
 #pragma once
 
 #include <cassert>
 #include <memory>
 #include <vector>
 
+#include "net/send/filling_trains.hpp"
 #include "net/send/send_convoy.hpp"
 #include "net/send/send_train.hpp"
 #include "runtime/loop/loop_core.hpp"
@@ -36,6 +37,7 @@ class send_pool final : public shared_by_conns {
   }
 
   send_convoy& convoy() noexcept { return convoy_; }
+  filling_trains& filling() noexcept { return filling_; }
 
   /// nullptr when all 64 blocks are in use, or if there is no memory for another one.
   slab_block* take_block() noexcept;
@@ -59,6 +61,7 @@ class send_pool final : public shared_by_conns {
   std::vector<std::unique_ptr<slab_block>> blocks_;
   std::vector<slab_block*> free_blocks_;
   send_convoy convoy_;
+  filling_trains filling_;
 };
 
 }  // namespace uring6::detail

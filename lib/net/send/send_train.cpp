@@ -31,27 +31,30 @@ void send_train::check_step(state next) const noexcept {
 std::error_code send_train::begin(const endpoint& destination, const control_message& control, bool addressed,
                                   std::size_t limit) noexcept {
   assert(limit > 0 && limit <= max_segments);
-  assert(idle() && !train_hook::linked() && quiet() && "the train of an earlier send has been answered");
+  assert(idle() && quiet() && "the train of an earlier send has been answered");
   control_length_ = 0;
   if (!is_empty_for_send(control)) {
     const auto encoded =
         cmsg::encode(control, {control_bytes_.data(), cmsg::max_encoded_size}, family_of(destination.address));
     if (!encoded) return encoded.error();
-    control_length_ = *encoded;
+    control_length_ = static_cast<std::uint32_t>(*encoded);
     assert(control_length_ <= cmsg::max_encoded_size);
   }
   destination_ = destination;
-  control_ = control;
+  if (control_length_ > 0) control_ = control;
   name_length_ = addressed ? sizeof name_ : 0;
   if (addressed) new (&name_) sockaddr_in6(destination.to_sockaddr());  // in place: see send_convoy::add
-  limit_ = limit;
-  room_ = longest_payload(destination.address);
-  segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = refused_length = 0;
+  limit_ = static_cast<std::uint32_t>(limit);
+  room_ = static_cast<std::uint32_t>(longest_payload(destination.address));
+  segment_ = bytes_ = datagrams_ = vectors_ = parts_used_ = 0;
+  refused_length = 0;
   retried_error = 0;
   retries = 0;
   last_is_short_ = has_result_ = copied_ = false;
   next_send = mode::quiet;
   block = nullptr;
+  single = nullptr;
+  single_of = nullptr;
   return {};
 }
 
@@ -59,12 +62,12 @@ std::error_code send_train::begin(const endpoint& destination, const control_mes
 // with the message before it, which is in the first-level cache.
 std::size_t send_train::append(std::span<write_slot> messages, bool addressed, write_waiter& from) noexcept {
   assert(datagrams_ <= limit_);
-  const std::size_t at_most = std::min(messages.size(), limit_ - datagrams_);
+  const std::size_t at_most = std::min<std::size_t>(messages.size(), limit_ - datagrams_);
   assert(addressed == this->addressed() && "all datagrams of a train name their destination, or none does");
   if (at_most == 0) return 0;
   write_slot* message = messages.data();
   if (datagrams_ == 0) {
-    segment_ = message->payload.size();
+    segment_ = static_cast<std::uint32_t>(message->payload.size());
   } else if (!accepts(message->payload, addressed ? message->destination : destination_, message->control)) {
     return 0;
   }
@@ -88,32 +91,13 @@ std::size_t send_train::append(std::span<write_slot> messages, bool addressed, w
     length = message->payload.size();
   } while (length > 0 && length <= segment && bytes + length <= room && continues_train(message[0], message[-1]));
   const auto count = static_cast<std::uint32_t>(message - messages.data());
-  add_part({nullptr, messages.data(), &from, count, static_cast<std::uint32_t>(bytes)});
+  add_messages(messages.data(), count, static_cast<std::uint32_t>(bytes), from);
   vectors_ = vectors_up_to(last);
   datagrams_ += count;
-  bytes_ += bytes;
+  bytes_ += static_cast<std::uint32_t>(bytes);
   last_is_short_ = message[-1].payload.size() < segment;
   assert(count > 0 && datagrams_ <= limit_ && vectors_ <= max_segments);
   return count;
-}
-
-// Adds the payload to the scatter list behind its last element `last`, and returns the new last element. Payloads that
-// are adjacent in memory (in the slab, or of a received train that is sent on) become one element.
-inline iovec* send_train::extend(iovec* last, std::span<const std::byte> payload) noexcept {
-  if (last && static_cast<const std::byte*>(last->iov_base) + last->iov_len == payload.data()) {
-    last->iov_len += payload.size();
-    return last;
-  }
-  if (!last) {
-    last = &piece_;
-  } else if (last == &piece_) {
-    long_->pieces.front() = piece_;
-    last = &long_->pieces[1];
-  } else {
-    ++last;
-  }
-  *last = {const_cast<std::byte*>(payload.data()), payload.size()};
-  return last;
 }
 
 void send_train::add_part(const part& next) noexcept {
@@ -126,7 +110,7 @@ void send_train::add_part(const part& next) noexcept {
 
 void send_train::append(std::span<const std::byte> copied) noexcept {
   assert(datagrams_ < limit_ && !last_is_short_);
-  assert(block && parts_used_ <= 1 && "coalesced payloads follow one another in one block");
+  assert(block && "coalesced payloads lie in one block");
   assert((datagrams_ == 0 || copied.size() <= segment_) && "no datagram is longer than the first one");
   const auto length = static_cast<std::uint32_t>(copied.size());
   if (datagrams_ == 0) segment_ = length;
@@ -134,11 +118,14 @@ void send_train::append(std::span<const std::byte> copied) noexcept {
   ++datagrams_;
   load(copied);
   if (parts_used_ > 0) {
-    ++part_.datagrams;  // the slab is filled in order, so this payload follows the part's others
-    part_.bytes += length;
-  } else {
-    add_part({copied.data(), nullptr, nullptr, 1, length});
+    part& last = parts().back();
+    if (last.slab + last.bytes == copied.data()) {
+      ++last.datagrams;
+      last.bytes += length;
+      return;
+    }
   }
+  add_part({copied.data(), nullptr, nullptr, 1, length});
 }
 
 bool send_train::is_done() const noexcept {
@@ -150,22 +137,16 @@ void send_train::rebuild() noexcept {
   assert(idle() && "the kernel reads the vectors of a train in flight");
   const std::size_t left = parts_used_ - std::ranges::remove_if(parts(), &part::done).size();
   if (parts_used_ > 1 && left == 1) part_ = long_->parts.front();
-  parts_used_ = left;
+  parts_used_ = static_cast<std::uint32_t>(left);
   vectors_ = bytes_ = datagrams_ = 0;
   for (part each : parts()) {
     assert(!each.done() && "the parts with a result were removed");
     if (refused_length > 0) each = each.take_first(segment_);
     if (each.slab) load(std::span(each.slab, each.bytes));
-    for (const write_slot& message : std::span(each.messages, each.messages ? each.datagrams : 0))
-      load(message.payload);
+    for (std::size_t i = 0; each.messages && i < each.datagrams; ++i) load(each.messages[i * each.stride].payload);
     datagrams_ += each.datagrams;
     if (refused_length > 0) return;
   }
-}
-
-void send_train::load(std::span<const std::byte> payload) noexcept {
-  bytes_ += payload.size();
-  vectors_ = vectors_up_to(extend(last_piece(), payload));
 }
 
 std::size_t send_train::pages() const noexcept {

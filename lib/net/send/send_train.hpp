@@ -66,6 +66,8 @@ class send_train final : public operation, public train_hook {
   };
 
   static constexpr std::size_t max_segments = longest_segment_limit;
+  /// The longest stride of a part, messages: so a stride times `max_segments` has 32 bits.
+  static constexpr std::size_t max_stride = (std::size_t{1} << 24) - 1;
 
   /// Consecutive datagrams of the train that come from one writer's batch, or, when `owner` is null, from the slab:
   /// their writes have completed already.
@@ -75,6 +77,9 @@ class send_train final : public operation, public train_hook {
     write_waiter* owner = nullptr;
     std::uint32_t datagrams = 0;  // without a result yet; 0: the part is done
     std::uint32_t bytes = 0;
+    // From one message of the part to the next one in the writer's batch, messages. A batch that sends each payload to
+    // 64 destinations in turn gives each train every 64th message: one part, not one part for each datagram.
+    std::uint32_t stride = 1;
 
     bool done() const noexcept { return datagrams == 0; }
 
@@ -86,9 +91,9 @@ class send_train final : public operation, public train_hook {
       assert(length <= bytes && "the part has the octets of all its datagrams");
       assert(!(messages && slab) && (messages || !owner) && "a part's payload is a writer's, or lies in the slab");
       const part first{slab, messages, owner, 1, length};
-      if (messages) ++messages;
-      if (slab) slab += length;
       --datagrams;
+      if (messages && datagrams > 0) messages += stride;
+      if (slab) slab += length;
       bytes -= length;
       return first;
     }
@@ -104,13 +109,38 @@ class send_train final : public operation, public train_hook {
   /// last datagram may be shorter.
   bool accepts(std::span<const std::byte> payload, const endpoint& destination,
                const control_message& control) const noexcept {
-    return datagrams_ < limit_ && !last_is_short_ && !payload.empty() && payload.size() <= segment_ &&
-           bytes_ + payload.size() <= room_ && destination == destination_ && is_equal_for_send(control, control_);
+    return has_place_for(payload.size()) && destination == destination_ && has_control_of(control);
+  }
+
+  /// Can a further datagram be appended, if its length, destination and control message allow it?
+  bool is_open() const noexcept {
+    return datagrams_ < limit_ && !last_is_short_;
+  }
+
+  /// Gives an empty train the destination of a datagram that is sent from the writer's message, unless a second one
+  /// joins it. The train has no control message and needs `begin` before it takes a datagram.
+  void hold(write_slot& message, write_waiter& from) noexcept {
+    destination_ = message.destination;
+    single = &message;
+    single_of = &from;
   }
 
   /// Appends the writer's messages up to the first one that the train does not accept. `addressed`: the messages name
   /// their destinations. Returns how many were appended.
   std::size_t append(std::span<write_slot> messages, bool addressed, write_waiter& from) noexcept;
+
+  /// The same for one message, which has the train's destination. False: the train does not accept it.
+  bool append_one(write_slot& message, write_waiter& from) noexcept {
+    const std::size_t length = message.payload.size();
+    if (!has_place_for(length) || !has_control_of(message.control)) return false;
+    if (message.error) [[unlikely]]
+      message.error.clear();
+    load(message.payload);
+    add_messages(&message, 1, static_cast<std::uint32_t>(length), from);
+    ++datagrams_;
+    last_is_short_ = length < segment_;
+    return true;
+  }
 
   /// Appends a datagram that was copied into the slab, behind the train's last one. Precondition (asserted): the
   /// train has room, and its last datagram is as long as the others.
@@ -150,9 +180,6 @@ class send_train final : public operation, public train_hook {
   const endpoint& destination() const noexcept {
     return destination_;
   }
-  const control_message& control() const noexcept {
-    return control_;
-  }
   bool addressed() const noexcept {
     return name_length_ != 0;
   }
@@ -181,12 +208,16 @@ class send_train final : public operation, public train_hook {
   void complete(completion what) noexcept override;
 
   sender* owner = nullptr;
-  int fd = -1;
+  send_train* next_in_bucket = nullptr;  // of filling_trains
+  // A datagram that `hold` was called for; nullptr once the train has begun.
+  write_slot* single = nullptr;
+  write_waiter* single_of = nullptr;
   slab_block* block = nullptr;  // the slab block that holds its payloads; nullptr: they lie in the writers' memory
+  int fd = -1;
   mode next_send = mode::quiet;
-  std::size_t refused_length = 0;  // 0, or the length of the datagrams when a route refused the train: they go singly
   int retried_error = 0;           // 0, or the ICMP error (negative errno) because of which this send was repeated
   unsigned retries = 0;            // how often the send was repeated because of such errors
+  std::size_t refused_length = 0;  // 0, or the length of the datagrams when a route refused the train: they go singly
 
  private:
   // Datagrams to many destinations need one train each at the same time. So that these fit the cache, the arrays that
@@ -197,9 +228,19 @@ class send_train final : public operation, public train_hook {
     std::array<part, max_segments> parts;
   };
 
+  bool has_place_for(std::size_t length) const noexcept {
+    return is_open() && length > 0 && length <= segment_ && bytes_ + length <= room_;
+  }
+  bool has_control_of(const control_message& control) const noexcept {
+    return control_length_ == 0 ? is_empty_for_send(control) : is_equal_for_send(control, control_);
+  }
   void prepare_alone(io_uring_sqe& entry) noexcept;
-  void load(std::span<const std::byte> payload) noexcept;
+  void load(std::span<const std::byte> payload) noexcept {
+    bytes_ += static_cast<std::uint32_t>(payload.size());
+    vectors_ = vectors_up_to(extend(last_piece(), payload));
+  }
   void add_part(const part& next) noexcept;
+  void add_messages(write_slot* first, std::uint32_t count, std::uint32_t bytes, write_waiter& from) noexcept;
   std::span<iovec> pieces() noexcept {
     return {vectors_ > 1 ? long_->pieces.data() : &piece_, vectors_};
   }
@@ -209,36 +250,78 @@ class send_train final : public operation, public train_hook {
   iovec* last_piece() noexcept {
     return vectors_ > 0 ? &pieces().back() : nullptr;
   }
-  std::size_t vectors_up_to(const iovec* last) const noexcept {
-    return last == &piece_ ? 1 : static_cast<std::size_t>(last - long_->pieces.data()) + 1;
+  std::uint32_t vectors_up_to(const iovec* last) const noexcept {
+    return last == &piece_ ? 1 : static_cast<std::uint32_t>(last - long_->pieces.data()) + 1;
   }
   iovec* extend(iovec* last, std::span<const std::byte> payload) noexcept;
 
-  std::size_t limit_ = 1;  // datagrams
-  std::size_t room_ = 0;   // octets of all datagrams, at most
-  std::size_t segment_ = 0;
-  std::size_t bytes_ = 0;
-  std::size_t datagrams_ = 0;
-  std::size_t vectors_ = 0;
-  std::size_t parts_used_ = 0;
-  std::size_t control_length_ = 0;
-  socklen_t name_length_ = 0;
+  // What a datagram reads and writes that is appended between datagrams to other destinations. It lies together, so
+  // that 64 trains to 64 destinations stay in the first-level cache.
+  endpoint destination_;
+  std::uint32_t limit_ = 1;  // datagrams
+  std::uint32_t room_ = 0;   // octets of all datagrams, at most
+  std::uint32_t segment_ = 0;
+  std::uint32_t bytes_ = 0;
+  std::uint32_t datagrams_ = 0;
+  std::uint32_t vectors_ = 0;
+  std::uint32_t parts_used_ = 0;
+  std::uint32_t control_length_ = 0;
   bool last_is_short_ = false;  // a datagram shorter than `segment_` ended the train
   bool has_result_ = false;
   bool copied_ = false;
-  int result_ = 0;
+  socklen_t name_length_ = 0;
+  std::unique_ptr<long_train> long_ = std::make_unique<long_train>();
   iovec piece_{};
   part part_;
+
+  int result_ = 0;
   sockaddr_in6 name_{};
-  endpoint destination_;
-  control_message control_;
+  control_message control_;  // unset if it has no field that is sent
   msghdr header_{};
   alignas(cmsghdr) std::array<std::byte, cmsg::max_encoded_size + cmsg::space(sizeof(std::uint16_t))> control_bytes_{};
-  std::unique_ptr<long_train> long_ = std::make_unique<long_train>();
 #ifndef NDEBUG
   void check_step(state next) const noexcept;
   state state_ = state::pooled;
 #endif
 };
+
+// Adds the payload to the scatter list behind its last element `last`, and returns the new last element. Payloads that
+// are adjacent in memory (in the slab, or of a received train that is sent on) become one element.
+inline iovec* send_train::extend(iovec* last, std::span<const std::byte> payload) noexcept {
+  if (last && static_cast<const std::byte*>(last->iov_base) + last->iov_len == payload.data()) {
+    last->iov_len += payload.size();
+    return last;
+  }
+  if (!last) {
+    last = &piece_;
+  } else if (last == &piece_) {
+    long_->pieces.front() = piece_;
+    last = &long_->pieces[1];
+  } else {
+    ++last;
+  }
+  *last = {const_cast<std::byte*>(payload.data()), payload.size()};
+  return last;
+}
+
+// Extends the last part if the messages stand where its stride leads to in the same writer's batch.
+inline void send_train::add_messages(write_slot* first, std::uint32_t count, std::uint32_t bytes,
+                                     write_waiter& from) noexcept {
+  if (parts_used_ > 0) {
+    part& last = parts().back();
+    const bool is_same_batch = last.owner == &from && (count == 1 || (last.datagrams > 1 && last.stride == 1));
+    if (is_same_batch) {
+      assert(first > last.messages && "the messages of a batch join trains in their order");
+      const auto distance = static_cast<std::size_t>(first - last.messages);
+      if (last.datagrams == 1 && distance <= max_stride) last.stride = static_cast<std::uint32_t>(distance);
+      if (distance == std::size_t{last.stride} * last.datagrams) {
+        last.datagrams += count;
+        last.bytes += bytes;
+        return;
+      }
+    }
+  }
+  add_part({nullptr, first, &from, count, bytes});
+}
 
 }  // namespace uring6::detail

@@ -13,15 +13,10 @@
 namespace uring6::detail {
 namespace {
 
-/// Trains that one conn may hold, of the pool's 512: eight conns can hold as many. The convoy has room for all of them.
-constexpr std::size_t max_trains_per_conn = send_convoy::capacity;
-
-// Can the message be sent without a train? It must be a train of one, because the next message has another destination,
-// and need neither control bytes nor the checks of `check_message`.
-bool is_plain_single(const write_slot& message, const write_slot& next) noexcept {
-  return !(message.destination == next.destination) && is_empty_for_send(message.control) &&
-         message.payload.size() <= longest_ipv4_payload && message.destination.address.zone() == 0;
-}
+/// Writes ahead that count as one operation of the turn's budget. Each only copies its datagram, and what one turn
+/// writes to a destination leaves as one train: with the budget's 512 a program that writes to 64 destinations in turn
+/// would have trains of 8. The slab (2 MiB for a conn) and the conn's 64 trains bound a turn as well.
+constexpr std::uint32_t writes_ahead_of_an_operation = 8;
 
 }  // namespace
 
@@ -51,7 +46,7 @@ bool sender::wait(write_waiter& writer, stop_root& stop) {
     }
     if (queued_writers_.empty() && copy_to_slab(writer)) {
       schedule_flush();
-      if (loop_.spend()) return false;
+      if (++written_ahead_ % writes_ahead_of_an_operation != 0 || loop_.spend()) return false;
       make_ready(loop_, writer);
       return true;
     }
@@ -98,7 +93,7 @@ void sender::record(const send_train::part& part, std::error_code error) noexcep
   if (!error) {
     writer.sent_ += part.datagrams;  // their `error` is empty since they were appended
   } else {
-    for (write_slot& each : std::span(part.messages, part.datagrams)) each.error = error;
+    for (std::size_t i = 0; i < part.datagrams; ++i) part.messages[i * part.stride].error = error;
     if (!writer.first_error_) writer.first_error_ = error;
   }
   finish_if_done(writer);
@@ -158,7 +153,7 @@ void sender::close(std::error_code why) noexcept {
     trains_in_flight_.for_each([this](send_train& train) { loop_.ring().cancel(train); });
     loop_.drain_until([this] { return trains_in_flight_.empty(); });
   } while (!trains_to_resend_.empty());
-  assert(queued_writers_.empty() && sealed_trains_.empty() && !slab_train_);
+  assert(queued_writers_.empty() && sealed_trains_.empty() && filling_trains_.empty() && !slab_train_);
   outbound::unlink();
 }
 
@@ -227,7 +222,15 @@ void sender::schedule_flush() noexcept {
 
 // No datagram is appended any more. During a flush the train is submitted at once, else by the next flush.
 void sender::seal(send_train& train) noexcept {
-  assert(train.datagrams() > 0 && train.owner == this);
+  assert(train.owner == this);
+  if (static_cast<train_hook&>(train).linked()) [[unlikely]] {
+    static_cast<train_hook&>(train).unlink();
+    pool_->filling().remove(train);
+    if (last_found_ == &train) last_found_ = nullptr;
+  }
+  if (train.single) [[unlikely]]
+    return submit_single(train);
+  assert(train.datagrams() > 0);
   train.become(send_train::state::sealed);
   if (train.datagrams() > 1) refusing_.on_train_sealed(train.destination().address, train.segment());
   if (zero_copy_ && zero_copy_->takes(train)) [[unlikely]] {
@@ -278,7 +281,7 @@ void sender::submit_by_ring(send_train& train) noexcept {
 void sender::submit_convoy() noexcept {
   flush_ = flushing::by_ring;
   send_convoy& convoy = pool_->convoy();
-  bool room = convoy.is_worth_a_call() || loop_.spinner().helps();
+  bool room = convoy.is_worth_a_call() || convoy.repeats_destination_of_train() || loop_.spinner().helps();
   if (room) convoy.fill_train_headers();
   while (room && !convoy.empty()) {
     const int went = convoy.send(fd_);
@@ -291,10 +294,7 @@ void sender::submit_convoy() noexcept {
   while (!convoy.empty()) {
     const auto [train, message, writer] = convoy.take_first();
     assert(train->owner == this && (message == nullptr) == (writer == nullptr));
-    if (message) {
-      train->begin(message->destination, message->control, true, 1);  // succeeds: the control message is empty
-      train->append({message, 1}, true, *writer);
-    }
+    if (message) load_single(*train, *message, *writer);
     submit_by_ring(*train);
   }
 }
@@ -303,7 +303,10 @@ void sender::submit_convoy() noexcept {
 void sender::on_member_sent(const send_convoy::member& from, int outcome) noexcept {
   assert(outcome <= 0);
   const auto [train, message, writer] = from;
-  if (!message) return on_train_sent(*train, outcome);
+  if (!message) {
+    on_train_sent(*train, outcome);
+    return resend_at_once(*train);
+  }
   assert(train->owner == this && writer->in_flight_ > 0 && "the writer waits for this datagram");
   give_back(*train);
   if (outcome < 0) {
@@ -359,15 +362,15 @@ void sender::flush() noexcept {
     }
   }
   while (!sealed_trains_.empty()) submit(sealed_trains_.pop_front());
-  seal_slab_train();
   if (coalesces_) {
+    seal_slab_trains();
     while (!queued_writers_.empty() && copy_to_slab(queued_writers_.front())) await_results(queued_writers_.front());
-    seal_slab_train();
+    seal_slab_trains();
   }
   build_trains();  // with coalesced writes: of the messages for which the slab has no room
   fail_nonblocking_writers();
   submit_convoy();
-  assert(sealed_trains_.empty() && !slab_train_ && pool_->convoy().empty() &&
+  assert(sealed_trains_.empty() && filling_trains_.empty() && !slab_train_ && pool_->convoy().empty() &&
          "what the flush found has been submitted");
   flush_ = flushing::no;
 }
@@ -405,13 +408,17 @@ bool sender::try_doubtful_train(send_train& train) noexcept {
   // Behind take_pending_error no other error can have been pending: EMSGSIZE is the refusal of this train.
   if (error_reader_ && outcome == -EMSGSIZE) train.retried_error = outcome;
   on_train_sent(train, outcome);
-  if (train.refused_length == 0 || !static_cast<train_hook&>(train).linked()) return true;
-  send_one_by_one(train);
-  if (train.is_done()) {
-    static_cast<train_hook&>(train).unlink();
-    release(train);
-  }
+  resend_at_once(train);
   return true;
+}
+
+// If the route has refused this train just now, sends its datagrams before later ones to the same destination leave.
+void sender::resend_at_once(send_train& train) noexcept {
+  if (train.refused_length == 0 || !static_cast<train_hook&>(train).linked()) return;
+  send_one_by_one(train);
+  if (!train.is_done()) return;
+  static_cast<train_hook&>(train).unlink();
+  release(train);
 }
 
 // Trains have taken all messages of the writer.
@@ -429,63 +436,6 @@ void sender::fail_nonblocking_writers() noexcept {
     if (each.kind_ == write_waiter::kind::nonblocking)
       cancel(each, make_error_code(std::errc::resource_unavailable_try_again));
   });
-}
-
-// Moves the writer's next messages into the convoy, up to the first one that needs a train. This is the hot loop over a
-// batch to many destinations, as send_train::append is for one destination.
-void sender::add_singles_to_convoy(write_waiter& writer) noexcept {
-  if (flush_ != flushing::with_convoy || zero_copy_ || !udp_ || !writer.addressed_) return;
-  send_convoy& convoy = pool_->convoy();
-  const std::size_t end = writer.messages_.size();
-  assert(writer.next_ < end);
-  std::size_t at = writer.next_;
-  for (write_slot* message = &writer.messages_[at]; at + 1 < end && is_plain_single(message[0], message[1]);
-       ++message) {
-    send_train* const reserve = take_train();
-    if (!reserve) break;
-    if (message->error) message->error.clear();
-    convoy.add(*message, writer, *reserve);
-    ++at;
-  }
-  writer.in_flight_ += at - writer.next_;
-  writer.next_ = at;
-}
-
-void sender::build_trains() noexcept {
-  send_train* train = nullptr;
-  while (!queued_writers_.empty()) {
-    write_waiter& writer = queued_writers_.front();
-    if (writer.next_ == writer.messages_.size()) {
-      await_results(writer);
-      continue;
-    }
-    if (!train && writer.messages_.size() - writer.next_ > 1) add_singles_to_convoy(writer);
-    const auto rest = writer.messages_.subspan(writer.next_);
-    if (!train) {
-      train = take_train();
-      if (!train && trains_held_ > 0) return;  // serve_writers schedules the next flush when a train comes back
-      if (!train) {
-        // No memory for a train, and this conn holds none: no return of a train could start the next try.
-        cancel(writer, make_error_code(std::errc::not_enough_memory));
-        continue;
-      }
-      write_slot& message = rest.front();
-      if (const auto error =
-              begin_train(*train, destination_of(message, writer.addressed_), message, writer.addressed_)) {
-        give_back(*std::exchange(train, nullptr));
-        ++writer.next_;
-        ++writer.in_flight_;
-        record({nullptr, &message, &writer, 1, 0}, error);
-        continue;
-      }
-    }
-    const std::size_t appended = train->append(rest, writer.addressed_, writer);
-    assert(appended <= rest.size());
-    writer.next_ += appended;
-    writer.in_flight_ += appended;
-    if (appended < rest.size()) seal(*std::exchange(train, nullptr));
-  }
-  if (train) seal(*train);
 }
 
 }  // namespace uring6::detail

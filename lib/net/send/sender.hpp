@@ -1,7 +1,8 @@
 // The writing half of a packet_conn. Writes wait in a queue until the loop is about to enter the kernel; then `flush`
-// packs consecutive messages of equal length, destination and control data into trains. Every datagram has its own
-// result. A train that a route refuses is sent again as single datagrams, one after the other, from the same send_train
-// object: so a refusal needs no further train from the pool. docs/architecture.md has the states of a train.
+// packs the messages of equal length, destination and control data into trains, a train for each destination. Every
+// datagram has its own result. A train that a route refuses is sent again as single datagrams, one after the other,
+// from the same send_train object: so a refusal needs no further train from the pool. docs/architecture.md has the
+// states of a train.
 #pragma once
 
 #include <memory>
@@ -90,6 +91,10 @@ class sender final : outbound {
   const send_counters& counters() const noexcept { return counters_; }
 
  private:
+  /// Trains that one conn may hold, of the pool's 512: eight conns can hold as many. The convoy has room for all of
+  /// them.
+  static constexpr std::size_t max_trains_per_conn = send_convoy::capacity;
+
   /// Where `flush` is. `seal` submits trains at once while it runs.
   enum class flushing : std::uint8_t {
     no,
@@ -112,13 +117,26 @@ class sender final : outbound {
   void build_trains() noexcept;
   void await_results(write_waiter& writer) noexcept;
   void seal(send_train& train) noexcept;
-  void seal_slab_train() noexcept;
+  void seal_slab_trains() noexcept;
+  bool suits_slab(const send_train& train, const write_slot& message, const endpoint& to,
+                  bool is_copied) const noexcept;
+  bool is_last_copy(std::span<const std::byte> payload) const noexcept;
   void submit(send_train& train) noexcept;
   void submit_by_ring(send_train& train) noexcept;
   void submit_convoy() noexcept;
   void send_one_by_one(send_train& train) noexcept;
   bool try_doubtful_train(send_train& train) noexcept;
-  void add_singles_to_convoy(write_waiter& writer) noexcept;
+  void resend_at_once(send_train& train) noexcept;
+  send_train* find_filling(const endpoint& to) noexcept;
+  void keep_filling(send_train& train) noexcept;
+  void leave(send_train& train, const endpoint& next_destination, bool addressed) noexcept;
+  void seal_filling_trains(std::size_t at_most) noexcept;
+  void seal_all_filling(send_train* last_used) noexcept;
+  bool make_room() noexcept;
+  bool hold_single(write_waiter& writer) noexcept;
+  void begin_held(send_train& train) noexcept;
+  void submit_single(send_train& train) noexcept;
+  static void load_single(send_train& train, write_slot& message, write_waiter& writer) noexcept;
   void on_member_sent(const send_convoy::member& from, int outcome) noexcept;
   static bool is_canceled(const send_train::part& part) noexcept;
   bool finish_zero_copy(send_train& train, int& outcome) noexcept;
@@ -145,10 +163,14 @@ class sender final : outbound {
   intrusive_list<write_waiter, waiting_hook> awaiting_writers_;  // wait for the results of trains, or flush
   intrusive_list<send_train, train_hook> trains_in_flight_;
   intrusive_list<send_train, train_hook> trains_to_resend_;
-  intrusive_list<send_train, train_hook> sealed_trains_;  // of coalesced writes: the next flush submits them
-  send_train* slab_train_ = nullptr;                      // the train in state `filling` that coalesced writes join
-  slab_block* slab_block_ = nullptr;                      // where they are copied to; nullptr once all its trains ended
+  intrusive_list<send_train, train_hook> sealed_trains_;   // of coalesced writes: the next flush submits them
+  intrusive_list<send_train, train_hook> filling_trains_;  // in the pool's table of them, the oldest first
+  send_train* last_found_ = nullptr;                       // of filling_trains_: the one that took the last message
+  send_train* slab_train_ = nullptr;                       // the train that the last coalesced write joined
+  slab_block* slab_block_ = nullptr;        // where they are copied to; nullptr once all its trains ended
+  std::span<const std::byte> last_copied_;  // the payload whose copy ends the used part of that block
   std::uint32_t slab_blocks_held_ = 0;
+  std::uint32_t written_ahead_ = 0;    // writes that ended at once, modulo 2^32
   std::uint32_t trains_held_ = 0;      // trains that this sender has from the pool
   std::uint32_t trains_waiting_ = 0;   // of these, trains that are not quiet: they may not come back soon
   bool coalesces_;                     // as options::coalesce

@@ -34,31 +34,58 @@ bool sender::copy_to_slab(write_waiter& writer) noexcept {
   return true;
 }
 
-// Copies one datagram into the slab and appends it to the slab's train. True: done, or `error` says why the datagram
-// cannot be sent. False: there is no room, or no train.
+// Can the datagram be copied into the slab and join this train? The payloads of a train lie in one block. `is_copied`:
+// the slab has the payload already.
+bool sender::suits_slab(const send_train& train, const write_slot& message, const endpoint& to,
+                        bool is_copied) const noexcept {
+  return train.accepts(message.payload, to, message.control) && train.block == slab_block_ &&
+         (is_copied || slab_block_->room() >= message.payload.size());
+}
+
+// Is the copy of this payload the last one of the slab? A program that sends one payload to many destinations writes it
+// once for each: the slab keeps one copy, so that the payloads of each train follow one another. The octets are
+// compared, because a program may also write a new payload into the same memory.
+bool sender::is_last_copy(std::span<const std::byte> payload) const noexcept {
+  if (payload.empty() || payload.data() != last_copied_.data() || payload.size() != last_copied_.size()) return false;
+  if (!slab_block_) return false;
+  assert(slab_block_->used >= payload.size());
+  const std::byte* const copy = slab_block_->memory.get() + slab_block_->used - payload.size();
+  return std::memcmp(copy, payload.data(), payload.size()) == 0;
+}
+
+// Copies one datagram into the slab and appends it to the train of its destination. True: done, or `error` says why the
+// datagram cannot be sent. False: there is no room, or no train.
 bool sender::write_ahead(const write_slot& message, bool addressed, std::error_code& error) noexcept {
   const std::size_t length = message.payload.size();
   const endpoint& to = destination_of(message, addressed);
   error = check_message(message, to);
   if (error) return true;
-  if (!slab_train_ || slab_block_->room() < length || !slab_train_->accepts(message.payload, to, message.control)) {
-    seal_slab_train();
-    send_train* const train = take_train();
-    if (!train) return false;
-    error = begin_train(*train, to, message, addressed);
-    if (error || !find_room(length)) {
-      give_back(*train);
-      return static_cast<bool>(error);
+  bool is_copied = false;
+  if (!slab_train_ || !suits_slab(*slab_train_, message, to, false)) {
+    is_copied = is_last_copy(message.payload);
+    if (slab_train_) leave(*std::exchange(slab_train_, nullptr), to, addressed);
+    send_train* train = filling_trains_.empty() ? nullptr : find_filling(to);
+    if (train && !suits_slab(*train, message, to, is_copied)) seal(*std::exchange(train, nullptr));
+    if (!train) {
+      train = take_train();
+      if (!train) return false;
+      error = begin_train(*train, to, message, addressed);
+      if (error || (!is_copied && !find_room(length))) {
+        give_back(*train);
+        return static_cast<bool>(error);
+      }
+      train->block = slab_block_;
+      ++slab_block_->trains;
     }
-    train->block = slab_block_;
-    ++slab_block_->trains;
     slab_train_ = train;
   }
-  assert(slab_block_ && slab_block_->room() >= length);
-  std::byte* const place = slab_block_->memory.get() + slab_block_->used;
-  if (length > 0) std::memcpy(place, message.payload.data(), length);
-  slab_block_->used += length;
-  slab_train_->append(std::span(place, length));
+  assert(slab_block_ && (is_copied || slab_block_->room() >= length));
+  if (!is_copied) {
+    if (length > 0) std::memcpy(slab_block_->memory.get() + slab_block_->used, message.payload.data(), length);
+    slab_block_->used += length;
+    last_copied_ = message.payload;
+  }
+  slab_train_->append(std::span(slab_block_->memory.get() + slab_block_->used - length, length));
   return true;
 }
 
@@ -71,12 +98,13 @@ bool sender::find_room(std::size_t length) noexcept {
   if (!fresh) return false;
   ++slab_blocks_held_;
   slab_block_ = fresh;
+  last_copied_ = {};
   assert(slab_block_->room() >= length);
   return true;
 }
 
-void sender::seal_slab_train() noexcept {
-  if (slab_train_) seal(*std::exchange(slab_train_, nullptr));
+void sender::seal_slab_trains() noexcept {
+  seal_all_filling(std::exchange(slab_train_, nullptr));
 }
 
 }  // namespace uring6::detail

@@ -47,11 +47,14 @@ struct blocked_link : crossing {
   }
 };
 
-/// Pairs of equal datagrams, so that each pair is a train.
+/// Each pair of equal datagrams has a port of its own, so that each pair is a train.
+std::uint16_t port_of_pair(std::size_t pair) {
+  return static_cast<std::uint16_t>(1000 + pair);
+}
 std::vector<write_slot> pairs(std::size_t count, std::span<const std::byte> payload, const crossing& link) {
   std::vector<write_slot> batch;
   for (std::size_t i = 0; i < count; ++i) {
-    for (int twice = 0; twice < 2; ++twice) batch.push_back({payload, {}, link.at_port(i % 2 == 0 ? 9 : 10), {}});
+    for (int twice = 0; twice < 2; ++twice) batch.push_back({payload, {}, link.at_port(port_of_pair(i)), {}});
   }
   return batch;
 }
@@ -114,7 +117,7 @@ TEST_CASE("half of the writers of every train may stop while it waits for room: 
     for (packet_conn& conn : from) {
       for (std::size_t i = 0; i < 2 * pairs_of_a_conn; ++i) {
         writer& one = writers.emplace_back();
-        const endpoint there = link.at_port(i / 2 % 2 == 0 ? 9 : 10);
+        const endpoint there = link.at_port(port_of_pair(i / 2));
         one.whole = std::make_unique<beside>(
             link.loop, [&, there]() -> task<> { one.outcome = co_await conn.write_to(payload, there); });
       }
@@ -210,12 +213,14 @@ TEST_CASE("parked conns that write ahead leave the slab to others, and writes wi
     std::deque<packet_conn> stuck;
     std::deque<std::size_t> written;
     std::deque<beside> writers;
+    // Two payloads in turn: of equal ones, one after the other, the slab keeps a single copy.
+    const bytes other = counting(60'000, 1);
     const auto add = [&] {
       packet_conn& conn = stuck.emplace_back(link.open({.send_buffer = 64 * 1024, .coalesce_writes = true}));
       std::size_t& count = written.emplace_back(0);
       writers.emplace_back(link.loop, [&]() -> task<> {
         for (;;) {
-          const auto sent = co_await conn.write_to(payload, link.at_port(9));
+          const auto sent = co_await conn.write_to(count % 2 == 0 ? payload : other, link.at_port(9));
           if (!sent) co_return;
           ++count;
         }

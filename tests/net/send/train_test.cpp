@@ -62,11 +62,14 @@ TEST_CASE("a train may be as long as the longest datagram, to the octet, its las
       for (const bytes& each : payloads) batch.push_back({each, {}, there, {}});
       const auto before = from.stats();
       const auto submissions = loop.stats().submissions;
+      const auto sends = loop.stats().sends;
       const auto sent = co_await from.write_batch(batch);
       REQUIRE(sent);
       CHECK(*sent == 44);
       CHECK(from.stats().sent_trains - before.sent_trains == 1);
-      CHECK(loop.stats().submissions - submissions == (last == 1027 ? 1 : 2));
+      // A train alone leaves by the ring; with a datagram to the same destination behind it, both by one call.
+      CHECK(loop.stats().submissions - submissions == (last == 1027 ? 1 : 0));
+      CHECK(loop.stats().sends - sends == (last == 1027 ? 0 : 1));
       CHECK(from.stats().refused_trains == 0);
       const auto got = co_await read_all(to, 44);
       CHECK(got == payloads);
@@ -111,7 +114,7 @@ TEST_CASE("trains to an IPv4 peer are no longer than IPv4 allows") {
   });
 }
 
-TEST_CASE("datagrams to another destination, or with another control message, do not join a train") {
+TEST_CASE("datagrams to another destination, or with another control message, join trains of their own") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto from = open_conn(loop);
@@ -127,7 +130,7 @@ TEST_CASE("datagrams to another destination, or with another control message, do
     const auto sent = co_await from.write_batch(batch);
     REQUIRE(sent);
     CHECK(*sent == 30);
-    CHECK(from.stats().sent_trains == 6);
+    CHECK(from.stats().sent_trains == 3);  // to the other destination each datagram has another control message
     std::array<std::byte, 16> buffer;
     for (int i = 0; i < 27; ++i) {
       const auto got = co_await to.read_from(buffer);
