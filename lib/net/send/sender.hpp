@@ -128,6 +128,8 @@ class sender final : outbound {
   bool try_doubtful_train(send_train& train) noexcept;
   void resend_at_once(send_train& train) noexcept;
   send_train* find_filling(const endpoint& to) noexcept;
+  send_train* search_filling(const endpoint& to) noexcept;
+  std::size_t append_in_turn(std::span<write_slot> messages, write_waiter& from, send_train*& offer) noexcept;
   void keep_filling(send_train& train) noexcept;
   void leave(send_train& train, const endpoint& next_destination, bool addressed) noexcept;
   void seal_filling_trains(std::size_t at_most) noexcept;
@@ -188,5 +190,16 @@ class sender final : outbound {
   std::error_code closing_;     // set by `close`: no send is parked any more
   send_counters counters_;
 };
+
+// The train that was kept open for this destination; nullptr if there is none. A program that goes through its
+// destinations in the same order again and again finds each behind the last one, without a search.
+inline send_train* sender::find_filling(const endpoint& to) noexcept {
+  assert(!filling_trains_.empty());
+  list_hook* guess = last_found_ ? static_cast<train_hook*>(last_found_)->next : filling_trains_.first();
+  if (filling_trains_.is_end(guess)) guess = filling_trains_.first();
+  send_train* const guessed = static_cast<send_train*>(static_cast<train_hook*>(guess));
+  if (!(guessed->destination() == to) || guessed->single) return search_filling(to);
+  return last_found_ = guessed;
+}
 
 }  // namespace uring6::detail

@@ -18,21 +18,29 @@ bool is_plain_single(const write_slot& message, const write_slot& next) noexcept
 
 }  // namespace
 
-// The train that was kept open for this destination; nullptr if there is none. A program that goes through its
-// destinations in the same order again and again finds each behind the last one, without a search.
-send_train* sender::find_filling(const endpoint& to) noexcept {
-  assert(!filling_trains_.empty());
-  list_hook* guess = last_found_ ? static_cast<train_hook*>(last_found_)->next : filling_trains_.first();
-  if (filling_trains_.is_end(guess)) guess = filling_trains_.first();
-  send_train* found = static_cast<send_train*>(static_cast<train_hook*>(guess));
-  if (!(found->destination() == to)) {
-    found = pool_->filling().find(*this, to);
-    if (!found) return nullptr;
+// find_filling by a search; begins the train if it only holds a message.
+[[gnu::noinline]] send_train* sender::search_filling(const endpoint& to) noexcept {
+  send_train* const found = pool_->filling().find(*this, to);
+  if (!found) return nullptr;
+  if (found->single) begin_held(*found);
+  return last_found_ = found;
+}
+
+// Appends messages to the trains that were kept open for their destinations, up to the first message that has no such
+// train or does not join it, and returns how many. `offer` becomes the train to which the next message is offered;
+// nullptr: it needs a new one. This is the hot loop over a batch to many destinations, as send_train::append is for one
+// destination.
+std::size_t sender::append_in_turn(std::span<write_slot> messages, write_waiter& from, send_train*& offer) noexcept {
+  std::size_t at = 0;
+  for (; at < messages.size(); ++at) {
+    write_slot& message = messages[at];
+    offer = find_filling(message.destination);
+    if (!offer || !offer->append_one(message, from)) return at;
+    const bool is_run = at + 1 < messages.size() && messages[at + 1].destination == message.destination;
+    if (is_run) return at + 1;
   }
-  last_found_ = found;
-  if (found->single) [[unlikely]]
-    begin_held(*found);
-  return found;
+  offer = nullptr;  // the next writer's message is searched for
+  return at;
 }
 
 void sender::keep_filling(send_train& train) noexcept {
@@ -130,13 +138,10 @@ void sender::build_trains() noexcept {
     write_slot& message = rest.front();
     const endpoint& to = destination_of(message, writer.addressed_);
     if (!train && !filling_trains_.empty()) {
-      train = find_filling(to);
-      if (train && train->append_one(message, writer)) {
-        ++writer.next_;
-        ++writer.in_flight_;
-        if (rest.size() > 1 && !(rest[1].destination == to)) train = nullptr;  // stays open
-        continue;
-      }
+      const std::size_t appended = append_in_turn(rest, writer, train);
+      writer.next_ += appended;
+      writer.in_flight_ += appended;
+      if (appended > 0) continue;
     }
     if (!train) {
       if (rest.size() > 1 && hold_single(writer)) continue;
