@@ -112,6 +112,14 @@ class send_train final : public operation, public train_hook {
     return has_place_for(payload.size()) && destination == destination_ && has_control_of(control);
   }
 
+  /// The parts of `accepts`: is there a place for a datagram of this length, and does the control message agree?
+  bool has_place_for(std::size_t length) const noexcept {
+    return is_open() && length > 0 && length <= segment_ && bytes_ + length <= room_;
+  }
+  bool has_control_of(const control_message& control) const noexcept {
+    return control_length_ == 0 ? is_empty_for_send(control) : is_equal_for_send(control, control_);
+  }
+
   /// Can a further datagram be appended, if its length, destination and control message allow it?
   bool is_open() const noexcept {
     return datagrams_ < limit_ && !last_is_short_;
@@ -228,12 +236,6 @@ class send_train final : public operation, public train_hook {
     std::array<part, max_segments> parts;
   };
 
-  bool has_place_for(std::size_t length) const noexcept {
-    return is_open() && length > 0 && length <= segment_ && bytes_ + length <= room_;
-  }
-  bool has_control_of(const control_message& control) const noexcept {
-    return control_length_ == 0 ? is_empty_for_send(control) : is_equal_for_send(control, control_);
-  }
   void prepare_alone(io_uring_sqe& entry) noexcept;
   void load(std::span<const std::byte> payload) noexcept {
     bytes_ += static_cast<std::uint32_t>(payload.size());

@@ -112,14 +112,13 @@ class sender final : outbound {
   }
   bool copy_to_slab(write_waiter& writer) noexcept;
   bool find_room(std::size_t length) noexcept;
-  bool write_ahead(const write_slot& message, bool addressed, std::error_code& error) noexcept;
+  bool write_ahead(const write_slot& message, bool addressed, error_slot& error) noexcept;
   void fail_nonblocking_writers() noexcept;
   void build_trains() noexcept;
   void await_results(write_waiter& writer) noexcept;
   void seal(send_train& train) noexcept;
   void seal_slab_trains() noexcept;
-  bool suits_slab(const send_train& train, const write_slot& message, const endpoint& to,
-                  bool is_copied) const noexcept;
+  bool suits_slab(const send_train& train, const write_slot& message, bool is_copied) const noexcept;
   bool is_last_copy(std::span<const std::byte> payload) const noexcept;
   void submit(send_train& train) noexcept;
   void submit_by_ring(send_train& train) noexcept;
@@ -153,6 +152,10 @@ class sender final : outbound {
   void give_back(send_train& train) noexcept;
   static bool is_impatient(const send_train::part& part) noexcept;
   std::error_code error_of(int outcome, const endpoint& to) const noexcept;
+  /// May `check_message` find a fault? Most messages need no call of it.
+  bool needs_check(const write_slot& message, const endpoint& to) const noexcept {
+    return !udp_ || message.payload.size() > longest_ipv4_payload || to.address.zone() != 0;
+  }
   std::error_code check_message(const write_slot& message, const endpoint& to) const noexcept;
   std::error_code begin_train(send_train& train, const endpoint& to, const write_slot& message,
                               bool addressed) noexcept;

@@ -15,37 +15,17 @@ constexpr std::size_t max_slab_blocks_per_conn = 8;
 
 }  // namespace
 
-// Copies the writer's datagrams into the slab. False: the slab is full, or no train is free. The caller then suspends
-// the writer, and sends its other datagrams from their own memory.
-bool sender::copy_to_slab(write_waiter& writer) noexcept {
-  assert(coalesces_ && writer.in_flight_ == 0 && "no train refers to the writer's own memory");
-  for (; writer.next_ < writer.messages_.size(); ++writer.next_) {
-    write_slot& message = writer.messages_[writer.next_];
-    std::error_code error;
-    if (!write_ahead(message, writer.addressed_, error)) return false;
-    message.error = error;
-    if (!error) {
-      ++writer.sent_;
-      continue;
-    }
-    ++counters_.failed;
-    if (!writer.first_error_) writer.first_error_ = error;
-  }
-  return true;
-}
-
-// Can the datagram be copied into the slab and join this train? The payloads of a train lie in one block. `is_copied`:
-// the slab has the payload already.
-bool sender::suits_slab(const send_train& train, const write_slot& message, const endpoint& to,
-                        bool is_copied) const noexcept {
-  return train.accepts(message.payload, to, message.control) && train.block == slab_block_ &&
-         (is_copied || slab_block_->room() >= message.payload.size());
+// Can the datagram be copied into the slab and join this train, which has its destination? The payloads of a train lie
+// in one block. `is_copied`: the slab has the payload already.
+inline bool sender::suits_slab(const send_train& train, const write_slot& message, bool is_copied) const noexcept {
+  return train.has_place_for(message.payload.size()) && train.has_control_of(message.control) &&
+         train.block == slab_block_ && (is_copied || slab_block_->room() >= message.payload.size());
 }
 
 // Is the copy of this payload the last one of the slab? A program that sends one payload to many destinations writes it
 // once for each: the slab keeps one copy, so that the payloads of each train follow one another. The octets are
 // compared, because a program may also write a new payload into the same memory.
-bool sender::is_last_copy(std::span<const std::byte> payload) const noexcept {
+inline bool sender::is_last_copy(std::span<const std::byte> payload) const noexcept {
   if (payload.empty() || payload.data() != last_copied_.data() || payload.size() != last_copied_.size()) return false;
   if (!slab_block_) return false;
   assert(slab_block_->used >= payload.size());
@@ -55,17 +35,21 @@ bool sender::is_last_copy(std::span<const std::byte> payload) const noexcept {
 
 // Copies one datagram into the slab and appends it to the train of its destination. True: done, or `error` says why the
 // datagram cannot be sent. False: there is no room, or no train.
-bool sender::write_ahead(const write_slot& message, bool addressed, std::error_code& error) noexcept {
+inline bool sender::write_ahead(const write_slot& message, bool addressed, error_slot& error) noexcept {
   const std::size_t length = message.payload.size();
   const endpoint& to = destination_of(message, addressed);
-  error = check_message(message, to);
-  if (error) return true;
+  if (needs_check(message, to)) [[unlikely]] {
+    error = check_message(message, to);
+    if (error) return true;
+  }
   bool is_copied = false;
-  if (!slab_train_ || !suits_slab(*slab_train_, message, to, false)) {
+  const bool is_same = slab_train_ && slab_train_->destination() == to;
+  if (!is_same || !suits_slab(*slab_train_, message, false)) {
     is_copied = is_last_copy(message.payload);
-    if (slab_train_) leave(*std::exchange(slab_train_, nullptr), to, addressed);
+    send_train* const last = std::exchange(slab_train_, nullptr);
+    if (last && (is_same || !static_cast<train_hook&>(*last).linked())) leave(*last, to, addressed);
     send_train* train = filling_trains_.empty() ? nullptr : find_filling(to);
-    if (train && !suits_slab(*train, message, to, is_copied)) seal(*std::exchange(train, nullptr));
+    if (train && !suits_slab(*train, message, is_copied)) seal(*std::exchange(train, nullptr));
     if (!train) {
       train = take_train();
       if (!train) return false;
@@ -86,6 +70,26 @@ bool sender::write_ahead(const write_slot& message, bool addressed, std::error_c
     last_copied_ = message.payload;
   }
   slab_train_->append(std::span(slab_block_->memory.get() + slab_block_->used - length, length));
+  return true;
+}
+
+// Copies the writer's datagrams into the slab. False: the slab is full, or no train is free. The caller then suspends
+// the writer, and sends its other datagrams from their own memory.
+bool sender::copy_to_slab(write_waiter& writer) noexcept {
+  assert(coalesces_ && writer.in_flight_ == 0 && "no train refers to the writer's own memory");
+  for (; writer.next_ < writer.messages_.size(); ++writer.next_) {
+    write_slot& message = writer.messages_[writer.next_];
+    error_slot error;
+    if (!write_ahead(message, writer.addressed_, error)) return false;
+    if (!error) [[likely]] {
+      if (message.error) message.error.clear();
+      ++writer.sent_;
+      continue;
+    }
+    message.error = error.code();
+    ++counters_.failed;
+    if (!writer.first_error_) writer.first_error_ = error;
+  }
   return true;
 }
 
