@@ -15,7 +15,9 @@ class milestone {
     struct awaiter {
       milestone& at;
       bool await_ready() const noexcept { return false; }
-      void await_suspend(std::coroutine_handle<> waiting, const uring6::environment&) const noexcept { at.waiting_ = waiting; }
+      void await_suspend(std::coroutine_handle<> waiting, const uring6::environment&) const noexcept {
+        at.waiting_ = waiting;
+      }
       void await_resume() const noexcept {}
     };
     return awaiter{*this};
