@@ -161,7 +161,8 @@ std::size_t send_train::pages() const noexcept {
 
 // A single payload without control bytes needs no msghdr, which the kernel would have to copy and keep.
 void send_train::prepare_alone(io_uring_sqe& entry) noexcept {
-  assert(vectors_ == 1 && parts_used_ == 1);
+  // Not `parts_used_ == 1`: of a refused train only the first datagram goes, while others wait in further parts.
+  assert(vectors_ == 1 && datagrams_ == 1);
   submission request(entry);
   request.send(fd, piece_.iov_base, piece_.iov_len, quiet() ? MSG_DONTWAIT : 0);
   if (name_length_ > 0) request.to(reinterpret_cast<const sockaddr*>(&name_), name_length_);
