@@ -15,11 +15,13 @@
 
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
+#include "uring6/loop_clock.hpp"
 #include "uring6/loop_driver.hpp"
 #include "uring6/result.hpp"
 #include "uring6/stats.hpp"
 #include "uring6/stop_token.hpp"
 #include "uring6/task.hpp"
+#include "uring6/timer.hpp"
 
 namespace uring6 {
 
@@ -32,6 +34,8 @@ struct loop_options {
   ///
   /// The environment variable URING6_DRIVER (automatic, io_uring, readiness) overrides `automatic`.
   loop_driver driver = loop_driver::automatic;
+  /// The clock of the loop's timers. `loop_clock::simulated` is for tests: the loop does not wait for its timers.
+  loop_clock clock = loop_clock::steady;
   /// Entries of the submission queue: the operations that one system call hands over. 1 to 32,768. Further operations
   /// wait in the loop for the next call. 256: an answer for each of the default `receive_buffers`.
   unsigned submission_entries = 256;
@@ -153,6 +157,23 @@ class URING6_EXPORT event_loop {
   template <std::invocable F>
   void post(F f);
 
+  // --- time ---
+
+  /// The time by the loop's clock (`loop_options::clock`), for deadlines. A moved-from loop: CLOCK_MONOTONIC. Any
+  /// thread. Inside of a task `this_task::now` tells the same.
+  std::chrono::steady_clock::time_point now() const noexcept;
+
+  /// Sets a simulated clock forward, as if the process had been held up for so long: in the next turn all timers that
+  /// are due meanwhile expire, late, and an interval tells how many ticks it missed. A task that sleeps lets the time
+  /// go on from timer to timer instead.
+  ///
+  /// Errors: `std::errc::operation_not_supported` for a loop by `loop_clock::steady`; `errc::out_of_range` for a
+  /// negative duration; `errc::closed` (moved from), `errc::wrong_thread`, `errc::forked`.
+  template <class Rep, class Period>
+  result<void> advance(std::chrono::duration<Rep, Period> by) {
+    return set_forward(detail::saturated(by));
+  }
+
   // --- inside of another event loop: epoll, Asio, sd-event, libuv ---
 
   /// A descriptor that becomes readable (poll(2), epoll level- or edge-triggered) when `poll` has something to do,
@@ -168,7 +189,8 @@ class URING6_EXPORT event_loop {
   /// set, a conn closed). Tasks run in a `scope` that is made with this loop.
   ///
   /// Returns the time of the next call, independent of the descriptor: that of the next timer; a time that has
-  /// passed, if `poll` stopped only to let the host run; nullopt without a timer. Errors: as `run`.
+  /// passed, if `poll` stopped only to let the host run; nullopt without a timer. A simulated clock goes to the next
+  /// timer within the call, so the returned time, which is the host's, has passed. Errors: as `run`.
   ///
   ///     scope tasks(loop);
   ///     tasks.spawn(serve(pc));
@@ -203,6 +225,7 @@ class URING6_EXPORT event_loop {
   void drive(std::coroutine_handle<> handle, const bool& done);
   stop_token token() const noexcept;
   void post_call(void (*call)(void*), void (*drop)(void*), void* state);
+  result<void> set_forward(std::chrono::steady_clock::duration by) noexcept;
 
   std::shared_ptr<detail::loop_core> core_;
 };

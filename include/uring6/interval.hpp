@@ -42,7 +42,7 @@ class URING6_EXPORT tick_operation final : sleep_wait {
 }  // namespace detail
 
 /// Ticks every `period`, counted from the start and not from the last tick, so that delays do not add up. One task
-/// waits at a time. CLOCK_MONOTONIC. Go: time.Ticker.
+/// waits at a time. By the loop's clock. Go: time.Ticker.
 class URING6_EXPORT interval {
  public:
   /// The first tick comes one period from now. With a period of 0 or less `tick` ends with an error.

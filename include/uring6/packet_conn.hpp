@@ -330,7 +330,7 @@ class URING6_EXPORT packet_conn {
   // --- time, ends ---
 
   /// A deadline ends the operations that wait, and all later ones, with `errc::deadline_exceeded` until it is set
-  /// anew; nullopt clears it. CLOCK_MONOTONIC. Go: SetDeadline, SetReadDeadline, SetWriteDeadline.
+  /// anew; nullopt clears it. By the loop's clock. Go: SetDeadline, SetReadDeadline, SetWriteDeadline.
   /// The setters throw std::bad_alloc, and then change no deadline.
   using time_point = std::chrono::steady_clock::time_point;
   result<void> set_deadline(std::optional<time_point> when);

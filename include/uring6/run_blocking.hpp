@@ -73,12 +73,14 @@ class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
   bool leave() noexcept;
   void stop_requested() noexcept override;
   void wake() noexcept override;
-  URING6_HIDDEN void give_up() noexcept override { leave(); }
+  URING6_HIDDEN void give_up() noexcept override;
+  URING6_HIDDEN void end_call() noexcept;
 
   std::shared_ptr<blocking_job> job_;
   loop_core* loop_ = nullptr;
   std::error_code error_;
   bool woken_ = false;
+  bool counted_ = false;  // among the loop's blocking calls
 };
 
 template <class F>

@@ -37,6 +37,7 @@ enum class address_scope : std::uint8_t;
 enum class control_flags : std::uint32_t;
 enum class errc;
 enum class error_origin : std::uint8_t;
+enum class loop_clock : std::uint8_t;
 enum class loop_driver : std::uint8_t;
 enum class multicast_scope : std::uint8_t;
 enum class peer_family : std::uint8_t;
@@ -98,6 +99,8 @@ URING6_EXPORT std::string to_string(write_flags flags);
 URING6_EXPORT std::string to_string(steering value);
 /// "io_uring"
 URING6_EXPORT std::string to_string(loop_driver value);
+/// "simulated"
+URING6_EXPORT std::string to_string(loop_clock value);
 
 // --- groups, connections, events ---
 

@@ -3,6 +3,7 @@
 
 #include "uring6/version.hpp"
 
+#include <chrono>
 #include <coroutine>
 
 #include "uring6/detail/waiting.hpp"
@@ -57,6 +58,12 @@ namespace this_task {
 /// std::system_error (`errc::wrong_thread`) in a coroutine that no loop runs.
 [[nodiscard("co_await it")]] inline detail::loop_query loop() noexcept {
   return {};
+}
+
+/// The time by the clock of the loop that the calling thread runs (`loop_options::clock`), for deadlines and for
+/// measuring; CLOCK_MONOTONIC on a thread that runs none. Go: time.Now.
+inline std::chrono::steady_clock::time_point now() noexcept {
+  return detail::clock::now();
 }
 
 }  // namespace this_task

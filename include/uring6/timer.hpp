@@ -76,7 +76,8 @@ clock::time_point deadline_after(std::chrono::duration<Rep, Period> duration) no
 
 }  // namespace detail
 
-/// Suspends the coroutine until `until` (CLOCK_MONOTONIC). If that has passed, the other coroutines run first.
+/// Suspends the coroutine until `until`, by the loop's clock (CLOCK_MONOTONIC unless `loop_options::clock` says
+/// otherwise). If that has passed, the other coroutines run first.
 ///
 /// Returns nothing, or `errc::canceled` if a stop was requested before, `errc::wrong_thread` outside of a running
 /// loop. Go: time.Sleep.

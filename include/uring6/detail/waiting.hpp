@@ -8,7 +8,7 @@
 #include <cassert>
 #include <chrono>
 #include <coroutine>
-#include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "uring6/detail/intrusive_list.hpp"
@@ -24,8 +24,13 @@ namespace uring6::detail {
 class loop_core;
 class remote_slot;
 
-/// CLOCK_MONOTONIC: a step of the wall clock moves no timer.
-using clock = std::chrono::steady_clock;
+/// The clock of the loop that the calling thread runs; CLOCK_MONOTONIC on a thread that runs none. A step of the wall
+/// clock moves no timer.
+struct clock {
+  using duration = std::chrono::steady_clock::duration;
+  using time_point = std::chrono::steady_clock::time_point;
+  URING6_EXPORT static time_point now() noexcept;
+};
 
 /// A coroutine that can be resumed, and its link in the loop's ready queue.
 struct ready_node : list_hook {
@@ -77,7 +82,8 @@ class URING6_EXPORT timer_node {
   friend class timer_heap;
   loop_core* loop_ = nullptr;
   clock::time_point deadline_{};
-  std::size_t index_ = 0;
+  std::uint32_t index_ = 0;
+  std::uint32_t order_ = 0;  // counts the timers of the heap in the order in which they were set
 };
 
 /// The link in a list of waiting operations; a second link is in the ready queue.

@@ -15,9 +15,10 @@ class sticky_deadline final : public timer_node {
  public:
   explicit sticky_deadline(Owner& owner) noexcept : owner_(owner) {}
 
-  /// nullopt: no deadline. A time that is not after `now` has passed already. Throws std::bad_alloc, and then keeps the
-  /// old deadline.
-  void set(loop_core& loop, std::optional<clock::time_point> when, clock::time_point now = clock::now()) {
+  /// nullopt: no deadline. A time that is not after the loop's has passed already. Throws std::bad_alloc, and then
+  /// keeps the old deadline.
+  void set(loop_core& loop, std::optional<clock::time_point> when) { set(loop, when, loop.now()); }
+  void set(loop_core& loop, std::optional<clock::time_point> when, clock::time_point now) {
     const bool due = when && *when <= now;
     if (when && !due && !armed()) loop.timers().make_room(1);
     disarm();
@@ -44,7 +45,7 @@ class sticky_deadline final : public timer_node {
 /// Sets both deadlines of a socket, with one look at the clock. Throws std::bad_alloc, and then keeps both old ones.
 template <class Read, class Write>
 void set_both(Read& read, Write& write, loop_core& loop, std::optional<clock::time_point> when) {
-  const auto now = clock::now();
+  const auto now = loop.now();
   if (when && *when > now) loop.timers().make_room(2);
   read.set(loop, when, now);
   write.set(loop, when, now);

@@ -123,6 +123,20 @@ void event_loop::post_call(void (*call)(void*), void (*drop)(void*), void* state
   if (core_) core_->post(std::move(message));
 }
 
+std::chrono::steady_clock::time_point event_loop::now() const noexcept {
+  return core_ ? core_->now() : std::chrono::steady_clock::now();
+}
+
+result<void> event_loop::set_forward(std::chrono::steady_clock::duration by) noexcept {
+  if (!core_) return fail(errc::closed);
+  if (const auto error = core_->check_thread()) return fail(error);
+  if (core_->options().clock != loop_clock::simulated) return fail(std::errc::operation_not_supported);
+  if (by < by.zero()) return fail(errc::out_of_range);
+  constexpr auto latest = std::chrono::steady_clock::time_point::max();
+  core_->go_to(by < latest - now() ? now() + by : latest);
+  return {};
+}
+
 result<int> event_loop::descriptor() {
   if (!core_) return fail(errc::closed);
   return core_->ring().notify();

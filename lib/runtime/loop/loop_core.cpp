@@ -35,8 +35,9 @@ bool in_range(const loop_options& options) noexcept {
   };
   return options.submission_entries >= 1 && options.submission_entries <= 32'768 && options.completion_entries >= 1 &&
          options.completion_entries <= 65'536 && options.receive_buffers >= 2 && options.receive_buffers <= 32'768 &&
-         std::has_single_bit(options.receive_buffers) && options.budget >= 1 && within(options.spin, 10s) &&
-         within(options.min_wait, 1s) && within(options.busy_poll, 1s);
+         std::has_single_bit(options.receive_buffers) && options.budget >= 1 &&
+         options.clock <= loop_clock::simulated && within(options.spin, 10s) && within(options.min_wait, 1s) &&
+         within(options.busy_poll, 1s);
 }
 
 }  // namespace
@@ -173,9 +174,13 @@ result<std::optional<clock::time_point>> loop_core::poll() {
     ring_->drain_descriptor(foreign_descriptor_waits_ > 0);
     if (ring_->notifies()) asleep_.store(sleeping::in_host, std::memory_order_seq_cst);
     publish_buffers();  // what the turn reaped may wait for buffers that are there
-    if (at_rest()) return timers_.empty() ? std::optional<clock::time_point>() : timers_.next();
+    if (!at_rest()) continue;
+    if (timers_.empty()) return std::nullopt;
+    if (options_.clock == loop_clock::steady) return timers_.next();
+    if (!may_skip_sleep()) return std::nullopt;
+    go_to(std::max(timers_.next(), now()));
   }
-  return clock::now();
+  return std::chrono::steady_clock::now();
 }
 
 // A read that finds no buffer takes those of the spins: they go by the ring until the next one.
@@ -221,7 +226,7 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
     error = end_run();
     return busy;
   }
-  if (!timers_.empty()) busy += timers_.expire(clock::now());
+  if (!timers_.empty()) busy += timers_.expire(now());
   const std::uint64_t sends_before = sends_;
   flush_outbound();
   busy += static_cast<unsigned>(sends_ - sends_before);
@@ -298,9 +303,26 @@ void loop_core::flush_outbound() noexcept {
 std::error_code loop_core::sleep() noexcept {
   assert(ready_.empty() && outbound_.empty() && "there is work to do");
   std::optional<std::chrono::nanoseconds> timeout;
-  if (!timers_.empty()) timeout = timers_.next() - clock::now();
+  if (options_.clock == loop_clock::simulated) [[unlikely]] {
+    if (may_skip_sleep()) return skip_sleep();
+  } else if (!timers_.empty()) {
+    timeout = timers_.next() - now();
+  }
   if (options_.min_wait.count() > 0) return ring_->enter_and_gather(timeout, options_.min_wait);
   return ring_->enter(true, timeout);
+}
+
+// Has a simulated clock a time to go to?
+bool loop_core::may_skip_sleep() const noexcept {
+  return blocking_calls_ == 0 && !timers_.empty() && timers_.next() != clock::time_point::max();
+}
+
+// An enter that does not wait, instead of a sleep. If it brought nothing, the next turn runs the next timer.
+std::error_code loop_core::skip_sleep() noexcept {
+  const std::error_code error = ring_->enter(false, {});
+  const bool something_came = ring_->has_news() || ring_->has_quiet() || ring_->has_queued() || !inbox_.empty();
+  if (!error && !something_came) go_to(std::max(timers_.next(), now()));
+  return error;
 }
 
 bool loop_core::spin() noexcept {

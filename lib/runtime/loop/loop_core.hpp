@@ -6,6 +6,8 @@
 #include <array>
 #include <atomic>
 #include <cassert>
+#include <chrono>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -112,6 +114,26 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
 
   void add(resident& what) noexcept { residents_.push_back(what); }
 
+  /// The time by the loop's clock. Any thread.
+  clock::time_point now() const noexcept {
+    if (options_.clock == loop_clock::steady) [[likely]]
+      return std::chrono::steady_clock::now();
+    return clock::time_point(clock::duration(simulated_now_.load(std::memory_order_relaxed)));
+  }
+
+  /// Sets a simulated clock forward. Precondition (asserted): the clock is simulated, and `time` is not before `now()`.
+  void go_to(clock::time_point time) noexcept {
+    assert(options_.clock == loop_clock::simulated && time >= now());
+    simulated_now_.store(time.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+
+  /// A call of another thread begins (ends) that a coroutine waits for: meanwhile a simulated clock stands still.
+  void begin_blocking_call() noexcept { ++blocking_calls_; }
+  void end_blocking_call() noexcept {
+    assert(blocking_calls_ > 0);
+    --blocking_calls_;
+  }
+
   detail::ring& ring() noexcept { return *ring_; }
   timer_heap& timers() noexcept { return timers_; }
   detail::spinner& spinner() noexcept { return spinner_; }
@@ -189,7 +211,9 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   void post(inbox_message& message) noexcept;
 
  private:
-  explicit loop_core(const loop_options& options) : options_(options), spinner_(options.spin) {
+  explicit loop_core(const loop_options& options)
+      : options_(options), spinner_(options.clock == loop_clock::steady ? options.spin : options.spin.zero()) {
+    if (options.clock == loop_clock::simulated) go_to(std::chrono::steady_clock::now());
     stopped_.request_stop();
   }
 
@@ -210,11 +234,15 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   std::error_code enter_and_reap(bool wait) noexcept;
   void flush_outbound() noexcept;
   std::error_code sleep() noexcept;
+  bool may_skip_sleep() const noexcept;
+  std::error_code skip_sleep() noexcept;
   void end_sleep() noexcept;
   void notice_post() noexcept;
   bool spin() noexcept;
 
   loop_options options_;
+  std::atomic<clock::duration::rep> simulated_now_{std::numeric_limits<clock::duration::rep>::min()};
+  unsigned blocking_calls_ = 0;
   event_loop* handle_ = nullptr;
   stop_source stop_;
   stop_source stopped_;  // its stop is requested at the beginning

@@ -32,7 +32,7 @@ class watched_socket : public list_hook {
 
 class spinner {
  public:
-  /// A spin lasts at most `longest`; 0: the loop does not spin.
+  /// A spin lasts at most `longest`; 0: the loop does not spin. A loop with a simulated clock does not spin.
   explicit spinner(std::chrono::nanoseconds longest) noexcept : longest_(longest) {}
 
   /// Do this loop's waits end within spins? Then a turn need not enter the ring, and system calls outside of the ring
@@ -61,7 +61,7 @@ class spinner {
         }
         if (!calls) relax();
       }
-      const auto now = clock::now();
+      const auto now = std::chrono::steady_clock::now();
       if (!end) {
         end = now + longest_;
         until_timer = timer && *timer < *end;

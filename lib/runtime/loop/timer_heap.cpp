@@ -8,13 +8,13 @@ namespace uring6::detail {
 void timer_heap::place(std::size_t index, entry what) noexcept {
   assert(index < heap_.size() && what.timer && what.deadline == what.timer->deadline_);
   heap_[index] = what;
-  what.timer->index_ = index;
+  what.timer->index_ = static_cast<std::uint32_t>(index);
 }
 
 void timer_heap::sift_up(std::size_t index, entry what) noexcept {
   while (index > 0) {
     const std::size_t parent = (index - 1) / arity;
-    if (!(what.deadline < heap_[parent].deadline)) break;
+    if (!is_before(what, heap_[parent])) break;
     place(index, heap_[parent]);
     index = parent;
   }
@@ -28,9 +28,9 @@ void timer_heap::sift_down(std::size_t index, entry what) noexcept {
     const std::size_t end = std::min(first + arity, heap_.size());
     std::size_t least = first;
     for (std::size_t child = first + 1; child < end; ++child) {
-      if (heap_[child].deadline < heap_[least].deadline) least = child;
+      if (is_before(heap_[child], heap_[least])) least = child;
     }
-    if (!(heap_[least].deadline < what.deadline)) break;
+    if (!is_before(heap_[least], what)) break;
     place(index, heap_[least]);
     index = least;
   }
@@ -40,6 +40,7 @@ void timer_heap::sift_down(std::size_t index, entry what) noexcept {
 void timer_heap::insert(timer_node& timer) {
   assert(!timer.armed() && "a timer is in one heap, once");
   heap_.push_back({});
+  timer.order_ = timers_set_++;
   sift_up(heap_.size() - 1, {timer.deadline_, &timer});
 }
 
@@ -55,7 +56,7 @@ void timer_heap::remove(timer_node& timer) noexcept {
   const entry last = heap_.back();
   heap_.pop_back();
   if (last.timer == &timer) return;
-  if (index > 0 && last.deadline < heap_[(index - 1) / arity].deadline) {
+  if (index > 0 && is_before(last, heap_[(index - 1) / arity])) {
     sift_up(index, last);
   } else {
     sift_down(index, last);

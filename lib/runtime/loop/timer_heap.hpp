@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cassert>
+#include <cstdint>
 #include <vector>
 
 #include "uring6/detail/waiting.hpp"
@@ -26,15 +27,16 @@ class timer_heap {
 
   void remove(timer_node& timer) noexcept;
 
-  /// Removes the timers that are due at `now` and calls `expired` of each, in the order of their deadlines. Returns how
-  /// many. At most as many expire as there were at the call: timers that are set meanwhile cannot keep the loop here.
+  /// Removes the timers that are due at `now` and calls `expired` of each, in the order of their deadlines; with equal
+  /// deadlines, which are frequent in simulated time, in the order in which they were set. Returns how many. At most as
+  /// many expire as there were at the call: timers that are set meanwhile cannot keep the loop here.
   unsigned expire(clock::time_point now) noexcept;
 
   /// Removes all timers without calling `expired`: the loop ends.
   void clear() noexcept;
 
  private:
-  // Has a copy of the deadline, so that a comparison does not read the timer.
+  // Has a copy of the deadline, so that a comparison of different ones does not read the timer.
   struct entry {
     clock::time_point deadline;
     timer_node* timer;
@@ -42,11 +44,18 @@ class timer_heap {
 
   static constexpr std::size_t arity = 4;
 
+  // The orders are compared as sequence numbers (RFC 1982), so they may wrap around.
+  static bool is_before(const entry& one, const entry& other) noexcept {
+    if (one.deadline != other.deadline) [[likely]]
+      return one.deadline < other.deadline;
+    return static_cast<std::int32_t>(one.timer->order_ - other.timer->order_) < 0;
+  }
   void place(std::size_t index, entry what) noexcept;
   void sift_up(std::size_t index, entry what) noexcept;
   void sift_down(std::size_t index, entry what) noexcept;
 
   std::vector<entry> heap_;
+  std::uint32_t timers_set_ = 0;
 };
 
 }  // namespace uring6::detail

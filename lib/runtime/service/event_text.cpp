@@ -3,6 +3,7 @@
 #include "ipv6/value/names.hpp"
 #include "uring/driver_choice.hpp"
 #include "uring6/descriptor.hpp"
+#include "uring6/loop_clock.hpp"
 #include "uring6/signals.hpp"
 #include "uring6/text.hpp"
 
@@ -18,6 +19,12 @@ std::string to_string(poll_events events) {
 
 std::string to_string(loop_driver value) {
   return detail::name_of<loop_driver>(value, detail::driver_names);
+}
+
+std::string to_string(loop_clock value) {
+  static constexpr detail::named<loop_clock> names[] = {{loop_clock::steady, "steady"},
+                                                        {loop_clock::simulated, "simulated"}};
+  return detail::name_of<loop_clock>(value, names);
 }
 
 std::string to_string(const signal_event& got) {

@@ -25,6 +25,7 @@ void blocking_job::run_and_report() noexcept {
 
 blocking_wait::~blocking_wait() {
   if (job_) leave();
+  end_call();
 }
 
 bool blocking_wait::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
@@ -42,6 +43,8 @@ bool blocking_wait::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
     leave();
     return false;
   }
+  loop_->begin_blocking_call();
+  counted_ = true;
   listen(stop);
   return true;
 }
@@ -52,6 +55,15 @@ bool blocking_wait::leave() noexcept {
   if (!std::exchange(job_->waiter_, nullptr) || job_->state_ == blocking_job::state::done) return false;
   job_->left();
   return true;
+}
+
+void blocking_wait::give_up() noexcept {
+  leave();
+  end_call();
+}
+
+void blocking_wait::end_call() noexcept {
+  if (std::exchange(counted_, false)) loop_->end_blocking_call();
 }
 
 void blocking_wait::stop_requested() noexcept {
@@ -76,6 +88,7 @@ std::error_code blocking_wait::finish() noexcept {
     job_->waiter_ = nullptr;
   }
   remote_waker::close();
+  end_call();
   return error_;
 }
 

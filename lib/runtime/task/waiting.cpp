@@ -11,6 +11,10 @@ void ready_node::throw_awaited_twice() {
   throw std::logic_error("uring6: awaited an operation that has been awaited already");
 }
 
+clock::time_point clock::now() noexcept {
+  return running_loop ? running_loop->now() : std::chrono::steady_clock::now();
+}
+
 void make_ready(loop_core& loop, ready_node& node) noexcept {
   loop.make_ready(node);
 }

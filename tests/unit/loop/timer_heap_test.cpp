@@ -78,6 +78,26 @@ TEST_CASE("timers expire in the order of their deadlines, whichever are canceled
   }
 }
 
+TEST_CASE("timers with equal deadlines expire in the order in which they were set, whichever are canceled between") {
+  heap_of_a_loop of;
+  std::mt19937 random(2026);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<int> log;
+    std::vector<std::unique_ptr<noting_timer>> timers;
+    std::vector<int> expected;
+    for (int i = 0; i < 100; ++i) {
+      timers.push_back(std::make_unique<noting_timer>(log, i));
+      timers.back()->arm(of.core, at(5));
+    }
+    for (auto& each : timers) {
+      if (random() % 3 == 0) each->disarm();
+      if (each->armed()) expected.push_back(each->moment);
+    }
+    REQUIRE(of.heap.expire(at(5)) == expected.size());
+    REQUIRE(log == expected);
+  }
+}
+
 TEST_CASE("the next deadline is the earliest of the remaining ones") {
   heap_of_a_loop of;
   std::vector<int> log;

@@ -31,7 +31,7 @@ TEST_CASE("every public value has a formatter") {
   CHECK(all_formattable<interface, interface_address, group_membership, group_source, address_scope>);
   CHECK(all_formattable<interface_flags, address_flags, extension_header, upper_layer, read_slot, icmp_filter,
                         icmp_type>);
-  CHECK(all_formattable<errc, resolve_errc, read_flags, write_flags, steering, loop_driver, probe_report>);
+  CHECK(all_formattable<errc, resolve_errc, read_flags, write_flags, steering, loop_driver, loop_clock, probe_report>);
   CHECK(all_formattable<kept_datagram, released_packet, released_tcp, path_mtu_event, resolve_options::family>);
   CHECK(all_formattable<loop_stats, pool_stats, packet_stats, tcp_stats>);
 }
@@ -122,6 +122,7 @@ TEST_CASE("flags, choices and parts of BPF and ICMPv6 are words") {
   CHECK(fmt::format("{}", write_flags::none) == "none");
   CHECK(fmt::format("{}", steering::cpu) == "cpu");
   CHECK(fmt::format("{}", loop_driver::readiness) == "readiness");
+  CHECK(fmt::format("{}", loop_clock::simulated) == "simulated");
   CHECK(fmt::format("{}", resolve_options::family::v6) == "v6");
   CHECK(fmt::format("{}", path_mtu_event{.mtu = 1280, .destination = ip_address::loopback()}) == "mtu=1280 to ::1");
   CHECK(fmt::format("{}", bpf::reg::x) == "x");
