@@ -29,7 +29,8 @@
 
 namespace uring6 {
 
-/// A socket for datagrams: UDP or raw IP, over IPv6 or dual stack. `listen_packet` and `dial_packet` make one.
+/// A socket for datagrams: UDP or raw IP, over IPv6 or dual stack. `listen_packet` and `dial_packet` make one. It
+/// models `datagram_socket`, of which a service is a template that is to be tested without a network.
 ///
 /// Threads: a conn belongs to the thread that runs its loop. On another thread its operations and options return
 /// `errc::wrong_thread`. Any thread may call `is_open`, `native_handle` and the endpoints while the loop's thread

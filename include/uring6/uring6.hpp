@@ -8,6 +8,7 @@
 #include "uring6/control_message.hpp"
 #include "uring6/datagram.hpp"
 #include "uring6/datagram_batch.hpp"
+#include "uring6/datagram_socket.hpp"
 #include "uring6/descriptor.hpp"
 #include "uring6/environment.hpp"
 #include "uring6/error.hpp"

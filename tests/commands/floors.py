@@ -14,7 +14,7 @@ BELOW = {
     "runtime": {"runtime", "uring", "sys", "ipv6"},
     "net": {"net", "runtime", "uring", "sys", "ipv6"},
 }
-# The rooms of lib/net, bottom up; the two at the top include nothing of each other.
+# The rooms of lib/net, bottom up; those at the top include nothing of each other.
 ROOMS = {
     "socket": {"socket"},
     "kernel": {"kernel"},
@@ -22,6 +22,7 @@ ROOMS = {
     "send": {"send", "receive", "socket", "kernel"},
     "packet": {"packet", "send", "receive", "socket", "kernel"},
     "tcp": {"tcp", "socket", "kernel"},
+    "memory": {"memory", "socket"},
 }
 # Operations fill their submission entries by lib/uring/submission.hpp.
 LIBURING = "lib/uring"

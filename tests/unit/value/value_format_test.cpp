@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "uring6/bpf.hpp"
+#include "uring6/memory_link.hpp"
 #include "uring6/uring6.hpp"
 
 namespace {
@@ -33,7 +34,7 @@ TEST_CASE("every public value has a formatter") {
                         icmp_type>);
   CHECK(all_formattable<errc, resolve_errc, read_flags, write_flags, steering, loop_driver, loop_clock, probe_report>);
   CHECK(all_formattable<kept_datagram, released_packet, released_tcp, path_mtu_event, resolve_options::family>);
-  CHECK(all_formattable<loop_stats, pool_stats, packet_stats, tcp_stats>);
+  CHECK(all_formattable<loop_stats, pool_stats, packet_stats, tcp_stats, memory_link_stats>);
 }
 
 TEST_CASE("every public value of ICMPv6 has a formatter") {
