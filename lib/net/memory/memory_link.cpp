@@ -1,11 +1,13 @@
 #include "uring6/memory_link.hpp"
 
 #include <cerrno>
+#include <string>
 #include <system_error>
 #include <utility>
 
 #include "net/memory/link_medium.hpp"
 #include "net/memory/memory_port.hpp"
+#include "sys/failure/failure_note.hpp"
 #include "sys/socket/socket.hpp"
 
 namespace uring6 {
@@ -83,6 +85,17 @@ std::error_code check_own_address(const ip_address& address, std::uint32_t inter
   return {};
 }
 
+result<memory_socket> open_at(const std::shared_ptr<detail::link_medium>& medium, const endpoint& local) {
+  const auto& loop = medium->loop();
+  if (loop->ended()) return fail(errc::closed);
+  if (const auto error = loop->check_thread()) return fail(error);
+  if (const auto error = check_own_address(local.address, medium->options().interface_index)) return fail(error);
+  endpoint chosen = local;
+  if (chosen.port == 0) chosen.port = medium->free_port(local.address);
+  if (chosen.port == 0 || medium->port_at(chosen)) return fail_errno(EADDRINUSE);
+  return memory_socket(std::make_unique<detail::memory_port>(medium, loop, chosen));
+}
+
 }  // namespace
 
 memory_link::memory_link(event_loop& loop, const memory_link_options& options) : medium_(make_medium(loop, options)) {}
@@ -92,20 +105,13 @@ memory_link::~memory_link() {
 }
 
 result<memory_socket> memory_link::bind(const endpoint& local) {
-  const auto& loop = medium_->loop();
-  if (loop->ended()) return fail(errc::closed);
-  if (const auto error = loop->check_thread()) return fail(error);
-  if (const auto error = check_own_address(local.address, options().interface_index)) return fail(error);
-  endpoint chosen = local;
-  if (chosen.port == 0) chosen.port = medium_->free_port(local.address);
-  if (chosen.port == 0 || medium_->port_at(chosen)) return fail_errno(EADDRINUSE);
-  return memory_socket(std::make_unique<detail::memory_port>(medium_, loop, chosen));
+  return detail::noted(open_at(medium_, local), "memory_link::bind", [&local] { return local.to_string(); });
 }
 
 result<memory_socket> memory_link::bind(std::string_view local) {
-  const auto end = endpoint::parse(local);
-  if (!end) return fail(end.error());
-  return bind(*end);
+  const auto open = [this](const endpoint& end) { return open_at(medium_, end); };
+  return detail::noted(endpoint::parse(local).and_then(open), "memory_link::bind",
+                       [local] { return std::string(local); });
 }
 
 result<void> memory_link::set_options(const memory_link_options& options) {

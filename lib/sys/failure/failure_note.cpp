@@ -67,6 +67,7 @@ std::string_view cure_of(const std::error_code& error, std::string_view what) no
       {of(ENETUNREACH), "dial", "no route leads there: ip route get shows the one that is taken"},
       {of(EHOSTUNREACH), "dial", "no route leads there, or the next hop does not answer"},
       {of(ENODEV), "", links},
+      {make_error_code(errc::unknown_zone), "memory_link", "the link's zone is memory_link_options::interface_index"},
       {make_error_code(errc::unknown_zone), "", links},
       {of(ENOPROTOOPT), "set", "this kernel or socket has no such option"},
       {of(ENOBUFS), "join", groups},

@@ -190,6 +190,9 @@ TEST_CASE("memory_link: bind gives free ports, and refuses addresses that a host
   CHECK(of.link.bind({ip_address::loopback().with_zone(7), 7}).error() == errc::needless_zone);
   CHECK(refusal("192.0.2.1:7") == errc::ipv4_address);
   CHECK(refusal("2001:db8::1") == errc::missing_port);
+  CHECK(fail(of.link.bind("[2001:db8::1]:7")).text() == "memory_link::bind [2001:db8::1]:7: Address already in use");
+  CHECK(fail(of.link.bind({ip_address::loopback().with_zone(3), 7})).text().find("interface_index") !=
+        std::string::npos);
   CHECK(of.near.close());
   CHECK(of.link.bind("[2001:db8::1]:7"));
 }
