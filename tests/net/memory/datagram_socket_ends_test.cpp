@@ -118,6 +118,47 @@ TEMPLATE_LIST_TEST_CASE("datagram_socket: readers are served in the order in whi
   });
 }
 
+TEMPLATE_LIST_TEST_CASE(
+    "datagram_socket: a datagram that is kept for a reader that leaves goes to the reader behind it", "", both) {
+  TestType world;
+  play(world.loop, [&]() -> task<> {
+    auto one = world.open();
+    std::array<reader<typename TestType::socket>, 2> readers;
+    beside first(world.loop, [&]() -> task<> { co_await readers[0].read(one); });
+    beside second(world.loop, [&]() -> task<> { co_await readers[1].read(one); });
+    co_await this_task::yield();
+    const numbered payload(1);
+    auto sent = co_await one.write_to(payload, end_of(one));
+    REQUIRE(sent);
+    first.request_stop();
+    co_await until([&] { return first.ended(); });
+    if (readers[0].number) sent = co_await one.write_to(payload, end_of(one));
+    REQUIRE(sent);
+    co_await until([&] { return second.ended(); });
+    CHECK((readers[0].number == 1 || readers[0].error == errc::canceled));
+    CHECK(readers[1].number == 1);
+  });
+}
+
+TEMPLATE_LIST_TEST_CASE("datagram_socket: a later reader does not overtake one that is about to get its datagram", "",
+                        both) {
+  TestType world;
+  play(world.loop, [&]() -> task<> {
+    auto one = world.open();
+    reader<typename TestType::socket> older;
+    beside waiting(world.loop, [&]() -> task<> { co_await older.read(one); });
+    co_await this_task::yield();
+    const numbered payload(1);
+    const auto sent = co_await one.write_to(payload, end_of(one));
+    REQUIRE(sent);
+    std::array<std::byte, 16> buffer;
+    const auto got = co_await one.read_from(buffer, read_flags::dont_wait);
+    CHECK_FALSE(got);
+    co_await until([&] { return waiting.ended(); });
+    CHECK(older.number == 1);
+  });
+}
+
 TEMPLATE_LIST_TEST_CASE("datagram_socket: a stop that was requested before ends reads and writes", "", both) {
   TestType world;
   play(world.loop, [&]() -> task<> {
