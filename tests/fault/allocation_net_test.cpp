@@ -19,8 +19,10 @@
 #include "uring6/interface.hpp"
 #include "uring6/listen_group.hpp"
 #include "uring6/loop_group.hpp"
+#include "uring6/memory_link.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/tcp.hpp"
+#include "uring6/this_task.hpp"
 #include "uring6/when_all.hpp"
 #include "uring6/when_any.hpp"
 
@@ -101,6 +103,38 @@ TEST_CASE("the first write and the first read of a loop without memory for them 
     }
     memory.end();
     co_return std::error_code();
+  });
+}
+
+TEST_CASE("a memory_link without memory gives an error, and carries no datagram by halves") {
+  need_ipv6();
+  sweep_allocations("memory_link", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    memory_link link(loop, {.delay = 1ms, .duplication = 1});
+    auto one = link.bind("[2001:db8:1:2:3:4:5:6]:7");
+    if (!one) co_return one.error();
+    const auto set = one->set_deadline(this_task::now() + 1h);
+    if (!set) co_return set.error();
+    const endpoint self = or_throw(one->local_endpoint());
+    const auto sent = co_await one->write_to("too long for a string without memory of its own", self);
+    memory.end();
+    if (link.stats().sent != (sent ? 1 : 0)) throw std::runtime_error("half of the datagram was sent");
+    std::array<std::byte, 64> buffer;
+    for (int copy = 0; sent && copy < 2; ++copy) {
+      const auto got = co_await one->read_from(buffer);
+      if (!got) co_return got.error();
+    }
+    co_return sent ? std::error_code() : sent.error();
+  });
+  sweep_allocations("memory_link read", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    memory_link link(loop, {.delay = 1ms});
+    auto one = or_throw(link.bind("[::1]:7"));
+    const auto sent = co_await one.write_to("x", or_throw(one.local_endpoint()));
+    std::array<std::byte, 64> buffer;
+    memory.begin();
+    const auto got = co_await one.read_from(buffer);
+    memory.end();
+    co_return sent&& got ? std::error_code() : got.error();
   });
 }
 
