@@ -73,7 +73,7 @@ class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
   bool leave() noexcept;
   void stop_requested() noexcept override;
   void wake() noexcept override;
-  URING6_HIDDEN void give_up() noexcept override;
+  void give_up() noexcept override;
   URING6_HIDDEN void end_call() noexcept;
 
   std::shared_ptr<blocking_job> job_;
