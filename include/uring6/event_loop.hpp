@@ -100,7 +100,8 @@ class URING6_EXPORT event_loop {
   /// - EPERM, EACCES or ENOSYS where a sandbox refuses eventfd2, or both io_uring and epoll_create1; with
   ///   `loop_driver::io_uring` also where it allows io_uring_setup but refuses io_uring_enter or io_uring_register;
   /// - EOPNOTSUPP before Linux 6.0, which has no multishot recvmsg to read with, for `loop_driver::io_uring`;
-  /// - EINVAL for an unknown driver, also in URING6_DRIVER;
+  /// - EINVAL for an unknown driver, also in URING6_DRIVER, and for a seed there (docs/reliability.md) while the option
+  ///   names a driver;
   /// - `errc::out_of_range` for options outside of their ranges.
   ///
   /// The first loop of a process also reads a pair of sockets (socketpair, sendmsg) by a ring, to find out whether the

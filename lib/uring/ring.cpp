@@ -9,6 +9,7 @@
 #include "uring/driver_choice.hpp"
 #include "uring/kernel/kernel_driver.hpp"
 #include "uring/readiness/readiness_driver.hpp"
+#include "uring/seeded/seeded_driver.hpp"
 #include "uring/tsan.hpp"
 
 namespace uring6::detail {
@@ -52,13 +53,19 @@ result<std::unique_ptr<ring>> ring::create(const ring_options& options, std::str
 std::error_code ring::choose_driver(const ring_options& options, std::string& reason) {
   const auto asked = driver_asked_for(options.driver, reason);
   if (!asked) return asked.error();
-  if (*asked != loop_driver::readiness) {
+  if (asked->seed) {
+    auto seeded = seeded_driver::create(*asked->seed, options, ring_, features_, reason);
+    if (!seeded) return seeded.error();
+    driver_ = std::move(*seeded);
+    return {};
+  }
+  if (asked->driver != loop_driver::readiness) {
     auto kernel = kernel_driver::create(options, ring_, features_, reason);
     if (kernel) {
       driver_ = std::move(*kernel);
       return {};
     }
-    if (*asked == loop_driver::io_uring || !is_refusal(kernel.error())) return kernel.error();
+    if (asked->driver == loop_driver::io_uring || !is_refusal(kernel.error())) return kernel.error();
     features_ = {};
     features_.io_uring_refused = kernel.error();
     features_.why_readiness = std::move(reason);

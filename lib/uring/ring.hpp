@@ -133,6 +133,7 @@ class ring {
   std::uint64_t driver_calls() const noexcept { return driver_->calls(); }
   const ring_counters& counters() const noexcept { return counters_; }
   ::io_uring& native() noexcept { return ring_; }
+  std::uint64_t trace() const noexcept { return driver_->trace(); }  // ring_driver::trace
 
   /// For the pools: operations may take their buffers from this ring of buffers. Negative errno.
   int add_buffers(::io_uring_buf_reg& registration) noexcept { return driver_->add_buffers(registration); }

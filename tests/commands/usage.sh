@@ -51,9 +51,9 @@ for command in "$copy/tools/quickstart" "$copy/tools/test"; do
 done
 ends_with 2 "$copy/tools/test" --only
 ends_with 2 "$copy/tools/test" --no-install --only no-such-part
-check "a part that is not there" "$said" "no configuration no-such-part; there are gcc, scripts, readiness, slow-scripts, "
+check "a part that is not there" "$said" "no configuration no-such-part; there are gcc, scripts, readiness, seeds, slow-scripts, "
 ends_with 0 "$copy/tools/test" --dry-run --all
-for part in gcc scripts readiness slow-scripts docs clang release gcc-O0 sanitizers threads fuzzers; do
+for part in gcc scripts readiness seeds slow-scripts docs clang release gcc-O0 sanitizers threads fuzzers; do
   check "all of it" "$said" "^==> $part \("
   check "the usage names each part" "$(<"$copy/tools/test")" "[ ,]$part\b"
 done
@@ -68,6 +68,11 @@ ends_with 2 "$copy/tools/docs" one two
 ends_with 0 "$copy/tools/docs" --dry-run
 check "a dry run" "$said" "apt-get .* install .* doxygen python3-sphinx furo python3-myst-parser "
 check "a dry run" "$said" '^  \$ python3 -B tools/site/build.py '
+ends_with 0 "$copy/tools/test" --dry-run --seeds 1000000
+check "a million seeds" "$said" "/schedules --seeds 1000000 --jobs "
+check_not "a million seeds, and nothing else" "$said" "meson test"
+ends_with 2 "$copy/tools/test" --seeds
+ends_with 2 "$copy/tools/test" --no-install --seeds 0
 ends_with 0 "$copy/tools/test" --dry-run --kernels 6.1:user newest
 check "kernels alone" "$said" "^==> kernels \(under QEMU: 6.1:user newest\)"
 check "kernels alone" "$said" "install .* qemu-system-x86 "

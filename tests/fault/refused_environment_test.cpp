@@ -14,6 +14,7 @@
 #include <new>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "support/case/allocations.hpp"
@@ -255,6 +256,24 @@ TEST_CASE("the environment decides on the driver where the option leaves it open
   CHECK_THAT(automatic, StartsWith("readiness 1 1\n"));
   CHECK_THAT(driver_where([&] { set("epoll"); }),
              StartsWith("no loop: URING6_DRIVER=epoll: no such driver; use automatic, io_uring or readiness"));
+}
+
+TEST_CASE("a seed is a number and needs a loop that leaves its driver open, or the error says so") {
+  const auto set = [](const char* value) { ::setenv("URING6_DRIVER", value, 1); };
+  CHECK_THAT(driver_where([&] { set("seed:18446744073709551615"); }),
+             StartsWith("readiness 1 0\nthe schedule of seed 18446744073709551615"));
+  for (const char* none : {"seed:", "seed:x", "seed:-1", "seed:1 ", "seed:18446744073709551616"}) {
+    INFO(none);
+    CHECK_THAT(driver_where([&] { set(none); }), StartsWith("no loop: URING6_DRIVER=" + std::string(none) +
+                                                            ": a seed is a number from 0 to 18446744073709551615"));
+  }
+  for (const auto& [option, name] :
+       {std::pair{loop_driver::io_uring, "io_uring"}, {loop_driver::readiness, "readiness"}}) {
+    CHECK_THAT(driver_where([&] { set("seed:1"); }, option),
+               StartsWith("no loop: URING6_DRIVER=seed:1: only loops with the driver automatic follow a seed; this one "
+                          "asks for " +
+                          std::string(name)));
+  }
 }
 
 TEST_CASE("where epoll is refused, too, there is no loop, and the error names epoll") {

@@ -24,6 +24,8 @@ sys.path.insert(0, str(SOURCE / "tools"))
 from kernels import session, sysroot  # noqa: E402
 from kernels.processor import Unavailable  # noqa: E402
 SECONDS_PER_SCRIPT = 600
+SEEDS = 100_000  # of the step "seeds"
+SECONDS_PER_SEED = 0.02  # the limit of a run; on an idle machine a seed takes a fortieth of it
 SANITIZER_SETTINGS = {
     "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1",
     "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1",
@@ -76,7 +78,7 @@ MORE = [
     Configuration("clang", "clang++", "-O2, with the benchmarks", OPTIMIZED, everything=True),
     Configuration("gcc-O0", "g++", "-O0, the programs around the library", UNOPTIMIZED, suites=AROUND),
     Configuration("sanitizers", "g++", "-O0, address, undefined",
-                  [*UNOPTIMIZED, PRECOMPILED, "-Dtools=disabled", "-Db_sanitize=address,undefined"], patience=4, suites=FLOORS),
+                  [*UNOPTIMIZED, PRECOMPILED, "-Dtools=disabled", "-Db_sanitize=address,undefined"], patience=4, suites=[*FLOORS, "seeds"]),
     Configuration("threads", "clang++", "thread sanitizer, the cases tagged [threads]",
                   [*UNOPTIMIZED, PRECOMPILED, "-Doptimization=1", "-Dtools=disabled", "-Db_sanitize=thread"], patience=8,
                   cases=["--allow-running-no-tests", "[threads]"], suites=FLOORS),
@@ -171,6 +173,20 @@ class Runner:
     def run_kernels(self, chosen, directory, build):
         build.finish()
         return Outcome() if self.dry_run else session.run(chosen, directory)
+
+    def test_seeds(self, count):
+        """Public operations against each other, under the schedules of so many seeds."""
+        def run(build):
+            build.finish()
+            command = [SOURCE / directory_of(GCC) / "tests/schedule/schedules", "--seeds", count, "--jobs", os.cpu_count() or 1]
+            if self.dry_run:
+                self.command(command)
+                return Outcome()
+            self.progress.tests("schedules")
+            outcome = run_program(f"{count} seeds", command, {}, SECONDS_PER_SCRIPT + SECONDS_PER_SEED * count)
+            self.progress.tests("")
+            return outcome
+        self.step(GCC, run, "seeds", f"{count} seeds, each a legal schedule of a kernel")
 
     def test_case(self, text):
         """The cases with the text in their names, in a program of the files with these cases."""
@@ -412,12 +428,12 @@ def chosen_tests(configuration, build):
     return tests
 
 
-def run_program(name, command, settings):
+def run_program(name, command, settings, seconds=SECONDS_PER_SCRIPT):
     # In a process group of its own, so that a time-out ends the programs that it started, too.
     process = subprocess.Popen([str(word) for word in command], env=os.environ | settings, start_new_session=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     try:
-        output, _ = process.communicate(timeout=SECONDS_PER_SCRIPT)
+        output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()
@@ -433,6 +449,7 @@ def main():
     parser.add_argument("--only")
     parser.add_argument("--kernels", nargs="*")
     parser.add_argument("--case")
+    parser.add_argument("--seeds", type=int)
     arguments = parser.parse_args()
 
     os.chdir(SOURCE)
@@ -443,6 +460,7 @@ def main():
              "scripts": lambda: runner.test_by_scripts("scripts", SCRIPTS)}
     if arguments.all or arguments.only:
         steps["readiness"] = lambda: runner.test_again("readiness", READINESS)
+        steps["seeds"] = lambda: runner.test_seeds(SEEDS)
         steps["slow-scripts"] = lambda: runner.test_by_scripts("slow-scripts", SLOW_SCRIPTS)
         steps["docs"] = lambda: runner.test_without_build("docs", DOCS_SCRIPTS, "the site, its names and its links")
         for configuration in MORE:
@@ -460,6 +478,10 @@ def main():
         except session.UnknownWord as error:
             parser.error(str(error))
         steps = {"kernels": lambda: runner.test_kernels(arguments.kernels)}
+    if arguments.seeds is not None:
+        if arguments.seeds < 1:
+            parser.error("--seeds takes a number from 1 on")
+        steps = {"seeds": lambda: runner.test_seeds(arguments.seeds)}
     if arguments.case is not None:
         steps = {"case": lambda: runner.test_case(arguments.case)}
     if arguments.all:

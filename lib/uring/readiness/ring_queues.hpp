@@ -33,7 +33,10 @@ class ring_queues {
   unsigned& submission_head() noexcept { return submission_head_; }
 
   /// Shows in the ring's flags whether an enter would find work (IORING_SQ_TASKRUN).
-  void show_work(bool some) noexcept { __atomic_store_n(&flags_, some ? IORING_SQ_TASKRUN : 0U, __ATOMIC_RELAXED); }
+  void show_work(bool some) noexcept { show(some ? IORING_SQ_TASKRUN : 0U); }
+
+  /// Shows exactly these flags (IORING_SQ_*).
+  void show(unsigned flags) noexcept { __atomic_store_n(&flags_, flags, __ATOMIC_RELAXED); }
 
  private:
   ::io_uring_cqe* completions() noexcept { return reinterpret_cast<::io_uring_cqe*>(completion_memory_.get()); }
