@@ -51,6 +51,8 @@ void sender::on_train_sent(send_train& train, int outcome) noexcept {
     }
     outcome = -ECANCELED;
   }
+  // A signal, or a cancel that found a worker of the kernel inside of the call: nothing was sent.
+  if (outcome == -EINTR) outcome = -ECANCELED;
   set_mode(train, send_train::mode::quiet);
   if (error_reader_ && retry_after_icmp_error(train, outcome)) [[unlikely]]
     return;
