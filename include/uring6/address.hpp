@@ -19,7 +19,7 @@
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// How far a multicast group reaches (RFC 7346). A scope without a name here keeps its number.
 enum class multicast_scope : std::uint8_t {
@@ -227,7 +227,7 @@ struct URING6_EXPORT endpoint {
   }
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 template <>
 struct std::hash<uring6::ip_address> {

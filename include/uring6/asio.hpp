@@ -36,7 +36,7 @@
 #include "uring6/result.hpp"
 #include "uring6/task.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Runs `loop` inside of an Asio execution context while a coroutine awaits something through the bridge.
 ///
@@ -215,7 +215,7 @@ class asio_bridge {
   bool watching_ = false;
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 #else
 #define URING6_HAS_ASIO 0

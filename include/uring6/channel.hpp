@@ -15,7 +15,7 @@
 #include "uring6/detail/permit_queue.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 template <class T>
 class channel;
@@ -169,4 +169,4 @@ class channel {
   detail::permit_queue items_;  // a permit for each value
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

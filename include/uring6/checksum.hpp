@@ -11,7 +11,7 @@
 #include "uring6/export.hpp"
 #include "uring6/protocol.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The checksum over `bytes`, computed with a checksum field of 0; it goes into that field. Over bytes with the right
 /// value in the field the result is 0.
@@ -24,4 +24,4 @@ URING6_EXPORT std::uint16_t internet_checksum(std::span<const std::byte> bytes) 
 URING6_EXPORT std::uint16_t upper_layer_checksum(std::span<const std::byte> packet, const ip_address& source,
                                                  const ip_address& destination, ip_protocol protocol) noexcept;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -18,7 +18,7 @@
 #include "uring6/flags.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The control information that a socket delivers with each datagram. Go: ipv6.ControlFlags, the same bits.
 enum class control_flags : std::uint32_t {
@@ -211,7 +211,7 @@ URING6_EXPORT control_message decode_prefix(std::span<const std::byte> area) noe
   return cmsg::decode_prefix(area);
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 template <>
 struct std::hash<uring6::control_message> {

@@ -10,7 +10,7 @@
 #include "uring6/address.hpp"
 #include "uring6/control_message.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// A datagram that has arrived. Trivially copyable. The payload lies in the caller's buffer (`read_from`) or in a
 /// lent buffer (`receive`), and is valid as long as that buffer.
@@ -56,4 +56,4 @@ using incoming [[deprecated("the name is read_slot")]] = read_slot;
 /// 8200, RFC 768).
 inline constexpr std::size_t max_udp_payload = 65'527;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

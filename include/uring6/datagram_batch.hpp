@@ -12,7 +12,7 @@
 #include "uring6/detail/intrusive_list.hpp"
 #include "uring6/export.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 namespace detail {
 struct buffer;
@@ -108,4 +108,4 @@ class URING6_EXPORT datagram_batch::iterator {
   std::size_t segment_ = 0;
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

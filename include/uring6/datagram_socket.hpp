@@ -15,7 +15,7 @@
 #include "uring6/detail/awaitable.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 namespace detail {
 
@@ -61,4 +61,4 @@ concept datagram_socket = std::movable<Socket> &&
   socket.close();
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

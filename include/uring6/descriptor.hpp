@@ -18,7 +18,7 @@
 #include "uring6/flags.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// What `poll` waits for, and what it found. poll(2)
 enum class poll_events : std::uint32_t {
@@ -222,4 +222,4 @@ namespace fd {
   return {fd, from, offset};
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

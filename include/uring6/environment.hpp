@@ -13,7 +13,7 @@
 #include "uring6/export.hpp"
 #include "uring6/stop_token.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class event_loop;
 class environment;
@@ -119,4 +119,4 @@ template <takes_environment A>
   return {static_cast<A&&>(awaitable), in};
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

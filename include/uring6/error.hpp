@@ -8,7 +8,7 @@
 
 #include "uring6/export.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Conditions that no errno names. Each compares equal to the nearest `std::errc`.
 enum class errc {
@@ -69,7 +69,7 @@ inline std::error_code make_error_code(errc e) noexcept {
 /// Not for a tcp_conn: every error of its read or write ends the connection.
 URING6_EXPORT bool is_transient(const std::error_code& error) noexcept;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 template <>
 struct std::is_error_code_enum<uring6::errc> : std::true_type {};

@@ -12,7 +12,7 @@
 #include "uring6/address.hpp"
 #include "uring6/detail/hash.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The origin of a report. SO_EE_ORIGIN_*. Its other numbers come only from options that a program sets itself
 /// (SO_TIMESTAMPING, SO_TXTIME).
@@ -56,7 +56,7 @@ struct path_mtu_event {
   friend bool operator==(const path_mtu_event&, const path_mtu_event&) noexcept = default;
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 template <>
 struct std::hash<uring6::path_mtu_event> {

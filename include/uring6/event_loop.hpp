@@ -23,7 +23,7 @@
 #include "uring6/task.hpp"
 #include "uring6/timer.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Options of a loop. The defaults suit a busy UDP service.
 struct loop_options {
@@ -238,4 +238,4 @@ void event_loop::post(F f) {
   state.release();
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

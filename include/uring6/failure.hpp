@@ -12,7 +12,7 @@
 #include "uring6/error.hpp"
 #include "uring6/export.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class failure;
 
@@ -99,4 +99,4 @@ inline failure fail_errno(int error_number) noexcept {
   return failure(std::error_code(error_number, std::system_category()));
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -5,7 +5,7 @@
 
 #include <type_traits>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// True for the enums whose values are sets of flags. Each such enum sets it beside its definition:
 ///
@@ -71,4 +71,4 @@ constexpr bool has_all(Enum flags, Enum wanted) noexcept {
   return (flags & wanted) == wanted;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

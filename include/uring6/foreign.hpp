@@ -19,7 +19,7 @@
 #include "uring6/detail/waiting.hpp"
 #include "uring6/error.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 namespace detail {
 
@@ -222,4 +222,4 @@ template <class Work>
   return detail::foreign_operation<std::remove_cvref_t<Work>>(std::remove_cvref_t<Work>(std::forward<Work>(work)));
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -23,7 +23,7 @@
 #include "uring6/stats.hpp"
 #include "uring6/text.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 template <class T>
 concept value_with_text =
@@ -37,7 +37,7 @@ concept value_with_text =
     one_of<T, icmp::option_type, icmp::interface_role, icmp::interface_by_name, icmp::interface_by_index,
            icmp::interface_by_address, icmp::mpls_label>;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail
 
 template <uring6::detail::value_with_text T>
 struct fmt::formatter<T, char> : uring6::detail::text_formatter<T> {};

@@ -16,7 +16,7 @@
 #include "uring6/protocol.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// An IPv6 header. Go: ipv6.Header.
 struct URING6_EXPORT ipv6_header {
@@ -135,7 +135,7 @@ URING6_EXPORT result<upper_layer> find_upper_layer(std::span<const std::byte> pa
 template <detail::temporary_octets Packet>
 result<upper_layer> find_upper_layer(Packet&& packet) = delete;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 template <>
 struct std::hash<uring6::ipv6_header> {

@@ -20,7 +20,7 @@
 #include "uring6/flags.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The state and capabilities of an interface. The bits are the kernel's. Go: net.Flags.
 enum class interface_flags : std::uint32_t {
@@ -137,7 +137,7 @@ URING6_EXPORT std::string to_string(const interface_address& one);
 /// absent.
 URING6_EXPORT std::string to_string(const interface& one);
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 template <>
 struct std::hash<uring6::interface_address> {

@@ -17,7 +17,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class interval;
 
@@ -73,6 +73,6 @@ inline detail::clock::time_point detail::tick_operation::next() const noexcept {
   return of_.next_;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 #pragma GCC diagnostic pop

@@ -9,7 +9,7 @@
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class packet_conn;
 class tcp_conn;
@@ -50,4 +50,4 @@ class URING6_EXPORT ip_options {
 
 using conn [[deprecated("the name is ip_options")]] = ip_options;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

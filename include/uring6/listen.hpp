@@ -14,7 +14,7 @@
 #include "uring6/released_packet.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Options that a conn needs before it is opened.
 struct packet_options {
@@ -169,4 +169,4 @@ URING6_EXPORT result<packet_conn> adopt_packet(event_loop& loop, const released_
 /// `packet_stats::discarded`.
 URING6_EXPORT result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options = {});
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

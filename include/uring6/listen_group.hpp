@@ -18,7 +18,7 @@
 #include "uring6/packet_conn.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// How the kernel chooses the socket that gets a datagram.
 enum class steering : std::uint8_t {
@@ -73,4 +73,4 @@ requires std::invocable<Serve&, packet_conn> && std::same_as<std::invoke_result_
   return where;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

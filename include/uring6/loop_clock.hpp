@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The clock of a loop: its sleeps, timeouts, intervals and deadlines go by it.
 ///
@@ -27,4 +27,4 @@ enum class loop_clock : std::uint8_t {
   simulated,  ///< A time of the loop's own, which passes only when the loop would sleep.
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// What executes a loop's operations. Everything above behaves alike with each of them.
 ///
@@ -26,4 +26,4 @@ enum class loop_driver : std::uint8_t {
   readiness,  ///< This process: it waits with epoll and makes non-blocking calls. Linux 5.10.
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -19,7 +19,7 @@
 #include "uring6/task.hpp"
 #include "uring6/timer.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 namespace detail {
 
@@ -146,4 +146,4 @@ class URING6_EXPORT loop_group {
   std::vector<std::unique_ptr<member>> members_;
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -25,7 +25,7 @@
 #include "uring6/result.hpp"
 #include "uring6/stats.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 namespace detail {
 
@@ -195,4 +195,4 @@ class URING6_EXPORT memory_link {
   std::shared_ptr<detail::link_medium> medium_;
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

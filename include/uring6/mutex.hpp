@@ -15,7 +15,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class async_mutex;
 
@@ -91,6 +91,6 @@ void async_lock::unlock() noexcept {
   if (held_) std::exchange(held_, nullptr)->unlock();
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 #pragma GCC diagnostic pop

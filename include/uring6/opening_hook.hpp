@@ -7,7 +7,7 @@
 
 #include "uring6/address.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// A function that the library calls with each socket before it is bound or connected, for options that
 /// `packet_options` and `tcp_options` do not have (SO_MARK, TCP_MAXSEG, …). The library's own options are set before
@@ -62,4 +62,4 @@ class opening_hook {
   void* object_ = nullptr;
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

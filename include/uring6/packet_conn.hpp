@@ -27,7 +27,7 @@
 #include "uring6/result.hpp"
 #include "uring6/stats.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// A socket for datagrams: UDP or raw IP, over IPv6 or dual stack. `listen_packet` and `dial_packet` make one. It
 /// models `datagram_socket`, of which a service is a template that is to be tested without a network.
@@ -389,4 +389,4 @@ class URING6_EXPORT packet_conn {
   std::unique_ptr<detail::packet_socket> inside_;
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -11,7 +11,7 @@
 #include "uring6/event_loop.hpp"
 #include "uring6/export.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// What `probe` found. A value. It was true at that moment, for the calling thread's privileges and network
 /// namespace.
@@ -64,4 +64,4 @@ URING6_EXPORT probe_report probe(const loop_options& options = {});
 /// The report as lines of "name  value", without a line break at the end.
 URING6_EXPORT std::string to_string(const probe_report& report);
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -8,7 +8,7 @@
 
 #include "uring6/export.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// What follows an IPv6 header: an extension header or the upper layer (IANA's "Assigned Internet Protocol Numbers",
 /// IPPROTO_*). A number without a name here is a valid value.
@@ -70,4 +70,4 @@ constexpr bool is_extension_header(ip_protocol protocol) noexcept {
   }
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

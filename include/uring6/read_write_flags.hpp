@@ -7,7 +7,7 @@
 
 #include "uring6/flags.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// How a packet_conn or a tcp_conn reads.
 enum class read_flags : std::uint8_t {
@@ -31,4 +31,4 @@ enum class write_flags : std::uint8_t {
 template <>
 inline constexpr bool is_flags<write_flags> = true;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

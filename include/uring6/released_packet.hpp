@@ -11,7 +11,7 @@
 #include "uring6/address.hpp"
 #include "uring6/control_message.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// A datagram that a conn received and no reader took, in memory of its own. A value.
 struct kept_datagram {
@@ -34,4 +34,4 @@ struct released_packet {
   std::optional<endpoint> peer{};  ///< The peer of a connected conn. For raw IP and ICMPv6 the kernel does not tell it.
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -15,7 +15,7 @@
 #include "uring6/result.hpp"
 #include "uring6/run_blocking.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Why a name gave no endpoint: the EAI_* of getaddrinfo(3), RFC 3493 6.1. Each message is a sentence.
 enum class resolve_errc {
@@ -79,7 +79,7 @@ struct URING6_EXPORT resolve_call {
   return run_blocking(detail::resolve_call{std::string(name), std::string(service), options});
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 template <>
 struct std::is_error_code_enum<uring6::resolve_errc> : std::true_type {};

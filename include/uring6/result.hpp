@@ -16,7 +16,7 @@
 #include "uring6/error.hpp"
 #include "uring6/failure.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The outcome of an operation: a value, or the error code that says why there is none. No operation throws for what
 /// the network or the kernel does; use `or_throw` for an exception.
@@ -473,4 +473,4 @@ T or_throw(const result<T>& r, const std::string& what) {
   if constexpr (!std::is_void_v<T>) return *r;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

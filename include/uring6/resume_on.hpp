@@ -12,7 +12,7 @@
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class event_loop;
 
@@ -64,4 +64,4 @@ class URING6_EXPORT resume_on_operation final : ready_node, resident {
   return detail::resume_on_operation(loop);
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -21,7 +21,7 @@
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 namespace detail {
 
@@ -185,4 +185,4 @@ requires std::invocable < std::decay_t<F>
       std::make_shared<detail::blocking_call<std::decay_t<F>>>(std::forward<F>(f)));
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -20,7 +20,7 @@
 #include "uring6/stop_token.hpp"
 #include "uring6/task.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class event_loop;
 class scope;
@@ -159,4 +159,4 @@ class URING6_EXPORT scope final : detail::child_owner {
   bool unjoined_ = false;
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -14,7 +14,7 @@
 #include "uring6/detail/awaitable.hpp"
 #include "uring6/when_any.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 namespace detail {
 
@@ -147,4 +147,4 @@ template <auto... Names, detail::operand... As>
   return detail::select_operation<detail::select_arm<Names, As>...>(std::move(arms)...);
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -14,7 +14,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 namespace detail {
 
@@ -66,6 +66,6 @@ class semaphore {
   detail::permit_queue queue_;
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 #pragma GCC diagnostic pop

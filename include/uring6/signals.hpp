@@ -13,7 +13,7 @@
 #include "uring6/result.hpp"
 #include "uring6/task.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class event_loop;
 
@@ -75,7 +75,7 @@ class URING6_EXPORT signals {
   std::shared_ptr<detail::signal_source> source_;
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 template <>
 struct std::hash<uring6::signal_event> {

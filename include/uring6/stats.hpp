@@ -9,7 +9,7 @@
 #include <string_view>
 #include <type_traits>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Counters of a loop since it was made.
 struct loop_stats {
@@ -205,4 +205,4 @@ std::string to_json(const Stats& stats) {
   return text + '}';
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -28,7 +28,7 @@
 #include "uring6/event_loop.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace detail {
 
 /// The awaitable, made when the operation begins.
@@ -353,7 +353,7 @@ template <stdexec::sender Sender>
   return detail::from_sender_operation<Sender>(static_cast<Sender&&>(sender));
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 #else
 #define URING6_HAS_STDEXEC 0

@@ -8,7 +8,7 @@
 #include "uring6/detail/promise.hpp"
 #include "uring6/stop_token.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 namespace detail {
 
@@ -35,4 +35,4 @@ namespace this_task {
 }
 
 }  // namespace this_task
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -29,7 +29,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class stop_token;
 
@@ -199,6 +199,6 @@ class stop_callback final : detail::stop_registration {
 template <class F>
 stop_callback(stop_token, F) -> stop_callback<F>;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 #pragma GCC diagnostic pop

@@ -13,7 +13,7 @@
 #include "uring6/detail/promise.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 template <class T = void>
 class task;
@@ -135,4 +135,4 @@ inline task<void> task_promise<void>::get_return_object() noexcept {
 }
 
 }  // namespace detail
-}  // namespace uring6
+}  // namespace uring6::inline v0

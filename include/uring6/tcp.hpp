@@ -26,7 +26,7 @@
 #include "uring6/stats.hpp"
 #include "uring6/task.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// When the kernel probes a silent connection, and when it gives the connection up (RFC 9293, 3.8.4). Go:
 /// KeepAliveConfig, with the same defaults.
@@ -348,7 +348,7 @@ URING6_EXPORT result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& f
                                                                            std::string_view service,
                                                                            const tcp_options& options = {});
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 template <>
 struct std::hash<uring6::keep_alive> {

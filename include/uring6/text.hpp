@@ -12,7 +12,7 @@
 
 #include "uring6/export.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class ip_address;
 class icmp_filter;
@@ -175,4 +175,4 @@ URING6_EXPORT std::string to_string(const interface_by_address& by);
 URING6_EXPORT std::string to_string(const mpls_label& of);
 
 }  // namespace icmp
-}  // namespace uring6
+}  // namespace uring6::inline v0

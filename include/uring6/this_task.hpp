@@ -11,7 +11,7 @@
 #include "uring6/export.hpp"
 #include "uring6/stop.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class event_loop;
 
@@ -67,4 +67,4 @@ inline std::chrono::steady_clock::time_point now() noexcept {
 }
 
 }  // namespace this_task
-}  // namespace uring6
+}  // namespace uring6::inline v0

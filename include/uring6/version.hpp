@@ -15,10 +15,10 @@
 #define URING6_VERSION 100
 #define URING6_VERSION_STRING "0.1.0"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The version of the library that runs, "0.1.0". It differs from URING6_VERSION_STRING, the version of the headers
 /// that a program was compiled with, after an update of the shared library. Any thread.
 URING6_EXPORT std::string_view version() noexcept;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

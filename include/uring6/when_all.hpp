@@ -19,7 +19,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 namespace detail {
 
@@ -117,6 +117,6 @@ template <class T>
   return detail::when_all_of_operation<T>(detail::siblings_of(std::move(tasks)));
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 #pragma GCC diagnostic pop

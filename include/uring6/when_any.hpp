@@ -21,7 +21,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The index of the first argument that ended, and its value: a plain value if all arguments have one type, else a
 /// std::variant with one alternative for each argument, in their order. std::monostate stands for void.
@@ -205,6 +205,6 @@ template <class T>
   return detail::when_any_of_operation<T>(detail::siblings_of(std::move(tasks)));
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 #pragma GCC diagnostic pop

@@ -15,7 +15,7 @@
 #include "uring6/result.hpp"
 #include "uring6/timer.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 namespace detail {
 
@@ -103,4 +103,4 @@ template <class Rep, class Period, detail::operand A>
   return {detail::deadline_after(timeout), static_cast<A&&>(awaited)};
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

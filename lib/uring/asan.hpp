@@ -16,7 +16,7 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 #ifdef URING6_ASAN
 inline constexpr bool poisons = true;
@@ -36,4 +36,4 @@ inline void unpoison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t
 #endif
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

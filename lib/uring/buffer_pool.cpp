@@ -11,7 +11,7 @@
 
 #include "uring/cache.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 /// Octets from one buffer to the next: an odd number of cache lines. Short datagrams use only the beginning of a
@@ -294,4 +294,4 @@ pool_stats buffer_pool::stats() const noexcept {
           .lost = lost_};
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -23,7 +23,7 @@
 #include "uring6/released_packet.hpp"
 #include "uring6/stats.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class buffer_pool;
 
@@ -275,4 +275,4 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   std::uint64_t lost_ = 0;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Octets: of x86-64 and of most 64-bit Arm processors.
 inline constexpr std::size_t cache_line = 64;
@@ -16,4 +16,4 @@ inline void fetch(const void* from, std::size_t size) noexcept {
   __asm__ volatile("");
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

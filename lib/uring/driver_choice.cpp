@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string_view>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 constexpr std::string_view before_seed = "seed:";
@@ -46,4 +46,4 @@ result<driver_choice> driver_asked_for(loop_driver option, std::string& reason) 
   return fail(std::errc::invalid_argument);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -9,7 +9,7 @@
 #include "uring6/loop_driver.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 inline constexpr named<loop_driver> driver_names[] = {
     {loop_driver::automatic, "automatic"},
@@ -28,4 +28,4 @@ struct driver_choice {
 /// leaves nothing open: a run that is not that of the seed must not seem to be. Any thread. getenv(3)
 result<driver_choice> driver_asked_for(loop_driver option, std::string& reason);
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

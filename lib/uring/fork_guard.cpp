@@ -2,7 +2,7 @@
 
 #include <pthread.h>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 // glibc 2.36 allocates from the 49th handler of a process on. After one failed allocation it refuses every later
 // handler.
@@ -20,4 +20,4 @@ std::error_code fork_guard::watch() noexcept {
   return count.ensure();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <system_error>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Calls a function in the child of each fork, from when it is registered on. For a variable of static storage
 /// duration.
@@ -44,4 +44,4 @@ class fork_guard {
   unsigned born_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

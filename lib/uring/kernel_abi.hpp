@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace uring6::kernel_abi {
+namespace uring6::inline v0::kernel_abi {
 
 inline constexpr std::uint32_t setup_no_sqarray = 1U << 16;       // IORING_SETUP_NO_SQARRAY, 6.6
 inline constexpr std::uint32_t feat_reg_reg_ring = 1U << 13;      // IORING_FEAT_REG_REG_RING, 6.3
@@ -33,4 +33,4 @@ struct napi {
 };
 static_assert(sizeof(napi) == 16);
 
-}  // namespace uring6::kernel_abi
+}  // namespace uring6::inline v0::kernel_abi

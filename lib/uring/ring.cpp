@@ -12,7 +12,7 @@
 #include "uring/seeded/seeded_driver.hpp"
 #include "uring/tsan.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 /// Does the error of a kernel driver say that io_uring itself is refused or too old? Missing memory or descriptors
@@ -262,4 +262,4 @@ std::error_code ring::entered(int code) noexcept {
   }
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -19,7 +19,7 @@
 #include "uring6/detail/operation.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 struct ring_counters {
   std::uint64_t enters = 0;
@@ -194,4 +194,4 @@ class ring {
   ring_counters counters_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

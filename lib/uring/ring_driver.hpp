@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 struct ring_features;
 
@@ -61,4 +61,4 @@ class ring_driver {
   virtual std::uint64_t trace() const noexcept { return 0; }
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

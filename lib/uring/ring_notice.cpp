@@ -9,7 +9,7 @@
 
 #include "uring/ring.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 result<int> ring::notify() noexcept {
   if (forked()) return fail(errc::forked);
@@ -52,4 +52,4 @@ bool ring::wake(const ring& other) noexcept {
   return true;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -9,7 +9,7 @@
 
 #include "uring6/loop_driver.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 struct ring_options {
   unsigned submission_entries = 256;
@@ -44,4 +44,4 @@ inline constexpr std::uint64_t completed = 0;        // cancel requests, and mes
 inline constexpr std::uint64_t refused_message = 1;  // messages that the kernel refused
 }  // namespace without_operation
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -11,7 +11,7 @@
 #include "uring/ring.hpp"
 #include "uring/tsan.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 // With more than `few` completions the reaper prefetches their operations, `fetched_at_once` of them at a time: so many
@@ -216,4 +216,4 @@ unsigned ring::reap_completions() noexcept {
   return total;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

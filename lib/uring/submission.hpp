@@ -11,7 +11,7 @@
 #include "uring/kernel_abi.hpp"
 #include "uring6/detail/operation.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Writes an io_uring_sqe. Exactly one of the verbs is called, and after it those that refine the request. The memory
 /// that a request names must stay valid until its last completion.
@@ -95,4 +95,4 @@ inline bool says_copied(completion what) noexcept {
 /// What the kernel writes at the beginning of a buffer that a recvmsg_multishot has filled.
 using received_header = ::io_uring_recvmsg_out;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

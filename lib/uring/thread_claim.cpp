@@ -3,7 +3,7 @@
 #include <cassert>
 #include <new>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 constinit thread_local std::shared_ptr<const void> this_thread_lives;
@@ -26,4 +26,4 @@ void thread_claim::make() noexcept {
   owner_.store(std::this_thread::get_id(), std::memory_order_release);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -5,7 +5,7 @@
 #include <memory>
 #include <thread>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// One thread makes the claim, once. Any thread may ask about it.
 class thread_claim {
@@ -29,4 +29,4 @@ class thread_claim {
   std::atomic<std::thread::id> owner_{};
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

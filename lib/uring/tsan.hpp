@@ -15,7 +15,7 @@ extern "C" void __tsan_acquire(void* address);
 extern "C" void __tsan_release(void* address);
 #endif
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 inline void submitted_to_kernel([[maybe_unused]] void* what) noexcept {
 #ifdef URING6_TSAN
@@ -29,4 +29,4 @@ inline void reaped_from_kernel([[maybe_unused]] void* what) noexcept {
 #endif
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -38,7 +38,7 @@ def declared():
         if "detail" in path.parts:
             continue
         before, spaces = "", []
-        for line in header.read_text().splitlines():
+        for line in header.read_text().replace("::inline v0", "").splitlines():
             if entered := re.match(r"namespace (\S+) \{", line):
                 spaces.append(entered[1])
             elif line.startswith("}  // namespace"):

@@ -53,6 +53,17 @@ void wait_for(const char* table) {
   REQUIRE(eventually([&] { return listens(table); }));
 }
 
+/// A file in memory, for what a program prints while it runs.
+struct printed_file {
+  file_descriptor fd{::memfd_create("printed", MFD_CLOEXEC)};
+  std::string name = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd.get());
+
+  std::string text() const {
+    std::ifstream now(name);
+    return std::string(std::istreambuf_iterator<char>(now), {});
+  }
+};
+
 program_end end(program& running) {
   running.send_signal(SIGTERM);
   return running.wait();
@@ -100,9 +111,8 @@ TEST_CASE("guide: the multicast listener tells how each datagram came, and names
   const program_end missing = run_program({EXAMPLE_MULTICAST, "eth77", "ff02::114", "7777"});
   CHECK(missing.errors ==
         "multicast: interface eth77: no such network interface or zone (ip link lists the interfaces)\n");
-  const file_descriptor printed(::memfd_create("printed", MFD_CLOEXEC));
-  const std::string file = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(printed.get());
-  program listener({EXAMPLE_MULTICAST, cable.near.link.name, "ff02::114", "7777"}, {.output_file = file});
+  const printed_file printed;
+  program listener({EXAMPLE_MULTICAST, cable.near.link.name, "ff02::114", "7777"}, {.output_file = printed.name});
   REQUIRE(eventually([&] {
     for (const auto& each : or_throw(cable.near.link.groups()))
       if (each.group.with_zone(0) == parse("ff02::114")) return true;
@@ -113,12 +123,8 @@ TEST_CASE("guide: the multicast listener tells how each datagram came, and names
     or_throw(set_option(sender.get(), option::multicast_hop_limit, 7));
     send(sender, "to all", {parse("ff02::114").with_zone(cable.far.link.index), port});
   });
-  std::string heard;
-  CHECK(eventually([&] {
-    std::ifstream now(file);
-    heard.assign(std::istreambuf_iterator<char>(now), {});
-    return heard.ends_with('\n');
-  }));
+  CHECK(eventually([&] { return printed.text().ends_with('\n'); }));
+  const std::string heard = printed.text();
   CHECK(heard.starts_with("6 octets from [fe80:"));
   CHECK(heard.find("hoplim=7") != std::string::npos);
   CHECK(heard.find("dst=ff02::114") != std::string::npos);
@@ -171,13 +177,14 @@ TEST_CASE("guide: the burst counts its echoes and their marks, also on all proce
 TEST_CASE("guide: the select program counts datagrams between its ticks and ends by a signal") {
   const network_namespace space;
   const auto inside = space.enter();
-  program counter({EXAMPLE_SELECT});
+  const printed_file printed;
+  program counter({EXAMPLE_SELECT}, {.output_file = printed.name});
   wait_for("udp6");
   const file_descriptor client = udp_socket();
   for (int i = 0; i < 3; ++i) send(client, "x", at("::1"));
-  const program_end how = end(counter);
-  CHECK(how.exit_status == 0);
-  CHECK(how.output.ends_with("3 datagrams\n"));
+  CHECK(eventually([&] { return printed.text().find("3 datagrams so far\n") != std::string::npos; }));
+  CHECK(end(counter).exit_status == 0);
+  CHECK(printed.text().ends_with("3 datagrams\n"));
 }
 
 TEST_CASE("guide: the page is fetched from the first address that answers, and a refusal names it") {

@@ -219,7 +219,7 @@ def code_lines(code):
 
 class Page:
     def __init__(self, include, header, name, date):
-        text = (include / header).read_text(encoding="utf-8")
+        text = (include / header).read_text(encoding="utf-8").replace("::inline v0", "")
         self.header, self.name, self.date = header, name, date
         self.about = head_of(text)
         self.awaited = awaited_results(include)

@@ -38,6 +38,7 @@ def escaped(mark):
 
 
 def without_hidden(text):
+    text = text.replace("::inline v0", "")  # programs do not write the version of the interface
     for pattern in HIDDEN:
         text = pattern.sub(blank, text)
     return text

@@ -7,7 +7,7 @@
 
 #include "uring6/export.hpp"
 
-namespace uring6::bpf {
+namespace uring6::inline v0::bpf {
 
 /// Why a program is refused. All but `unsupported_by_vm` equal `std::errc::invalid_argument`, because the kernel
 /// answers each of them with EINVAL.
@@ -32,7 +32,7 @@ inline std::error_code make_error_code(errc e) noexcept {
   return {static_cast<int>(e), error_category()};
 }
 
-}  // namespace uring6::bpf
+}  // namespace uring6::inline v0::bpf
 
 template <>
 struct std::is_error_code_enum<uring6::bpf::errc> : std::true_type {};

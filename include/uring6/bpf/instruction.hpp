@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-namespace uring6::bpf {
+namespace uring6::inline v0::bpf {
 
 /// A register. Go: Register (`register` is a keyword of C++).
 enum class reg : std::uint8_t { a, x };
@@ -208,4 +208,4 @@ using program = std::vector<instruction>;
 /// A program as the kernel takes it (`struct sock_fprog`).
 using raw_program = std::vector<raw_instruction>;
 
-}  // namespace uring6::bpf
+}  // namespace uring6::inline v0::bpf

@@ -12,7 +12,7 @@
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::bpf {
+namespace uring6::inline v0::bpf {
 
 /// The longest program that the kernel takes, in instructions (BPF_MAXINSNS).
 inline constexpr std::size_t max_instructions = 4096;
@@ -54,4 +54,4 @@ URING6_EXPORT std::string to_string(const instruction& one);
 /// Errors: every `errc` but `bad_operand` and `unsupported_by_vm`.
 URING6_EXPORT result<void> check(std::span<const raw_instruction> instructions);
 
-}  // namespace uring6::bpf
+}  // namespace uring6::inline v0::bpf

@@ -13,7 +13,7 @@
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::bpf {
+namespace uring6::inline v0::bpf {
 
 /// What the kernel knows of a packet in addition to its bytes: the results of `load_extension`.
 struct packet_metadata {
@@ -56,4 +56,4 @@ class URING6_EXPORT vm {
   raw_program program_;
 };
 
-}  // namespace uring6::bpf
+}  // namespace uring6::inline v0::bpf

@@ -9,11 +9,11 @@
 
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 class environment;
 }
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 template <class A>
 concept has_member_co_await = requires(A&& a) {
@@ -94,4 +94,4 @@ decltype(auto) operand_of(std::remove_reference_t<A>& held) noexcept {
   }
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

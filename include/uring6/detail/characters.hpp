@@ -7,7 +7,7 @@
 #include <string_view>
 #include <type_traits>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// A string, a string view, a literal, or a contiguous range of char. A writable array of char is refused, because it
 /// could be a string that ends at a NUL or a full buffer; std::string_view or std::span says which.
@@ -26,4 +26,4 @@ std::span<const std::byte> octets_of(const Text& text) noexcept {
   }
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -10,7 +10,7 @@
 #include "uring6/detail/promise.hpp"
 #include "uring6/detail/waiting.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class child;
 class child_promise;
@@ -99,4 +99,4 @@ inline child child_promise::get_return_object() noexcept {
   return child(std::coroutine_handle<child_promise>::from_promise(*this));
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -5,7 +5,7 @@
 
 #include "uring6/result.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class error_slot {
  public:
@@ -23,4 +23,4 @@ class error_slot {
   int value_ = 0;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -6,7 +6,7 @@
 
 #include "uring6/export.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Memory for a coroutine frame of `size` bytes, from `resource` if it is given, else from the calling thread's
 /// recycler. Throws std::bad_alloc.
@@ -15,4 +15,4 @@ URING6_EXPORT void* allocate_frame(std::size_t size, std::pmr::memory_resource* 
 /// Gives a frame back to the recycler or resource that it came from. Any thread.
 URING6_EXPORT void free_frame(void* frame, std::size_t size) noexcept;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

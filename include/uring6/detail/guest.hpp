@@ -10,7 +10,7 @@
 #include "uring6/export.hpp"
 #include "uring6/stop_token.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class guest;
 
@@ -82,4 +82,4 @@ class URING6_EXPORT guest : resident {
   std::coroutine_handle<guest_promise> running_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <functional>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// The finalizer of splitmix64: every input bit reaches every output bit.
 constexpr std::uint64_t mix(std::uint64_t word) noexcept {
@@ -31,4 +31,4 @@ std::size_t hash_of_all(const Range& range) noexcept {
   return static_cast<std::size_t>(all);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

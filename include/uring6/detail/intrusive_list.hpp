@@ -4,7 +4,7 @@
 
 #include <cassert>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 struct list_hook {
   list_hook() = default;
@@ -132,4 +132,4 @@ class intrusive_list {
   list_hook head_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -15,7 +15,7 @@
 #define URING6_LIFETIMEBOUND
 #endif
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// A container of octets that is destroyed at the end of the expression, such as a std::vector that a function
 /// returned. A std::span owns nothing, so it does not count.
@@ -24,4 +24,4 @@ concept temporary_octets =
     !std::is_lvalue_reference_v<Range> && std::ranges::contiguous_range<Range> && !std::ranges::borrowed_range<Range> &&
     std::convertible_to<Range, std::span<const std::byte>>;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -9,7 +9,7 @@
 #include "uring6/export.hpp"
 #include "uring6/stop_token.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// A stop request to the waiting coroutine is also a stop request to its children.
 class URING6_EXPORT local_stop final : stop_listener {
@@ -47,4 +47,4 @@ class URING6_EXPORT local_stop final : stop_listener {
   std::optional<stop_callback<relay>> link_;  // then passes a stop of the inherited token on at once
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -18,7 +18,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class memory_port;
 template <class Waiter>
@@ -73,6 +73,6 @@ class URING6_EXPORT memory_write_operation final : ready_node {
   write_slot message_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail
 
 #pragma GCC diagnostic pop

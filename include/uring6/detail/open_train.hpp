@@ -7,11 +7,11 @@
 
 #include "uring6/export.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 struct datagram;
 }
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class packet_socket;
 
@@ -45,4 +45,4 @@ struct open_train {
 
 [[gnu::tls_model("initial-exec")]] URING6_EXPORT extern constinit thread_local open_train this_threads_train;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

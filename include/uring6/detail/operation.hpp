@@ -18,7 +18,7 @@ struct io_uring_sqe;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// What the kernel posted: the result (negative: -errno) and the IORING_CQE_F_* flags.
 struct completion {
@@ -69,6 +69,6 @@ class URING6_EXPORT operation : public list_hook {
   std::uint32_t submission_ = 0;  // the entry's index in the submission queue, for a quiet operation
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail
 
 #pragma GCC diagnostic pop

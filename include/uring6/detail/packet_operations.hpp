@@ -24,7 +24,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class datagram_batch;
 
@@ -262,6 +262,6 @@ class URING6_EXPORT write_batch_operation final : public write_waiter {
 };
 
 }  // namespace detail
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 #pragma GCC diagnostic pop

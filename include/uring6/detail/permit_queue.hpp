@@ -16,7 +16,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class permit_waiter;
 
@@ -103,6 +103,6 @@ class URING6_EXPORT permit_waiter : ready_node, waiting_hook, stop_listener, rem
   bool woken_ = false;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail
 
 #pragma GCC diagnostic pop

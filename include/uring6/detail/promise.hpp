@@ -12,7 +12,7 @@
 #include "uring6/detail/stop_root.hpp"
 #include "uring6/environment.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Frames come from the recycler, or from a memory resource.
 class frame_memory {
@@ -102,4 +102,4 @@ struct final_awaiter {
   void await_resume() const noexcept {}
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -3,11 +3,11 @@
 
 #include <cstddef>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 struct datagram;
 }
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// A datagram, or its beginning.
 struct received_piece {
@@ -18,4 +18,4 @@ struct received_piece {
   bool truncated;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

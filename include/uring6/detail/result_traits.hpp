@@ -6,7 +6,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 class failure;
 template <class T>
@@ -59,4 +59,4 @@ concept no_other_meaning = !is_result<U> && !std::is_same_v<U, std::in_place_t> 
 
 }  // namespace detail
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstring>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Octets of one copied piece: one vector register, which every 64-bit target stores at once.
 inline constexpr std::size_t short_piece = 16;
@@ -39,4 +39,4 @@ inline void copy_datagram(std::byte* into, const std::byte* from, std::size_t le
   }
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -16,7 +16,7 @@
 #include "uring6/export.hpp"
 #include "uring6/task.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// One child: the awaitable that it runs, and its result.
 template <awaitable A>
@@ -105,4 +105,4 @@ class URING6_EXPORT siblings : child_owner {
   local_stop stop_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

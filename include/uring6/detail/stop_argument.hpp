@@ -6,7 +6,7 @@
 
 #include "uring6/stop_token.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 template <class F>
 inline constexpr bool takes_own_token = std::is_invocable_v<F, stop_token>;
@@ -70,4 +70,4 @@ class stop_argument<F> {
 };
 #endif
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -19,7 +19,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class local_stop;
 class stop_root;
@@ -129,6 +129,6 @@ inline void stop_listener::forget() noexcept {
 /// The root of coroutines that cannot be stopped.
 inline stop_root never_stopped;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail
 
 #pragma GCC diagnostic pop

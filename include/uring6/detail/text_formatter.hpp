@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <variant>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Formats a value as the text that `to_string(value)` returns, with the format specification of a string. The library
 /// makes the text and the header the formatter, so the two may use different versions of fmt.
@@ -59,4 +59,4 @@ inline constexpr bool is_alternative<T, std::variant<Alternatives...>> = one_of<
 template <class T, class Variant>
 concept alternative_of = is_alternative<T, Variant>;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

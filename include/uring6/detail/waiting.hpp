@@ -19,7 +19,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class loop_core;
 class remote_slot;
@@ -134,6 +134,6 @@ class URING6_EXPORT remote_target {
   remote_slot* slot_ = nullptr;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail
 
 #pragma GCC diagnostic pop

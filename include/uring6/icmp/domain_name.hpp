@@ -15,7 +15,7 @@
 #include "uring6/export.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 /// A DNS name with at least one label, up to 255 bytes on the wire. A value; allocates nothing.
 class URING6_EXPORT domain_name {
@@ -46,7 +46,7 @@ class URING6_EXPORT domain_name {
 /// (RFC 4343).
 URING6_EXPORT std::string to_string(const domain_name& name);
 
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp
 
 template <>
 struct std::hash<uring6::icmp::domain_name> {

@@ -13,7 +13,7 @@
 #include "uring6/icmp/list.hpp"
 #include "uring6/icmp/type.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 /// An echo request or reply. Go: Echo.
 template <icmp_type Type>
@@ -77,4 +77,4 @@ struct extended_echo_reply {
   bool ipv6 = false;                                ///< The interface runs IPv6.
 };
 
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

@@ -13,7 +13,7 @@
 #include "uring6/icmp/list.hpp"
 #include "uring6/icmp/type.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 /// Why a packet did not reach its destination.
 enum class unreachable_code : std::uint8_t {
@@ -92,4 +92,4 @@ struct parameter_problem {
   std::span<const std::byte> data{};  ///< The start of the packet that caused the error.
 };
 
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

@@ -15,7 +15,7 @@
 #include "uring6/export.hpp"
 #include "uring6/icmp/list.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 /// One entry of an MPLS label stack (RFC 3032). Go: MPLSLabel.
 struct mpls_label {
@@ -100,4 +100,4 @@ struct URING6_EXPORT element<extension> {
 };
 
 }  // namespace detail
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

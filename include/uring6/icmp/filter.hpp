@@ -10,7 +10,7 @@
 #include "uring6/detail/hash.hpp"
 #include "uring6/icmp/type.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The filter of a raw ICMPv6 socket, with the layout of `struct icmp6_filter`: eight words in host order; a set bit
 /// blocks its type. A new filter accepts all types. Go: ipv6.ICMPFilter; its methods panic for a type outside of 0
@@ -42,7 +42,7 @@ class icmp_filter {
   std::array<std::uint32_t, 8> words_{};
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0
 
 template <>
 struct std::hash<uring6::icmp_filter> {

@@ -9,14 +9,14 @@
 #include "uring6/detail/text_formatter.hpp"
 #include "uring6/icmp.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 /// The enums of ICMPv6 that have words for their values.
 template <class T>
 concept worded_enum = uring6::detail::one_of<T, icmp_type, unreachable_code, time_exceeded_code, parameter_problem_code,
                                              extended_echo_code, neighbor_state, record_type, router_preference>;
 
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp
 
 template <uring6::icmp::worded_enum T>
 struct fmt::formatter<T> : uring6::detail::words_formatter<T> {};

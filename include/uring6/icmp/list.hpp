@@ -13,7 +13,7 @@
 #include "uring6/detail/lifetime.hpp"
 #include "uring6/export.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 namespace detail {
 
@@ -130,4 +130,4 @@ class list<T>::iterator {
   std::size_t step_ = 0;
 };
 
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

@@ -19,7 +19,7 @@
 #include "uring6/icmp/type.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 /// A message of another type, or a message of any type in bytes that the caller lays out. Go: RawBody.
 struct raw_body {
@@ -86,4 +86,4 @@ URING6_EXPORT std::string to_string(const message_body& body);
 /// As its body.
 URING6_EXPORT std::string to_string(const message& one);
 
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

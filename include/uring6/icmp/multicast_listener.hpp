@@ -16,7 +16,7 @@
 #include "uring6/icmp/type.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 /// A message of MLDv1. Its three types share one format.
 template <icmp_type Type>
@@ -98,4 +98,4 @@ struct URING6_EXPORT element<listener_record> {
 };
 
 }  // namespace detail
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

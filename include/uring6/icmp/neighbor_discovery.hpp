@@ -16,7 +16,7 @@
 #include "uring6/icmp/option.hpp"
 #include "uring6/icmp/type.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 /// Type 133.
 struct router_solicitation {
@@ -75,4 +75,4 @@ struct redirect {
   list<option> options{};
 };
 
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

@@ -15,7 +15,7 @@
 #include "uring6/icmp/domain_name.hpp"
 #include "uring6/icmp/list.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 /// The lifetime that never ends, where the field has 32 bits.
 inline constexpr std::chrono::seconds infinite_lifetime{0xffffffff};
@@ -126,4 +126,4 @@ struct URING6_EXPORT element<option> {
 };
 
 }  // namespace detail
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

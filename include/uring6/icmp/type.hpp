@@ -8,7 +8,7 @@
 
 #include "uring6/export.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// An ICMPv6 type (IANA's "ICMPv6 Parameters"). Go: ipv6.ICMPType, whose ICMPTypeEchoRequest is
 /// `icmp_type::echo_request`. A number without a name here is a valid value.
@@ -66,4 +66,4 @@ constexpr bool is_error(icmp_type type) noexcept {
   return static_cast<std::uint8_t>(type) < 128;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -4,7 +4,7 @@
 
 #include "ipv6/address/address_text.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 constexpr std::size_t group_count = 8;
@@ -109,4 +109,4 @@ address_text format_endpoint(const endpoint& end, zone_name_lookup find_name) {
   return text;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

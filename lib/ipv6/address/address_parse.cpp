@@ -5,7 +5,7 @@
 
 #include "ipv6/address/address_text.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 constexpr bool is_digit(char c) noexcept {
@@ -163,4 +163,4 @@ result<endpoint> parse_endpoint(std::string_view text, zone_index_lookup find_zo
   return end;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

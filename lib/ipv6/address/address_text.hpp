@@ -10,7 +10,7 @@
 #include "uring6/address.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Octets of the longest interface name with its final NUL. IFNAMSIZ
 inline constexpr std::size_t zone_name_size = 16;
@@ -45,4 +45,4 @@ result<endpoint> parse_endpoint(std::string_view text, zone_index_lookup find_zo
 address_text format_address(const ip_address& address, zone_name_lookup find_name);
 address_text format_endpoint(const endpoint& end, zone_name_lookup find_name);
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

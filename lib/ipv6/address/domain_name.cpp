@@ -9,7 +9,7 @@
 #include "ipv6/value/wire.hpp"
 #include "uring6/icmp/option.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 namespace {
 
 constexpr std::size_t max_label = 63;
@@ -93,4 +93,4 @@ domain_name element<domain_name>::read(std::span<const std::byte> bytes) noexcep
 }
 
 }  // namespace detail
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

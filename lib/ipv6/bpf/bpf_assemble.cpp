@@ -6,7 +6,7 @@
 #include "ipv6/bpf/bpf_opcode.hpp"
 #include "uring6/bpf/program.hpp"
 
-namespace uring6::bpf {
+namespace uring6::inline v0::bpf {
 
 static_assert(sizeof(raw_instruction) == sizeof(sock_filter) && alignof(raw_instruction) == alignof(sock_filter));
 static_assert(offsetof(raw_instruction, op) == offsetof(sock_filter, code));
@@ -172,4 +172,4 @@ result<raw_program> assemble(std::span<const instruction> instructions) {
   return assembled;
 }
 
-}  // namespace uring6::bpf
+}  // namespace uring6::inline v0::bpf

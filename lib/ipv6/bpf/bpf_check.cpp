@@ -6,7 +6,7 @@
 #include "ipv6/bpf/bpf_opcode.hpp"
 #include "uring6/bpf/program.hpp"
 
-namespace uring6::bpf {
+namespace uring6::inline v0::bpf {
 namespace {
 
 namespace o = opcode;
@@ -146,4 +146,4 @@ result<void> check(std::span<const raw_instruction> instructions) {
   return check_scratch(instructions);
 }
 
-}  // namespace uring6::bpf
+}  // namespace uring6::inline v0::bpf

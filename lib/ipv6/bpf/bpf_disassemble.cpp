@@ -5,7 +5,7 @@
 #include "ipv6/bpf/bpf_opcode.hpp"
 #include "uring6/bpf/program.hpp"
 
-namespace uring6::bpf {
+namespace uring6::inline v0::bpf {
 namespace {
 
 width width_of(std::uint16_t op) {
@@ -133,4 +133,4 @@ disassembly disassemble(std::span<const raw_instruction> instructions) {
   return decoded;
 }
 
-}  // namespace uring6::bpf
+}  // namespace uring6::inline v0::bpf

@@ -3,7 +3,7 @@
 
 #include "uring6/bpf/error.hpp"
 
-namespace uring6::bpf {
+namespace uring6::inline v0::bpf {
 namespace {
 
 // Indexed by errc - 1.
@@ -45,4 +45,4 @@ const std::error_category& error_category() noexcept {
   return instance;
 }
 
-}  // namespace uring6::bpf
+}  // namespace uring6::inline v0::bpf

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace uring6::bpf::opcode {
+namespace uring6::inline v0::bpf::opcode {
 
 // Bits 0..2: the class.
 inline constexpr std::uint16_t ld = 0x00, ldx = 0x01, st = 0x02, stx = 0x03, alu = 0x04, jmp = 0x05, ret = 0x06,
@@ -34,4 +34,4 @@ inline constexpr std::uint32_t xor_x = extension_base + 40;
 
 inline constexpr std::uint32_t scratch_slots = 16;
 
-}  // namespace uring6::bpf::opcode
+}  // namespace uring6::inline v0::bpf::opcode

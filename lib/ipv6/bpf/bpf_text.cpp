@@ -8,7 +8,7 @@
 #include "ipv6/bpf/bpf_opcode.hpp"
 #include "uring6/bpf/program.hpp"
 
-namespace uring6::bpf {
+namespace uring6::inline v0::bpf {
 namespace {
 
 std::string_view load_name(width size) {
@@ -224,4 +224,4 @@ std::string to_string(const instruction& one) {
   return fmt::to_string(text);
 }
 
-}  // namespace uring6::bpf
+}  // namespace uring6::inline v0::bpf

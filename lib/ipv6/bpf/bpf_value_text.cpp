@@ -6,7 +6,7 @@
 #include "uring6/bpf/vm.hpp"
 #include "uring6/text.hpp"
 
-namespace uring6::bpf {
+namespace uring6::inline v0::bpf {
 
 std::string to_string(reg value) {
   static constexpr detail::named<reg> names[] = {
@@ -90,4 +90,4 @@ std::string to_string(errc code) {
   return make_error_code(code).message();
 }
 
-}  // namespace uring6::bpf
+}  // namespace uring6::inline v0::bpf

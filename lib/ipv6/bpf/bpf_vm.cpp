@@ -7,7 +7,7 @@
 
 #include "ipv6/bpf/bpf_opcode.hpp"
 
-namespace uring6::bpf {
+namespace uring6::inline v0::bpf {
 namespace {
 
 namespace o = opcode;
@@ -228,4 +228,4 @@ std::uint32_t vm::run(std::span<const std::byte> packet, const packet_metadata& 
   }
 }
 
-}  // namespace uring6::bpf
+}  // namespace uring6::inline v0::bpf

@@ -10,7 +10,7 @@
 #include "uring6/icmp/message.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::icmp::codec {
+namespace uring6::inline v0::icmp::codec {
 
 using wire::bytes;
 
@@ -106,4 +106,4 @@ inline std::string_view padded_text(bytes field) noexcept {
   return all.substr(0, all.find('\0'));
 }
 
-}  // namespace uring6::icmp::codec
+}  // namespace uring6::inline v0::icmp::codec

@@ -2,7 +2,7 @@
 
 #include "ipv6/icmp/icmp_codec.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 std::string_view to_string(extended_echo_code code) noexcept {
   switch (code) {
@@ -125,4 +125,4 @@ result<void> write(wire::writer& out, const extended_echo_reply& body) noexcept 
 }
 
 }  // namespace codec
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

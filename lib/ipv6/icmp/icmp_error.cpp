@@ -5,7 +5,7 @@
 
 #include "ipv6/icmp/icmp_codec.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 std::string_view to_string(unreachable_code code) noexcept {
   switch (code) {
@@ -182,4 +182,4 @@ result<void> write(wire::writer& out, const parameter_problem& body) noexcept {
 }
 
 }  // namespace codec
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

@@ -7,7 +7,7 @@
 #include "ipv6/icmp/icmp_codec.hpp"
 #include "uring6/checksum.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 namespace codec {
 namespace {
 
@@ -292,4 +292,4 @@ extension element<extension>::read(std::span<const std::byte> bytes) noexcept {
 }
 
 }  // namespace detail
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

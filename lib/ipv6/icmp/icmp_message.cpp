@@ -8,7 +8,7 @@
 #include "ipv6/icmp/icmp_codec.hpp"
 #include "uring6/checksum.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 namespace {
 
 using codec::bytes;
@@ -144,4 +144,4 @@ result<void> write(wire::writer& out, const raw_body& body) noexcept {
 }
 
 }  // namespace codec
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

@@ -6,7 +6,7 @@
 
 #include "ipv6/icmp/icmp_codec.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 namespace codec {
 namespace {
 
@@ -247,4 +247,4 @@ listener_record element<listener_record>::read(std::span<const std::byte> bytes)
 }
 
 }  // namespace detail
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

@@ -4,7 +4,7 @@
 
 #include "ipv6/icmp/icmp_codec.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 
 std::string_view to_string(router_preference preference) noexcept {
   switch (preference) {
@@ -142,4 +142,4 @@ result<void> write(wire::writer& out, const redirect& body) noexcept {
 }
 
 }  // namespace codec
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

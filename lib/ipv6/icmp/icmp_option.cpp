@@ -7,7 +7,7 @@
 
 #include "ipv6/icmp/icmp_codec.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 namespace codec {
 namespace {
 
@@ -222,4 +222,4 @@ option element<option>::read(std::span<const std::byte> bytes) noexcept {
 }
 
 }  // namespace detail
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

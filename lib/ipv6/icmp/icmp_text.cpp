@@ -10,7 +10,7 @@
 #include "ipv6/value/codec_text.hpp"
 #include "uring6/icmp.hpp"
 
-namespace uring6::icmp {
+namespace uring6::inline v0::icmp {
 namespace {
 
 class printer {
@@ -291,4 +291,4 @@ std::string to_string(const message& one) {
   return to_string(one.body);
 }
 
-}  // namespace uring6::icmp
+}  // namespace uring6::inline v0::icmp

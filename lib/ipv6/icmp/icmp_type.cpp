@@ -1,6 +1,6 @@
 #include "uring6/icmp/type.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 std::string_view to_string(icmp_type type) noexcept {
   switch (type) {
@@ -89,4 +89,4 @@ std::string_view to_string(icmp_type type) noexcept {
   return {};
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

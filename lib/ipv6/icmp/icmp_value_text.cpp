@@ -9,7 +9,7 @@
 #include "uring6/icmp/type.hpp"
 #include "uring6/text.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 std::string to_string(const icmp_filter& filter) {
   constexpr unsigned types = 256;
@@ -77,4 +77,4 @@ std::string to_string(const mpls_label& of) {
 }
 
 }  // namespace icmp
-}  // namespace uring6
+}  // namespace uring6::inline v0

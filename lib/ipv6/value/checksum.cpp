@@ -2,7 +2,7 @@
 
 #include "ipv6/value/wire.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 // The sum of the 16-bit words, not folded; an odd last byte is padded with a zero byte. 64 bits have room for 2^48
@@ -42,4 +42,4 @@ std::uint16_t upper_layer_checksum(std::span<const std::byte> packet, const ip_a
   return fold(pseudo_header + sum_of(packet));
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

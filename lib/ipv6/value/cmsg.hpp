@@ -22,7 +22,7 @@
 #include "uring6/address.hpp"
 #include "uring6/control_message.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// One control message, in place.
 struct cmsg_view {
@@ -260,4 +260,4 @@ inline bool decode_received(std::span<const std::byte> area, received_control& o
   return decode_received(area, out.message, out);
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

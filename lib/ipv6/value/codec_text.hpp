@@ -6,7 +6,7 @@
 
 #include "ipv6/address/address_text.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The text of an address from a packet, without a zone.
 inline std::string packet_address_text(const ip_address& address) {
@@ -14,4 +14,4 @@ inline std::string packet_address_text(const ip_address& address) {
   return std::string(format_address(address, nameless).view());
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -6,7 +6,7 @@
 
 #include "ipv6/value/cmsg.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 constexpr bool in_range(const std::optional<int>& value, int least) noexcept {
@@ -92,4 +92,4 @@ control_message cmsg::decode_prefix(std::span<const std::byte> area) noexcept {
   return all.message;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

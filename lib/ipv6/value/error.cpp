@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <string>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 struct condition {
@@ -101,4 +101,4 @@ bool is_transient(const std::error_code& error) noexcept {
   }
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -6,7 +6,7 @@
 #include "ipv6/value/codec_text.hpp"
 #include "ipv6/value/wire.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 constexpr std::uint32_t max_flow_label = 0xfffff;
@@ -113,4 +113,4 @@ result<upper_layer> find_upper_layer(std::span<const std::byte> packet) noexcept
   return upper_layer{walk->protocol(), walk->offset(), walk->payload(), walk->fragment()};
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 template <class Enum>
 using named = std::pair<Enum, std::string_view>;
@@ -41,4 +41,4 @@ std::string names_of(Flags flags, std::span<const named<Flags>> names) {
   return text.empty() ? "none" : text;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

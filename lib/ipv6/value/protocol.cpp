@@ -1,6 +1,6 @@
 #include "uring6/protocol.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 std::string_view to_string(ip_protocol protocol) noexcept {
   switch (protocol) {
@@ -72,4 +72,4 @@ std::string_view to_string(ip_protocol protocol) noexcept {
   return {};
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

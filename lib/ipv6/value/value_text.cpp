@@ -12,7 +12,7 @@
 #include "uring6/protocol.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 std::string to_string(const ip_address& address) {
   return address.to_string();
@@ -105,4 +105,4 @@ std::string to_string(errc code) {
   return make_error_code(code).message();
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

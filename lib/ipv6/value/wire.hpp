@@ -12,7 +12,7 @@
 #include "uring6/address.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::wire {
+namespace uring6::inline v0::wire {
 
 using bytes = std::span<const std::byte>;
 
@@ -159,4 +159,4 @@ class writer {
   bool overflow_ = false;
 };
 
-}  // namespace uring6::wire
+}  // namespace uring6::inline v0::wire

@@ -1,6 +1,6 @@
 #include "net/kernel/kernel_limits.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 void append_sentences(const kernel_limits& limits, std::vector<std::string>& sentences) {
   const auto add = [&](bool good, const char* sentence) {
@@ -24,4 +24,4 @@ void append_sentences(const kernel_limits& limits, std::vector<std::string>& sen
       "number is not recognised");
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

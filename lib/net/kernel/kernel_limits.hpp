@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Each member is true if the kernel behaves as the newest one does, or if that is not known.
 struct kernel_limits {
@@ -20,4 +20,4 @@ struct kernel_limits {
 /// the loop works around it.
 void append_sentences(const kernel_limits& limits, std::vector<std::string>& sentences);
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -26,7 +26,7 @@
 #include "uring6/interface.hpp"
 #include "uring6/listen.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 // --- the network ---
@@ -221,4 +221,4 @@ probe_report probe(const loop_options& options) {
   return report;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -6,7 +6,7 @@
 #include "uring6/probe.hpp"
 #include "uring6/text.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 std::string_view yes_no(bool value) {
@@ -54,4 +54,4 @@ std::string to_string(const probe_report& report) {
   return fmt::to_string(out);
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

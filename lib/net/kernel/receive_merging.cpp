@@ -6,7 +6,7 @@
 
 #include "net/kernel/segment_limit.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 /// The first releases with commit 5babae777c61: of mainline, and of each stable series that has it.
@@ -67,4 +67,4 @@ bool kernel_merges_only_equals() noexcept {
   }
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

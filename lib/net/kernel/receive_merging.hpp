@@ -6,7 +6,7 @@
 
 #include "sys/socket/kernel_release.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Does the kernel have commit 5babae777c61? Before it the kernel merged datagrams of different traffic class or hop
 /// limit, and reported the values of one of them for all.
@@ -18,4 +18,4 @@ bool merges_only_equals(const kernel_version& kernel, std::optional<std::size_t>
 /// call asks again. Any thread.
 bool kernel_merges_only_equals() noexcept;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -13,7 +13,7 @@
 #include "sys/socket/file_descriptor.hpp"
 #include "uring6/address.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 constexpr std::size_t older_limit = 64;  // datagrams: UDP_MAX_SEGMENTS before Linux 6.9
@@ -51,4 +51,4 @@ std::size_t segment_limit() noexcept {
   return answer.value_or(older_limit);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <optional>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// The longest train of any kernel, datagrams: UDP_MAX_SEGMENTS since Linux 6.9.
 inline constexpr std::size_t longest_segment_limit = 128;
@@ -18,4 +18,4 @@ std::size_t segment_limit() noexcept;
 /// descriptor is left, or the loopback interface is down in this network namespace.
 std::optional<std::size_t> ask_segment_limit() noexcept;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -10,7 +10,7 @@
 
 #include "sys/socket/socket.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 constexpr int default_hop_limit = 64;  // Linux: net.ipv6.conf.default.hop_limit
@@ -197,4 +197,4 @@ void link_medium::expired() noexcept {
   if (!under_way_.empty()) arm(*loop_, under_way_.front().arrival);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -12,7 +12,7 @@
 #include "runtime/loop/loop_core.hpp"
 #include "uring6/memory_link.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Its sockets own it together with the link.
 class link_medium final : timer_node {
@@ -79,4 +79,4 @@ class link_medium final : timer_node {
 /// Is each option in its range?
 bool in_range(const memory_link_options& options) noexcept;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

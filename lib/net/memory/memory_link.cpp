@@ -10,7 +10,7 @@
 #include "sys/failure/failure_note.hpp"
 #include "sys/socket/socket.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 // --- memory_socket ---
 
@@ -130,4 +130,4 @@ memory_link_stats memory_link::stats() const noexcept {
   return medium_->stats();
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -7,7 +7,7 @@
 
 #include "net/memory/link_medium.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 memory_port::memory_port(std::shared_ptr<link_medium> medium, std::shared_ptr<loop_core> loop, const endpoint& local)
     : medium_(std::move(medium)), loop_(std::move(loop)), local_(local) {
@@ -193,4 +193,4 @@ result<std::size_t> memory_write_operation::await_resume() noexcept {
   return message_.payload.size();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

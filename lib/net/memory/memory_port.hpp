@@ -15,7 +15,7 @@
 #include "uring6/datagram.hpp"
 #include "uring6/detail/memory_operations.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class link_medium;
 
@@ -95,4 +95,4 @@ class memory_port final : public resident {
   sticky_deadline<memory_port, &memory_port::write_deadline_passed> write_deadline_{*this};
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -8,7 +8,7 @@
 #include "uring6/released_packet.hpp"
 #include "uring6/text.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 void append_control(std::string& text, const control_message& control) {
@@ -92,4 +92,4 @@ std::string to_string(write_flags flags) {
   return detail::names_of<write_flags>(flags, names);
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

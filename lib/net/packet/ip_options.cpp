@@ -8,7 +8,7 @@
 #include "uring6/packet_conn.hpp"
 #include "uring6/tcp.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 result<int> open(int fd) {
@@ -54,4 +54,4 @@ result<std::uint32_t> ip_options::path_mtu() const {
   return open(fd_).and_then([](int fd) { return uring6::path_mtu(fd); });
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

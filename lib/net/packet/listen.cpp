@@ -19,7 +19,7 @@
 #include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 using detail::packet_kind;
@@ -338,4 +338,4 @@ result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options
   return detail::noted(borrow(), "borrow_packet", text_of_descriptor(fd));
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -16,7 +16,7 @@
 #include "sys/socket/socket_options.hpp"
 #include "uring6/bpf/program.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 /// A value that one thread waits for and another thread gives. Not std::promise, which allocates memory to report that
@@ -202,4 +202,4 @@ result<std::vector<std::shared_ptr<packet_conn>>> detail::open_group(loop_group&
                [&] { return fmt::format("{} {}", network, address); });
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -5,7 +5,7 @@
 
 #include "sys/interface/protocol_names.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 std::optional<ip_protocol> parse_protocol(std::string_view text) {
@@ -31,4 +31,4 @@ result<packet_network> parse_packet_network(std::string_view word) {
   return fail(errc::unknown_network);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -7,7 +7,7 @@
 #include "uring6/protocol.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// What a packet_conn's socket carries. udp: ports, trains; raw: the payload of IPv6 packets of one protocol; icmp:
 /// echo messages, without a privilege (a "ping socket").
@@ -22,4 +22,4 @@ struct packet_network {
 /// "udp6", "udp", "icmp6", "ip6:NAME" or "ip6:NUMBER". Else `errc::unknown_network`.
 result<packet_network> parse_packet_network(std::string_view word);
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -15,7 +15,7 @@
 #include "uring6/interface.hpp"
 #include "uring6/text.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 packet_conn::packet_conn(std::unique_ptr<detail::packet_socket> inside) noexcept : inside_(std::move(inside)) {}
 packet_conn::packet_conn() noexcept = default;
@@ -379,4 +379,4 @@ packet_stats packet_conn::stats() const noexcept {
           .copied_sends = out.copied};
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -5,7 +5,7 @@
 #include "net/packet/packet_socket.hpp"
 #include "uring6/datagram_batch.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 // --- reading ---
 
@@ -172,4 +172,4 @@ result<void> flush_operation::await_resume() noexcept {
   return {};
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -8,7 +8,7 @@
 #include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 packet_socket::packet_socket(std::shared_ptr<loop_core> loop, file_descriptor&& fd,
                              const packet_socket_options& options)
@@ -174,4 +174,4 @@ void packet_socket::set_write_deadline(std::optional<clock::time_point> when) {
   write_deadline_.set(*loop_, when);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

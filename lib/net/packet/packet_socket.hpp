@@ -13,7 +13,7 @@
 #include "uring/cache.hpp"
 #include "uring6/released_packet.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// What was asked of a socket before it came here.
 struct asked_already {
@@ -109,4 +109,4 @@ class alignas(cache_line) packet_socket final : public owned_socket {
   sender sender_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -5,7 +5,7 @@
 
 #include "uring/buffer_pool.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 datagram_batch::datagram_batch(datagram_batch&& other) noexcept
     : pool_(std::move(other.pool_)),
@@ -60,4 +60,4 @@ void datagram_batch::iterator::open(detail::list_hook* which) noexcept {
   show(rest_.first(segment_));  // it may have been walked before
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -5,7 +5,7 @@
 #include "net/receive/receiver.hpp"
 #include "uring6/datagram_batch.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 receive_backlog::rarely_used& receive_backlog::rare() const noexcept {
   return owner_.backlog_rarely_used_;
@@ -127,4 +127,4 @@ std::vector<kept_datagram> receive_backlog::copies() {
   return kept;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

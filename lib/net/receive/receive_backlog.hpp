@@ -14,11 +14,11 @@
 #include "uring6/detail/short_copy.hpp"
 #include "uring6/released_packet.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 class datagram_batch;
 }
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class receiver;
 
@@ -141,4 +141,4 @@ class receive_backlog final : public buffer_holder {
   std::uint64_t bytes_ = 0;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -17,7 +17,7 @@
 #include "uring/cache.hpp"
 #include "uring/submission.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 using state = receive_source::state;
@@ -396,4 +396,4 @@ void receive_source::send_drain_reads() noexcept {
   }
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

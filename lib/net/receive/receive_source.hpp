@@ -12,7 +12,7 @@
 #include "uring/buffer_pool.hpp"
 #include "uring6/address.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class receiver;
 class spun_read;
@@ -169,4 +169,4 @@ class receive_source final : public buffer_waiter, operation {
   buffer_pool* pool_ = nullptr;  // owned by rarely_used::pool; nullptr before `open_pool`
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

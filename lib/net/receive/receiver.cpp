@@ -8,7 +8,7 @@
 
 #include "uring6/datagram_batch.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 receiver::receiver(loop_core& loop, int fd) noexcept : source_(*this, fd), loop_(loop) {
 #pragma GCC diagnostic push
@@ -222,4 +222,4 @@ std::optional<path_mtu_event> receiver::take_path_mtu_event() noexcept {
   return kept ? std::optional(*kept) : std::nullopt;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -22,7 +22,7 @@
 #include "uring6/error_report.hpp"
 #include "uring6/released_packet.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 struct receive_counters {
   std::uint64_t datagrams = 0;  // that readers took
@@ -165,4 +165,4 @@ class receiver final : train_owner {
   receive_backlog::rarely_used backlog_rarely_used_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -12,7 +12,7 @@
 #include "net/receive/receive_source.hpp"
 #include "uring/submission.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 bool spun_read::begin() noexcept {
   assert(!linked() && "the spins read this socket already");
@@ -125,4 +125,4 @@ bool spun_read::wants_to_spin_after(std::size_t datagrams) noexcept {
   return true;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

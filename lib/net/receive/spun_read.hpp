@@ -9,7 +9,7 @@
 #include "runtime/loop/spinner.hpp"
 #include "uring/buffer_pool.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class receive_source;
 
@@ -50,4 +50,4 @@ class spun_read final : public watched_socket {
   unsigned single_completions_ = 0;  // runs of the ring in a row that had a single datagram
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

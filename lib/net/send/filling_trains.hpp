@@ -12,7 +12,7 @@
 #include "net/send/send_train.hpp"
 #include "uring6/address.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class filling_trains {
  public:
@@ -60,4 +60,4 @@ class filling_trains {
   std::array<send_train*, buckets> first_{};
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

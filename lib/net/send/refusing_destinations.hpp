@@ -11,7 +11,7 @@
 
 #include "uring6/address.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class refusing_destinations {
  public:
@@ -86,4 +86,4 @@ class refusing_destinations {
   std::vector<refusal> known_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

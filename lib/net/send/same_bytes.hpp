@@ -7,7 +7,7 @@
 #include <cstring>
 #include <type_traits>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// True: the values are equal. False: they may still be equal, because padding and the storage of an empty optional are
 /// compared, too; the caller then compares the members.
@@ -26,4 +26,4 @@ bool same_bytes(const T& one, const T& other) noexcept {
   return (differing[0] | differing[1]) == 0;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -5,7 +5,7 @@
 #include "net/send/same_bytes.hpp"
 #include "uring6/control_message.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Has the message no field that a send encodes? Then the send needs no control bytes, and no check of their values.
 inline bool is_empty_for_send(const control_message& message) noexcept {
@@ -21,4 +21,4 @@ inline bool is_equal_for_send(const control_message& one, const control_message&
          one.interface_index == other.interface_index && one.source == other.source && one.next_hop == other.next_hop;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -13,7 +13,7 @@
 
 #include "net/send/send_train.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class send_convoy {
  public:
@@ -115,4 +115,4 @@ class send_convoy {
   std::array<member, capacity> members_{};
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -3,7 +3,7 @@
 
 #include <cerrno>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Did the kernel refuse the train as a train, so that its datagrams may go singly? EIO: the route's device has no
 /// checksum offload (before Linux 6.11), or IPsec transforms the packets. EINVAL, EMSGSIZE: a segment is longer than
@@ -54,4 +54,4 @@ inline bool is_always_icmp_error(int result) noexcept {
   return result == -ECONNREFUSED || result == -EPROTO || result == -ENOPROTOOPT;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -3,7 +3,7 @@
 #include <cassert>
 #include <new>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 std::shared_ptr<send_pool> send_pool::of(loop_core& loop) {
   std::shared_ptr<shared_by_conns>& slot = loop.share_of_conns();
@@ -52,4 +52,4 @@ slab_block* send_pool::take_block() noexcept {
   return block;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

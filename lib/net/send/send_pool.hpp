@@ -12,7 +12,7 @@
 #include "net/send/send_train.hpp"
 #include "runtime/loop/loop_core.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class send_pool final : public shared_by_conns {
  public:
@@ -64,4 +64,4 @@ class send_pool final : public shared_by_conns {
   filling_trains filling_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -8,7 +8,7 @@
 
 #include "uring6/detail/intrusive_list.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 struct slab_block : list_hook {
   /// Octets: room for four of the longest trains (64 KiB each). All 64 blocks of a loop are 16 MiB.
@@ -24,4 +24,4 @@ struct slab_block : list_hook {
   }
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -9,7 +9,7 @@
 #include "net/send/sender.hpp"
 #include "uring/submission.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 #ifndef NDEBUG
 void send_train::check_step(state next) const noexcept {
@@ -219,4 +219,4 @@ void send_train::complete(completion what) noexcept {
   owner->on_train_sent(*this, next_send == mode::zero_copy && has_result_ ? result_ : what.result);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

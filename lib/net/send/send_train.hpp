@@ -21,7 +21,7 @@
 #include "uring6/datagram.hpp"
 #include "uring6/detail/operation.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class sender;
 class write_waiter;
@@ -326,4 +326,4 @@ inline void send_train::add_messages(write_slot* first, std::uint32_t count, std
   add_part({nullptr, first, &from, count, bytes});
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

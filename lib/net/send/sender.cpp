@@ -10,7 +10,7 @@
 #include "net/receive/receiver.hpp"
 #include "sys/socket/socket.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 /// Writes ahead that count as one operation of the turn's budget. Each only copies its datagram, and what one turn
@@ -438,4 +438,4 @@ void sender::fail_nonblocking_writers() noexcept {
   });
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

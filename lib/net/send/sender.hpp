@@ -13,7 +13,7 @@
 #include "net/send/zero_copy.hpp"
 #include "uring6/detail/packet_operations.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 struct send_counters {
   std::uint64_t datagrams = 0;  // taken by the kernel
@@ -205,4 +205,4 @@ inline send_train* sender::find_filling(const endpoint& to) noexcept {
   return last_found_ = guessed;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -7,7 +7,7 @@
 
 #include "net/send/sender.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 /// Slab blocks that one conn may hold (2 MiB), of the pool's 64.
@@ -111,4 +111,4 @@ void sender::seal_slab_trains() noexcept {
   seal_all_filling(std::exchange(slab_train_, nullptr));
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

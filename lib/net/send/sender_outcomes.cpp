@@ -13,7 +13,7 @@
 #include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 // Can this kernel or socket make no zero-copy sends at all? EOPNOTSUPP: the socket cannot. EINVAL or EACCES without a
@@ -221,4 +221,4 @@ bool sender::finish_zero_copy(send_train& train, int& outcome) noexcept {
   return true;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -6,7 +6,7 @@
 
 #include "net/send/sender.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 // Can the message be sent without a train? It must be a train of one, because the next message has another destination,
@@ -174,4 +174,4 @@ void sender::build_trains() noexcept {
   if (train) seal(*train);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

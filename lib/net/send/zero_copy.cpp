@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 /// Pages of one zero-copy send: MAX_SKB_FRAGS of the kernels that have it smallest. Beyond it the kernel returns
@@ -29,4 +29,4 @@ void zero_copy_choice::copied_towards(const ip_address& destination) noexcept {
   copying_.push_back({destination, sends_until_retry});
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -9,7 +9,7 @@
 #include "net/send/send_train.hpp"
 #include "uring6/address.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class zero_copy_choice {
  public:
@@ -41,4 +41,4 @@ class zero_copy_choice {
   std::vector<copying> copying_;  // the oldest first
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -7,7 +7,7 @@
 
 #include "runtime/loop/loop_core.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Calls `(owner.*when_due)()` once, when it passes.
 template <class Owner, void (Owner::*when_due)() noexcept>
@@ -51,4 +51,4 @@ void set_both(Read& read, Write& write, loop_core& loop, std::optional<clock::ti
   write.set(loop, when, now);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

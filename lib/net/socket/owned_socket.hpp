@@ -11,7 +11,7 @@
 #include "sys/socket/file_descriptor.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Open from `open` on until its descriptor has been closed or released. The loop closes it when the loop ends.
 class owned_socket : public resident {
@@ -58,4 +58,4 @@ class owned_socket : public resident {
   file_descriptor fd_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

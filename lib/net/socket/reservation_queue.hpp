@@ -6,7 +6,7 @@
 
 #include "uring6/detail/waiting.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// A coroutine is resumed a turn after the thing that it waited for arrived. In between the thing is reserved for it:
 /// it stays with its owner, which only counts it. So a coroutine that is stopped or destroyed in between has taken
@@ -68,4 +68,4 @@ class reservation_queue {
   std::uint32_t reserved_count_ = 0;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

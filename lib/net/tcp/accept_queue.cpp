@@ -14,7 +14,7 @@
 #include "uring6/tcp.hpp"
 #include "uring6/timer.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 // The connection ended before it was accepted: accept(2) has its errors, which are none of the listener's.
@@ -280,4 +280,4 @@ int accept_queue::release() noexcept {
   return fd_.release();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -19,7 +19,7 @@
 #include "uring6/address.hpp"
 #include "uring6/detail/stream_operations.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// A connection that no conn has yet.
 struct accepted_socket {
@@ -110,4 +110,4 @@ class accept_queue final : public owned_socket {
   sticky_deadline<accept_queue, &accept_queue::deadline_passed> deadline_{*this};
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

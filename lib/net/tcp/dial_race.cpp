@@ -16,7 +16,7 @@
 #include "uring/submission.hpp"
 #include "uring6/timer.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 std::vector<endpoint> interleave_families(std::span<const endpoint> addresses) {
   std::vector<endpoint> order;
@@ -205,4 +205,4 @@ std::string dial_race::object() const {
   return text;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -16,7 +16,7 @@
 #include "uring6/detail/waiting.hpp"
 #include "uring6/tcp.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class stream_socket;
 
@@ -87,4 +87,4 @@ class dial_race final : ready_node, stop_listener, timer_node, resident {
   waiter waiter_ = waiter::none;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

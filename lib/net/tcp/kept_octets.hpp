@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// A stream's next octets. Holds at most those of one read: as long as it is not empty, reads take from it and not from
 /// the kernel.
@@ -78,4 +78,4 @@ class kept_octets {
   std::size_t first_ = 0;  // those before it have been taken
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

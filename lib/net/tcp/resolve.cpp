@@ -13,7 +13,7 @@
 
 #include "sys/failure/failure_note.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 static_assert(static_cast<int>(resolve_errc::not_found) == EAI_NONAME);
@@ -153,4 +153,4 @@ result<std::vector<endpoint>> detail::resolve_call::operator()() const {
                [this] { return service.empty() ? name : name + ", service " + service; });
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

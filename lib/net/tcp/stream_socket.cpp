@@ -12,7 +12,7 @@
 #include "sys/socket/socket.hpp"
 #include "uring/submission.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 constexpr std::size_t most_at_once = 0x7ffff000;  // MAX_RW_COUNT
@@ -312,4 +312,4 @@ void stream_socket::begin_with(std::vector<std::byte> unread, std::error_code er
   unread_error_ = error;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -12,7 +12,7 @@
 #include "uring6/detail/stream_operations.hpp"
 #include "uring6/tcp.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class stream_socket final : public owned_socket {
  public:
@@ -101,4 +101,4 @@ class stream_socket final : public owned_socket {
   sticky_deadline<stream_socket, &stream_socket::write_deadline_passed> write_deadline_{*this};
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

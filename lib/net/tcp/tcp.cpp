@@ -16,7 +16,7 @@
 #include "uring6/resolve.hpp"
 #include "uring6/text.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 // --- connections ---
 
@@ -341,4 +341,4 @@ task<result<tcp_conn>> dial_tcp(event_loop& loop, std::string_view network, std:
   return dial_name(loop, *only_v6, std::string(host), std::string(service), options);
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

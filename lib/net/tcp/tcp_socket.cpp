@@ -5,7 +5,7 @@
 #include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 result<file_descriptor> open_tcp_socket(bool only_v6, const tcp_options& options) {
   auto opened = open_socket(AF_INET6, SOCK_STREAM);
@@ -57,4 +57,4 @@ result<std::optional<keep_alive>> get_keep_alive(int fd) {
   return std::optional<keep_alive>({std::chrono::seconds(*idle), std::chrono::seconds(*interval), *probes});
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -6,7 +6,7 @@
 #include "sys/socket/file_descriptor.hpp"
 #include "uring6/tcp.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// An AF_INET6 stream socket with these options; neither bound nor connected.
 result<file_descriptor> open_tcp_socket(bool only_v6, const tcp_options& options);
@@ -21,4 +21,4 @@ result<void> check_tcp_socket(int fd);
 result<void> set_keep_alive(int fd, const std::optional<keep_alive>& when);
 result<std::optional<keep_alive>> get_keep_alive(int fd);
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

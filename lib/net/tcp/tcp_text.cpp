@@ -5,7 +5,7 @@
 #include "uring6/tcp.hpp"
 #include "uring6/text.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 std::string to_string(stream_half half) {
   static constexpr detail::named<stream_half> names[] = {
@@ -37,4 +37,4 @@ std::string to_string(resolve_errc code) {
   return make_error_code(code).message();
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

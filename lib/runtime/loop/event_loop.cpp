@@ -10,7 +10,7 @@
 #include "uring6/environment.hpp"
 #include "uring6/this_task.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 std::error_code detail::check_thread(const event_loop& loop) noexcept {
   return loop.core() ? loop.core()->check_thread() : make_error_code(errc::closed);
@@ -165,4 +165,4 @@ std::array<pool_stats, 2> event_loop::pools() const noexcept {
   return core_->pool_statistics();
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -6,7 +6,7 @@
 #include <cassert>
 #include <memory>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// A message to the loop. It runs on the loop's thread, unless the loop ends first.
 struct inbox_message {
@@ -92,4 +92,4 @@ class inbox {
   std::atomic<inbox_message*> head_{nullptr};
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -13,7 +13,7 @@
 #include "uring/fork_guard.hpp"
 #include "uring6/detail/open_train.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 // Of many coroutines that waited no frame is in the cache: those behind the first one are fetched, so many at once.
@@ -489,4 +489,4 @@ std::array<pool_stats, buffer_class_count> loop_core::pool_statistics() const no
   return all;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

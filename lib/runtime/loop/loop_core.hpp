@@ -23,7 +23,7 @@
 #include "uring6/detail/waiting.hpp"
 #include "uring6/event_loop.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Base of what the floor above keeps once for each loop. The loop owns the object and does not look into it.
 class shared_by_conns {
@@ -275,4 +275,4 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
 /// May something be made for the loop here? wrong_thread, forked; closed if it has been moved from.
 std::error_code check_thread(const event_loop& loop) noexcept;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -22,7 +22,7 @@
 #include "uring6/this_task.hpp"
 #include "uring6/timer.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 namespace detail {
 
@@ -327,4 +327,4 @@ bool loop_group::drain_until(std::chrono::steady_clock::time_point deadline) {
   return in_time;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

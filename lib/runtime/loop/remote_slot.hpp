@@ -7,7 +7,7 @@
 #include "runtime/loop/inbox.hpp"
 #include "uring6/detail/waiting.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// The loop owns the slot, and reuses it for another target after the first one has closed.
 class remote_slot final : public inbox_message {
@@ -32,4 +32,4 @@ class remote_slot final : public inbox_message {
   std::atomic<bool> posted_{false};
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

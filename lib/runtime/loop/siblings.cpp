@@ -9,7 +9,7 @@
 #include "uring6/with_stop.hpp"
 #include "uring6/with_timeout.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 void siblings::open(stop_root& inherited) {
   if (std::exchange(awaited_, true)) ready_node::throw_awaited_twice();
@@ -88,4 +88,4 @@ void timed_siblings::expired() noexcept {
   request_stop();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

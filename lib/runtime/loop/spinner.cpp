@@ -2,7 +2,7 @@
 
 #include <cassert>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// The processor's instruction for busy waiting: saves power, and leaves its units to the other hardware thread.
 void spinner::relax() noexcept {
@@ -80,4 +80,4 @@ void spinner::stop_watching() noexcept {
   while (!watched_.empty()) watched_.pop_front().return_to_ring();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -10,7 +10,7 @@
 #include "uring6/detail/intrusive_list.hpp"
 #include "uring6/detail/waiting.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// A socket for which a coroutine waits, and which spins read by system calls instead of the ring.
 class watched_socket : public list_hook {
@@ -107,4 +107,4 @@ class spinner {
   std::uint64_t idle_spins_ = 0;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 void timer_heap::place(std::size_t index, entry what) noexcept {
   assert(index < heap_.size() && what.timer && what.deadline == what.timer->deadline_);
@@ -82,4 +82,4 @@ void timer_heap::clear() noexcept {
   heap_.clear();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -8,7 +8,7 @@
 
 #include "uring6/detail/waiting.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class timer_heap {
  public:
@@ -58,4 +58,4 @@ class timer_heap {
   std::uint32_t timers_set_ = 0;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

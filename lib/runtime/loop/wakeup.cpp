@@ -7,7 +7,7 @@
 
 #include <cerrno>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 wakeup::~wakeup() {
   if (fd_ >= 0) ::close(fd_);
@@ -36,4 +36,4 @@ void wakeup::prepare(io_uring_sqe& entry) noexcept {
 // Nothing to do here: each turn runs the inbox, and arms this read again before it sleeps.
 void wakeup::complete(completion) noexcept {}
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

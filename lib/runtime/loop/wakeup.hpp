@@ -6,7 +6,7 @@
 #include "uring6/detail/operation.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class wakeup final : public operation {
  public:
@@ -26,4 +26,4 @@ class wakeup final : public operation {
   std::uint64_t count_ = 0;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

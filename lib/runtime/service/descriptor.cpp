@@ -10,7 +10,7 @@
 #include "runtime/loop/loop_core.hpp"
 #include "uring/submission.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 // Octets that one read(2) or write(2) transfers at most (MAX_RW_COUNT). As with these calls, a longer request is no
@@ -108,4 +108,4 @@ result<std::uint32_t> descriptor_operation::outcome() noexcept {
   return value_;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -7,7 +7,7 @@
 #include "uring6/signals.hpp"
 #include "uring6/text.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 std::string to_string(poll_events events) {
   static constexpr detail::named<poll_events> names[] = {
@@ -32,4 +32,4 @@ std::string to_string(const signal_event& got) {
                      got.value);
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

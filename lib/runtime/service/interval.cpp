@@ -1,6 +1,6 @@
 #include "uring6/interval.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 bool tick_operation::await_ready() const noexcept {
   return of_.period_ <= clock::duration::zero();
@@ -17,4 +17,4 @@ droppable_result<std::uint64_t> tick_operation::await_resume() noexcept {
   return static_cast<std::uint64_t>(late / of_.period_);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// A thread with all signals blocked. Throws std::system_error.
 template <class F>
@@ -27,4 +27,4 @@ std::jthread start_quiet_thread(F&& f) {
   return std::jthread(std::forward<F>(f));
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

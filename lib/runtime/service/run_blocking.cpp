@@ -5,7 +5,7 @@
 #include "runtime/loop/loop_core.hpp"
 #include "runtime/service/thread_pool.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 blocking_job::~blocking_job() = default;
 
@@ -92,4 +92,4 @@ std::error_code blocking_wait::finish() noexcept {
   return error_;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

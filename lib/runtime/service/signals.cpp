@@ -15,7 +15,7 @@
 #include "uring6/descriptor.hpp"
 #include "uring6/stop.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace detail {
 namespace {
 
@@ -174,4 +174,4 @@ task<result<signal_event>> signals::next() {
   return detail::next_of(source_);
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

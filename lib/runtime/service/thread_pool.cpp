@@ -6,7 +6,7 @@
 
 #include "runtime/service/quiet_thread.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 // The pool is never destroyed, because its threads may block (getaddrinfo, for a server that does not answer), and the
 // end of the program must not wait for them.
@@ -74,4 +74,4 @@ void thread_pool::work() {
   }
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

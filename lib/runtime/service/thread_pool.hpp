@@ -12,7 +12,7 @@
 #include "uring/fork_guard.hpp"
 #include "uring6/run_blocking.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class thread_pool {
  public:
@@ -45,4 +45,4 @@ class thread_pool {
   fork_guard fork_guard_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

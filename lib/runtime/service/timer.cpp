@@ -4,7 +4,7 @@
 
 #include "runtime/loop/loop_core.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 bool sleep_wait::suspend(std::coroutine_handle<> sleeper, stop_root& stop, clock::time_point until) {
   begin_wait(sleeper);
@@ -37,4 +37,4 @@ droppable_result<void> sleep_wait::outcome() noexcept {
   return {};
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

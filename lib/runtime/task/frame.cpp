@@ -5,7 +5,7 @@
 #include <new>
 #include <utility>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 // Stored before each frame: the memory resource that the frame came from, or nullptr for the recycler. Its alignment
@@ -127,4 +127,4 @@ void free_frame(void* frame, std::size_t size) noexcept {
   ::operator delete(block);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -6,7 +6,7 @@
 
 #include "runtime/loop/loop_core.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 struct guest::arrival final : inbox_message {
   explicit arrival(guest& of) noexcept : guest_(&of) {}
@@ -77,4 +77,4 @@ void guest::loop_ends() noexcept {
   turned_away();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -4,7 +4,7 @@
 
 #include "runtime/loop/loop_core.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 void local_stop::open(loop_core& loop, stop_root& inherited) {
   assert(!loop_ && !inherited_ && &inherited != &root_ && "opened once, below another root");
@@ -43,4 +43,4 @@ void local_stop::close() noexcept {
   forget();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

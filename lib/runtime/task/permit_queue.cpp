@@ -5,7 +5,7 @@
 #include "runtime/loop/loop_core.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 bool permit_queue::take() noexcept {
   if (permits_ == 0) return false;
@@ -99,4 +99,4 @@ std::error_code permit_waiter::resume() noexcept {
   return error_;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -6,7 +6,7 @@
 #include "runtime/loop/loop_core.hpp"
 #include "uring6/event_loop.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// The message that takes the coroutine to the loop. Destroyed unrun when the loop has ended.
 struct resume_on_operation::arrival final : inbox_message {
@@ -74,4 +74,4 @@ void resume_on_operation::turn_away() noexcept {
   handle.resume();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -8,7 +8,7 @@
 
 #include "runtime/loop/loop_core.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 // Greater than 0 while a scope's destructor destroys children that have not ended: their scopes are then not joined,
@@ -125,4 +125,4 @@ void join_operation::await_resume() {
 }
 
 }  // namespace detail
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -5,7 +5,7 @@
 
 #include "uring6/detail/local_stop.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 bool stop_root::start(loop_core& loop) {
   assert(!is_open() && !local_ && !callback_);
@@ -51,4 +51,4 @@ void stop_root::close() noexcept {
   remote_target::close();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -2,7 +2,7 @@
 
 #include "uring6/stop_token.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 stop_registration::~stop_registration() {
   assert(!state_ && "the derived class detaches first");
@@ -123,4 +123,4 @@ bool stop_state::is_requester() const noexcept {
   return requester_ == std::this_thread::get_id();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

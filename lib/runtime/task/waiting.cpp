@@ -5,7 +5,7 @@
 
 #include "runtime/loop/loop_core.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 void ready_node::throw_awaited_twice() {
   throw std::logic_error("uring6: awaited an operation that has been awaited already");
@@ -61,4 +61,4 @@ void remote_target::call() noexcept {
   }
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

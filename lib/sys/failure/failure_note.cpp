@@ -9,7 +9,7 @@
 
 #include "uring6/failure.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 // Notes: failures are told soon after they happen, and a program that opens many conns at once asks for the first.
@@ -130,4 +130,4 @@ void throw_failure(const failure& why) {
   throw operation_failed(why);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -8,7 +8,7 @@
 
 #include "uring6/result.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Keeps "OPERATION OBJECT" in place of the oldest note, and returns its number. Longer texts are cut. Any thread.
 std::uint32_t keep_note(const std::error_code& error, std::string_view operation, std::string_view object) noexcept;
@@ -27,4 +27,4 @@ result<T> noted(result<T> outcome, std::string_view operation, Object object) {
   }
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -4,7 +4,7 @@
 #include "uring6/interface.hpp"
 #include "uring6/text.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 std::string to_string(address_scope value) {
   static constexpr detail::named<address_scope> names[] = {
@@ -24,4 +24,4 @@ std::string to_string(const group_membership& of) {
   return text;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -3,7 +3,7 @@
 #include "sys/interface/netlink.hpp"
 #include "uring6/interface.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 static_assert(static_cast<std::uint32_t>(address_flags::temporary) == IFA_F_TEMPORARY);
@@ -96,4 +96,4 @@ result<std::vector<interface_address>> interface::addresses() const {
   return found;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -5,7 +5,7 @@
 #include "ipv6/value/names.hpp"
 #include "uring6/interface.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 std::string to_string(interface_flags flags) {
   using enum interface_flags;
@@ -44,4 +44,4 @@ std::string to_string(const interface& one) {
   return text;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -13,7 +13,7 @@
 #include "sys/socket/file_descriptor.hpp"
 #include "sys/socket/socket.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 // Removes the next word from `line` and returns it; empty at the end of the line.
@@ -147,4 +147,4 @@ result<std::vector<group_membership>> interface::groups() const {
   return found;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -9,7 +9,7 @@
 #include "sys/interface/netlink.hpp"
 #include "uring6/interface.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 static_assert(static_cast<std::uint32_t>(interface_flags::up) == IFF_UP);
@@ -116,4 +116,4 @@ result<interface> interface::by_index(std::uint32_t index) {
   return detail::noted(find_by_index(index), "interface", [=] { return std::to_string(index); });
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

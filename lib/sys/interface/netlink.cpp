@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <memory>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 struct close_socket {
@@ -107,4 +107,4 @@ result<void> netlink_ask(nlmsghdr* request, const std::function<void(const nlmsg
   }
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

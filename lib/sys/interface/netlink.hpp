@@ -16,7 +16,7 @@
 
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// A request under construction: a message header, the family's own header `Header`, then attributes put
 /// there by mnl_attr_put_*.
@@ -96,4 +96,4 @@ std::optional<T> attribute_as(std::span<const std::byte> bytes) noexcept {
   return value;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

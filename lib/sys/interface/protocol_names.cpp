@@ -5,7 +5,7 @@
 #include <array>
 #include <string>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 std::optional<ip_protocol> find_protocol(std::string_view name) {
   if (name.empty() || name.find('\0') != name.npos) return std::nullopt;
@@ -22,4 +22,4 @@ std::optional<ip_protocol> find_protocol(std::string_view name) {
   return static_cast<ip_protocol>(found->p_proto);
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

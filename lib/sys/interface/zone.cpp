@@ -8,7 +8,7 @@
 #include "sys/socket/socket.hpp"
 #include "uring6/interface.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 static_assert(zone_name_size == IF_NAMESIZE);
@@ -54,4 +54,4 @@ std::string endpoint::to_string() const {
   return std::string(format_endpoint(*this, find_name).view());
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

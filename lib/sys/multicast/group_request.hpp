@@ -8,7 +8,7 @@
 #include "uring6/address.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The address in the form of MCAST_* requests, with its own family. The kernel reads address and family only.
 sockaddr_storage as_storage(const ip_address& address) noexcept;
@@ -17,4 +17,4 @@ sockaddr_storage as_storage(const ip_address& address) noexcept;
 /// `errc::already_joined` (EADDRINUSE), `errc::not_joined` (EADDRNOTAVAIL of a leave).
 result<void> request_group(int fd, int level, int number, const void* value, std::size_t length) noexcept;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

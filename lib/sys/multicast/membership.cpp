@@ -12,7 +12,7 @@
 #include "sys/multicast/stale_membership.hpp"
 #include "sys/socket/socket_options.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 // The interface that the index and the zone name together. `errc::zone_mismatch` if they name different ones.
@@ -138,4 +138,4 @@ result<void> include_source_specific_group(int fd, std::uint32_t interface_index
   return change_source(fd, MCAST_UNBLOCK_SOURCE, interface_index, group, source);
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -10,7 +10,7 @@
 #include "uring6/address.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Joins `group` for all sources. MCAST_JOIN_GROUP
 ///
@@ -55,4 +55,4 @@ result<void> exclude_source_specific_group(int fd, std::uint32_t interface_index
 result<void> include_source_specific_group(int fd, std::uint32_t interface_index, const ip_address& group,
                                            const ip_address& source) noexcept;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

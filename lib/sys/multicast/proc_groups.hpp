@@ -7,7 +7,7 @@
 #include "uring6/interface.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Parses the text of /proc/net/igmp6. `errc::malformed` for a line that is not in that file's format.
 result<std::vector<group_membership>> parse_igmp6(std::string_view text);
@@ -20,4 +20,4 @@ result<std::vector<group_membership>> read_igmp6();
 /// `memberships`, because it was joined after they were read, are ignored. `errc::malformed` as above.
 result<void> add_sources(std::vector<group_membership>& memberships, std::string_view text);
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

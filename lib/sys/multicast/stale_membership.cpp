@@ -19,7 +19,7 @@
 #include "sys/multicast/proc_groups.hpp"
 #include "sys/socket/socket.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 /// The source filter of a socket for a group: all sources but these (MCAST_EXCLUDE), or these alone (MCAST_INCLUDE).
@@ -137,4 +137,4 @@ result<membership_state> mend_membership(int fd, std::uint32_t interface_index, 
   return membership_state::rejoined;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

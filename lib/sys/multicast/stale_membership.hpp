@@ -10,7 +10,7 @@
 #include "uring6/address.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// What `mend_membership` found and did.
 enum class membership_state : std::uint8_t {
@@ -30,4 +30,4 @@ result<membership_state> mend_membership(int fd, std::uint32_t interface_index, 
 /// Does the socket's list have the IPv6 `group` on this interface? MCAST_MSFILTER
 bool has_membership(int fd, std::uint32_t interface_index, const ip_address& group) noexcept;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

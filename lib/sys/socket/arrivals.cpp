@@ -9,7 +9,7 @@
 
 #include "sys/socket/socket_options.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 // Reads and discards datagrams until the socket's queue is empty. While the kernel drops new datagrams, the queue only
@@ -54,4 +54,4 @@ result<void> admit_arrivals(int fd, const former_filter& before) noexcept {
   return set_option(fd, option::attach_filter, std::span<const sock_filter>(before.program));
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

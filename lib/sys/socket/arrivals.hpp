@@ -8,7 +8,7 @@
 
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The filter that `drop_arrivals` found, which `admit_arrivals` puts back.
 struct former_filter {
@@ -26,4 +26,4 @@ result<former_filter> drop_arrivals(int fd);
 /// Errors: the kernel's. SO_DETACH_FILTER
 result<void> admit_arrivals(int fd, const former_filter& before) noexcept;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

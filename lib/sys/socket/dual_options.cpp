@@ -6,7 +6,7 @@
 
 #include "sys/socket/socket_options.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 template <class V4>
@@ -75,4 +75,4 @@ result<void> set_multicast_interface(int fd, families of, std::uint32_t index) n
   });
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

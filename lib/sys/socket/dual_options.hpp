@@ -7,7 +7,7 @@
 
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// The families for which an option is set.
 enum class families : std::uint8_t { v6, v4, both };
@@ -33,4 +33,4 @@ result<void> set_multicast_loopback(int fd, families of, bool on) noexcept;
 /// IPV6_MULTICAST_IF, IP_MULTICAST_IF. Interface 0: the routing table chooses.
 result<void> set_multicast_interface(int fd, families of, std::uint32_t index) noexcept;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

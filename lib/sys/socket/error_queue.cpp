@@ -10,7 +10,7 @@
 
 #include "ipv6/value/cmsg.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 /// The layout of a report on an IPv6 socket, also of IPv4 peers.
@@ -75,4 +75,4 @@ result<bool> read_error(int fd, error_report& report) noexcept {
   return true;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

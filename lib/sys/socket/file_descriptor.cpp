@@ -4,7 +4,7 @@
 
 #include <cerrno>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 droppable_result<void> file_descriptor::close() noexcept {
   if (fd_ < 0) return fail(errc::closed);
@@ -13,4 +13,4 @@ droppable_result<void> file_descriptor::close() noexcept {
   return {};
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -5,7 +5,7 @@
 
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Owns an open file descriptor and closes it at the end. Move-only; an empty one owns nothing.
 class file_descriptor {
@@ -52,4 +52,4 @@ class lent_descriptor {
   file_descriptor fd_;
 };
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -6,7 +6,7 @@
 #include <charconv>
 #include <fstream>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 /// The version at the beginning of the text: "6.18", "6.1.192-3".
@@ -54,4 +54,4 @@ std::optional<kernel_version> version_of(const kernel_names& names) noexcept {
   return with_patch_of(with_patch_of(*released, names.version), names.signature);
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// "6.18.44-amd64", or "unknown". uname
 std::string kernel_release();
@@ -33,4 +33,4 @@ kernel_names read_kernel_names();
 /// The version in these names; nothing if the release is no version. A patch level that no name has is 0.
 std::optional<kernel_version> version_of(const kernel_names& names) noexcept;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

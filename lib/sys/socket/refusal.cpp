@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 // Asks by prctl, because reading /proc/self/status needs a descriptor. A kernel without seccomp returns EINVAL; any
 // other error comes from a profile that refuses prctl.
@@ -42,4 +42,4 @@ std::string explain_refused_call(std::string_view call, std::string_view system_
   }
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Does a seccomp profile filter the calling thread's system calls?
 bool seccomp_is_on() noexcept;
@@ -16,4 +16,4 @@ std::string explain_refused_call(std::string_view call, std::string_view system_
 /// A sentence that names the limit on descriptors (EMFILE: of the process, ENFILE: of the system) and how to raise it.
 std::string explain_too_many_descriptors(int error_number);
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -12,7 +12,7 @@
 #include <bit>
 #include <cerrno>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 using name_function = int (*)(int, sockaddr*, socklen_t*);
@@ -115,4 +115,4 @@ result<std::uint32_t> drop_count(int fd) noexcept {
   return values[SK_MEMINFO_DROPS];
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -5,7 +5,7 @@
 #include "uring6/address.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Opens a blocking socket, close-on-exec. With O_NONBLOCK an io_uring operation would end with EAGAIN instead of
 /// waiting.
@@ -56,4 +56,4 @@ void reset_on_close(int fd) noexcept;
 /// count with every datagram, and cost time for each. SO_MEMINFO
 result<std::uint32_t> drop_count(int fd) noexcept;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <climits>
 
-namespace uring6 {
+namespace uring6::inline v0 {
 namespace {
 
 constexpr std::int64_t any = INT_MAX;
@@ -206,4 +206,4 @@ result<std::uint32_t> path_mtu(int fd) noexcept {
   return info.ip6m_mtu;
 }
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

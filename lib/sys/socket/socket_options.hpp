@@ -14,7 +14,7 @@
 
 #include "uring6/result.hpp"
 
-namespace uring6 {
+namespace uring6::inline v0 {
 
 /// Every socket option that uring6 uses. The comment names the kernel's option.
 enum class option : std::uint8_t {
@@ -156,4 +156,4 @@ result<std::string> bound_device(int fd);
 /// The MTU of the path to the peer, in bytes (IPV6_PATHMTU). ENOTCONN without a connected peer.
 result<std::uint32_t> path_mtu(int fd) noexcept;
 
-}  // namespace uring6
+}  // namespace uring6::inline v0

@@ -8,7 +8,7 @@
 #include "sys/socket/file_descriptor.hpp"
 #include "uring/kernel/trial_ring.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 constexpr std::uint64_t empty_read = 1;  // user_data of the read that the empty datagram ends
@@ -56,4 +56,4 @@ bool completions_keep_order(std::uint32_t setup_flags) noexcept {
   return kept.value_or(false);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Several multishot reads of one socket, submitted together: does the completion that ends the first one (an empty
 /// datagram) come before the data that the second one took? Linux 6.1 holds the last completion of each request back
@@ -18,4 +18,4 @@ bool completions_keep_order(std::uint32_t setup_flags) noexcept;
 /// The trial itself, made at each call; nothing if it cannot be made.
 std::optional<bool> try_completion_order(std::uint32_t setup_flags) noexcept;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 // By bit number. The headers of the oldest liburing lack the last names.
@@ -43,4 +43,4 @@ std::vector<std::string> ring_feature_names(std::uint32_t features) {
   return names_of(features, ring_feature_bits);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -11,7 +11,7 @@
 #include "uring/kernel/setup.hpp"
 #include "uring/kernel_abi.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 __kernel_timespec to_timespec(std::chrono::nanoseconds duration) noexcept {
@@ -150,4 +150,4 @@ void kernel_driver::cancel_all() noexcept {
   (void)::io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_SYNC_CANCEL, &all, 1);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

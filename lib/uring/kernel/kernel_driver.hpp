@@ -8,7 +8,7 @@
 #include "uring/ring_options.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class kernel_driver final : public ring_driver {
  public:
@@ -37,4 +37,4 @@ class kernel_driver final : public ring_driver {
   bool signals_ = false;  // an eventfd is registered
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -8,7 +8,7 @@
 #include "sys/socket/file_descriptor.hpp"
 #include "uring/kernel/trial_ring.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 constexpr std::uint32_t trial_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
@@ -54,4 +54,4 @@ std::optional<bool> try_error_leaves_buffer() noexcept {
   return left;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

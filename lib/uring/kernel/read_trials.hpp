@@ -5,7 +5,7 @@
 
 #include <optional>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Does a read stop after some messages, so that other sockets are read, too? Since Linux 6.8 it stops after 32
 /// (MULTISHOT_MAX_RETRY); before, it continues as long as the socket has messages and the ring has buffers.
@@ -15,4 +15,4 @@ std::optional<bool> try_multishot_bound() noexcept;
 /// out, and names it in the completion that reports EAGAIN (seen on 6.1.0-57; 6.12 and 6.18 leave it).
 std::optional<bool> try_error_leaves_buffer() noexcept;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

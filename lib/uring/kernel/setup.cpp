@@ -18,7 +18,7 @@
 #include "sys/socket/refusal.hpp"
 #include "uring/kernel_abi.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 struct rung {
@@ -258,4 +258,4 @@ result<void> set_up_ring(const ring_options& options, ::io_uring& ring, ring_fea
   return fail_errno(-last.code);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -9,7 +9,7 @@
 #include "uring/ring_options.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Sets up the best ring that the kernel gives, and tries whether it can be used: the kernel has rings of receive
 /// buffers and multishot recvmsg, and nothing refuses io_uring_register or io_uring_enter. After an error no ring is
@@ -26,4 +26,4 @@ std::string explain_use_failure(std::string_view call, int error_number);
 /// A sentence for IORING_REGISTER_NAPI that failed with this errno: why the kernel does not busy-poll devices.
 std::string explain_no_busy_poll(int error_number);
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// The set-up flags of a loop that decide when the kernel posts completions. The other flags size the ring or disable
 /// it.
@@ -83,4 +83,4 @@ class trial_ring {
   void* page_ = MAP_FAILED;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 constexpr std::uint64_t current_position = ~std::uint64_t{0};  // of a file, as an entry's offset
@@ -292,4 +292,4 @@ attempt_result attempt_blocking(const request& what) noexcept {
   }
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -3,7 +3,7 @@
 
 #include "uring/readiness/request.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Attempts the request's operation. `is_ready`: its descriptor has become ready since the last attempt.
 attempt_result attempt_call(request& what, bool is_ready) noexcept;
@@ -17,4 +17,4 @@ int check_entry(const ::io_uring_sqe& entry) noexcept;
 /// Is the descriptor a socket without bounds between messages (SOCK_STREAM)?
 bool is_stream(int fd) noexcept;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -3,7 +3,7 @@
 #include <bit>
 #include <cerrno>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 int buffer_groups::add(const ::io_uring_buf_reg& registration) noexcept {
   constexpr std::uint32_t most_buffers = 32'768;  // the kernel's limit: numbers of buffers have 16 bits
@@ -20,4 +20,4 @@ void buffer_groups::remove(std::uint16_t group) noexcept {
   if (group < groups_.size()) groups_[group].reset();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// One ring of provided buffers. The owner of the buffers adds entries at the tail, this class takes them at the head.
 class buffer_group {
@@ -61,4 +61,4 @@ class buffer_groups {
   std::array<std::optional<buffer_group>, most_groups> groups_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

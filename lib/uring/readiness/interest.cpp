@@ -8,7 +8,7 @@
 #include <limits>
 #include <new>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 int interest::open() noexcept {
   file_descriptor made(::epoll_create1(EPOLL_CLOEXEC));
@@ -105,4 +105,4 @@ int interest::collect(std::optional<std::chrono::nanoseconds> timeout) noexcept 
   return count >= 0 ? count : -errno;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -12,7 +12,7 @@
 #include "sys/socket/file_descriptor.hpp"
 #include "uring/readiness/request.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// A read that stays armed is registered edge-triggered: it always reads until nothing is left, and a level, such as
 /// that of an error queue which is not read, would wake the loop for ever. Other requests are registered for one event,
@@ -103,4 +103,4 @@ void interest::serve(const epoll_event& event, Attempt&& attempt, Refused&& refu
   while (!of.waiting.empty()) refused(of.waiting.pop_front(), code);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

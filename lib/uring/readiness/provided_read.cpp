@@ -10,7 +10,7 @@
 #include "uring/asan.hpp"
 #include "uring/readiness/attempts.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 // Datagrams of one socket before the others get their turn: a choice, the pool's first window.
@@ -179,4 +179,4 @@ attempt_result attempt_provided_read(request& what, buffer_group& buffers, ring_
   return attempt_result::go_on();
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

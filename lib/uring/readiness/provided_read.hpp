@@ -5,7 +5,7 @@
 #include "uring/readiness/request.hpp"
 #include "uring/readiness/ring_queues.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Prepares a request whose entry has IOSQE_BUFFER_SELECT, before its first attempt.
 void begin_provided_read(request& what) noexcept;
@@ -15,4 +15,4 @@ void begin_provided_read(request& what) noexcept;
 attempt_result attempt_provided_read(request& what, buffer_group& buffers, ring_queues& completions,
                                      std::uint64_t& calls) noexcept;
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -11,7 +11,7 @@
 #include "uring/readiness/attempts.hpp"
 #include "uring/readiness/provided_read.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 result<std::unique_ptr<ring_driver>> readiness_driver::create(const ring_options& options, ::io_uring& ring,
                                                               ring_features& features, std::string& reason) {
@@ -179,4 +179,4 @@ void readiness_driver::go_on() noexcept {
   runnable_.splice_back(round);
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

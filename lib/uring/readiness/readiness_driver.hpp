@@ -14,7 +14,7 @@
 #include "uring/ring_options.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// The low 32 bits of an operation's user_data number it among those in flight, from 0 up: requests are found by them.
 class readiness_driver final : public ring_driver {
@@ -60,4 +60,4 @@ class readiness_driver final : public ring_driver {
   std::uint64_t calls_ = 0;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

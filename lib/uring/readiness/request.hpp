@@ -9,7 +9,7 @@
 
 #include "uring6/detail/intrusive_list.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 // The entry ends in an array of no length, which is of no use here.
 #pragma GCC diagnostic push
@@ -78,4 +78,4 @@ struct attempt_result {
   static attempt_result go_on() noexcept { return {kind::more, 0, 0, 0}; }
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

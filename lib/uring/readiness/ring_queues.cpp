@@ -3,7 +3,7 @@
 #include <bit>
 #include <new>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 bool ring_queues::create(::io_uring& ring, unsigned submissions, unsigned completions) noexcept {
   assert(std::has_single_bit(submissions) && std::has_single_bit(completions));
@@ -38,4 +38,4 @@ bool ring_queues::create(::io_uring& ring, unsigned submissions, unsigned comple
   return true;
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <memory>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 class ring_queues {
  public:
@@ -56,4 +56,4 @@ class ring_queues {
   std::unique_ptr<std::byte[]> submission_memory_;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// Numbers that look random and are the same for the same seed, on every machine (splitmix64).
 class schedule {
@@ -53,4 +53,4 @@ class trace_digest {
   std::uint64_t sum_ = 0xcbf29ce484222325;
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

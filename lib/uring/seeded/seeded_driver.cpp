@@ -15,7 +15,7 @@
 #include "uring/readiness/attempts.hpp"
 #include "uring/readiness/provided_read.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 namespace {
 
 // How often the seed chooses what is rare in a kernel: once in so many times, each a choice.
@@ -346,4 +346,4 @@ seeded_driver::seeded_request* seeded_driver::place_for(std::uint64_t user_data)
   return &requests_[index];
 }
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail

@@ -18,7 +18,7 @@
 #include "uring/seeded/schedule.hpp"
 #include "uring6/result.hpp"
 
-namespace uring6::detail {
+namespace uring6::inline v0::detail {
 
 /// What the seed chooses, and why a kernel may do it:
 /// - A submission is taken short, or not at all (EAGAIN, EBUSY): there was no memory for a request.
@@ -115,4 +115,4 @@ class seeded_driver final : public ring_driver {
   file_descriptor news_;  // an eventfd that is always readable
 };
 
-}  // namespace uring6::detail
+}  // namespace uring6::inline v0::detail
