@@ -15,6 +15,7 @@ DECLARED = re.compile(r"([\w>&*\]]+)\s+[&*]*(\w+)\s*(?=\(|;|=[^=]|\{|\[|,|:[^:]|
 
 
 def without_comments(text):
+    text = text.replace("::inline v0", "")  # the version of the interface, which no program writes
     text = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', text)
     text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
     text = re.sub(r"'(?:[^'\\\n]|\\.)'", "' '", text)

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <utility>
 
 #include "net/receive/receiver.hpp"
 #include "sys/socket/socket.hpp"

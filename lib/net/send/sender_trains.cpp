@@ -1,6 +1,5 @@
 // Which train takes a message: a train stays open for its destination while messages to other destinations come, so
 // that datagrams which go to many destinations in turn leave as a train for each.
-#include <algorithm>
 #include <cassert>
 #include <utility>
 

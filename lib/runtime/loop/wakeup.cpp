@@ -29,8 +29,8 @@ void wakeup::signal() noexcept {
 
 void wakeup::prepare(io_uring_sqe& entry) noexcept {
   assert(fd_ >= 0);
-  constexpr std::uint64_t current_position = ~std::uint64_t{0};  // an eventfd has no other
-  submission(entry).read(fd_, &count_, sizeof count_, current_position);
+  constexpr std::uint64_t own_position = ~std::uint64_t{0};  // an eventfd has no other
+  submission(entry).read(fd_, &count_, sizeof count_, own_position);
 }
 
 // Nothing to do here: each turn runs the inbox, and arms this read again before it sleeps.

@@ -13,21 +13,21 @@ namespace uring6::inline v0::detail {
 namespace {
 
 // Notes: failures are told soon after they happen, and a program that opens many conns at once asks for the first.
-constexpr std::size_t kept = 64;
+constexpr std::size_t notes_kept = 64;
 // Octets of a note: a word for the operation, a network word, two addresses with zones, an interface's name.
-constexpr std::size_t longest = 192;
+constexpr std::size_t longest_note = 192;
 
 struct note {
   std::uint32_t number = 0;
   std::error_code error{};
   std::size_t length = 0;
-  std::array<char, longest> text{};
+  std::array<char, longest_note> text{};
 };
 
 struct note_book {
   std::mutex mutex;
   std::uint32_t last = 0;  // the number of the latest note; 0 is that of none
-  std::array<note, kept> notes{};
+  std::array<note, notes_kept> notes{};
 };
 
 note_book& book() noexcept {
@@ -98,12 +98,12 @@ std::uint32_t keep_note(const std::error_code& error, std::string_view operation
   note_book& all = book();
   const std::scoped_lock lock(all.mutex);
   all.last = all.last % outcome_tag::most_notes + 1;
-  note& into = all.notes[all.last % kept];
+  note& into = all.notes[all.last % notes_kept];
   into.number = all.last;
   into.error = error;
   into.length = 0;
   for (const std::string_view part : {operation, std::string_view(object.empty() ? "" : " "), object}) {
-    const std::string_view fits = part.substr(0, longest - into.length);
+    const std::string_view fits = part.substr(0, longest_note - into.length);
     std::copy(fits.begin(), fits.end(), into.text.begin() + static_cast<std::ptrdiff_t>(into.length));
     into.length += fits.size();
   }
@@ -117,7 +117,7 @@ failure_note find_note(std::uint32_t number) {
   {
     note_book& all = book();
     const std::scoped_lock lock(all.mutex);
-    const note& from = all.notes[number % kept];
+    const note& from = all.notes[number % notes_kept];
     if (from.number != number) return {};
     found.what.assign(from.text.data(), from.length);
     error = from.error;
