@@ -11,11 +11,13 @@
 #include <thread>
 #include <vector>
 
+#include "support/case/allocations.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/case/counted.hpp"
 #include "support/process/last_words.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/stop.hpp"
+#include "uring6/this_task.hpp"
 #include "uring6/timer.hpp"
 
 using namespace std::chrono_literals;
@@ -170,6 +172,24 @@ TEST_CASE("scope: the stop of the joining coroutine reaches the children") {
   };
   loop.run(body());
   CHECK(stopped == 1);
+}
+
+TEST_CASE("scope: in the steady state it allocates nothing, with the stop of its parent and its joiner, too") {
+  event_loop loop;
+  auto child = []() -> task<> { co_await this_task::yield(); };
+  auto round = [&](const stop_token& parent) -> task<> {
+    scope children(parent);
+    for (int i = 0; i < 8; ++i) children.spawn(child());
+    co_await children.join();
+  };
+  auto body = [&]() -> task<> {
+    const stop_token mine = co_await this_task::stop_token();
+    for (int i = 0; i < 3; ++i) co_await round(mine);
+    const test::allocation_count steady;
+    for (int i = 0; i < 10; ++i) co_await round(mine);
+    CHECK(steady.since() == 0);
+  };
+  loop.run(body());
 }
 
 TEST_CASE("scope: constructed with its parent's token it gets a stop before the join") {
