@@ -21,7 +21,7 @@ from plain_headers import public_headers, without_hidden  # noqa: E402
 EXIT_SKIPPED = 77
 TEMPLATE = re.compile(r"\btemplate\s*<(?:[^<>]|<(?:[^<>]|<[^<>]*>)*>)*>")
 # What declared_names takes for a name: an operator.
-NO_NAMES = {"sizeof"}
+NO_NAMES = {"requires", "sizeof"}
 
 complaints = []
 

@@ -1,5 +1,6 @@
 // The ten programs of the guide, in a network of their own, against each other and against plain sockets.
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -27,20 +28,14 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-constexpr std::uint16_t port = 7777;  // of each program, in a namespace of the test's
+constexpr std::uint16_t guide_port = 7777;  // of each program, in a namespace of the test's
 
 endpoint at(const char* address) {
-  return {parse(address), port};
+  return {parse(address), guide_port};
 }
 
 file_descriptor udp_socket() {
   return or_throw(open_socket(AF_INET6, SOCK_DGRAM));
-}
-
-void send(const file_descriptor& from, std::string_view text, const endpoint& to) {
-  const sockaddr_in6 name = to.to_sockaddr();
-  REQUIRE(::sendto(from.get(), text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&name), sizeof name) ==
-          static_cast<ssize_t>(text.size()));
 }
 
 /// Whether a socket is bound to the port, by /proc/net: the program is ready.
@@ -64,7 +59,7 @@ struct printed_file {
   }
 };
 
-program_end end(program& running) {
+program_end terminate_and_wait(program& running) {
   running.send_signal(SIGTERM);
   return running.wait();
 }
@@ -78,12 +73,12 @@ TEST_CASE("guide: the echo answers from the address that was asked") {
   const auto client_side = cable.far.space.enter();
   const file_descriptor client = udp_socket();
   for (const char* address : {"2001:db8::77", "2001:db8::1"}) {
-    send(client, "hello", at(address));
+    REQUIRE(send_text(client, "hello", at(address)));
     endpoint source;
     CHECK(receive(client, source) == "hello");
     CHECK(source == at(address));
   }
-  CHECK(end(server).signal == SIGTERM);
+  CHECK(terminate_and_wait(server).signal == SIGTERM);
 }
 
 TEST_CASE("guide: the request is repeated until it is answered, and gives up") {
@@ -95,7 +90,7 @@ TEST_CASE("guide: the request is repeated until it is answered, and gives up") {
   endpoint source;
   CHECK(receive(server, source) == "are you there?");  // no answer
   CHECK(receive(server, source) == "are you there?");
-  send(server, "yes", source);
+  REQUIRE(send_text(server, "yes", source));
   const program_end answered = asking.wait();
   CHECK(answered.output == "yes\n");
   CHECK(answered.exit_status == 0);
@@ -121,14 +116,14 @@ TEST_CASE("guide: the multicast listener tells how each datagram came, and names
   cable.far.space.run([&] {
     const file_descriptor sender = udp_socket();
     or_throw(set_option(sender.get(), option::multicast_hop_limit, 7));
-    send(sender, "to all", {parse("ff02::114").with_zone(cable.far.link.index), port});
+    REQUIRE(send_text(sender, "to all", {parse("ff02::114").with_zone(cable.far.link.index), guide_port}));
   });
   CHECK(eventually([&] { return printed.text().ends_with('\n'); }));
   const std::string heard = printed.text();
   CHECK(heard.starts_with("6 octets from [fe80:"));
   CHECK(heard.find("hoplim=7") != std::string::npos);
   CHECK(heard.find("dst=ff02::114") != std::string::npos);
-  CHECK(end(listener).signal == SIGTERM);
+  CHECK(terminate_and_wait(listener).signal == SIGTERM);
 }
 
 TEST_CASE("guide: the line server answers whole lines and ends by a signal") {
@@ -145,7 +140,7 @@ TEST_CASE("guide: the line server answers whole lines and ends by a signal") {
   REQUIRE(::send(client.get(), "ee\n", 3, 0) == 3);
   REQUIRE(::recv(client.get(), buffer.data(), 6, MSG_WAITALL) == 6);
   CHECK(std::string_view(buffer.data(), 6) == "THREE\n");
-  const program_end how = end(server);
+  const program_end how = terminate_and_wait(server);
   CHECK(how.exit_status == 0);
   CHECK(::recv(client.get(), buffer.data(), 1, 0) == 0);
 }
@@ -156,8 +151,8 @@ TEST_CASE("guide: the pipeline counts the words of all datagrams") {
   program counter({EXAMPLE_PIPELINE});
   wait_for("udp6");
   const file_descriptor client = udp_socket();
-  for (int i = 0; i < 100; ++i) send(client, "three words here", at("::1"));
-  send(client, "", at("::1"));
+  for (int i = 0; i < 100; ++i) REQUIRE(send_text(client, "three words here", at("::1")));
+  REQUIRE(send_text(client, "", at("::1")));
   CHECK(counter.wait().output == "300 words\n");
 }
 
@@ -169,7 +164,7 @@ TEST_CASE("guide: the burst counts its echoes and their marks, also on all proce
   const program_end burst = run_program({EXAMPLE_BURST, "[::1]:7777"});
   CHECK(burst.output.starts_with("sent 32, received 32: "));
   CHECK(burst.errors.empty());
-  const program_end how = end(server);
+  const program_end how = terminate_and_wait(server);
   CHECK(how.exit_status == 0);
   CHECK(how.errors.empty());
 }
@@ -181,9 +176,9 @@ TEST_CASE("guide: the select program counts datagrams between its ticks and ends
   program counter({EXAMPLE_SELECT}, {.output_file = printed.name});
   wait_for("udp6");
   const file_descriptor client = udp_socket();
-  for (int i = 0; i < 3; ++i) send(client, "x", at("::1"));
+  for (int i = 0; i < 3; ++i) REQUIRE(send_text(client, "x", at("::1")));
   CHECK(eventually([&] { return printed.text().find("3 datagrams so far\n") != std::string::npos; }));
-  CHECK(end(counter).exit_status == 0);
+  CHECK(terminate_and_wait(counter).exit_status == 0);
   CHECK(printed.text().ends_with("3 datagrams\n"));
 }
 
@@ -194,6 +189,8 @@ TEST_CASE("guide: the page is fetched from the first address that answers, and a
   or_throw(bind_socket(server.get(), at("::1")));
   or_throw(listen_socket(server.get(), 1));
   program fetching({EXAMPLE_HTTP_GET, "::1", "7777", "/index"});
+  pollfd dialed{server.get(), POLLIN, 0};
+  REQUIRE(::poll(&dialed, 1, 60'000) == 1);
   const file_descriptor peer(::accept4(server.get(), nullptr, nullptr, SOCK_CLOEXEC));
   std::string request;
   std::array<char, 256> buffer{};

@@ -1,4 +1,4 @@
-// Reading from sockets without the library.
+// Datagrams by sockets without the library.
 #pragma once
 
 #include <netinet/in.h>
@@ -8,6 +8,7 @@
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <string>
+#include <string_view>
 
 #include "sys/socket/file_descriptor.hpp"
 #include "uring6/address.hpp"
@@ -16,6 +17,13 @@ namespace uring6::test {
 
 inline ip_address parse(const char* text) {
   return or_throw(ip_address::parse(text));
+}
+
+/// Sends a datagram; false if the kernel does not take it.
+inline bool send_text(const file_descriptor& from, std::string_view text, const endpoint& to) {
+  const sockaddr_in6 name = to.to_sockaddr();
+  return ::sendto(from.get(), text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&name), sizeof name) ==
+         static_cast<ssize_t>(text.size());
 }
 
 /// The next datagram of a plain socket, within a minute.

@@ -19,26 +19,20 @@ namespace {
 using namespace uring6;
 using namespace uring6::test;
 
-constexpr std::uint16_t port = 4747;
-
-bool send(const file_descriptor& from, std::string_view text, const endpoint& there) {
-  const sockaddr_in6 name = there.to_sockaddr();
-  return ::sendto(from.get(), text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&name), sizeof name) ==
-         static_cast<ssize_t>(text.size());
-}
+constexpr std::uint16_t registration_port = 4747;
 
 TEST_CASE("registration: the program that serves answers a question from the address that was asked") {
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   program server({EXAMPLE_REGISTRATION, "serve", "[::]:4747"});
   const file_descriptor client = cable.far.space.run([] { return or_throw(open_socket(AF_INET6, SOCK_DGRAM)); });
-  const endpoint asked{cable.near.address, port};
+  const endpoint asked{cable.near.address, registration_port};
   std::array<char, 64> buffer{};
   ssize_t length = -1;
   sockaddr_in6 name{};
   REQUIRE(eventually([&] {  // the server may not have opened its socket yet
     socklen_t room = sizeof name;
-    send(client, "register printer 7", asked);
+    send_text(client, "register printer 7", asked);
     length =
         ::recvfrom(client.get(), buffer.data(), buffer.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&name), &room);
     return length > 0;
@@ -51,13 +45,14 @@ TEST_CASE("registration: the program that keeps a name asks the server, and rene
   const veth_pair cable;
   const auto inside = cable.near.space.enter();
   const file_descriptor server = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
-  REQUIRE(bind_socket(server.get(), {cable.near.address, port}));
-  program client({EXAMPLE_REGISTRATION, "keep", "printer", endpoint{cable.near.address, port}.to_string()});
+  REQUIRE(bind_socket(server.get(), {cable.near.address, registration_port}));
+  program client(
+      {EXAMPLE_REGISTRATION, "keep", "printer", endpoint{cable.near.address, registration_port}.to_string()});
   endpoint from;
   std::string question = receive(server, from);
   CHECK(question == "register printer 1");
   while (question == "register printer 1") {  // again, until the answer has arrived
-    REQUIRE(send(server, "ok 1 1", from));
+    REQUIRE(send_text(server, "ok 1 1", from));
     question = receive(server, from);
   }
   CHECK(question == "register printer 2");

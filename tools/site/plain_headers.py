@@ -12,6 +12,8 @@ HIDDEN = (
     re.compile(r"^(?:template <[^\n]*>\n)?[^\s/][^\n;/]*\bdetail::\w+(?:<\w+>)?::~?\w+\([^;{\n]*\{.*?^\}$", re.M | re.S),
     re.compile(r"^template <[^\n]*>\n(?:requires[^\n]*\n)?inline constexpr bool (?:std|fmt)::.*?;$", re.M | re.S),
     re.compile(r"^template <>\ninline constexpr bool is_flags<.*?;$", re.M | re.S),
+    # Deduction guides: Sphinx takes them for functions.
+    re.compile(r"^template <[^\n]*>\n\w+\([^\n]*\) -> [^\n]*;$", re.M),
     re.compile(r"^namespace fmt \{$.*?^\}  // namespace fmt$", re.M | re.S),
     re.compile(r"^( *) (?:private|protected):\n.*?(?=^\1(?:\}|  ?public:))", re.M | re.S),
     # A declaration that is marked, with its comment.

@@ -17,6 +17,8 @@ GROUPS = (
      ["signals", "descriptor", "run_blocking", "resume_on", "foreign", "asio", "stdexec", "ring"]),
     ("Errors, texts, counters", "What a program reports.",
      ["result", "failure", "error", "flags", "text", "format", "stats", "probe"]),
+    ("Tests of a service", "Sockets without a network, and a clock that does not wait.",
+     ["datagram_socket", "memory_link", "loop_clock"]),
     ("Packets, octet by octet", "Codecs without a system call: headers, ICMPv6, classic BPF.",
      ["header", "protocol", "checksum", "icmp", "icmp/message", "icmp/type", "icmp/filter", "icmp/echo", "icmp/error_message",
       "icmp/extension", "icmp/neighbor_discovery", "icmp/option", "icmp/multicast_listener", "icmp/domain_name", "icmp/list",
