@@ -183,7 +183,7 @@ class Runner:
                 self.command(command)
                 return Outcome()
             self.progress.tests("schedules")
-            outcome = run_program(f"{count} seeds", command, {}, SECONDS_PER_SCRIPT + SECONDS_PER_SEED * count)
+            outcome = run_program(f"{count} seeds", command, {}, SECONDS_PER_SEED * count)
             self.progress.tests("")
             return outcome
         self.step(GCC, run, "seeds", f"{count} seeds, each a legal schedule of a kernel")
@@ -428,7 +428,8 @@ def chosen_tests(configuration, build):
     return tests
 
 
-def run_program(name, command, settings, seconds=SECONDS_PER_SCRIPT):
+def run_program(name, command, settings, more_seconds=0.0):
+    seconds = SECONDS_PER_SCRIPT + more_seconds
     # In a process group of its own, so that a time-out ends the programs that it started, too.
     process = subprocess.Popen([str(word) for word in command], env=os.environ | settings, start_new_session=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
