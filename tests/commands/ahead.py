@@ -86,6 +86,13 @@ class Shown(unittest.TestCase):
         self.assertRegex(progress.line(), r"^    \[0 s\] runs gcc/net for 0 s, builds clang 3/9$")
 
 
+class Script(unittest.TestCase):
+    def test_a_script_that_cannot_be_executed_is_a_failure(self):
+        outcome = run_tests.run_program("script", [Path(__file__).parents[1] / "consumer" / "common.sh"], {})
+        self.assertEqual(outcome.failed, 1)
+        self.assertIn("Permission denied", outcome.reports[0])
+
+
 class TimeLimit(unittest.TestCase):
     def test_a_script_that_hangs_ends_with_the_programs_that_it_started(self):
         reader, writer = os.pipe()

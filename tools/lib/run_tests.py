@@ -431,8 +431,11 @@ def chosen_tests(configuration, build):
 def run_program(name, command, settings, more_seconds=0.0):
     seconds = SECONDS_PER_SCRIPT + more_seconds
     # In a process group of its own, so that a time-out ends the programs that it started, too.
-    process = subprocess.Popen([str(word) for word in command], env=os.environ | settings, start_new_session=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    try:
+        process = subprocess.Popen([str(word) for word in command], env=os.environ | settings, start_new_session=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    except OSError as error:  # not there, not executable
+        return of_program(name, 1, False, str(error), "")
     try:
         output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
