@@ -31,7 +31,7 @@ CALLS = {
 SEQUENCES = [
     ("lib/runtime/loop/loop_core.cpp", "asleep_.store(sleeping::in_ring", "if (!inbox_.empty()) wait = false"),
     ("lib/runtime/loop/loop_core.cpp", "ring_->drain_descriptor(", "asleep_.store(sleeping::in_host"),
-    ("lib/runtime/loop/loop_core.cpp", "asleep_.store(sleeping::in_host", "if (at_rest())"),
+    ("lib/runtime/loop/loop_core.cpp", "asleep_.store(sleeping::in_host", "if (!at_rest())"),
     ("lib/runtime/loop/loop_core.cpp", "inbox_.push(", "asleep_.exchange(sleeping::no"),
 ]
 # Errors that Spin must find: a name, and the change of the model.
