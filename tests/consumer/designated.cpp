@@ -4,6 +4,7 @@
 #include <uring6/bpf.hpp>
 #include <uring6/checksum.hpp>
 #include <uring6/icmp.hpp>
+#include <uring6/memory_link.hpp>
 #include <uring6/uring6.hpp>
 
 #include <array>
