@@ -15,6 +15,7 @@
 #include "support/machine/environment.hpp"
 #include "support/traffic/conns.hpp"
 #include "uring6/event_loop.hpp"
+#include "uring6/scope.hpp"
 #include "uring6/semaphore.hpp"
 #include "uring6/stop.hpp"
 #include "uring6/timer.hpp"
