@@ -36,6 +36,13 @@ TEST_CASE("a seed is one run: two processes do the same, step by step, and other
 }
 
 TEST_CASE("a seed that fails is named, with the command that runs it again") {
+#if defined(__SANITIZE_ADDRESS__)
+  SKIP("the sanitizers need descriptors themselves");
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+  SKIP("the sanitizers need descriptors themselves");
+#endif
+#endif
   program_settings few_descriptors;
   few_descriptors.prepare = [] {
     const rlimit limit{4, 4};  // the loop's second descriptor is one too many

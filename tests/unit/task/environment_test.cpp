@@ -133,7 +133,8 @@ struct new_thread {
   std::thread& into;
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiting, const uring6::environment&) const {
-    into = std::thread([waiting] { waiting.resume(); });
+    std::thread& started = into;  // the other thread may end this awaiter before the assignment
+    started = std::thread([waiting] { waiting.resume(); });
   }
   void await_resume() const noexcept {}
 };
