@@ -1,10 +1,8 @@
 #include "uring/readiness/readiness_driver.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cassert>
 #include <cerrno>
-#include <new>
 #include <utility>
 
 #include "sys/socket/refusal.hpp"
@@ -15,25 +13,15 @@ namespace uring6::inline v0::detail {
 
 result<std::unique_ptr<ring_driver>> readiness_driver::create(const ring_options& options, ::io_uring& ring,
                                                               ring_features& features, std::string& reason) {
-  const unsigned submissions = std::bit_ceil(options.submission_entries);
   constexpr unsigned fewest_completions = 8;  // a choice: an operation may need two places at once
-  const unsigned completions = std::max({std::bit_ceil(options.completion_entries), submissions, fewest_completions});
   std::unique_ptr<readiness_driver> made(new readiness_driver(ring));
-  if (!made->queues_.create(ring, submissions, completions)) {
-    reason = "not enough memory for the queues of the loop: lower submission_entries and completion_entries";
-    return fail(std::errc::not_enough_memory);
-  }
+  if (const auto error = made->create_queues(options, fewest_completions, features, reason)) return fail(error);
   if (const int code = made->interest_.open(); code < 0) {
     reason = explain_refused_call("epoll", "epoll_create1", -code);
     return fail_errno(-code);
   }
-  // As on a ring of the kernel with DEFER_TASKRUN, operations go on inside of an enter only. What is ready is not shown
-  // before (no TASKRUN_FLAG).
-  ring.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+  // What is ready is not shown before an enter (no TASKRUN_FLAG).
   ring.ring_fd = ring.enter_ring_fd = made->interest_.descriptor();
-  features.driver = loop_driver::readiness;
-  features.submission_entries = submissions;
-  features.completion_entries = completions;
   features.ordered_completions = true;
   if (options.min_wait) features.refused.push_back("min_wait (io_uring only): the loop wakes for the first completion");
   if (options.busy_poll.count() > 0) features.refused.push_back("busy_poll (io_uring only): devices are not polled");
@@ -54,10 +42,6 @@ int readiness_driver::enter(unsigned wait_for, std::optional<std::chrono::nanose
   return std::min(count, 0);
 }
 
-int readiness_driver::enter_and_gather(std::chrono::nanoseconds timeout, std::chrono::microseconds) noexcept {
-  return enter(1, timeout);
-}
-
 // Stops where a completion might not fit: the rest goes with the next enter, as on a ring of the kernel.
 void readiness_driver::submit() noexcept {
   unsigned& head = queues_.submission_head();
@@ -72,7 +56,7 @@ void readiness_driver::start(const ::io_uring_sqe& entry) noexcept {
     if (entry.opcode == IORING_OP_ASYNC_CANCEL) cancel(entry.addr);
     return;  // else an entry that was withdrawn
   }
-  request* const what = place_for(entry.user_data);
+  request* const what = place_in(requests_, entry.user_data);
   if (!what) return queues_.post(entry.user_data, -ENOMEM, 0);
   assert(what->where == request::state::idle && "the number is of an operation in flight");
   what->entry = entry;
@@ -81,17 +65,6 @@ void readiness_driver::start(const ::io_uring_sqe& entry) noexcept {
   if (const int code = check_entry(entry); code < 0) return finish(*what, attempt_result::end(code));
   if (entry.flags & IOSQE_BUFFER_SELECT) begin_provided_read(*what);
   run(*what, false);
-}
-
-// nullptr: there is no memory for it.
-request* readiness_driver::place_for(std::uint64_t user_data) noexcept {
-  const auto index = static_cast<std::uint32_t>(user_data);
-  try {
-    while (requests_.size() <= index) requests_.emplace_back();
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
-  return &requests_[index];
 }
 
 void readiness_driver::cancel(std::uint64_t user_data) noexcept {

@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 #include <algorithm>
-#include <bit>
 #include <cassert>
 #include <cerrno>
 #include <utility>
@@ -59,13 +58,9 @@ std::int32_t without_descriptor(const ::io_uring_sqe& entry, std::int32_t result
 result<std::unique_ptr<ring_driver>> seeded_driver::create(std::uint64_t seed, const ring_options& options,
                                                            ::io_uring& ring, ring_features& features,
                                                            std::string& reason) {
-  const unsigned submissions = std::bit_ceil(options.submission_entries);
-  const unsigned completions = std::max(std::bit_ceil(options.completion_entries), submissions);
+  constexpr unsigned fewest_completions = 1;  // so that a small queue overflows
   std::unique_ptr<seeded_driver> made(new seeded_driver(seed, ring));
-  if (!made->queues_.create(ring, submissions, completions)) {
-    reason = "not enough memory for the queues of the loop: lower submission_entries and completion_entries";
-    return fail(std::errc::not_enough_memory);
-  }
+  if (const auto error = made->create_queues(options, fewest_completions, features, reason)) return fail(error);
   // Always readable: a host's loop finds out by `poll` whether there is work.
   made->news_ = file_descriptor(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!made->news_) {
@@ -74,12 +69,8 @@ result<std::unique_ptr<ring_driver>> seeded_driver::create(std::uint64_t seed, c
   }
   made->laziness_ = 1 + made->choices_.below(laziest);
   made->ordered_ = !made->choices_.once_in(2);
-  ring.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
   ring.ring_fd = ring.enter_ring_fd = made->news_.get();
-  features.driver = loop_driver::readiness;
   features.why_readiness = fmt::format("the schedule of seed {}, for tests (URING6_DRIVER=seed:{})", seed, seed);
-  features.submission_entries = submissions;
-  features.completion_entries = completions;
   features.ordered_completions = made->ordered_;
   return std::unique_ptr<ring_driver>(std::move(made));
 }
@@ -97,10 +88,6 @@ int seeded_driver::enter(unsigned wait_for, std::optional<std::chrono::nanosecon
   }
   post_ends();
   return taken;
-}
-
-int seeded_driver::enter_and_gather(std::chrono::nanoseconds timeout, std::chrono::microseconds) noexcept {
-  return enter(1, timeout);
 }
 
 // Returns how many entries were taken; the negative errno if there were some and none was taken.
@@ -125,7 +112,7 @@ void seeded_driver::start(const ::io_uring_sqe& entry) noexcept {
     if (entry.opcode == IORING_OP_ASYNC_CANCEL) cancels_.push_back(entry.addr);
     return;  // else an entry that was withdrawn
   }
-  seeded_request* const what = place_for(entry.user_data);
+  seeded_request* const what = place_in(requests_, entry.user_data);
   if (!what) return post(entry.user_data, -ENOMEM, 0);
   assert(!what->in_flight && "the number is of an operation in flight");
   what->entry = entry;
@@ -333,17 +320,6 @@ seeded_driver::seeded_request* seeded_driver::find(std::uint64_t user_data) noex
   if (index >= requests_.size()) return nullptr;
   seeded_request& what = requests_[index];
   return what.in_flight && what.entry.user_data == user_data ? &what : nullptr;
-}
-
-// nullptr: there is no memory for it.
-seeded_driver::seeded_request* seeded_driver::place_for(std::uint64_t user_data) noexcept {
-  const auto index = static_cast<std::uint32_t>(user_data);
-  try {
-    while (requests_.size() <= index) requests_.emplace_back();
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
-  return &requests_[index];
 }
 
 }  // namespace uring6::inline v0::detail

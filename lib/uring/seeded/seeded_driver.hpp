@@ -10,11 +10,8 @@
 #include <vector>
 
 #include "sys/socket/file_descriptor.hpp"
-#include "uring/readiness/buffer_groups.hpp"
+#include "uring/readiness/process_driver.hpp"
 #include "uring/readiness/request.hpp"
-#include "uring/readiness/ring_queues.hpp"
-#include "uring/ring_driver.hpp"
-#include "uring/ring_options.hpp"
 #include "uring/seeded/schedule.hpp"
 #include "uring6/result.hpp"
 
@@ -36,24 +33,18 @@ namespace uring6::inline v0::detail {
 /// What it never does, because a ring with DEFER_TASKRUN does not: keep a completion back when the enter that took its
 /// datagram, its buffer or its quiet send returns; report an operation as canceled that was not; lose anything.
 ///
+/// Without memory for what it keeps back the program ends.
+///
 /// Sockets are real. The same operations on the same sockets make the same trace, if no other thread and no clock takes
 /// part.
-class seeded_driver final : public ring_driver {
+class seeded_driver final : public process_driver {
  public:
   /// Makes the queues of `ring`, which must outlive the driver, and fills in `features`: those of a loop by readiness.
   /// not_enough_memory; `reason` is then a sentence for a user.
   static result<std::unique_ptr<ring_driver>> create(std::uint64_t seed, const ring_options& options, ::io_uring& ring,
                                                      ring_features& features, std::string& reason);
 
-  void leave_to_parent() noexcept override {}
-  int enable(ring_features&) noexcept override { return 0; }
   int enter(unsigned wait_for, std::optional<std::chrono::nanoseconds> timeout) noexcept override;
-  int enter_and_gather(std::chrono::nanoseconds timeout, std::chrono::microseconds gather) noexcept override;
-  int add_buffers(::io_uring_buf_reg& registration) noexcept override { return groups_.add(registration); }
-  void remove_buffers(std::uint16_t group) noexcept override { groups_.remove(group); }
-  int signal_by(int) noexcept override { return 0; }
-  bool wake(int) noexcept override { return false; }
-  void cancel_all() noexcept override {}  // operations go on inside of an enter only
   std::uint64_t calls() const noexcept override { return calls_; }
   std::uint64_t trace() const noexcept override { return digest_.value(); }
 
@@ -77,7 +68,7 @@ class seeded_driver final : public ring_driver {
     std::uint64_t user_data;
   };
 
-  seeded_driver(std::uint64_t seed, ::io_uring& ring) noexcept : ring_(ring), choices_(seed) {}
+  seeded_driver(std::uint64_t seed, ::io_uring& ring) noexcept : process_driver(ring), choices_(seed) {}
 
   int submit() noexcept;
   void start(const ::io_uring_sqe& entry) noexcept;
@@ -96,17 +87,12 @@ class seeded_driver final : public ring_driver {
   void post_ends() noexcept;
   void flush_overflow() noexcept;
   seeded_request* find(std::uint64_t user_data) noexcept;
-  seeded_request* place_for(std::uint64_t user_data) noexcept;
 
-  ::io_uring& ring_;
-  ring_queues queues_;
   schedule choices_;
   trace_digest digest_;
-  std::uint64_t calls_ = 0;
   unsigned laziness_ = 1;  // an operation goes on in one of so many rounds
   bool ordered_ = true;    // completions are posted in the order in which the operations end
   std::deque<seeded_request> requests_;
-  buffer_groups groups_;
   std::vector<std::uint64_t> cancels_;  // the operations that shall end
   std::deque<kept_completion> ends_;    // of this enter, if not ordered_
   std::deque<kept_completion> overflow_;
