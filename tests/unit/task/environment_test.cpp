@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "support/case/coroutines.hpp"
+#include "support/case/lazy_coroutine.hpp"
 #include "uring6/channel.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/foreign.hpp"
@@ -30,102 +31,13 @@
 
 using namespace std::chrono_literals;
 
-/// A coroutine type that knows uring6's protocol: three lines of it do.
 namespace kin {
 
+/// A coroutine type that takes part in the protocol, and one that does not.
 template <class T>
-class lazy {
- public:
-  struct promise_type {
-    lazy get_return_object() { return lazy(std::coroutine_handle<promise_type>::from_promise(*this)); }
-    std::suspend_always initial_suspend() const noexcept { return {}; }
-    auto final_suspend() const noexcept {
-      struct back {
-        bool await_ready() const noexcept { return false; }
-        std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> ended) const noexcept {
-          return ended.promise().caller;
-        }
-        void await_resume() const noexcept {}
-      };
-      return back{};
-    }
-    void return_value(T given) { value = std::move(given); }
-    void unhandled_exception() { failure = std::current_exception(); }
-
-    // It hands on what it was given...
-    template <class A>
-    auto await_transform(A&& awaitable) {
-      return uring6::with_environment(std::forward<A>(awaitable), mine);
-    }
-
-    T value{};
-    std::exception_ptr failure;
-    std::coroutine_handle<> caller;
-    uring6::environment mine;
-  };
-
-  explicit lazy(std::coroutine_handle<promise_type> at) : at_(at) {}
-  lazy(lazy&& from) noexcept : at_(std::exchange(from.at_, nullptr)) {}
-  ~lazy() {
-    if (at_) at_.destroy();
-  }
-
-  auto operator co_await() && {
-    struct awaiter {
-      std::coroutine_handle<promise_type> at;
-      bool await_ready() const noexcept { return false; }
-      // ... by the one that awaits it.
-      std::coroutine_handle<> await_suspend(std::coroutine_handle<> caller, const uring6::environment& in) const {
-        at.promise().caller = caller;
-        at.promise().mine = in;
-        return at;
-      }
-      T await_resume() const {
-        if (at.promise().failure) std::rethrow_exception(at.promise().failure);
-        return std::move(at.promise().value);
-      }
-    };
-    return awaiter{at_};
-  }
-
-  /// Runs it on this thread until it waits or ends.
-  void start() {
-    at_.promise().caller = std::noop_coroutine();
-    at_.resume();
-  }
-  bool done() const { return at_.done(); }
-  T value() const { return at_.promise().value; }
-
- private:
-  std::coroutine_handle<promise_type> at_;
-};
-
-/// The same without the protocol: it awaits what it likes.
+using lazy = uring6::test::lazy_coroutine<T, uring6::test::takes_part>;
 template <class T>
-class plain_lazy {
- public:
-  struct promise_type {
-    plain_lazy get_return_object() { return plain_lazy(std::coroutine_handle<promise_type>::from_promise(*this)); }
-    std::suspend_always initial_suspend() const noexcept { return {}; }
-    std::suspend_always final_suspend() const noexcept { return {}; }
-    void return_value(T given) { value = std::move(given); }
-    void unhandled_exception() { std::terminate(); }
-
-    T value{};
-  };
-
-  explicit plain_lazy(std::coroutine_handle<promise_type> at) : at_(at) {}
-  plain_lazy(const plain_lazy&) = delete;
-  plain_lazy& operator=(const plain_lazy&) = delete;
-  ~plain_lazy() { at_.destroy(); }
-
-  void start() { at_.resume(); }
-  bool done() const { return at_.done(); }
-  T value() const { return at_.promise().value; }
-
- private:
-  std::coroutine_handle<promise_type> at_;
-};
+using plain_lazy = uring6::test::lazy_coroutine<T, uring6::test::awaits_anything>;
 
 /// Goes on on a thread that it starts, as a library with threads of its own does: it breaks the protocol, which
 /// resume_on mends.

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "support/case/coroutines.hpp"
+#include "support/case/lazy_coroutine.hpp"
 #include "uring6/environment.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/scope.hpp"
@@ -28,61 +29,7 @@
 namespace other {
 
 template <class T>
-class lazy {
- public:
-  struct promise_type {
-    lazy get_return_object() { return lazy(std::coroutine_handle<promise_type>::from_promise(*this)); }
-    std::suspend_always initial_suspend() const noexcept { return {}; }
-    auto final_suspend() const noexcept {
-      struct back {
-        bool await_ready() const noexcept { return false; }
-        std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> ended) const noexcept {
-          return ended.promise().caller;
-        }
-        void await_resume() const noexcept {}
-      };
-      return back{};
-    }
-    void return_value(T given) { value = std::move(given); }
-    void unhandled_exception() { failure = std::current_exception(); }
-
-    T value{};
-    std::exception_ptr failure;
-    std::coroutine_handle<> caller;
-  };
-
-  explicit lazy(std::coroutine_handle<promise_type> at) : at_(at) {}
-  lazy(lazy&& from) noexcept : at_(std::exchange(from.at_, nullptr)) {}
-  ~lazy() {
-    if (at_) at_.destroy();
-  }
-
-  /// Runs it to its end on this thread, for one that suspends nowhere.
-  T run() && {
-    at_.promise().caller = std::noop_coroutine();
-    at_.resume();
-    return std::move(at_.promise().value);
-  }
-
-  auto operator co_await() && {
-    struct awaiter {
-      std::coroutine_handle<promise_type> at;
-      bool await_ready() const noexcept { return false; }
-      std::coroutine_handle<> await_suspend(std::coroutine_handle<> caller) const noexcept {
-        at.promise().caller = caller;
-        return at;
-      }
-      T await_resume() const {
-        if (at.promise().failure) std::rethrow_exception(at.promise().failure);
-        return std::move(at.promise().value);
-      }
-    };
-    return awaiter{at_};
-  }
-
- private:
-  std::coroutine_handle<promise_type> at_;
-};
+using lazy = uring6::test::lazy_coroutine<T, uring6::test::awaits_anything>;
 
 /// Threads that are joined at the end of a test.
 class workers {
@@ -311,7 +258,9 @@ TEST_CASE("foreign is awaited once, and refuses to wait outside of a loop") {
     co_return std::error_code();
   };
   other::lazy<std::error_code> work = alone();
-  CHECK(std::move(work).run() == errc::wrong_thread);
+  work.start();
+  REQUIRE(work.done());
+  CHECK(work.value() == errc::wrong_thread);
 }
 
 }  // namespace
