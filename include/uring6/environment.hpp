@@ -20,8 +20,7 @@ class environment;
 
 namespace detail {
 
-template <class Promise>
-environment environment_of(std::coroutine_handle<Promise> waiting) noexcept;
+class promise_base;
 stop_root& stop_of(const environment& in) noexcept;
 
 }  // namespace detail
@@ -49,8 +48,7 @@ class environment {
   URING6_EXPORT event_loop* loop() const noexcept;
 
  private:
-  template <class Promise>
-  friend environment detail::environment_of(std::coroutine_handle<Promise> waiting) noexcept;
+  friend class detail::promise_base;
   friend detail::stop_root& detail::stop_of(const environment& in) noexcept;
 
   explicit environment(detail::stop_root& stop) noexcept : stop_(&stop) {}
@@ -74,6 +72,13 @@ concept takes_environment = awaitable<A> && requires(awaiter_type<A>&& awaiter, 
   awaiter.await_suspend(std::coroutine_handle<>(), in);
 };
 
+/// Operations that are often over at once: `try_now` is called before the coroutine is suspended, and `await_ready`
+/// tells whether that was it. A coroutine that goes on at once need not store its state.
+template <class Awaiter>
+concept tries_first = requires(Awaiter& awaiter, const environment& in) {
+  awaiter.try_now(in);
+};
+
 /// Operations that must be moved into their await: `co_await std::move(operation)`.
 template <class A>
 concept named_value =
@@ -85,7 +90,10 @@ struct awaiter_within {
   Awaiter awaiter;
   environment in;
 
-  decltype(auto) await_ready() { return awaiter.await_ready(); }
+  decltype(auto) await_ready() {
+    if constexpr (tries_first<Awaiter>) awaiter.try_now(in);
+    return awaiter.await_ready();
+  }
   decltype(auto) await_suspend(std::coroutine_handle<> waiting) { return awaiter.await_suspend(waiting, in); }
   decltype(auto) await_resume() { return awaiter.await_resume(); }
 };

@@ -77,6 +77,10 @@ template <class Awaiter>
 struct reference_awaiter {
   Awaiter* awaiter;
 
+  template <class Environment>
+  void try_now(const Environment& in) const requires requires(Awaiter& each) { each.try_now(in); } {
+    awaiter->try_now(in);
+  }
   bool await_ready() const { return awaiter->await_ready(); }
   decltype(auto) await_suspend(std::coroutine_handle<> waiting, const environment& in) const {
     return awaiter->await_suspend(waiting, in);

@@ -99,10 +99,10 @@ class URING6_EXPORT read_from_operation final : public read_operation {
   read_from_operation(packet_socket* socket, std::span<std::byte> into, bool briefly) noexcept
       : read_operation(socket), data_(into.data()), size_(into.size()), briefly_(briefly) {}
 
-  bool await_suspend(std::coroutine_handle<> reader, const environment& in) {
-    stop_root& stop = stop_of(in);
-    return !take_of_train(stop) && suspend(reader, stop);
-  }
+  /// Takes the next datagram of the open train.
+  void try_now(const environment& in) noexcept { take_of_train(stop_of(in)); }
+  bool await_ready() const noexcept { return state_ == state::of_train; }
+  bool await_suspend(std::coroutine_handle<> reader, const environment& in) { return suspend(reader, stop_of(in)); }
 
   result<datagram> await_resume() noexcept {
     if (state_ != state::of_train) return outcome();
@@ -114,17 +114,17 @@ class URING6_EXPORT read_from_operation final : public read_operation {
   enum class state : std::uint8_t { idle, of_train, asked };
 
   /// Copies the next datagram of the open train, if the train is this conn's and the datagram fits.
-  bool take_of_train(const stop_root& stop) noexcept {
+  void take_of_train(const stop_root& stop) noexcept {
     open_train& train = this_threads_train;
-    if (train.left == 0 || train.of != socket_ || train.length > size_ || state_ != state::idle) return false;
-    if (stop.stop_requested()) return false;
+    // The length comes last: behind the stop's acquire the compiler would read it again.
+    if (train.left == 0 || train.of != socket_ || state_ != state::idle || stop.stop_requested()) return;
+    if (train.length > size_) return;
     const std::byte* const next = train.next;
     const std::size_t length = train.length;
     train.next += length;
     --train.left;
     copy_datagram(data_, next, length);
     state_ = state::of_train;
-    return true;
   }
 
   /// Fills the result member by member in its final place: a datagram is so large that every copy of it is
@@ -152,9 +152,7 @@ class URING6_EXPORT read_batch_operation final : public read_operation {
   read_batch_operation(packet_socket* socket, std::span<read_slot> messages, bool briefly) noexcept
       : read_operation(socket), messages_(messages), briefly_(briefly) {}
 
-  bool await_suspend(std::coroutine_handle<> reader, const environment& in) {
-    return suspend(reader, stop_of(in));
-  }
+  bool await_suspend(std::coroutine_handle<> reader, const environment& in) { return suspend(reader, stop_of(in)); }
   result<std::size_t> await_resume() noexcept;
 
  private:
@@ -170,9 +168,7 @@ class URING6_EXPORT receive_operation final : public read_operation {
   receive_operation(packet_socket* socket, datagram_batch& into, bool briefly) noexcept
       : read_operation(socket), into_(&into), briefly_(briefly) {}
 
-  bool await_suspend(std::coroutine_handle<> reader, const environment& in) {
-    return suspend(reader, stop_of(in));
-  }
+  bool await_suspend(std::coroutine_handle<> reader, const environment& in) { return suspend(reader, stop_of(in)); }
   result<std::size_t> await_resume() noexcept;
 
  private:
@@ -188,9 +184,7 @@ class URING6_EXPORT receive_operation final : public read_operation {
 class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
  public:
   bool await_ready() const noexcept { return false; }
-  bool await_suspend(std::coroutine_handle<> writer, const environment& in) {
-    return suspend(writer, stop_of(in));
-  }
+  bool await_suspend(std::coroutine_handle<> writer, const environment& in) { return suspend(writer, stop_of(in)); }
 
  protected:
   enum class kind : std::uint8_t {

@@ -51,8 +51,8 @@ class promise_base : public frame_memory {
   std::coroutine_handle<> continuation() const noexcept { return continuation_; }
   void set_continuation(std::coroutine_handle<> continuation) noexcept { continuation_ = continuation; }
 
-  stop_root& stop() const noexcept { return *stop_; }
   void inherit_stop(stop_root& root) noexcept { stop_ = &root; }
+  environment within() const noexcept { return environment(*stop_); }
 
   /// What a task may await, and the environment that it hands over.
   template <class A>
@@ -63,11 +63,6 @@ class promise_base : public frame_memory {
   stop_root* stop_ = &never_stopped;
 };
 
-template <class Promise>
-environment environment_of(std::coroutine_handle<Promise> waiting) noexcept {
-  return environment(waiting.promise().stop());
-}
-
 /// Awaits in a coroutine of uring6. As `awaiter_within`, but the frame does not keep the environment.
 template <class Awaiter>
 struct awaiter_of_task {
@@ -76,7 +71,7 @@ struct awaiter_of_task {
   decltype(auto) await_ready() { return awaiter.await_ready(); }
   template <class Promise>
   decltype(auto) await_suspend(std::coroutine_handle<Promise> waiting) {
-    return awaiter.await_suspend(waiting, environment_of(waiting));
+    return awaiter.await_suspend(waiting, waiting.promise().within());
   }
   decltype(auto) await_resume() { return awaiter.await_resume(); }
 };
@@ -87,6 +82,7 @@ auto promise_base::await_transform(A&& awaited) {
   static_assert(named_value<A> || awaitable<A>, "this cannot be awaited: it is no awaitable");
   static_assert(!awaitable<A> || named_value<A> || takes_environment<A>,
                 "this may resume the task on another thread, and hears of no stop: co_await foreign(it)");
+  if constexpr (tries_first<A>) awaited.try_now(within());
   return awaiter_of_task<awaiter_type<A>>{awaiter_of(std::forward<A>(awaited))};
 }
 
