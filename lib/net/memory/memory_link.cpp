@@ -9,6 +9,7 @@
 #include "net/memory/memory_port.hpp"
 #include "sys/failure/failure_note.hpp"
 #include "sys/socket/socket.hpp"
+#include "uring6/text.hpp"
 
 namespace uring6::inline v0 {
 
@@ -29,8 +30,11 @@ std::error_code memory_socket::check_thread() const noexcept {
 }
 
 result<void> memory_socket::set_control_message(control_flags flags, bool on) {
-  if (const auto error = check_thread()) return fail(error);
-  return port_->set_control(flags, on);
+  const auto set = [&]() -> result<void> {
+    if (const auto error = check_thread()) return fail(error);
+    return port_->set_control(flags, on);
+  };
+  return detail::noted(set(), "set_control_message", [flags] { return to_string(flags); });
 }
 result<control_flags> memory_socket::enabled_control() const {
   if (const auto error = check_thread()) return fail(error);

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include "sys/failure/failure_note.hpp"
 #include "sys/socket/dual_options.hpp"
 #include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
@@ -42,13 +43,15 @@ result<int> ip_options::traffic_class() const {
       [](int fd) { return get_option(fd, row(fd, option::traffic_class, option::v4_traffic_class)); });
 }
 result<void> ip_options::set_traffic_class(std::optional<int> traffic_class) const {
-  return open(fd_).and_then([=](int fd) { return uring6::set_traffic_class(fd, speaks(fd), traffic_class); });
+  const auto set = [=](int fd) { return uring6::set_traffic_class(fd, speaks(fd), traffic_class); };
+  return detail::noted(open(fd_).and_then(set), "set_traffic_class", detail::value_or_default(traffic_class));
 }
 result<int> ip_options::hop_limit() const {
   return open(fd_).and_then([](int fd) { return get_option(fd, row(fd, option::hop_limit, option::v4_hop_limit)); });
 }
 result<void> ip_options::set_hop_limit(std::optional<int> hops) const {
-  return open(fd_).and_then([=](int fd) { return uring6::set_hop_limit(fd, speaks(fd), hops); });
+  const auto set = [=](int fd) { return uring6::set_hop_limit(fd, speaks(fd), hops); };
+  return detail::noted(open(fd_).and_then(set), "set_hop_limit", detail::value_or_default(hops));
 }
 result<std::uint32_t> ip_options::path_mtu() const {
   return open(fd_).and_then([](int fd) { return uring6::path_mtu(fd); });

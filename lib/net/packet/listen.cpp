@@ -202,10 +202,6 @@ std::string object_text(std::string_view network_word, std::string_view address,
   if (!options.device.empty()) text += " on " + options.device;
   return text;
 }
-auto text_of_descriptor(int fd) {
-  return [fd] { return fmt::format("descriptor {}", fd); };
-}
-
 }  // namespace
 
 result<packet_conn> listen_packet(event_loop& loop, std::string_view network_word, std::string_view address,
@@ -319,12 +315,12 @@ result<packet_conn> adopt(event_loop& loop, int fd, const packet_options& option
 }  // namespace
 
 result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options& options) {
-  return detail::noted(adopt(loop, fd, options, {}), "adopt_packet", text_of_descriptor(fd));
+  return detail::noted(adopt(loop, fd, options, {}), "adopt_packet", detail::descriptor_number(fd));
 }
 
 result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from, const packet_options& options) {
   const handed_over before{.datagrams = from.datagrams, .kernel_drops = from.kernel_drops, .peer = from.peer};
-  return detail::noted(adopt(loop, from.fd, options, before), "adopt_packet", text_of_descriptor(from.fd));
+  return detail::noted(adopt(loop, from.fd, options, before), "adopt_packet", detail::descriptor_number(from.fd));
 }
 
 result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options) {
@@ -335,7 +331,7 @@ result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options
     if (made) (void)own.release();
     return made;
   };
-  return detail::noted(borrow(), "borrow_packet", text_of_descriptor(fd));
+  return detail::noted(borrow(), "borrow_packet", detail::descriptor_number(fd));
 }
 
 }  // namespace uring6::inline v0

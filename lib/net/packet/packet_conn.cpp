@@ -46,13 +46,11 @@ namespace {
 
 using detail::noted;
 
-/// Objects of failures that are noted.
-std::string text_of(const std::optional<int>& value) {
-  return value ? std::to_string(*value) : std::string("to the default");
-}
 std::string text_of(const interface& on) {
   return on.name.empty() ? fmt::format("interface {}", on.index) : on.name;
 }
+
+/// Objects of failures that are noted.
 auto group_on(const interface& on, const ip_address& group) {
   return [&] { return fmt::format("{} on {}", group.to_string(), text_of(on)); };
 }
@@ -61,15 +59,6 @@ auto group_of(const interface& on, const ip_address& group, const ip_address& so
 }
 auto group_anywhere(const ip_address& group) {
   return [&] { return group.to_string(); };
-}
-auto switched(bool on) {
-  return [=] { return std::string(on ? "on" : "off"); };
-}
-auto octets_of(std::size_t octets) {
-  return [=] { return fmt::format("{} octets", octets); };
-}
-auto value_of(const std::optional<int>& value) {
-  return [=] { return text_of(value); };
 }
 
 result<bool> as_bool(const result<int>& value) {
@@ -107,32 +96,32 @@ result<void> check_can_hear(int fd, const ip_address& group) {
 }  // namespace
 
 result<void> packet_conn::join_group(const interface& on, const ip_address& group) {
-  return noted(descriptor().and_then([&](int fd) {
+  const auto join = [&](int fd) {
     return check_can_hear(fd, group).and_then([&] { return uring6::join_group(fd, on.index, group); });
-  }),
-               "join_group", group_on(on, group));
+  };
+  return noted(descriptor().and_then(join), "join_group", group_on(on, group));
 }
 result<void> packet_conn::join_group(const ip_address& group) {
-  return noted(descriptor().and_then([&](int fd) {
+  const auto join = [&](int fd) {
     return check_can_hear(fd, group).and_then([&] { return uring6::join_group(fd, 0, group); });
-  }),
-               "join_group", group_anywhere(group));
+  };
+  return noted(descriptor().and_then(join), "join_group", group_anywhere(group));
 }
 result<void> packet_conn::leave_group(const interface& on, const ip_address& group) {
-  return noted(descriptor().and_then([&](int fd) { return uring6::leave_group(fd, on.index, group); }), "leave_group",
-               group_on(on, group));
+  const auto leave = [&](int fd) { return uring6::leave_group(fd, on.index, group); };
+  return noted(descriptor().and_then(leave), "leave_group", group_on(on, group));
 }
 result<void> packet_conn::leave_group(const ip_address& group) {
-  return noted(descriptor().and_then([&](int fd) { return uring6::leave_group(fd, 0, group); }), "leave_group",
-               group_anywhere(group));
+  const auto leave = [&](int fd) { return uring6::leave_group(fd, 0, group); };
+  return noted(descriptor().and_then(leave), "leave_group", group_anywhere(group));
 }
 result<void> packet_conn::join_source_specific_group(const interface& on, const ip_address& group,
                                                      const ip_address& source) {
-  return noted(descriptor().and_then([&](int fd) {
+  const auto join = [&](int fd) {
     return check_can_hear(fd, group).and_then(
         [&] { return uring6::join_source_specific_group(fd, on.index, group, source); });
-  }),
-               "join_source_specific_group", group_of(on, group, source));
+  };
+  return noted(descriptor().and_then(join), "join_source_specific_group", group_of(on, group, source));
 }
 result<void> packet_conn::leave_source_specific_group(const interface& on, const ip_address& group,
                                                       const ip_address& source) {
@@ -158,13 +147,13 @@ result<std::optional<interface>> packet_conn::multicast_interface() const {
   if (!index) return fail(index.error());
   if (*index == 0) return std::optional<interface>();
   auto found = interface::by_index(static_cast<std::uint32_t>(*index));
-  if (!found) return fail(found.error());
+  if (!found) return fail(found);
   return std::optional<interface>(std::move(*found));
 }
 result<void> packet_conn::set_multicast_interface(const std::optional<interface>& by) {
-  return noted(descriptor().and_then(
-                   [&](int fd) { return uring6::set_multicast_interface(fd, inside_->speaks(), by ? by->index : 0); }),
-               "set_multicast_interface", [&] { return by ? text_of(*by) : std::string("to none"); });
+  const auto set = [&](int fd) { return uring6::set_multicast_interface(fd, inside_->speaks(), by ? by->index : 0); };
+  return noted(descriptor().and_then(set), "set_multicast_interface",
+               [&] { return by ? text_of(*by) : std::string("to none"); });
 }
 result<void> packet_conn::clear_multicast_interface() {
   return set_multicast_interface(std::nullopt);
@@ -176,14 +165,14 @@ result<int> packet_conn::multicast_hop_limit() const {
 result<void> packet_conn::set_multicast_hop_limit(std::optional<int> hops) {
   return noted(
       descriptor().and_then([&](int fd) { return uring6::set_multicast_hop_limit(fd, inside_->speaks(), hops); }),
-      "set_multicast_hop_limit", value_of(hops));
+      "set_multicast_hop_limit", detail::value_or_default(hops));
 }
 result<bool> packet_conn::multicast_loopback() const {
   return as_bool(descriptor().and_then([](int fd) { return get_option(fd, option::multicast_loopback); }));
 }
 result<void> packet_conn::set_multicast_loopback(bool on) {
-  return noted(descriptor().and_then([&](int fd) { return uring6::set_multicast_loopback(fd, inside_->speaks(), on); }),
-               "set_multicast_loopback", switched(on));
+  const auto set = [&](int fd) { return uring6::set_multicast_loopback(fd, inside_->speaks(), on); };
+  return noted(descriptor().and_then(set), "set_multicast_loopback", detail::on_or_off(on));
 }
 
 // --- what is sent ---
@@ -194,21 +183,21 @@ result<int> packet_conn::traffic_class() const {
 result<void> packet_conn::set_traffic_class(std::optional<int> traffic_class) {
   return noted(
       descriptor().and_then([&](int fd) { return uring6::set_traffic_class(fd, inside_->speaks(), traffic_class); }),
-      "set_traffic_class", value_of(traffic_class));
+      "set_traffic_class", detail::value_or_default(traffic_class));
 }
 result<int> packet_conn::hop_limit() const {
   return descriptor().and_then([](int fd) { return get_option(fd, option::hop_limit); });
 }
 result<void> packet_conn::set_hop_limit(std::optional<int> hops) {
-  return noted(descriptor().and_then([&](int fd) { return uring6::set_hop_limit(fd, inside_->speaks(), hops); }),
-               "set_hop_limit", value_of(hops));
+  const auto set = [&](int fd) { return uring6::set_hop_limit(fd, inside_->speaks(), hops); };
+  return noted(descriptor().and_then(set), "set_hop_limit", detail::value_or_default(hops));
 }
 result<bool> packet_conn::dont_fragment() const {
   return as_bool(descriptor().and_then([](int fd) { return get_option(fd, option::dont_fragment); }));
 }
 result<void> packet_conn::set_dont_fragment(bool on) {
-  return noted(descriptor().and_then([&](int fd) { return uring6::set_dont_fragment(fd, inside_->speaks(), on); }),
-               "set_dont_fragment", switched(on));
+  const auto set = [&](int fd) { return uring6::set_dont_fragment(fd, inside_->speaks(), on); };
+  return noted(descriptor().and_then(set), "set_dont_fragment", detail::on_or_off(on));
 }
 
 result<std::uint32_t> packet_conn::path_mtu() const {
@@ -226,7 +215,7 @@ result<bool> packet_conn::error_reports() const {
 }
 result<void> packet_conn::set_error_reports(bool on) {
   const auto set = [&](int) { return inside_->set_error_reports(on); };
-  return noted(descriptor().and_then(set), "set_error_reports", switched(on));
+  return noted(descriptor().and_then(set), "set_error_reports", detail::on_or_off(on));
 }
 result<std::size_t> packet_conn::read_errors(std::span<error_report> reports) {
   if (const auto error = check_thread()) return fail(error);
@@ -252,12 +241,12 @@ result<std::size_t> packet_conn::send_buffer() const {
 result<std::size_t> packet_conn::set_receive_buffer(std::size_t octets) {
   return noted(
       descriptor().and_then([=](int fd) { return uring6::set_receive_buffer(fd, static_cast<std::int64_t>(octets)); }),
-      "set_receive_buffer", octets_of(octets));
+      "set_receive_buffer", detail::count_of_octets(octets));
 }
 result<std::size_t> packet_conn::set_send_buffer(std::size_t octets) {
   return noted(
       descriptor().and_then([=](int fd) { return uring6::set_send_buffer(fd, static_cast<std::int64_t>(octets)); }),
-      "set_send_buffer", octets_of(octets));
+      "set_send_buffer", detail::count_of_octets(octets));
 }
 
 // --- raw IP and ICMPv6 ---
@@ -268,12 +257,12 @@ result<std::optional<int>> packet_conn::checksum() const {
   });
 }
 result<void> packet_conn::set_checksum(std::optional<int> offset) {
-  return noted(descriptor().and_then([=](int fd) -> result<void> {
+  const auto set = [=](int fd) -> result<void> {
     // A negative offset switches the option off: only std::nullopt may do that.
     if (offset && *offset < 0) return fail(errc::out_of_range);
     return set_option(fd, option::checksum, offset.value_or(-1));
-  }),
-               "set_checksum", value_of(offset));
+  };
+  return noted(descriptor().and_then(set), "set_checksum", detail::value_or_default(offset));
 }
 
 result<uring6::icmp_filter> packet_conn::icmp_filter() const {

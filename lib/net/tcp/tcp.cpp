@@ -81,15 +81,16 @@ result<bool> tcp_conn::no_delay() const {
   });
 }
 result<void> tcp_conn::set_no_delay(bool on) {
-  return detail::noted(descriptor().and_then([=](int fd) { return set_option(fd, option::no_delay, on); }),
-                       "set_no_delay", [=] { return std::string(on ? "on" : "off"); });
+  const auto set = [=](int fd) { return set_option(fd, option::no_delay, on); };
+  return detail::noted(descriptor().and_then(set), "set_no_delay", detail::on_or_off(on));
 }
 result<std::optional<keep_alive>> tcp_conn::keep_alive() const {
   return descriptor().and_then([](int fd) { return detail::get_keep_alive(fd); });
 }
 result<void> tcp_conn::set_keep_alive(const std::optional<uring6::keep_alive>& when) {
-  return detail::noted(descriptor().and_then([&](int fd) { return detail::set_keep_alive(fd, when); }),
-                       "set_keep_alive", [&] { return when ? to_string(*when) : std::string("off"); });
+  const auto set = [&](int fd) { return detail::set_keep_alive(fd, when); };
+  return detail::noted(descriptor().and_then(set), "set_keep_alive",
+                       [&] { return when ? to_string(*when) : std::string("off"); });
 }
 
 result<std::size_t> tcp_conn::receive_buffer() const {
@@ -101,12 +102,12 @@ result<std::size_t> tcp_conn::send_buffer() const {
 result<std::size_t> tcp_conn::set_receive_buffer(std::size_t octets) {
   return detail::noted(
       descriptor().and_then([=](int fd) { return uring6::set_receive_buffer(fd, static_cast<std::int64_t>(octets)); }),
-      "set_receive_buffer", [=] { return fmt::format("{} octets", octets); });
+      "set_receive_buffer", detail::count_of_octets(octets));
 }
 result<std::size_t> tcp_conn::set_send_buffer(std::size_t octets) {
   return detail::noted(
       descriptor().and_then([=](int fd) { return uring6::set_send_buffer(fd, static_cast<std::int64_t>(octets)); }),
-      "set_send_buffer", [=] { return fmt::format("{} octets", octets); });
+      "set_send_buffer", detail::count_of_octets(octets));
 }
 
 result<endpoint> tcp_conn::local_endpoint() const {
@@ -191,14 +192,10 @@ result<tcp_listener> listen_at(event_loop& loop, std::string_view network, const
   return tcp_listener(std::make_unique<detail::accept_queue>(loop.core(), std::move(*fd), options.accept_ahead));
 }
 
-/// The object of a failure: "tcp6 [::1]:53", or the descriptor.
+/// The object of a failure: "tcp6 [::1]:53".
 auto network_and(std::string_view network, std::string_view address) {
   return [=] { return fmt::format("{} {}", network, address); };
 }
-auto descriptor_text(int fd) {
-  return [fd] { return fmt::format("descriptor {}", fd); };
-}
-
 }  // namespace
 
 result<tcp_listener> listen_tcp(event_loop& loop, std::string_view network, std::string_view address,
@@ -246,13 +243,13 @@ result<std::unique_ptr<detail::stream_socket>> adopt_stream(event_loop& loop, in
 }  // namespace
 
 result<tcp_listener> adopt_listener(event_loop& loop, int fd, const tcp_options& options) {
-  return detail::noted(adopt_listening(loop, fd, options), "adopt_listener", descriptor_text(fd));
+  return detail::noted(adopt_listening(loop, fd, options), "adopt_listener", detail::descriptor_number(fd));
 }
 
 result<tcp_conn> adopt_tcp(event_loop& loop, int fd) {
   auto adopted =
       adopt_stream(loop, fd, std::nullopt).transform([](auto&& inside) { return tcp_conn(std::move(inside)); });
-  return detail::noted(std::move(adopted), "adopt_tcp", descriptor_text(fd));
+  return detail::noted(std::move(adopted), "adopt_tcp", detail::descriptor_number(fd));
 }
 
 result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from) {
@@ -264,7 +261,7 @@ result<tcp_conn> adopt_tcp(event_loop& loop, const released_tcp& from) {
     inside->begin_with(std::move(unread), from.error);
     return tcp_conn(std::move(inside));
   });
-  return detail::noted(std::move(adopted), "adopt_tcp", descriptor_text(from.fd));
+  return detail::noted(std::move(adopted), "adopt_tcp", detail::descriptor_number(from.fd));
 }
 
 // --- dialing ---

@@ -4,6 +4,8 @@
 #include <concepts>
 #include <cstdint>
 #include <new>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "uring6/result.hpp"
@@ -25,6 +27,20 @@ result<T> noted(result<T> outcome, std::string_view operation, Object object) {
   } catch (const std::bad_alloc&) {
     return failure(why.error(), keep_note(why.error(), operation, {}));
   }
+}
+
+/// Objects of failures that more than one file notes.
+inline auto value_or_default(const std::optional<int>& value) {
+  return [=] { return value ? std::to_string(*value) : std::string("to the default"); };
+}
+inline auto on_or_off(bool on) {
+  return [=] { return std::string(on ? "on" : "off"); };
+}
+inline auto count_of_octets(std::size_t octets) {
+  return [=] { return std::to_string(octets) + " octets"; };
+}
+inline auto descriptor_number(int fd) {
+  return [=] { return "descriptor " + std::to_string(fd); };
 }
 
 }  // namespace uring6::inline v0::detail

@@ -18,6 +18,7 @@
 #include "uring6/bpf/instruction.hpp"
 #include "uring6/event_loop.hpp"
 #include "uring6/interface.hpp"
+#include "uring6/ip_options.hpp"
 #include "uring6/listen.hpp"
 #include "uring6/listen_group.hpp"
 #include "uring6/loop_group.hpp"
@@ -91,6 +92,8 @@ TEST_CASE("a failure of an option or a membership names its value, group and int
   CHECK(text_of(pc.join_source_specific_group(absent, *ip_address::parse("ff3e::1"), ip_address::loopback()))
             .starts_with("join_source_specific_group ff3e::1 from ::1 on eth7: "));
   CHECK(text_of(pc.set_checksum(-3)).starts_with("set_checksum -3: "));
+  CHECK(text_of(ip_options(pc).set_hop_limit(256)) == "set_hop_limit 256: value out of range");
+  CHECK(text_of(ip_options(pc).set_traffic_class(256)).starts_with("set_traffic_class 256: "));
   (void)pc.close();
   CHECK(text_of(pc.detach_bpf()) == "detach_bpf: the connection is closed");
   CHECK(text_of(pc.attach_bpf(std::span<const bpf::raw_instruction>())) ==
