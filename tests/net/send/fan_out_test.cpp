@@ -22,6 +22,7 @@
 #include "support/machine/veth_pair.hpp"
 #include "support/traffic/bytes.hpp"
 #include "support/traffic/conns.hpp"
+#include "support/traffic/crowd.hpp"
 #include "support/traffic/error_reports.hpp"
 #include "support/traffic/read_all.hpp"
 #include "uring6/scope.hpp"
@@ -30,40 +31,6 @@ namespace {
 
 using namespace uring6;
 using namespace uring6::test;
-
-constexpr std::size_t trains_of_a_conn = 64;  // so many destinations at a time have a train
-constexpr std::size_t packets = 20;           // that go to every peer
-
-struct crowd {
-  explicit crowd(std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) peers.push_back(open_conn(loop));
-    for (const packet_conn& each : peers) names.push_back(name_of(each));
-    for (std::uint64_t i = 0; i < packets; ++i) numbers.emplace_back(i);
-  }
-
-  /// Each packet to all peers, then the next packet.
-  std::vector<write_slot> in_turn() const {
-    std::vector<write_slot> batch;
-    for (const numbered& each : numbers) {
-      for (const endpoint& peer : names) batch.push_back({each, {}, peer, {}});
-    }
-    return batch;
-  }
-
-  event_loop loop;
-  std::vector<packet_conn> peers;
-  std::vector<endpoint> names;
-  std::vector<numbered> numbers;
-};
-
-task<> expect_packets(packet_conn& at, std::uint64_t from = 0, std::uint64_t count = packets) {
-  std::array<std::byte, 64> buffer;
-  for (std::uint64_t number = from; number < from + count; ++number) {
-    const auto got = co_await at.read_from(buffer);
-    REQUIRE(got);
-    REQUIRE(number_in(got->payload) == number);
-  }
-}
 
 TEST_CASE("fan-out: a batch that goes to its destinations in turn leaves as one train for each, by one call") {
   for (const std::size_t count : {std::size_t{8}, trains_of_a_conn}) {
@@ -107,11 +74,12 @@ TEST_CASE("fan-out: ten thousand destinations in one batch, and some of them aga
     std::vector<write_slot> batch;
     std::vector<std::uint64_t> next(all.peers.size(), 0);
     for (std::size_t i = 0; i < strangers; ++i) {
-      const auto port = static_cast<std::uint16_t>(20'000 + i);  // nobody has to listen there
+      const auto port = static_cast<std::uint16_t>(20'000 + i);  // no socket listens there
       const bool is_peers = std::ranges::any_of(all.names, [&](const endpoint& each) { return each.port == port; });
       if (!is_peers) batch.push_back({as_payload("stranger"), {}, {ip_address::loopback(), port}, {}});
       const std::size_t peer = i % all.peers.size();
-      if (i % 100 < 7 && next[peer] < packets) batch.push_back({all.numbers[next[peer]++], {}, all.names[peer], {}});
+      if (i % 100 < 7 && next[peer] < packets_for_each)
+        batch.push_back({all.numbers[next[peer]++], {}, all.names[peer], {}});
     }
     const auto sent = co_await from.write_batch(batch);
     CHECK(sent == batch.size());
@@ -186,7 +154,7 @@ TEST_CASE("fan-out: writes ahead to many destinations in turn leave as one train
   crowd all(trains_of_a_conn);
   run(all.loop, [&]() -> task<> {
     auto from = open_conn(all.loop, {.coalesce_writes = true});
-    for (std::uint64_t number = 0; number < packets; ++number) {
+    for (std::uint64_t number = 0; number < packets_for_each; ++number) {
       for (const endpoint& peer : all.names) {
         numbered own(number);  // gone after the write
         const auto sent = co_await from.write_to(own, peer);
@@ -197,7 +165,7 @@ TEST_CASE("fan-out: writes ahead to many destinations in turn leave as one train
     const auto flushed = co_await from.flush();
     CHECK(flushed);
     CHECK(from.stats().sent_trains == all.peers.size());
-    CHECK(from.stats().sent_datagrams == packets * all.peers.size());
+    CHECK(from.stats().sent_datagrams == packets_for_each * all.peers.size());
     for (packet_conn& each : all.peers) co_await expect_packets(each);
   });
 }
@@ -208,7 +176,7 @@ TEST_CASE("fan-out: a payload that is changed between two writes ahead arrives a
     auto from = open_conn(all.loop, {.coalesce_writes = true});
     bytes payload = counting(1000);
     // The same memory and length each time; every second write has another octet at its end.
-    for (std::size_t i = 0; i < 2 * packets; ++i) {
+    for (std::size_t i = 0; i < 2 * packets_for_each; ++i) {
       payload.back() = static_cast<std::byte>(i / 2);
       const auto sent = co_await from.write_to(payload, all.names[i % all.names.size()]);
       REQUIRE(sent);
@@ -218,7 +186,7 @@ TEST_CASE("fan-out: a payload that is changed between two writes ahead arrives a
     CHECK(flushed);
     for (std::size_t peer = 0; peer < all.peers.size(); ++peer) {
       std::size_t write = peer;
-      const auto got = co_await read_all(all.peers[peer], 2 * packets / all.peers.size());
+      const auto got = co_await read_all(all.peers[peer], 2 * packets_for_each / all.peers.size());
       for (const bytes& each : got) {
         bytes expected = counting(1000);
         expected.back() = static_cast<std::byte>(write / 2);
@@ -241,7 +209,7 @@ TEST_CASE("fan-out: what was written ahead to 64 destinations is sent when the c
     }
     CHECK(from.stats().sent_datagrams == 0);
     CHECK(from.close());
-    CHECK(from.stats().sent_datagrams == packets * all.peers.size());
+    CHECK(from.stats().sent_datagrams == packets_for_each * all.peers.size());
     CHECK(from.stats().failed_datagrams == 0);
     for (packet_conn& each : all.peers) co_await expect_packets(each);
   });
@@ -394,237 +362,6 @@ TEST_CASE("fan-out: at random, no peer gets a datagram out of order, none is los
     });
     CHECK(trains > 100);
   }
-}
-
-// --- faults ---
-
-struct link_of_peers {
-  explicit link_of_peers(std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-      peers.push_back(cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); }));
-      names.push_back({cable.far.address, name_of(peers.back()).port});
-    }
-  }
-  packet_conn open(const packet_options& options = {}) {
-    return cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0", options)); });
-  }
-
-  veth_pair cable;
-  event_loop loop;
-  std::vector<packet_conn> peers;
-  std::vector<endpoint> names;
-};
-
-TEST_CASE("fan-out: a path that refuses trains keeps the order of each of its peers, and no other peer's train back") {
-  constexpr std::size_t max_peers = 8;
-  constexpr std::size_t length_of_run = 10;  // packets; those for one far and one near peer leave by the ring
-  constexpr std::size_t runs = 3;            // of packets of one length: so many trains for each peer in a batch
-  link_of_peers far(max_peers);
-  run(far.loop, [&]() -> task<> {
-    for (const auto& [ahead, far_peers] :
-         {std::pair{false, max_peers}, {true, max_peers}, {false, std::size_t{1}}, {true, std::size_t{1}}}) {
-      CAPTURE(ahead, far_peers);
-      auto from = far.open({.coalesce_writes = ahead});
-      std::vector<packet_conn> near;  // on the sender's own host, where trains pass
-      for (std::size_t i = 0; i < far_peers; ++i) {
-        near.push_back(far.cable.near.space.run([&] { return or_throw(listen_packet(far.loop, "udp6", "[::]:0")); }));
-      }
-      far.cable.near.space.run([&] { set_mtu(far.cable.near.link.index, 1400); });
-      std::deque<bytes> payloads;
-      std::vector<write_slot> batch;
-      for (std::uint64_t number = 0; number < length_of_run * runs; ++number) {
-        bytes& payload = payloads.emplace_back(counting(number / length_of_run % 2 == 0 ? 1440 : 100));
-        std::memcpy(payload.data(), &number, sizeof number);
-        for (std::size_t i = 0; i < far_peers; ++i) {
-          batch.push_back({payload, {}, far.names[i], {}});
-          batch.push_back({payload, {}, {far.cable.near.address, name_of(near[i]).port}, {}});
-        }
-      }
-      const auto sent = co_await from.write_batch(batch);
-      CHECK(sent == batch.size());
-      const auto flushed = co_await from.flush();
-      CHECK(flushed);
-      CHECK(from.stats().refused_trains > 0);
-      CHECK(from.stats().sent_trains >= runs * far_peers);
-      CHECK(from.stats().sent_datagrams == batch.size());
-      CHECK(from.stats().failed_datagrams == 0);
-      bytes buffer(2000);
-      for (auto* peers : {&near, &far.peers}) {
-        for (packet_conn& each : std::span(*peers).first(far_peers)) {
-          for (std::uint64_t number = 0; number < length_of_run * runs; ++number) {
-            const auto got = co_await each.read_from(buffer);
-            REQUIRE(got);
-            REQUIRE(number_in(got->payload) == number);
-          }
-        }
-      }
-    }
-  });
-}
-
-/// Datagrams stay in the link's queue and count against the small send buffer.
-struct full_socket : link_of_peers {
-  full_socket() : link_of_peers(trains_of_a_conn) {
-    cable.near.space.run([&] { limit_rate(cable.near.link.index, 1); });
-  }
-  packet_conn open(bool ahead = false) {
-    return link_of_peers::open({.send_buffer = 16 * 1024, .coalesce_writes = ahead});
-  }
-  std::vector<write_slot> in_turn() const {
-    std::vector<write_slot> batch;
-    for (std::size_t i = 0; i < packets; ++i) {
-      for (const endpoint& peer : names) batch.push_back({payload, {}, peer, {}});
-    }
-    return batch;
-  }
-  void let_go() {
-    cable.near.space.run([&] { drop_queue(cable.near.link.index); });
-  }
-
-  bytes payload = counting(200);
-};
-
-TEST_CASE("fan-out: the socket is full in the middle of 64 trains: the rest waits for room") {
-  full_socket link;
-  run(link.loop, [&]() -> task<> {
-    auto from = link.open();
-    auto batch = link.in_turn();
-    beside writer(link.loop, [&]() -> task<> {
-      const auto sent = co_await from.write_batch(batch);
-      CHECK(sent == batch.size());
-    });
-    co_await until([&] { return from.stats().parked_sends > 0; });
-    CHECK(from.stats().sent_datagrams > 0);
-    CHECK(from.stats().sent_datagrams < batch.size());
-    link.let_go();
-    co_await writer.join();
-    CHECK(from.stats().sent_datagrams == batch.size());
-    CHECK(from.stats().failed_datagrams == 0);
-  });
-}
-
-TEST_CASE("fan-out: without waiting, a full socket gives each message its own result") {
-  full_socket link;
-  run(link.loop, [&]() -> task<> {
-    auto from = link.open();
-    auto batch = link.in_turn();
-    const auto sent = co_await from.write_batch(batch, write_flags::dont_wait);
-    REQUIRE(sent);
-    std::size_t without_room = 0;
-    for (const write_slot& each : batch) {
-      if (!each.error) continue;
-      CHECK(each.error == std::errc::resource_unavailable_try_again);
-      ++without_room;
-    }
-    CHECK(without_room > 0);
-    CHECK(*sent == batch.size() - without_room);
-    CHECK(from.stats().sent_datagrams == *sent);
-    CHECK(from.stats().failed_datagrams == without_room);
-  });
-}
-
-TEST_CASE("fan-out: a stop, a close and the end of the frame give each message of 64 trains its result") {
-  enum class ending { stop, close, destroy };
-  for (const ending how : {ending::stop, ending::close, ending::destroy}) {
-    CAPTURE(static_cast<int>(how));
-    full_socket link;
-    run(link.loop, [&]() -> task<> {
-      auto from = link.open();
-      auto batch = link.in_turn();
-      auto writer = std::make_unique<beside>(link.loop, [&]() -> task<> {
-        const auto sent = co_await from.write_batch(batch);
-        REQUIRE(sent);
-        CHECK(*sent == static_cast<std::size_t>(std::ranges::count(batch, std::error_code(), &write_slot::error)));
-      });
-      co_await until([&] { return from.stats().parked_sends > 0; });
-      if (how == ending::stop) writer->request_stop();
-      if (how == ending::close) CHECK(from.close());
-      if (how == ending::destroy) {
-        writer.reset();
-      } else {
-        co_await writer->join();
-        const auto why = how == ending::stop ? errc::canceled : errc::closed;
-        for (const write_slot& each : batch) CHECK((!each.error || each.error == why));
-        CHECK(std::ranges::any_of(batch, [&](const write_slot& each) { return each.error == why; }));
-      }
-      CHECK(from.stats().sent_datagrams + from.stats().failed_datagrams == batch.size());
-    });
-  }
-}
-
-TEST_CASE("fan-out: a close with 64 trains that were written ahead to a full socket counts what is lost") {
-  full_socket link;
-  run(link.loop, [&]() -> task<> {
-    auto from = link.open(true);
-    const auto batch = link.in_turn();
-    for (const write_slot& each : batch) {
-      const auto sent = co_await from.write_to(each.payload, each.destination);
-      REQUIRE(sent);
-    }
-    CHECK(from.close());
-    CHECK(from.stats().failed_after_write > 0);
-    CHECK(from.stats().sent_datagrams + from.stats().failed_after_write == batch.size());
-  });
-}
-
-TEST_CASE("fan-out: peers whose host answers with ICMP errors cost the other peers no datagram") {
-  crowd all(16);
-  run(all.loop, [&]() -> task<> {
-    for (const bool ahead : {false, true}) {
-      CAPTURE(ahead);
-      auto from = open_conn(all.loop, {.coalesce_writes = ahead});
-      REQUIRE(from.set_error_reports(true));
-      std::vector<endpoint> gone;
-      for (int i = 0; i < 8; ++i) gone.push_back(nobody(all.loop));
-      for (int round = 0; round < 5; ++round) {
-        std::vector<write_slot> batch;
-        for (const numbered& number : all.numbers) {
-          for (std::size_t i = 0; i < all.names.size(); ++i) {
-            batch.push_back({number, {}, all.names[i], {}});
-            if (i % 2 == 0) batch.push_back({number, {}, gone[i / 2], {}});
-          }
-        }
-        const auto sent = co_await from.write_batch(batch);
-        CHECK(sent == batch.size());
-        const auto flushed = co_await from.flush();
-        CHECK(flushed);
-        for (packet_conn& each : all.peers) co_await expect_packets(each);
-      }
-      std::array<std::byte, 64> buffer;
-      const auto refused = co_await from.read_from(buffer);
-      CHECK(refused.error() == std::errc::connection_refused);
-    }
-  });
-}
-
-TEST_CASE("fan-out: a path's MTU that shrinks and grows again loses no datagram") {
-  constexpr std::size_t count = 8;
-  link_of_peers far(count);
-  run(far.loop, [&]() -> task<> {
-    auto from = far.open();
-    std::uint64_t number = 0;
-    bytes buffer(2000);
-    for (const std::uint32_t mtu : {1500U, 1300U, 1500U, 1280U, 1500U}) {
-      far.cable.near.space.run([&] { set_mtu(far.cable.near.link.index, mtu); });
-      std::deque<bytes> payloads;
-      std::vector<write_slot> batch;
-      const std::uint64_t first = number;
-      for (; number < first + packets; ++number) {
-        bytes& payload = payloads.emplace_back(counting(1380));
-        std::memcpy(payload.data(), &number, sizeof number);
-        for (const endpoint& each : far.names) batch.push_back({payload, {}, each, {}});
-      }
-      const auto sent = co_await from.write_batch(batch);
-      CHECK(sent == batch.size());
-      for (packet_conn& each : far.peers) {
-        for (std::uint64_t expected = first; expected < number; ++expected) {
-          const auto got = co_await each.read_from(buffer);
-          REQUIRE(got);
-          REQUIRE(number_in(got->payload) == expected);
-        }
-      }
-    }
-  });
 }
 
 }  // namespace
