@@ -1,6 +1,6 @@
-// What most files of the suites include, compiled once for each suite where b_pch is on (tools/lib/run_tests.py). No
-// file relies on it: each includes what it uses, and builds without it find a missing include. It has no #pragma once:
-// the compiler takes it for a main file, and so warns.
+// What most files of the suites include, compiled once for each suite where b_pch is on (tools/lib/configurations.py).
+// No file relies on it: each includes what it uses, and builds without it find a missing include. It has no #pragma
+// once: the compiler takes it for a main file, and so warns.
 
 #include <netinet/in.h>
 #include <sys/socket.h>
