@@ -23,7 +23,7 @@ struct result {
   std::string contest{};
   std::string unit{};
   entrant who{};
-  unsigned vector = 0;           ///< with this one of `who.vectors` the subject was fastest; 0: it has none
+  unsigned vector = 0;           ///< the element of `who.vectors` with which the subject was fastest; 0: no vectors
   std::vector<double> values{};  ///< one for each window; the same index is the same time in every result
   window sum{};                  ///< of all windows
   std::optional<double> syscalls_per_datagram{};

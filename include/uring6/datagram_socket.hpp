@@ -40,9 +40,9 @@ concept ends_with = awaitable<Operation> && std::same_as<await_result<Operation>
 ///   datagram: the network may lose, delay, repeat and reorder datagrams.
 /// - `control` chooses the datagram's source, interface, traffic class and hop limit, as far as its fields are set. The
 ///   control message of a read has the fields that `set_control_message` asked for, and the source.
-/// - A stop ends a waiting operation with `errc::canceled`, a passed deadline this one and all later ones with
-///   `errc::deadline_exceeded` until it is set anew, `close` with `errc::closed`. Whatever the cause, the operation has
-///   ended and its memory is the caller's again when the `co_await` returns.
+/// - A stop ends a waiting operation with `errc::canceled`, and `close` ends it with `errc::closed`. A deadline that
+///   has passed ends it, and each later operation until the deadline is set anew, with `errc::deadline_exceeded`.
+/// - When the `co_await` returns, the socket uses the caller's memory no more.
 /// - `is_transient` holds for the errors after which the socket works on.
 template <class Socket>
 concept datagram_socket = std::movable<Socket> &&
