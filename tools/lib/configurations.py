@@ -31,7 +31,7 @@ class Configuration:
 FLOORS = ["unit", "net", "fault", "service"]
 AROUND = ["tool", "examples", "readme", "guide", "interop", "service"]
 OPTIMIZED = ["--buildtype=debugoptimized", "-Ddebug=false"]
-# clang at -O2 and the release compile file by file, as users do, and so find a missing include. The other builds compile
+# clang and the release compile file by file, as users do, and so find a missing include. The other builds compile
 # 14 files of the library at a time, which takes a third of the processor time; all in one file would keep one processor
 # of two idle.
 UNITY = ["--unity=on", "--unity-size=14"]
