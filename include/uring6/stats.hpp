@@ -42,7 +42,7 @@ struct pool_stats {
   std::uint64_t in_kernel = 0;    ///< Now: buffers that the kernel may fill.
   std::uint64_t in_use = 0;     ///< Now: buffers that wait for a reader, are lent to a reader, or are filled by a spin.
   std::uint64_t filled = 0;     ///< Buffers that the kernel has filled.
-  std::uint64_t exhausted = 0;  ///< Reads that ended because the pool was empty (ENOBUFS): back-pressure, no loss.
+  std::uint64_t exhausted = 0;  ///< Reads that ended because the pool had no free buffer: back-pressure, no loss.
   std::uint64_t moved_out = 0;  ///< Buffers copied out of the pool because their reader was away.
   std::uint64_t moved_out_bytes = 0;  ///< Octets of memory that these copies take now (loop_options::moved_out_limit).
   std::uint64_t not_moved_out = 0;    ///< Buffers discarded with their datagrams because of that limit.
@@ -57,7 +57,7 @@ struct packet_stats {
   std::uint64_t received_buffers = 0;
   std::uint64_t received_trains = 0;  ///< Buffers with more than one datagram.
   std::uint64_t rearms = 0;           ///< Times that the read had ended and was armed again.
-  std::uint64_t out_of_buffers = 0;  ///< Reads that ended because the pool was empty (ENOBUFS): back-pressure, no loss.
+  std::uint64_t out_of_buffers = 0;  ///< Reads that ended because the pool had no free buffer: back-pressure, no loss.
   /// Errors that a read of the socket met (answers of the network by ICMP, refusals of the kernel), and those that a
   /// write met and left to a reader (`packet_conn::set_error_reports`): each once, when it was found. Of several that
   /// come while no coroutine reads, the last one ends the next read. Not counted: a pool without buffers, a stop, a

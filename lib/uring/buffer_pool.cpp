@@ -55,7 +55,8 @@ result<std::shared_ptr<buffer_pool>> buffer_pool::create(ring& ring, std::uint16
   }
 
   made->buffers_ = std::vector<buffer>(count);
-  made->window_ = std::min(count, first_window);
+  made->fitting_ = count;
+  made->set_window(std::min(count, first_window));
   for (std::size_t index = count; index-- > 0;) {
     buffer& each = made->buffers_[index];
     each.memory = made->memory_ + index * made->stride_;
@@ -130,6 +131,23 @@ void buffer_pool::give_back(intrusive_list<buffer>& all, std::size_t count) noex
   free_count_ += count;
 }
 
+void buffer_pool::set_window(std::size_t needed) noexcept {
+  needed_ = needed;
+  window_ = std::min(needed_, fitting_);
+  assert(needed_ > 0 && needed_ <= buffers_.size() && window_ > 0);
+}
+
+// Limits the window to what the cache holds, by the octets of trains that lately came in a buffer. A read that ends
+// because the window is small is armed again with the next enter, which a window of trains pays for many times over.
+void buffer_pool::follow_trains() noexcept {
+  const std::uint64_t filled = filled_ - std::exchange(filled_before_, filled_);
+  if (filled == 0 || (train_octets_ == 0 && octets_in_a_buffer_ == 0)) return;
+  octets_in_a_buffer_ = (octets_in_a_buffer_ + std::exchange(train_octets_, 0) / filled) / 2;
+  const std::size_t fitting = octets_in_cache / std::max(octets_in_a_buffer_, std::size_t{1});
+  fitting_ = std::clamp(fitting, std::min(least_window, buffers_.size()), buffers_.size());
+  set_window(needed_);
+}
+
 // Halves the window after a burst: with a wide window the kernel would cycle through all buffers of the pool, which do
 // not fit the cache. The kernel keeps the buffers beyond the new window until it has filled them.
 void buffer_pool::shrink_if_calm() noexcept {
@@ -137,7 +155,7 @@ void buffer_pool::shrink_if_calm() noexcept {
   calm_rounds_ = available_ * 2 > window_ ? calm_rounds_ + 1 : 0;
   if (calm_rounds_ < calm_rounds_to_shrink) return;
   calm_rounds_ = 0;
-  window_ = std::max(window_ / 2, std::min(first_window, buffers_.size()));
+  set_window(std::max(needed_ / 2, std::min(first_window, buffers_.size())));
 }
 
 void buffer_pool::hand_over() noexcept {
@@ -188,6 +206,7 @@ void buffer_pool::give_up_lost_buffers() noexcept {
 
 bool buffer_pool::publish_now() noexcept {
   notice_lost_buffers();
+  follow_trains();
   shrink_if_calm();
   hand_over();
   if (!reads_wait()) return false;
@@ -216,16 +235,18 @@ bool buffer_pool::a_waiter_starves() noexcept {
   return starves;
 }
 
-void buffer_pool::ran_out() noexcept {
-  ++exhausted_;
+bool buffer_pool::ran_out() noexcept {
+  const bool empty = free_.empty();
+  if (empty) ++exhausted_;
   ended_in_vain_ = true;
-  window_ = std::min(window_ * 2, buffers_.size());
+  if (needed_ <= fitting_) set_window(std::min(needed_ * 2, buffers_.size()));
   calm_rounds_ = 0;
+  return empty;
 }
 
-void buffer_pool::wait_for_buffers(buffer_waiter& waiter, bool took_some) noexcept {
-  ran_out();
+bool buffer_pool::wait_for_buffers(buffer_waiter& waiter, bool took_some) noexcept {
   if (!waiter.linked()) (took_some ? fed_waiters_ : waiters_).push_back(waiter);
+  return ran_out();
 }
 
 bool buffer_pool::may_move_out(const buffer& what) noexcept {

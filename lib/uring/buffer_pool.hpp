@@ -153,6 +153,9 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// Does a read that ended with ENOBUFS wait for buffers?
   bool reads_wait() const noexcept { return !waiters_.empty() || !fed_waiters_.empty(); }
 
+  /// A buffer was filled with a train of so many octets: with long trains the kernel gets fewer buffers.
+  void count_train(std::size_t octets) noexcept { train_octets_ += octets; }
+
   /// Counts a drawn buffer that was filled.
   void count_filled_without_ring() noexcept { ++filled_; }
 
@@ -175,13 +178,15 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   /// true if the loop has to call it again after the next turn, without sleeping.
   bool publish() noexcept { return ((available_ < window_ && !free_.empty()) || reads_wait()) && publish_now(); }
 
-  /// A read ended with ENOBUFS: doubles the window, up to the size of the pool.
-  void ran_out() noexcept;
+  /// A read ended with ENOBUFS: doubles the window, up to the size of the pool, unless long trains limit it. Returns
+  /// whether the pool itself had no free buffer.
+  bool ran_out() noexcept;
 
   /// The read of `waiter` ended with ENOBUFS: the pool calls `buffers_are_back` when the read may be armed again. Reads
   /// that took no buffer since they were armed are armed before those that took some, because before Linux 6.8 one read
-  /// may take every buffer: a flooded socket that is always armed first would leave none for the others.
-  void wait_for_buffers(buffer_waiter& waiter, bool took_some) noexcept;
+  /// may take every buffer: a flooded socket that is always armed first would leave none for the others. Returns
+  /// whether the pool itself had no free buffer.
+  bool wait_for_buffers(buffer_waiter& waiter, bool took_some) noexcept;
 
   /// How many buffers the kernel has.
   std::size_t available() const noexcept { return available_; }
@@ -226,13 +231,20 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
       cmsg::space(control_flags::traffic_class | control_flags::hop_limit | control_flags::interface);
   // Calls of `publish` in a row that found more than half of the window unused, after which the window is halved.
   static constexpr unsigned calm_rounds_to_shrink = 64;
+  // Octets of trains in the window: half of a second-level cache of 1 MB, so that a buffer is still in the cache when
+  // the kernel fills it again. With the 64 buffers of the first window, trains of 62 KB went through the third level.
+  static constexpr std::size_t octets_in_cache = 512 * 1024;
+  // Buffers in the window with the longest trains: half of them cost a tenth more turns and saved nothing.
+  static constexpr std::size_t least_window = 8;
 
   std::size_t low_water() const noexcept { return buffers_.size() / 4; }
   bool running_dry() const noexcept {
     const std::size_t left = available_ + free_count_;
     return left == 0 || (left <= low_water() && !holders_.empty());
   }
+  void follow_trains() noexcept;
   void shrink_if_calm() noexcept;
+  void set_window(std::size_t needed) noexcept;
   void hand_over() noexcept;
   bool a_waiter_starves() noexcept;
   /// What a copy of so many octets counts against the limit.
@@ -258,7 +270,9 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   std::size_t free_count_ = 0;
   std::size_t available_ = 0;
   std::size_t missing_ = 0;                    // buffers that count as lost, until a completion names them
-  std::size_t window_ = 0;                     // how many buffers the kernel gets at most
+  std::size_t window_ = 0;                     // how many buffers the kernel gets at most: the smaller of the next two
+  std::size_t needed_ = 0;                     // so many, by what ran out and what was left unused
+  std::size_t fitting_ = 0;                    // so many fit the cache, by the length of the trains
   unsigned calm_rounds_ = 0;                   // calls of `publish` in a row that found more than half of it unused
   intrusive_list<buffer_waiter> waiters_;      // reads that took no buffer before they ended
   intrusive_list<buffer_waiter> fed_waiters_;  // reads that took some
@@ -269,6 +283,9 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   unsigned in_vain_ = 0;            // such ends in a row although the kernel has buffers, with no buffer moved between
   std::uint64_t handed_over_ = 0;
   std::uint64_t filled_ = 0;
+  std::uint64_t filled_before_ = 0;     // filled_ when the trains were last looked at
+  std::size_t train_octets_ = 0;        // octets of the trains since then
+  std::size_t octets_in_a_buffer_ = 0;  // of trains, a mean in which the latest turns weigh most
   std::uint64_t exhausted_ = 0;
   std::uint64_t moved_out_ = 0;
   std::uint64_t not_moved_out_ = 0;

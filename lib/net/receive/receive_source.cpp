@@ -190,9 +190,9 @@ void receive_source::complete(completion what) noexcept {
   const std::uint64_t empties = of.empties;
   if (what.result == -ENOBUFS) {
     // No datagram is lost: new ones wait in the socket.
-    ++of.counted.exhausted;
     become(state::starved);
-    pool_->wait_for_buffers(*this, owner_.counters_.buffers > of.buffers_when_armed);
+    const bool took_some = owner_.counters_.buffers > of.buffers_when_armed;
+    if (pool_->wait_for_buffers(*this, took_some)) ++of.counted.exhausted;
     owner_.wake_readers();
     return;
   }
@@ -335,7 +335,10 @@ bool receive_source::decode_buffer(buffer& what, std::uint32_t length, bool payl
   what.first.truncated = header.flags & MSG_TRUNC;
   what.first.control_truncated = header.flags & MSG_CTRUNC;
   ++owner_.counters_.buffers;
-  if (what.segment < what.remaining) ++rare().counted.trains;
+  if (what.segment < what.remaining) {
+    ++rare().counted.trains;
+    pool_->count_train(what.remaining);
+  }
   return true;
 }
 
@@ -367,8 +370,7 @@ void receive_source::drain_read::complete(completion what) noexcept {
       of->rare().drain_reads_wanted = 0;
       return;
     case ENOBUFS:  // if the socket has more datagrams, the armed read ends with ENOBUFS, too, and waits for buffers
-      ++of->rare().counted.exhausted;
-      of->pool_->ran_out();
+      if (of->pool_->ran_out()) ++of->rare().counted.exhausted;
       return;
     default:
       of->take_completion(what, payload_only);

@@ -103,29 +103,47 @@ TEST_CASE("buffers that are given back together are reused like those that are g
   }
 }
 
-TEST_CASE("the kernel gets more buffers when it ran out, and fewer again when it does not use them") {
-  pool_of_a_ring of(256);
-  waiter who;
-  // Both queues are in the order of the next use.
-  std::deque<std::uint16_t> ours(256);
-  std::iota(ours.begin(), ours.end(), std::uint16_t{0});
-  std::deque<std::uint16_t> kernels;
-  const auto hand_over = [&] {
-    of.pool->publish();
-    while (kernels.size() < of.pool->available()) {
-      kernels.push_back(ours.front());
-      ours.pop_front();
-    }
-  };
-  const auto use = [&](int count) {
+/// A pool of 256 buffers, and what the kernel and the readers do with it.
+struct pool_in_use {
+  pool_in_use() { hand_over(); }
+
+  /// One turn: the kernel fills so many buffers, each with a train of so many octets (0: none is a train), and the
+  /// readers give them back.
+  void use(int count, std::size_t octets_of_train = 0) {
     for (int i = 0; i < count; ++i) {
       ours.push_front(kernels.front());
       kernels.pop_front();
-      of.pool->give_back(of.pool->received(ours.front()));
+      buffer& filled = pool->received(ours.front());
+      if (octets_of_train > 0) pool->count_train(octets_of_train);
+      pool->give_back(filled);
     }
     hand_over();
-  };
-  hand_over();
+  }
+
+  void hand_over() {
+    pool->publish();
+    while (kernels.size() < pool->available()) {
+      kernels.push_back(ours.front());
+      ours.pop_front();
+    }
+  }
+
+  pool_of_a_ring of = pool_of_a_ring(256);
+  buffer_pool* pool = of.pool.get();
+  // Both queues are in the order of the next use.
+  std::deque<std::uint16_t> ours = [] {
+    std::deque<std::uint16_t> all(256);
+    std::iota(all.begin(), all.end(), std::uint16_t{0});
+    return all;
+  }();
+  std::deque<std::uint16_t> kernels;
+};
+
+TEST_CASE("the kernel gets more buffers when it ran out, and fewer again when it does not use them") {
+  pool_in_use in;
+  const pool_of_a_ring& of = in.of;
+  const auto use = [&in](int count) { in.use(count); };
+  waiter who;
   of.pool->wait_for_buffers(who, true);
   of.pool->wait_for_buffers(who, true);
   use(64);
@@ -148,6 +166,41 @@ TEST_CASE("the kernel gets more buffers when it ran out, and fewer again when it
   REQUIRE(of.pool->available() == 128);
   for (int i = 0; i < 200; ++i) use(i % 32 == 0 ? 100 : 10);
   CHECK(of.pool->available() == 128);
+}
+
+TEST_CASE("with long trains the kernel gets as many buffers as the cache holds, and more when the trains are over") {
+  pool_in_use in;
+  constexpr std::size_t longest = 64'000;  // octets
+  for (int i = 0; i < 20; ++i) in.use(8, longest);
+  CHECK(in.pool->available() == 8);
+
+  // A read that ends because the window is small widens it no further.
+  waiter who;
+  for (int i = 0; i < 10; ++i) in.pool->wait_for_buffers(who, true);
+  in.use(8, longest);
+  CHECK(in.pool->available() == 8);
+  CHECK(in.pool->stats().exhausted == 0);  // the pool had free buffers
+
+  for (int i = 0; i < 20; ++i) in.use(8, 16'000);
+  CHECK(in.pool->available() == 32);
+  for (int i = 0; i < 20; ++i) in.use(32, 50 * 64);  // 160 of them would fit
+  CHECK(in.pool->available() == 64);
+  for (int i = 0; i < 20; ++i) in.use(8, longest);
+  for (int i = 0; i < 20; ++i) in.use(8);
+  CHECK(in.pool->available() == 64);
+}
+
+TEST_CASE("a small pool of long trains gives the kernel all that it has") {
+  pool_of_a_ring of(4);
+  for (int i = 0; i < 20; ++i) {
+    for (std::uint16_t id = 0; id < 4; ++id) {
+      buffer& filled = of.pool->received(id);
+      of.pool->count_train(64'000);
+      of.pool->give_back(filled);
+    }
+    of.pool->publish();
+    REQUIRE(of.pool->available() == 4);
+  }
 }
 
 TEST_CASE("of the starved reads those that took no buffer are armed first") {
