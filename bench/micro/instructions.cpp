@@ -1,6 +1,7 @@
-// Reads or writes datagrams of 64 octets over ::1, in one of four ways, for bench/instructions to count what one costs.
+// Reads or writes datagrams of 64 octets over ::1, in one of six ways, for bench/instructions to count what one costs.
 //
 // usage: bench-instructions read|receive|train|write DATAGRAMS     (a multiple of 100)
+//        bench-instructions fan-batch|fan-ahead DATAGRAMS          (a multiple of 2,048)
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
@@ -8,8 +9,10 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "uring6/uring6.hpp"
 
@@ -20,6 +23,8 @@ using namespace uring6;
 constexpr std::size_t octets = 64;    // of each datagram
 constexpr std::size_t burst = 100;    // datagrams that wait in the socket before it is read
 constexpr std::size_t in_train = 50;  // datagrams of one train
+constexpr std::size_t peers = 64;     // that each packet goes to
+constexpr std::size_t packets = 32;   // of one round
 
 /// A plain socket whose datagrams go to the conn.
 class source {
@@ -72,14 +77,53 @@ task<> write_all(packet_conn& from, const endpoint& to, std::size_t count) {
   }
 }
 
+/// Sockets that nothing reads: the kernel drops what their buffers cannot take, and the sender hears nothing of it.
+struct audience {
+  explicit audience(event_loop& loop) {
+    for (std::size_t i = 0; i < peers; ++i) {
+      conns.push_back(or_throw(listen_packet(loop, "udp6", "[::1]:0")));
+      at.push_back(or_throw(conns.back().local_endpoint()));
+    }
+  }
+
+  std::vector<packet_conn> conns;
+  std::vector<endpoint> at;
+};
+
+task<> write_batches(packet_conn& from, std::span<const endpoint> to, std::size_t count) {
+  const std::array<std::byte, octets * packets> texts{};
+  std::vector<write_slot> round(packets * peers);
+  for (std::size_t done = 0; done < count; done += round.size()) {
+    for (std::size_t i = 0; i < round.size(); ++i) {
+      round[i].payload = std::span(texts).subspan(i / peers * octets, octets);
+      round[i].destination = to[i % peers];
+    }
+    const auto sent = co_await from.write_batch(round);
+    or_throw(sent);
+  }
+}
+
+task<> write_ahead(packet_conn& from, std::span<const endpoint> to, std::size_t count) {
+  const std::array<std::byte, octets * packets> texts{};
+  for (std::size_t done = 0; done < count; done += packets * peers) {
+    for (std::size_t i = 0; i < packets * peers; ++i) {
+      const auto written = co_await from.write_to(std::span(texts).subspan(i / peers * octets, octets), to[i % peers]);
+      or_throw(written);
+    }
+    const auto sent = co_await from.flush();
+    or_throw(sent);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 3) return std::fputs("usage: bench-instructions read|receive|train|write DATAGRAMS\n", stderr), 2;
+  if (argc != 3)
+    return std::fputs("usage: bench-instructions read|receive|train|write|fan-batch|fan-ahead DATAGRAMS\n", stderr), 2;
   const std::string_view way = argv[1];
   const std::size_t count = std::strtoul(argv[2], nullptr, 10) / burst * burst;
   event_loop loop;
-  const packet_options options{.receive_offload = way == "train"};
+  const packet_options options{.receive_offload = way == "train", .coalesce_writes = way == "fan-ahead"};
   auto conn = or_throw(listen_packet(loop, "udp6", "[::1]:0", options));
   const endpoint self = or_throw(conn.local_endpoint());
   const source from(self, way == "train");
@@ -89,6 +133,9 @@ int main(int argc, char** argv) try {
     loop.run(receive_bursts(conn, from, count));
   } else if (way == "write") {
     loop.run(write_all(conn, self, count));
+  } else if (way == "fan-batch" || way == "fan-ahead") {
+    const audience all(loop);
+    loop.run(way == "fan-batch" ? write_batches(conn, all.at, count) : write_ahead(conn, all.at, count));
   } else {
     return 2;
   }
