@@ -70,7 +70,7 @@ class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
 
  private:
   bool suspend(std::coroutine_handle<> waiting, stop_root& stop);
-  bool leave() noexcept;
+  URING6_HIDDEN bool leave() noexcept;
   void stop_requested() noexcept override;
   void wake() noexcept override;
   void give_up() noexcept override;

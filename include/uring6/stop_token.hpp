@@ -92,11 +92,11 @@ class URING6_EXPORT stop_state {
   static constexpr std::uint32_t locked_bit = 2;
   static constexpr std::uint32_t requesting_bit = 4;  // request() calls the callbacks
 
-  void lock() noexcept;
-  void unlock(std::uint32_t cleared = locked_bit) noexcept;
-  bool add(stop_registration& which) noexcept;
-  void remove(stop_registration& which) noexcept;
-  bool is_requester() const noexcept;
+  URING6_HIDDEN void lock() noexcept;
+  URING6_HIDDEN void unlock(std::uint32_t cleared = locked_bit) noexcept;
+  URING6_HIDDEN bool add(stop_registration& which) noexcept;
+  URING6_HIDDEN void remove(stop_registration& which) noexcept;
+  URING6_HIDDEN bool is_requester() const noexcept;
 
   std::atomic<std::uint32_t> word_{0};
   // Guarded by the lock.

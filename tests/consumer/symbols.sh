@@ -23,7 +23,7 @@ soname=liburing6.so.${version%.*}
 needed=$(find "$BUILD" "$SCRATCH/all.o" -name '*.o' -not -path "$BUILD/lib/*" -print0 |
   xargs -0 nm --undefined-only | awk '$1 == "U" { print $2 }' | sort -u)
 nm --dynamic --defined-only "$library" | awk '$2 ~ /[TW]/ { print $3 }' | sort -u >"$SCRATCH/functions"
-needless=$(comm -23 "$SCRATCH/functions" <(echo "$needed") | c++filt | grep -E '^uring6::(icmp::)?detail::' |
+needless=$(comm -23 "$SCRATCH/functions" <(echo "$needed") | c++filt | grep -E '^uring6::v[0-9]+::(icmp::)?detail::' |
   grep -Ev '(^|::)([a-z_]+)::~?\2\(' || true)
 # A header of a library that may be missing here (stdexec, Asio) calls it by its name.
 for function in $(sed -E 's/\(.*//; s/.*:://' <<<"$needless" | sort -u); do

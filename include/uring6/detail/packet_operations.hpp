@@ -114,7 +114,7 @@ class URING6_EXPORT read_from_operation final : public read_operation {
   enum class state : std::uint8_t { idle, of_train, asked };
 
   /// Copies the next datagram of the open train, if the train is this conn's and the datagram fits.
-  void take_of_train(const stop_root& stop) noexcept {
+  URING6_HIDDEN void take_of_train(const stop_root& stop) noexcept {
     open_train& train = this_threads_train;
     // The length comes last: behind the stop's acquire the compiler would read it again.
     if (train.left == 0 || train.of != socket_ || state_ != state::idle || stop.stop_requested()) return;
