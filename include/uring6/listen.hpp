@@ -63,10 +63,15 @@ struct packet_options {
   /// reads into buffers of 2,048 octets, and a datagram longer than 1,728 octets is cut (`truncated`). Above 1,728,
   /// or with receive_offload, the option has no effect.
   std::size_t longest_datagram = 0;
-  /// Writes complete as soon as they are copied, and leave together when the loop next enters the kernel. The next
-  /// write (which is then not sent), `flush` and the counters report an error. A datagram for which there is no room
-  /// to copy is written as without this option; room is 2 MiB for a conn and 16 MiB for all conns of a loop. A payload
-  /// that is written to several destinations one after the other is copied once.
+  /// Writes complete as soon as they are copied, and leave together when the loop next enters the kernel: at the latest
+  /// when the coroutine next waits for anything, or ends. A datagram for which there is no room to copy is written as
+  /// without this option; room is 2 MiB for a conn and 16 MiB for all conns of a loop. A payload that is written to
+  /// several destinations one after the other is copied once.
+  ///
+  /// If the kernel then refuses the datagram, the next write to the same destination gets the error and is not sent, or
+  /// `flush` gets it; writes to other destinations are sent. The conn keeps the last such error;
+  /// `packet_stats::failed_after_write` counts them all. What can be told without the kernel (a payload that is too long,
+  /// a bad control message) is an error of the write itself.
   bool coalesce_writes = false;
   /// Octets from which a send (a datagram or a train) goes without a copy: the device reads the payload from the
   /// caller's memory. 0: never. It pays for trains of at least 16 KiB, on devices that gather and compute checksums.

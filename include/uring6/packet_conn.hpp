@@ -164,7 +164,7 @@ class URING6_EXPORT packet_conn {
     return {socket(), messages, !connected(), has_any(flags, write_flags::dont_wait)};
   }
 
-  /// Waits until the kernel has taken all that was written ahead (`coalesce_writes`). Returns an error if a datagram
+  /// Waits until the kernel has taken all that was written ahead (`coalesce_writes`). Returns the last error if a datagram
   /// was refused since the last error that a write or a flush reported.
   [[nodiscard("co_await it")]] detail::flush_operation flush() noexcept { return detail::flush_operation(socket()); }
 

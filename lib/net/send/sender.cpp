@@ -36,19 +36,11 @@ bool sender::wait(write_waiter& writer, stop_root& stop) {
     return true;
   }
   if (writer.messages_.empty()) return false;
-  if (coalesces_) {
-    // A late error fails this write before anything of it is sent, as a socket reports an ICMP error. So a caller that
-    // repeats the failed write sends its datagrams once.
-    if (late_error_) {
-      writer.ended_ = take_error();
-      return false;
-    }
-    if (queued_writers_.empty() && copy_to_slab(writer)) {
-      schedule_flush();
-      if (++written_ahead_ % writes_ahead_of_an_operation != 0 || loop_.spend()) return false;
-      make_ready(loop_, writer);
-      return true;
-    }
+  if (coalesces_ && queued_writers_.empty() && copy_to_slab(writer)) {
+    schedule_flush();
+    if (++written_ahead_ % writes_ahead_of_an_operation != 0 || loop_.spend()) return false;
+    make_ready(loop_, writer);
+    return true;
   }
   stop.prepare(loop_);
   queued_writers_.push_back(writer);
@@ -70,8 +62,8 @@ void sender::finish_if_done(write_waiter& writer) noexcept {
   if (!static_cast<ready_node&>(writer).linked()) make_ready(loop_, writer);
 }
 
-// Gives the datagrams of this part their result, and counts them.
-void sender::record(const send_train::part& part, std::error_code error) noexcept {
+// Gives the datagrams of this part, which went to `to`, their result, and counts them.
+void sender::record(const send_train::part& part, std::error_code error, const endpoint& to) noexcept {
   assert(!part.done());
   if (error) {
     counters_.failed += part.datagrams;
@@ -82,7 +74,8 @@ void sender::record(const send_train::part& part, std::error_code error) noexcep
   if (!part.owner) {
     if (error) {
       counters_.coalesced_failed += part.datagrams;
-      if (!late_error_) late_error_ = error;
+      late_error_ = error;
+      late_destination_ = to;
     }
     return;
   }
@@ -111,7 +104,7 @@ void sender::cancel(write_waiter& writer, std::error_code why) noexcept {
   trains_to_resend_.for_each([&](send_train& train) {
     for (send_train::part& each : train.parts()) {
       if (each.owner == &writer) {
-        record(each, why);
+        record(each, why, train.destination());
         each = {};
       }
     }
@@ -310,7 +303,7 @@ void sender::on_member_sent(const send_convoy::member& from, int outcome) noexce
   give_back(*train);
   if (outcome < 0) {
     if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->restart_read();
-    record({nullptr, message, writer, 1, 0}, error_of(outcome, message->destination));
+    record({nullptr, message, writer, 1, 0}, error_of(outcome, message->destination), message->destination);
     return;
   }
   ++counters_.datagrams;
@@ -389,7 +382,7 @@ void sender::send_one_by_one(send_train& train) noexcept {
     if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->restart_read();
     const std::error_code error = outcome < 0 ? error_of(outcome, train.destination()) : std::error_code{};
     if (!error) refusing_.remember(train.destination().address, train.refused_length);
-    record(train.take_first(), error);
+    record(train.take_first(), error, train.destination());
   }
 }
 

@@ -111,6 +111,7 @@ class sender final : outbound {
     return addressed ? message.destination : peer_;
   }
   bool copy_to_slab(write_waiter& writer) noexcept;
+  void report_late_error(write_waiter& writer, write_slot& message) noexcept;
   bool find_room(std::size_t length) noexcept;
   bool write_ahead(const write_slot& message, bool addressed, error_slot& error) noexcept;
   void fail_nonblocking_writers() noexcept;
@@ -146,7 +147,7 @@ class sender final : outbound {
   bool take_pending_error(send_train& train) noexcept;
   void release(send_train& train) noexcept;
   void serve_writers() noexcept;
-  void record(const send_train::part& part, std::error_code error) noexcept;
+  void record(const send_train::part& part, std::error_code error, const endpoint& to) noexcept;
   void finish_if_done(write_waiter& writer) noexcept;
   send_train* take_train() noexcept;
   void give_back(send_train& train) noexcept;
@@ -189,7 +190,8 @@ class sender final : outbound {
   endpoint peer_;                                // of a connected socket
   receiver* path_mtu_reader_ = nullptr;
   receiver* error_reader_ = nullptr;
-  std::error_code late_error_;  // the first error of a coalesced datagram since `take_error`
+  std::error_code late_error_;  // the last error of a coalesced datagram since `take_error`
+  endpoint late_destination_;   // where that datagram was to go
   std::error_code closing_;     // set by `close`: no send is parked any more
   send_counters counters_;
 };

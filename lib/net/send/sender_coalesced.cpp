@@ -73,12 +73,25 @@ inline bool sender::write_ahead(const write_slot& message, bool addressed, error
   return true;
 }
 
+// An earlier datagram to the same destination was refused after its write had ended. This message gets the error in place
+// of being sent, as a socket reports an ICMP error. So a caller that repeats each failed write sends its datagrams once,
+// and a destination that refuses keeps nothing from the others.
+void sender::report_late_error(write_waiter& writer, write_slot& message) noexcept {
+  assert(late_error_);
+  message.error = take_error();
+  if (!writer.first_error_) writer.first_error_ = message.error;
+}
+
 // Copies the writer's datagrams into the slab. False: the slab is full, or no train is free. The caller then suspends
 // the writer, and sends its other datagrams from their own memory.
 bool sender::copy_to_slab(write_waiter& writer) noexcept {
   assert(coalesces_ && writer.in_flight_ == 0 && "no train refers to the writer's own memory");
   for (; writer.next_ < writer.messages_.size(); ++writer.next_) {
     write_slot& message = writer.messages_[writer.next_];
+    if (late_error_ && destination_of(message, writer.addressed_) == late_destination_) [[unlikely]] {
+      report_late_error(writer, message);
+      continue;
+    }
     error_slot error;
     if (!write_ahead(message, writer.addressed_, error)) return false;
     if (!error) [[likely]] {

@@ -72,11 +72,11 @@ void sender::on_train_sent(send_train& train, int outcome) noexcept {
     // All datagrams share the result, unless it is an ICMP error that a connected socket returned for a train: had the
     // datagrams gone singly, only the first send would have met the error.
     if (train.refused_length == 0 && !(is_train && !train.addressed() && may_be_icmp_error(outcome))) {
-      for (const send_train::part& each : train.parts()) record(each, error);
+      for (const send_train::part& each : train.parts()) record(each, error, train.destination());
       release(train);
       return;
     }
-    record(train.take_first(), error);
+    record(train.take_first(), error, train.destination());
   }
   // Parts of canceled writers, and of non-blocking ones that found no room, get their error. The other parts go again.
   for (send_train::part& each : train.parts()) {
@@ -89,7 +89,7 @@ void sender::on_train_sent(send_train& train, int outcome) noexcept {
       why = closing_;
     }
     if (each.done() || !why) continue;
-    record(each, why);
+    record(each, why, train.destination());
     each = {};
   }
   if (train.is_done()) {

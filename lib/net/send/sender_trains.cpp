@@ -156,7 +156,7 @@ void sender::build_trains() noexcept {
         give_back(*std::exchange(train, nullptr));
         ++writer.next_;
         ++writer.in_flight_;
-        record({nullptr, &message, &writer, 1, 0}, error);
+        record({nullptr, &message, &writer, 1, 0}, error, to);
         continue;
       }
     }

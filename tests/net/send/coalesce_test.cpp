@@ -158,6 +158,55 @@ TEST_CASE("the next write reports a refusal once, and is not sent") {
   });
 }
 
+TEST_CASE("the next write to the same destination reports a refusal, and writes to other destinations are sent") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_ahead(loop);
+    auto to = open_conn(loop);
+    const endpoint nowhere{ip_address::loopback(), 0};  // the kernel refuses port 0
+    auto sent = co_await from.write_to(as_payload("lost"), nowhere);
+    CHECK(sent);
+    co_await sleep_for(1ms);
+    sent = co_await from.write_to(as_payload("single"), name_of(to));
+    CHECK(sent);
+    std::array<write_slot, 3> batch;
+    batch[0] = {as_payload("batch"), {}, name_of(to), {}};
+    batch[1] = {as_payload("told"), {}, nowhere, {}};
+    batch[2] = {as_payload("batch"), {}, name_of(to), {}};
+    const auto taken = co_await from.write_batch(batch);
+    CHECK(taken == 2U);
+    CHECK_FALSE(batch[0].error);
+    CHECK(batch[1].error == std::errc::invalid_argument);
+    CHECK_FALSE(batch[2].error);
+    const auto flushed = co_await from.flush();
+    CHECK(flushed);
+    CHECK(from.stats().failed_datagrams == 1);
+    CHECK(from.stats().failed_after_write == 1);
+    std::array<std::byte, 16> buffer;
+    for (const char* expected : {"single", "batch", "batch"}) {
+      const auto got = co_await to.read_from(buffer);
+      REQUIRE(got);
+      CHECK(as_text(got->payload) == expected);
+    }
+  });
+}
+
+TEST_CASE("of two refusals that no write has reported, flush reports the last one") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_ahead(loop);
+    auto to = open_conn(loop);
+    auto sent = co_await from.write_to(as_payload("lost"), {ip_address::loopback(), 0});
+    CHECK(sent);
+    co_await sleep_for(1ms);
+    sent = co_await from.write_to(as_payload("lost"), {.interface_index = 9999}, name_of(to));
+    CHECK(sent);
+    const auto flushed = co_await from.flush();
+    CHECK(flushed.error() == std::errc::no_such_device);
+    CHECK(from.stats().failed_after_write == 2);
+  });
+}
+
 TEST_CASE("an ICMP error of a connected conn that writes ahead is reported, and writing goes on") {
   event_loop loop;
   run(loop, [&]() -> task<> {
