@@ -30,15 +30,23 @@ struct datagram {
   std::size_t full_length = 0;
 };
 
-/// A place in a batch for `write_batch`: one datagram to be sent. Go: ipv6.Message.
+/// A place in a batch for `write_batch`: one datagram to be sent, or many that lie one after the other in memory. Go:
+/// ipv6.Message.
 struct write_slot {
-  /// Up to 65,527 octets over UDP. The caller keeps them unchanged until the batch has been written.
+  /// Up to 65,527 octets over UDP; of any length with a `segment`. The caller keeps them unchanged until the batch has
+  /// been written.
   std::span<const std::byte> payload{};
   control_message control{};
   /// Ignored on a connected conn.
   endpoint destination{};
-  /// Set by `write_batch`: why this message was not sent; empty if it was sent.
+  /// Set by `write_batch`: why this message was not sent; empty if it was sent. With a `segment`: the error of a
+  /// datagram of the message that was not sent.
   std::error_code error{};
+  /// The length of each datagram that the payload is cut into, octets; the last one may be shorter. 0: the payload is
+  /// one datagram. The message leaves as one train, or as several, without work for each datagram: so a program passes
+  /// on a received train (`datagram_batch::iterator::train`), or sends what it has written in one piece. UDP only.
+  /// UDP_SEGMENT.
+  std::size_t segment = 0;
 };
 
 /// A place in a batch for `read_batch`, which fills it with one datagram. Go: ipv6.Message.

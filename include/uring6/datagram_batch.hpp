@@ -86,6 +86,22 @@ class URING6_EXPORT datagram_batch::iterator {
   }
   void operator++(int) noexcept { ++*this; }
 
+  /// The payloads of the shown datagram and of those behind it in its train, one after the other in memory; of a single
+  /// datagram its payload. Each is as long as the shown one, but the last may be shorter. To send them on:
+  ///
+  ///     for (auto it = batch.begin(); it != batch.end(); it.next_train()) {
+  ///       slots.push_back({.payload = it.train(), .destination = peer, .segment = it->payload.size()});
+  ///     }
+  std::span<std::byte> train() const noexcept {
+    return {shown_->payload.data(), shown_->payload.size() + rest_.size()};
+  }
+
+  /// Goes on to the first datagram behind this train.
+  void next_train() noexcept {
+    rest_ = {};
+    open(next_);
+  }
+
   bool operator==(std::default_sentinel_t) const noexcept { return shown_ == nullptr; }
 
  private:

@@ -70,8 +70,8 @@ struct packet_options {
   ///
   /// If the kernel then refuses the datagram, the next write to the same destination gets the error and is not sent, or
   /// `flush` gets it; writes to other destinations are sent. The conn keeps the last such error;
-  /// `packet_stats::failed_after_write` counts them all. What can be told without the kernel (a payload that is too long,
-  /// a bad control message) is an error of the write itself.
+  /// `packet_stats::failed_after_write` counts them all. What can be told without the kernel (a payload that is too
+  /// long, a bad control message) is an error of the write itself.
   bool coalesce_writes = false;
   /// Octets from which a send (a datagram or a train) goes without a copy: the device reads the payload from the
   /// caller's memory. 0: never. It pays for trains of at least 16 KiB, on devices that gather and compute checksums.

@@ -151,10 +151,14 @@ class URING6_EXPORT packet_conn {
 
   /// Sends all the messages. Messages to one destination leave as one train, also with messages to other destinations
   /// between them, as long as their lengths (the last one may be shorter) and their control messages (in the fields
-  /// that are sent) are equal. Nothing is copied: messages may share a payload. Each message's `error` tells what
-  /// became of it; a refused message does not hold back the others. Returns how many were sent, or the first error if
-  /// none was sent. `messages` may have any length, 0 too. Nothing is allocated. The caller must keep the messages and
-  /// their payloads unchanged until the call ends.
+  /// that are sent) are equal. Nothing is copied: messages may share a payload. `messages` may have any length, 0 too.
+  /// Nothing is allocated. The caller must keep the messages and their payloads unchanged until the call ends.
+  ///
+  /// Each message's `error` tells what became of it; a refused message does not hold back the others. Returns how many
+  /// datagrams were sent, or the first error if none was sent.
+  ///
+  /// A message with a `segment` is a train by itself. A conn that coalesces writes does not copy it, and the call waits
+  /// until the kernel has taken it. `std::errc::operation_not_supported` on a conn of raw IP or ICMPv6.
   ///
   /// With `write_flags::dont_wait` a message for which the socket has no room ends with
   /// `std::errc::resource_unavailable_try_again`; the messages behind it are tried, too. Go: WriteBatch, which ends
@@ -164,8 +168,8 @@ class URING6_EXPORT packet_conn {
     return {socket(), messages, !connected(), has_any(flags, write_flags::dont_wait)};
   }
 
-  /// Waits until the kernel has taken all that was written ahead (`coalesce_writes`). Returns the last error if a datagram
-  /// was refused since the last error that a write or a flush reported.
+  /// Waits until the kernel has taken all that was written ahead (`coalesce_writes`). Returns the last error if a
+  /// datagram was refused since the last error that a write or a flush reported.
   [[nodiscard("co_await it")]] detail::flush_operation flush() noexcept { return detail::flush_operation(socket()); }
 
   // --- control messages ---

@@ -222,7 +222,8 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
   error_slot first_error_;
   std::span<write_slot> messages_;
   std::size_t next_ = 0;       // index of the first message that no train has taken
-  std::size_t in_flight_ = 0;  // messages in trains
+  std::size_t taken_ = 0;      // octets of that message that trains have taken, if it is cut into datagrams
+  std::size_t in_flight_ = 0;  // datagrams in trains
   kind kind_;
   bool addressed_;  // each message has its own destination
 };

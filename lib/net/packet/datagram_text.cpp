@@ -41,6 +41,7 @@ std::string to_string(const read_slot& one) {
 
 std::string to_string(const write_slot& one) {
   std::string text = fmt::format("to {} octets={}", one.destination.to_string(), one.payload.size());
+  if (one.segment > 0) text += fmt::format(" segment={}", one.segment);
   append_control(text, one.control);
   if (one.error) text += ": " + one.error.message();
   return text;

@@ -150,7 +150,6 @@ void write_waiter::stop_requested() noexcept {
 
 void write_waiter::finish() noexcept {
   assert(!waiting_hook::linked() && in_flight_ == 0 && "a train has a datagram of a write that has ended");
-  assert(sent_ <= messages_.size());
   forget();
 }
 

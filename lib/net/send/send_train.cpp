@@ -73,6 +73,8 @@ std::size_t send_train::append(std::span<write_slot> messages, bool addressed, w
   }
   const bool plain = control_length_ == 0;
   const auto continues_train = [addressed, plain](const write_slot& one, const write_slot& before) {
+    if (one.segment > 0) [[unlikely]]
+      return false;
     if (addressed && !(one.destination == before.destination)) return false;
     return plain ? is_empty_for_send(one.control) : is_equal_for_send(one.control, before.control);
   };
@@ -101,7 +103,7 @@ std::size_t send_train::append(std::span<write_slot> messages, bool addressed, w
 }
 
 void send_train::add_part(const part& next) noexcept {
-  assert(!next.done() && (next.owner || next.slab) && "the part of a writer, or of the slab");
+  assert(!next.done() && (next.owner || next.payloads) && "the part of a writer, or of the slab");
   assert(parts_used_ < max_segments);
   if (parts_used_ == 1) long_->parts.front() = part_;
   (parts_used_ > 0 ? long_->parts[parts_used_] : part_) = next;
@@ -119,13 +121,28 @@ void send_train::append(std::span<const std::byte> copied) noexcept {
   load(copied);
   if (parts_used_ > 0) {
     part& last = parts().back();
-    if (last.slab + last.bytes == copied.data()) {
+    if (last.payloads + last.bytes == copied.data()) {
       ++last.datagrams;
       last.bytes += length;
       return;
     }
   }
   add_part({copied.data(), nullptr, nullptr, 1, length});
+}
+
+std::size_t send_train::append_cut(write_slot& message, std::span<const std::byte> rest, write_waiter& from) noexcept {
+  assert(datagrams_ == 0 && message.segment > 0);
+  segment_ = static_cast<std::uint32_t>(datagram_length(message));
+  const std::size_t fitting = segment_ > 0 ? std::min<std::size_t>(limit_, room_ / segment_) : 1;
+  assert(fitting > 0 && "check_message refuses a datagram that is longer than one send");
+  const auto taken = rest.first(std::min(rest.size(), fitting * segment_));
+  const std::size_t count = taken.empty() ? 1 : (taken.size() + segment_ - 1) / segment_;
+  load(taken);
+  const auto bytes = static_cast<std::uint32_t>(taken.size());
+  add_part({taken.data(), &message, &from, static_cast<std::uint32_t>(count), bytes, 0});
+  datagrams_ = static_cast<std::uint32_t>(count);
+  last_is_short_ = bytes < count * segment_;
+  return bytes;
 }
 
 bool send_train::is_done() const noexcept {
@@ -142,8 +159,11 @@ void send_train::rebuild() noexcept {
   for (part each : parts()) {
     assert(!each.done() && "the parts with a result were removed");
     if (refused_length > 0) each = each.take_first(segment_);
-    if (each.slab) load(std::span(each.slab, each.bytes));
-    for (std::size_t i = 0; each.messages && i < each.datagrams; ++i) load(each.messages[i * each.stride].payload);
+    if (each.payloads) {
+      load(std::span(each.payloads, each.bytes));
+    } else {
+      for (std::size_t i = 0; i < each.datagrams; ++i) load(each.messages[i * each.stride].payload);
+    }
     datagrams_ += each.datagrams;
     if (refused_length > 0) return;
   }

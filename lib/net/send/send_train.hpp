@@ -36,6 +36,17 @@ constexpr std::size_t longest_payload(const ip_address& destination) noexcept {
   return family_of(destination) == peer_family::ipv4 ? longest_ipv4_payload : max_udp_payload;
 }
 
+/// The length of a message's datagrams, octets.
+inline std::size_t datagram_length(const write_slot& message) noexcept {
+  return message.segment > 0 ? std::min(message.segment, message.payload.size()) : message.payload.size();
+}
+
+/// How many datagrams a message is, of which trains have taken `taken` octets.
+inline std::size_t datagrams_of(const write_slot& message, std::size_t taken) noexcept {
+  const std::size_t length = datagram_length(message);
+  return length > 0 ? (message.payload.size() - taken + length - 1) / length : 1;
+}
+
 /// Links a train into one of the sender's lists. The hook of `operation` links it into the ring's queue.
 struct train_hook : list_hook {};
 
@@ -72,13 +83,16 @@ class send_train final : public operation, public train_hook {
   /// Consecutive datagrams of the train that come from one writer's batch, or, when `owner` is null, from the slab:
   /// their writes have completed already.
   struct part {
-    const std::byte* slab = nullptr;
+    // Where the payloads lie one after the other: in the slab, or in a message that is cut into datagrams. nullptr:
+    // each lies where its message says.
+    const std::byte* payloads = nullptr;
     write_slot* messages = nullptr;
     write_waiter* owner = nullptr;
     std::uint32_t datagrams = 0;  // without a result yet; 0: the part is done
     std::uint32_t bytes = 0;
     // From one message of the part to the next one in the writer's batch, messages. A batch that sends each payload to
-    // 64 destinations in turn gives each train every 64th message: one part, not one part for each datagram.
+    // 64 destinations in turn gives each train every 64th message: one part, not one part for each datagram. 0: all are
+    // datagrams of one message.
     std::uint32_t stride = 1;
 
     bool done() const noexcept { return datagrams == 0; }
@@ -87,13 +101,13 @@ class send_train final : public operation, public train_hook {
     part take_first(std::size_t segment) noexcept {
       assert(!done());
       const auto length =
-          static_cast<std::uint32_t>(messages ? messages->payload.size() : std::min<std::size_t>(segment, bytes));
+          static_cast<std::uint32_t>(payloads ? std::min<std::size_t>(segment, bytes) : messages->payload.size());
       assert(length <= bytes && "the part has the octets of all its datagrams");
-      assert(!(messages && slab) && (messages || !owner) && "a part's payload is a writer's, or lies in the slab");
-      const part first{slab, messages, owner, 1, length};
+      assert((messages || payloads) && !messages == !owner && "a part's payload is a writer's, or lies in the slab");
+      const part first{payloads, messages, owner, 1, length};
       --datagrams;
       if (messages && datagrams > 0) messages += stride;
-      if (slab) slab += length;
+      if (payloads) payloads += length;
       bytes -= length;
       return first;
     }
@@ -140,7 +154,7 @@ class send_train final : public operation, public train_hook {
   /// The same for one message, which has the train's destination. False: the train does not accept it.
   bool append_one(write_slot& message, write_waiter& from) noexcept {
     const std::size_t length = message.payload.size();
-    if (!has_place_for(length) || !has_control_of(message.control)) return false;
+    if (!has_place_for(length) || !has_control_of(message.control) || message.segment > 0) return false;
     if (message.error) [[unlikely]]
       message.error.clear();
     load(message.payload);
@@ -153,6 +167,11 @@ class send_train final : public operation, public train_hook {
   /// Appends a datagram that was copied into the slab, behind the train's last one. Precondition (asserted): the
   /// train has room, and its last datagram is as long as the others.
   void append(std::span<const std::byte> copied) noexcept;
+
+  /// Takes datagrams of a message that is cut (`write_slot::segment`), as many as fit one train. `rest`: what is left
+  /// of its payload. Precondition (asserted): the train is empty, and nothing is appended behind them. Returns the
+  /// octets taken.
+  std::size_t append_cut(write_slot& message, std::span<const std::byte> rest, write_waiter& from) noexcept;
 
   std::span<part> parts() noexcept {
     return {parts_used_ > 1 ? long_->parts.data() : &part_, parts_used_};

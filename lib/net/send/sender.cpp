@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <utility>
 
 #include "net/receive/receiver.hpp"
 #include "sys/socket/socket.hpp"
@@ -52,7 +53,7 @@ bool sender::wait(write_waiter& writer, stop_root& stop) {
 // Resumes the writer if every message has a result, and, for flush, no train is left.
 void sender::finish_if_done(write_waiter& writer) noexcept {
   assert(static_cast<waiting_hook&>(writer).linked() && "the writer is resumed already");
-  assert(writer.next_ <= writer.messages_.size() && writer.sent_ <= writer.next_);
+  assert(writer.next_ <= writer.messages_.size());
   if (writer.in_flight_ > 0 || writer.next_ < writer.messages_.size()) return;
   if (writer.kind_ == write_waiter::kind::flush && !writer.ended_) {
     if (has_unsent()) return;
@@ -96,8 +97,11 @@ void sender::cancel(write_waiter& writer, std::error_code why) noexcept {
   if (!static_cast<waiting_hook&>(writer).linked()) return;  // the write is over, its coroutine about to be resumed
   writer.ended_ = why;
   assert(writer.next_ <= writer.messages_.size());
-  counters_.failed += writer.messages_.size() - writer.next_;
-  for (; writer.next_ < writer.messages_.size(); ++writer.next_) writer.messages_[writer.next_].error = why;
+  for (; writer.next_ < writer.messages_.size(); ++writer.next_) {
+    write_slot& message = writer.messages_[writer.next_];
+    counters_.failed += datagrams_of(message, std::exchange(writer.taken_, 0));
+    message.error = why;
+  }
   static_cast<waiting_hook&>(writer).unlink();
   awaiting_writers_.push_back(writer);
   ++writer.in_flight_;  // keeps finish_if_done from resuming the writer before all its datagrams were looked at
@@ -179,7 +183,8 @@ void sender::give_back(send_train& train) noexcept {
 // The error of a message that the kernel would refuse, or would send otherwise than the caller meant.
 std::error_code sender::check_message(const write_slot& message, const endpoint& to) const noexcept {
   constexpr std::size_t longest_packet = 65'535;
-  if (message.payload.size() > (udp_ ? longest_payload(to.address) : longest_packet)) return errc::too_long;
+  if (datagram_length(message) > (udp_ ? longest_payload(to.address) : longest_packet)) return errc::too_long;
+  if (message.segment > 0 && !udp_) return make_error_code(std::errc::operation_not_supported);
   // A raw socket of IPv6 sends no IPv4 packet: the kernel would look for an IPv6 route to ::ffff:0:0/96.
   if (!udp_ && to.address.is_v4_mapped()) return errc::ipv4_address;
   // The kernel ignores the zone of an address that has none, and would send the datagram.
@@ -192,7 +197,7 @@ std::error_code sender::begin_train(send_train& train, const endpoint& to, const
                                     bool addressed) noexcept {
   assert(train.owner == this && longest_train_ > 0 && longest_train_ <= send_train::max_segments);
   if (const auto refused = check_message(message, to)) return refused;
-  const std::size_t limit = refusing_.train_limit(to.address, message.payload.size(), longest_train_);
+  const std::size_t limit = refusing_.train_limit(to.address, datagram_length(message), longest_train_);
   return train.begin(to, message.control, addressed, limit);
 }
 
@@ -356,7 +361,9 @@ void sender::flush() noexcept {
   while (!sealed_trains_.empty()) submit(sealed_trains_.pop_front());
   if (coalesces_) {
     seal_slab_trains();
-    while (!queued_writers_.empty() && copy_to_slab(queued_writers_.front())) await_results(queued_writers_.front());
+    // A writer with datagrams in flight from its own memory goes on so: a copy could overtake them.
+    while (!queued_writers_.empty() && queued_writers_.front().in_flight_ == 0 && copy_to_slab(queued_writers_.front()))
+      await_results(queued_writers_.front());
     seal_slab_trains();
   }
   build_trains();  // with coalesced writes: of the messages for which the slab has no room

@@ -135,6 +135,9 @@ class sender final : outbound {
   void seal_filling_trains(std::size_t at_most) noexcept;
   void seal_all_filling(send_train* last_used) noexcept;
   bool make_room() noexcept;
+  bool build_cut(write_waiter& writer, send_train*& open) noexcept;
+  void refuse_cut(write_waiter& writer, std::error_code why) noexcept;
+  send_train* take_train_or_send() noexcept;
   bool hold_single(write_waiter& writer) noexcept;
   void begin_held(send_train& train) noexcept;
   void submit_single(send_train& train) noexcept;

@@ -73,9 +73,9 @@ inline bool sender::write_ahead(const write_slot& message, bool addressed, error
   return true;
 }
 
-// An earlier datagram to the same destination was refused after its write had ended. This message gets the error in place
-// of being sent, as a socket reports an ICMP error. So a caller that repeats each failed write sends its datagrams once,
-// and a destination that refuses keeps nothing from the others.
+// An earlier datagram to the same destination was refused after its write had ended. This message gets the error in
+// place of being sent, as a socket reports an ICMP error. So a caller that repeats each failed write sends its
+// datagrams once, and a destination that refuses keeps nothing from the others.
 void sender::report_late_error(write_waiter& writer, write_slot& message) noexcept {
   assert(late_error_);
   message.error = take_error();
@@ -92,6 +92,8 @@ bool sender::copy_to_slab(write_waiter& writer) noexcept {
       report_late_error(writer, message);
       continue;
     }
+    if (message.segment > 0) [[unlikely]]
+      return false;  // the message is a train already: it leaves from where it lies
     error_slot error;
     if (!write_ahead(message, writer.addressed_, error)) return false;
     if (!error) [[likely]] {

@@ -135,6 +135,10 @@ void sender::build_trains() noexcept {
     }
     const auto rest = writer.messages_.subspan(writer.next_);
     write_slot& message = rest.front();
+    if (message.segment > 0) [[unlikely]] {
+      if (!build_cut(writer, train)) break;
+      continue;
+    }
     const endpoint& to = destination_of(message, writer.addressed_);
     if (!train && !filling_trains_.empty()) {
       const std::size_t appended = append_in_turn(rest, writer, train);

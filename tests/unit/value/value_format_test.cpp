@@ -177,6 +177,8 @@ TEST_CASE("a datagram prints its source, its length, the octets that were cut of
   CHECK(fmt::format("{}", one) == "to [::1]:53 octets=12");
   one.error = std::error_code(EMSGSIZE, std::system_category());
   CHECK(fmt::format("{}", one) == "to [::1]:53 octets=12: Message too long");
+  one.segment = 5;
+  CHECK(fmt::format("{}", one) == "to [::1]:53 octets=12 segment=5: Message too long");
 }
 
 TEST_CASE("enumerators and flags print as names, numbers without a name as numbers") {
