@@ -13,9 +13,11 @@ using contests = std::vector<std::unique_ptr<contest>>;
 void add_drains(contests&, const placement&);
 void add_sends(contests&, const placement&);
 void add_fan_outs(contests&, const placement&);
+void add_relays(contests&, const placement&);
 void add_streams(contests&, const placement&);
 void add_echo_latencies(contests&, const placement&);
 void add_echo_runs(contests&, const placement&);
+void add_echo_crowds(contests&, const placement&);
 void add_many_sockets(contests&, const placement&);
 
 }  // namespace bench

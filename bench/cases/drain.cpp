@@ -96,6 +96,7 @@ class drain_contest : public contest {
       all = {{.subject = "raw recvmsg"},
              {.subject = "raw recvmmsg", .vectors = vectors},
              {.subject = "raw multishot", .vectors = {64, 128, 256, 512}},
+             {.subject = "raw multishot of pieces", .vectors = {64, 128, 256, 512}, .note = "several for each enter"},
              {.subject = "uring6 read_from"},
              {.subject = "uring6 read_batch"},
              {.subject = "uring6 receive"},

@@ -97,15 +97,20 @@ class echo_run_contest : public contest {
   std::string unit() const override { return "ns of processor time/datagram"; }
 
   std::vector<entrant> entrants() const override {
-    std::vector<entrant> all{{.subject = "raw echo", .vectors = {16, 32, 64, 128}, .note = "recvmmsg and sendmmsg"},
-                             {.subject = "uring6 echo"},
-                             {.subject = "uring6 echo simple"},
-                             {.subject = "asio epoll"},
-                             {.subject = "asio io_uring"},
-                             {.subject = "libuv"},
-                             {.subject = "go ReadFrom"}};
+    std::vector<entrant> all{
+        {.subject = "raw echo", .vectors = {16, 32, 64, 128}, .note = "recvmmsg and sendmmsg"},
+        {.subject = "uring6 echo"},
+        {.subject = "uring6 echo simple"},
+        {.subject = "uring6 readme", .note = "the README's service as printed; looks at no payload"},
+        {.subject = "asio epoll"},
+        {.subject = "asio io_uring"},
+        {.subject = "libuv"},
+        {.subject = "go ReadFrom"}};
     if (shape_.sends_trains)
       all.insert(all.begin() + 1, {.subject = "raw train echo", .note = "UDP_GRO and UDP_SEGMENT"});
+    else
+      all.insert(all.begin() + 1,
+                 {.subject = "raw run echo", .vectors = {32, 64, 128}, .note = "recvmmsg, UDP_SEGMENT"});
     return all;
   }
 

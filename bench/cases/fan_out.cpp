@@ -2,63 +2,18 @@
 // all of them, then packet 2. Only the sending is timed; after each round the harness empties the sockets and checks
 // that each has every packet once and in order. On loopback a send includes the way into the receiver's queue.
 #include <fmt/format.h>
-#include <netinet/udp.h>
 
 #include "cases/cases.hpp"
 #include "common/clock.hpp"
 #include "common/fan.hpp"
 #include "harness/bookkeeping.hpp"
-#include "harness/traffic.hpp"
+#include "harness/ordered_sink.hpp"
 
 namespace bench {
 namespace {
 
 /// Datagrams between two checks: as many as the socket buffers of a user without privileges hold.
 constexpr std::uint64_t per_ask = 4 * fan_datagrams;
-
-/// Sockets that keep all packets, trains whole, and check the order of each socket's.
-class ordered_sink {
- public:
-  ordered_sink() {
-    for (std::uint64_t i = 0; i < fan_peers; ++i) {
-      sockets_.push_back({open_socket(SOCK_NONBLOCK), 0});
-      set_option(sockets_.back().fd.get(), SOL_UDP, UDP_GRO, 1);
-    }
-  }
-
-  std::vector<std::uint16_t> ports() const {
-    std::vector<std::uint16_t> ports;
-    for (const auto& each : sockets_) ports.push_back(port_of(each.fd.get()));
-    return ports;
-  }
-
-  /// Reads all packets that wait. Each socket must get the packets in the order of their numbers, without a gap.
-  void empty() {
-    for (auto& each : sockets_) {
-      while (const auto got = read_one_buffer(each.fd.get(), room_)) {
-        ++seen_.buffers;
-        const std::size_t segment = got->segment == 0 ? got->size : got->segment;
-        for (std::size_t at = 0; at < got->size; at += segment) {
-          const std::uint64_t before = seen_.sequence_sum;
-          seen_.take(room_.data() + at, std::min(segment, got->size - at));
-          if (seen_.sequence_sum - before != each.next++) ++seen_.bad;
-        }
-      }
-    }
-  }
-
-  const tally& seen() const noexcept { return seen_; }
-
- private:
-  struct peer {
-    descriptor fd;
-    std::uint64_t next;  // the number of the packet that comes next
-  };
-
-  std::vector<peer> sockets_;
-  std::vector<std::byte> room_ = std::vector<std::byte>(65'535);
-  tally seen_;
-};
 
 class fan_lane : public lane {
  public:
@@ -94,7 +49,7 @@ class fan_lane : public lane {
   std::vector<const subject_process*> counted() const override { return {&subject_}; }
 
  private:
-  ordered_sink sink_;
+  ordered_sink sink_{fan_peers};
   subject_process subject_;
 };
 

@@ -62,7 +62,8 @@ int run(const wishes& w) {
     fmt::print(stderr, "no such case; bench/run --list names them\n");
     return 2;
   }
-  const effort how = w.quick ? effort{.window = std::chrono::milliseconds(150), .windows = 6} : effort{};
+  const effort how =
+      w.quick ? effort{.window = std::chrono::milliseconds(150), .windows = 6, .processes = 1} : effort{};
   pin({where.harness});
   progress shown;
   auto machine = describe_machine();

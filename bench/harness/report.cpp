@@ -136,7 +136,7 @@ json to_json(const json& machine, const calibration& c, const effort& how, const
                         {"eventfd_wake_ns", c.wake_ns},
                         {"spin_gaps_ns_per_s", c.lost_per_second_ns},
                         {"spin_longest_gap_ns", c.longest_gap_ns}};
-  out["effort"] = {{"window_ms", how.window.count()}, {"windows", how.windows}};
+  out["effort"] = {{"window_ms", how.window.count()}, {"windows", how.windows}, {"processes", how.processes}};
   out["results"] = json::array();
   out["surroundings"] = json::array();
   for (const contest_report& report : reports) {

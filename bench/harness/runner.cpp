@@ -126,12 +126,25 @@ round_shares run_round(std::vector<racer>& field, bool backwards, std::chrono::m
           .foreign = static_cast<double>(time_between(threads, foreign_threads())) / all};
 }
 
-surroundings measure(std::vector<racer>& field, const effort& how, progress& shown) {
-  surroundings around;
-  if (!foreign_time_is_kept()) shown.say_once("not seen: what other processes take (the kernel has no schedstat)");
+/// Starts the process of each racer afresh.
+void restart(const contest& game, std::vector<racer>& field, const effort& how, progress& shown) {
+  for (racer& r : field) {
+    if (!r.running()) continue;
+    shown.show(fmt::format("starting {} again", r.outcome.who.subject));
+    r.attempt([&] {
+      r.track.reset();
+      r.track = game.open(r.outcome.who, r.outcome.vector);
+      r.track->run(how.window / 2);  // warms up; not counted
+    });
+  }
+}
+
+/// Runs the windows of the processes that run now.
+void measure_processes(std::vector<racer>& field, const effort& how, progress& shown, surroundings& around) {
   std::vector<std::optional<window>> windows;
-  for (int round = 0; round < how.windows;) {
-    shown.show(fmt::format("window {} of {}, {} subjects", round + 1, how.windows, field.size()));
+  const int rounds = how.windows / how.processes;
+  for (int round = 0; round < rounds;) {
+    shown.show(fmt::format("window {} of {}, {} subjects", round + 1, rounds, field.size()));
     const round_shares taken = run_round(field, round % 2 == 1, how.window, windows);
     if (taken.stolen + taken.foreign > most_taken && around.repeated_rounds < most_repetitions) {
       ++around.repeated_rounds;
@@ -146,6 +159,15 @@ surroundings measure(std::vector<racer>& field, const effort& how, progress& sho
       add(field[i].outcome.sum, *windows[i]);
     }
   }
+}
+
+surroundings measure(const contest& game, std::vector<racer>& field, const effort& how, progress& shown) {
+  surroundings around;
+  if (!foreign_time_is_kept()) shown.say_once("not seen: what other processes take (the kernel has no schedstat)");
+  for (int process = 0; process < how.processes; ++process) {
+    if (process > 0) restart(game, field, how, shown);
+    measure_processes(field, how, shown, around);
+  }
   return around;
 }
 
@@ -154,6 +176,7 @@ std::optional<racer> prepare(const contest& game, const entrant& who, const effo
   racer r;
   r.outcome.contest = game.name();
   r.outcome.unit = game.unit();
+  r.outcome.processes = static_cast<std::size_t>(how.processes);
   r.outcome.who = who;
   shown.show(fmt::format("warming up {}", who.subject));
   try {
@@ -181,7 +204,7 @@ contest_report run_contest(const contest& game, const effort& how, const std::ve
   }
   contest_report report{.contest = game.name(), .results = {}, .around = {}};
   const auto errors = udp_errors();
-  report.around = measure(field, how, shown);
+  report.around = measure(game, field, how, shown);
   for (const auto& [name, count] : udp_errors()) report.around.udp_errors[name] = count - errors.at(name);
   for (racer& r : field) {
     shown.show(fmt::format("counting the system calls of {}", r.outcome.who.subject));

@@ -14,8 +14,12 @@
 namespace bench {
 
 struct effort {
-  std::chrono::milliseconds window{1000};
-  int windows = 10;  // even, so that as many run forwards as backwards
+  std::chrono::milliseconds window{900};
+  /// Of all processes together; of each of them an even number, so that as many run forwards as backwards.
+  int windows = 12;
+  /// How often each subject is started afresh. A process has its luck with the places of its memory, which its windows
+  /// share: only several processes show how far that goes.
+  int processes = 3;
 };
 
 /// A contest's result for one of its entrants.
@@ -25,12 +29,13 @@ struct result {
   entrant who{};
   unsigned vector = 0;           ///< the element of `who.vectors` with which the subject was fastest; 0: no vectors
   std::vector<double> values{};  ///< one for each window; the same index is the same time in every result
+  std::size_t processes = 1;     ///< `values` has as many windows of each, one process after the other
   window sum{};                  ///< of all windows
   std::optional<double> syscalls_per_datagram{};
   std::optional<std::uint64_t> bytes_per_socket{};
   std::string void_because{};  ///< empty if the result counts
 
-  estimate figure() const { return estimate_median(values); }
+  estimate figure() const { return estimate_median(values, processes); }
   double per_datagram(std::uint64_t what) const {
     return sum.loss.received == 0 ? 0 : static_cast<double>(what) / static_cast<double>(sum.loss.received);
   }

@@ -16,7 +16,8 @@ struct target {
   /// The fastest of these subjects counts.
   std::vector<std::string> against{};
   double at_most{};
-  /// The most nanoseconds that uring6 may take more, beside the ratio; nothing if the target has no such limit.
+  /// The most nanoseconds that uring6's median may take more, beside the ratio; nothing if the target has no such
+  /// limit.
   std::optional<double> at_most_more = std::nullopt;
 };
 
@@ -30,7 +31,7 @@ struct verdict {
   double more = 0;  // nanoseconds between both medians
   std::string plain_subject{};
   std::optional<estimate> plain{};  // the ratio that plain C reaches in place of uring6; nothing if it did not run
-  bool met = false;
+  bool met = false;                 // the whole interval is within the limit
 };
 
 std::vector<verdict> judge(const std::vector<contest_report>&);

@@ -52,7 +52,7 @@ class subject {
 
 /// A line of a program's table of subjects.
 struct entry {
-  std::string_view role{};  // receive, send, fan or echo
+  std::string_view role{};  // receive, send, fan, relay or echo
   std::string_view name{};
   std::unique_ptr<subject> (*make)(const settings&);
 };

@@ -1,11 +1,15 @@
 // The check of payloads, the accounts of a window, and both ends of the harness's own traffic.
 #include <netinet/udp.h>
 
+#include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <cstring>
 
 #include "common/payload.hpp"
 #include "harness/bookkeeping.hpp"
+#include "harness/clients.hpp"
 #include "harness/kernel_counters.hpp"
+#include "harness/ordered_sink.hpp"
 #include "harness/traffic.hpp"
 
 using namespace bench;
@@ -99,4 +103,60 @@ TEST_CASE("what_a_full_socket_drops_is_found_at_its_port") {
   }
   CHECK(drops > 0);
   CHECK(t.datagrams + drops == 100);
+}
+
+TEST_CASE("a_peer_that_misses_a_packet_or_gets_one_twice_is_found") {
+  ordered_sink peers(2);
+  feeder first(64);
+  first.send_singly(peers.ports()[0], 3);
+  first.send_singly(peers.ports()[1], 1);  // number 3, where this peer wants number 0
+  peers.empty();
+  CHECK(peers.seen().datagrams == 4);
+  CHECK(peers.seen().bad == 1);
+  feeder again(64);
+  again.send_trains(peers.ports()[0], 2, 2);  // numbers 0 and 1, which this peer has
+  peers.empty();
+  CHECK(peers.seen().datagrams == 6);
+  CHECK(peers.seen().bad == 2);
+}
+
+namespace {
+
+/// Answers what has arrived at `server`; a datagram of the sequence number `lost` gets the answer of the next one.
+void answer_all(const descriptor& server, std::uint64_t lost) {
+  std::array<std::byte, 64> payload{};
+  sockaddr_in6 peer{};
+  for (;;) {
+    socklen_t length = sizeof peer;
+    auto* const name = reinterpret_cast<sockaddr*>(&peer);
+    if (::recvfrom(server.get(), payload.data(), payload.size(), MSG_DONTWAIT, name, &length) < 0) return;
+    std::uint64_t sequence = 0;
+    std::memcpy(&sequence, payload.data(), sizeof sequence);
+    if (sequence == lost) write_stamp(payload.data(), payload.size(), sequence + 1);
+    check(::sendto(server.get(), payload.data(), payload.size(), 0, name, length), "sendto");
+  }
+}
+
+}  // namespace
+
+TEST_CASE("each_client_gets_its_own_answers_and_a_wrong_or_missing_one_is_found") {
+  using namespace std::chrono_literals;
+  const descriptor server = open_socket();
+  clients all(8, 64, false);
+  constexpr std::uint64_t none = ~std::uint64_t{0};
+  for (int round = 0; round < 2; ++round) {
+    all.ask(port_of(server.get()), 3);
+    answer_all(server, none);
+    all.collect(1s);
+  }
+  CHECK(all.seen().datagrams == 48);
+  CHECK(all.seen().bad == 0);
+  all.ask(port_of(server.get()), 1);
+  answer_all(server, 50);  // of the third round, which begins with number 48
+  all.collect(1s);
+  CHECK(all.seen().datagrams == 56);
+  CHECK(all.seen().bad == 1);
+  all.ask(port_of(server.get()), 1);
+  all.collect(1ms);
+  CHECK(all.seen().datagrams == 56);
 }

@@ -27,6 +27,22 @@ TEST_CASE("the_same_windows_give_the_same_interval") {
   CHECK(estimate_median(windows).high == estimate_median(windows).high);
 }
 
+TEST_CASE("an_interval_shows_how_far_processes_differ") {
+  std::vector<double> windows;
+  for (const double of_process : {1.0, 2.0, 3.0}) windows.insert(windows.end(), 20, of_process);
+  const estimate as_one = estimate_median(windows);
+  CHECK(as_one.low == 2);
+  CHECK(as_one.high == 2);
+  const estimate of_three = estimate_median(windows, 3);
+  CHECK(of_three.median == 2);
+  CHECK(of_three.low == 1);
+  CHECK(of_three.high == 3);
+  const std::vector<double> unit(windows.size(), 1.0);
+  CHECK(estimate_ratio(windows, unit, 3).high == 3);
+  windows.pop_back();  // does not divide into three
+  CHECK(estimate_median(windows, 3).low == 2);
+}
+
 TEST_CASE("what_disturbs_both_sides_of_a_round_cancels_out_of_a_ratio") {
   const std::vector<double> quiet_and_loud = {100, 200, 100, 200, 100, 200, 100, 200};
   std::vector<double> twice;

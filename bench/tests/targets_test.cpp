@@ -38,6 +38,16 @@ TEST_CASE("a_ratio_at_its_limit_is_met_and_one_above_is_not") {
   CHECK_FALSE(at(251)[0].met);
 }
 
+TEST_CASE("a_ratio_is_met_only_with_its_whole_interval") {
+  auto ours = measured("drain-64-cm", "uring6 read_from", 230);
+  for (std::size_t i = 0; i < ours.values.size(); i += 2) ours.values[i] = 260;
+  const auto all = judge({report_of("drain-64-cm", {ours, measured("drain-64-cm", "go ReadFrom", 1000)})});
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].ratio.median < 0.25);
+  CHECK(all[0].ratio.high > 0.25);
+  CHECK_FALSE(all[0].met);
+}
+
 TEST_CASE("the_better_build_of_a_peer_counts") {
   const auto all = judge({report_of(
       "drain-64-cm", {measured("drain-64-cm", "uring6 read_from", 700), measured("drain-64-cm", "asio epoll", 1000),

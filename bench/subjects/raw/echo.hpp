@@ -14,6 +14,12 @@ std::unique_ptr<subject> echo(const settings&);
 /// recvmsg and sendmsg of whole trains (UDP_GRO, UDP_SEGMENT).
 std::unique_ptr<subject> echo_by_train(const settings&);
 
+/// recvmmsg, and sendmmsg of one train for each run of datagrams that follow one another from one peer.
+std::unique_ptr<subject> echo_by_run(const settings&);
+
+/// Level-triggered epoll, and one recvmsg and one sendmsg for each event.
+std::unique_ptr<subject> echo_by_epoll(const settings&);
+
 /// io_uring: multishot recvmsg, and sendmsg.
 std::unique_ptr<subject> echo_by_ring(const settings&);
 

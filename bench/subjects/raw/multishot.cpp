@@ -8,8 +8,9 @@ namespace {
 
 class multishot_receiver : public subject {
  public:
-  explicit multishot_receiver(const settings& s)
+  explicit multishot_receiver(const settings& s, bool waits_for_pieces = false)
       : parses_(s.control || s.gro),
+        waits_for_pieces_(waits_for_pieces),
         ring_({.buffers = s.vector,
                .sockets = s.sockets,
                .control = parses_ ? control_room : 0,
@@ -39,7 +40,10 @@ class multishot_receiver : public subject {
 
   void run_until(std::uint64_t total) override {
     while (seen_.datagrams < total) {
-      ring_.enter(true);
+      if (waits_for_pieces_)
+        ring_.enter_for_pieces();
+      else
+        ring_.enter(true);
       ring_.reap(
           [this](const multishot_ring::arrival& arrived) {
             take(arrived);
@@ -63,6 +67,7 @@ class multishot_receiver : public subject {
   }
 
   bool parses_;
+  bool waits_for_pieces_;
   multishot_ring ring_;
   std::vector<descriptor> sockets_;
 };
@@ -71,6 +76,9 @@ class multishot_receiver : public subject {
 
 std::unique_ptr<subject> receive_by_multishot(const settings& s) {
   return make<multishot_receiver>(s);
+}
+std::unique_ptr<subject> receive_by_multishot_of_pieces(const settings& s) {
+  return std::make_unique<multishot_receiver>(s, true);
 }
 
 }  // namespace bench::raw

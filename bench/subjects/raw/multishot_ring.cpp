@@ -74,6 +74,16 @@ void multishot_ring::arm(int fd, std::uint64_t socket) {
   ::io_uring_sqe_set_data64(&sqe, socket);
 }
 
+void multishot_ring::enter_for_pieces() {
+  constexpr unsigned full_piece = 32;  // completions, the kernel's MULTISHOT_MAX_RETRY
+  constexpr unsigned pieces = 4;       // as uring6's ring takes
+  if (last_reaped_ < full_piece) return enter(true);
+  io_uring_cqe* first = nullptr;
+  __kernel_timespec none{};
+  const int submitted = ::io_uring_submit_and_wait_timeout(&ring_, &first, pieces, &none, nullptr);
+  if (submitted != -EINTR && submitted != -ETIME) returned(submitted, "io_uring_enter");
+}
+
 void multishot_ring::enter(bool block) {
   if (!block && ::io_uring_sq_ready(&ring_) == 0) {
     io_uring_cqe* first = nullptr;

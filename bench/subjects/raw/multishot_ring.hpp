@@ -47,6 +47,10 @@ class multishot_ring {
   /// Submits the queued entries, and waits for a completion, or only looks for one.
   void enter(bool block);
 
+  /// The same, blocking. If the last `reap` saw as many completions as the kernel posts in one piece of deferred work,
+  /// this enter lets it do four pieces, and does not sleep for them.
+  void enter_for_pieces();
+
   /// Handles every waiting completion: `take(const arrival&)` for data, `again(socket)` for a multishot read that has
   /// ended.
   template <class Take, class Again>
@@ -61,6 +65,7 @@ class multishot_ring {
       if ((cqe->flags & IORING_CQE_F_MORE) == 0) again(cqe->user_data);
     }
     ::io_uring_cq_advance(&ring_, reaped);
+    last_reaped_ = reaped;
     give_back();
   }
 
@@ -104,6 +109,7 @@ class multishot_ring {
   io_uring ring_{};
   io_uring_buf_ring* buffers_ = nullptr;
   int freed_ = 0;
+  unsigned last_reaped_ = 0;
   msghdr message_{};
 };
 

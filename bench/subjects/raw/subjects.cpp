@@ -3,6 +3,7 @@
 
 #include "subjects/raw/echo.hpp"
 #include "subjects/raw/receive.hpp"
+#include "subjects/raw/relay.hpp"
 #include "subjects/raw/send.hpp"
 
 namespace bench {
@@ -12,6 +13,7 @@ std::span<const entry> subjects() {
       entry{"receive", "raw recvmsg", raw::receive_by_recvmsg},
       entry{"receive", "raw recvmmsg", raw::receive_by_recvmmsg},
       entry{"receive", "raw multishot", raw::receive_by_multishot},
+      entry{"receive", "raw multishot of pieces", raw::receive_by_multishot_of_pieces},
       entry{"receive", "raw gro", raw::receive_by_gro},
       entry{"receive", "raw epoll", raw::receive_by_epoll},
       entry{"receive", "raw one thread", raw::receive_on_one_thread},
@@ -22,9 +24,13 @@ std::span<const entry> subjects() {
       entry{"send", "raw gso of messages", raw::send_messages_by_gso},
       entry{"fan", "raw sendmmsg", raw::fan_by_sendmmsg},
       entry{"fan", "raw gso", raw::fan_by_gso},
+      entry{"relay", "raw relay", raw::relay},
+      entry{"relay", "raw train relay", raw::relay_by_train},
       entry{"echo", "raw echo", raw::echo},
       entry{"echo", "raw spinning echo", raw::echo},
       entry{"echo", "raw train echo", raw::echo_by_train},
+      entry{"echo", "raw run echo", raw::echo_by_run},
+      entry{"echo", "raw epoll echo", raw::echo_by_epoll},
       entry{"echo", "raw multishot echo", raw::echo_by_ring},
   };
   return table;

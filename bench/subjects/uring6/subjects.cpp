@@ -5,6 +5,7 @@
 
 #include "subjects/uring6/echo.hpp"
 #include "subjects/uring6/receive.hpp"
+#include "subjects/uring6/relay.hpp"
 #include "subjects/uring6/send.hpp"
 
 namespace bench {
@@ -31,8 +32,11 @@ std::span<const entry> subjects() {
       entry{"fan", "uring6 write_batch", u6::fan_by_write_batch},
       entry{"fan", "uring6 write_to", u6::fan_by_write_to},
       entry{"fan", "uring6 coroutines", u6::fan_by_coroutines},
+      entry{"relay", "uring6 relay", u6::relay_by_train},
+      entry{"relay", "uring6 relay of datagrams", u6::relay_by_datagram},
       entry{"echo", "uring6 echo", u6::echo},
       entry{"echo", "uring6 echo simple", u6::echo_simple},
+      entry{"echo", "uring6 readme", u6::echo_of_readme},
       entry{"receive", "uring6 readiness read_from", by_readiness<u6::receive_by_read_from>},
       entry{"receive", "uring6 readiness receive", by_readiness<u6::receive_by_receive>},
       entry{"send", "uring6 readiness write_batch", by_readiness<u6::send_by_write_batch>},

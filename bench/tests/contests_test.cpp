@@ -1,0 +1,55 @@
+// Subjects against the harness's check of every datagram, in windows that are too short to measure anything.
+#include <catch2/catch_test_macros.hpp>
+#include <thread>
+
+#include "cases/cases.hpp"
+
+using namespace bench;
+
+namespace {
+
+std::unique_ptr<contest> contest_of(const std::string& name) {
+  const bool alone = std::thread::hardware_concurrency() < 2;
+  for (auto& each : all_contests({.harness = 0, .subject = alone ? 0 : 1})) {
+    if (each->name() == name) return std::move(each);
+  }
+  FAIL("there is no case " << name);
+  return nullptr;
+}
+
+/// Runs a window of each subject of this project and of plain C.
+void play(const std::string& name) {
+  const auto game = contest_of(name);
+  std::size_t played = 0;
+  for (const entrant& who : game->entrants()) {
+    if (!who.subject.starts_with("raw ") && !who.subject.starts_with("uring6 ")) continue;
+    INFO(name << ": " << who.subject);
+    const auto track = game->open(who, who.vectors.back());
+    const window w = track->run(std::chrono::milliseconds(1));
+    CHECK(w.loss.received > 0);
+    CHECK(w.loss.explained());
+    CHECK(w.value > 0);
+    ++played;
+  }
+  CHECK(played >= 3);
+}
+
+}  // namespace
+
+TEST_CASE("every_relay_sends_each_packet_to_all_peers_in_order") {
+  play("relay-64");
+  play("relay-1200");
+}
+
+TEST_CASE("every_echo_server_answers_each_of_many_clients") {
+  play("echo-run-many");
+  play("echo-run-many-plain");
+}
+
+TEST_CASE("every_echo_server_answers_datagrams_that_come_singly") {
+  play("echo-run-single");
+}
+
+TEST_CASE("every_receiver_reads_a_filled_socket") {
+  play("drain-64");
+}
