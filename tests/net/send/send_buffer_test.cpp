@@ -8,9 +8,9 @@
 #include <optional>
 #include <vector>
 
-#include "support/machine/environment.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/case/stop_race.hpp"
+#include "support/machine/environment.hpp"
 #include "support/machine/link_control.hpp"
 #include "support/machine/veth_pair.hpp"
 #include "support/traffic/bytes.hpp"
@@ -290,6 +290,32 @@ TEST_CASE("a parked conn that writes ahead suspends its writer, and flush waits 
       const auto got = co_await link.to.read_from(buffer);
       REQUIRE(got);
     }
+  });
+}
+
+TEST_CASE(
+    "a batch that the slab does not hold is sent once and whole from a socket that has room for a few datagrams") {
+  slow_link link(20'000'000, {.coalesce_writes = true});
+  run(link.loop, [&]() -> task<> {
+    constexpr std::uint64_t count = 4'000;
+    bytes all = counting(count * 1'000);
+    std::vector<write_slot> batch = pieces_of(all, 1'000, link.there);
+    for (std::uint64_t i = 0; i < count; ++i) std::memcpy(all.data() + i * 1'000, &i, sizeof i);
+    result<std::size_t> sent;
+    beside writer(link.loop, [&]() -> task<> { sent = co_await link.from.write_batch(batch); });
+    bytes buffer(2000);
+    std::vector<bool> seen(count, false);  // those that wait for room may be overtaken
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto got = co_await link.to.read_from(buffer);
+      REQUIRE(got);
+      const auto number = number_in(got->payload);
+      REQUIRE(number < count);
+      CHECK_FALSE(seen[number]);
+      seen[number] = true;
+    }
+    co_await writer.join();
+    CHECK(sent == count);
+    CHECK(link.from.stats().parked_sends > 0);
   });
 }
 
