@@ -26,8 +26,9 @@ install_library() {
   [[ -n $pc ]] || fail "no uring6.pc is installed"
   PKG_CONFIG_PATH=$(dirname "$pc")
   library_dir=$(dirname "$PKG_CONFIG_PATH")
-  prefix=$(pkg-config --variable=prefix uring6)
+  prefix=$(realpath "$(pkg-config --variable=prefix uring6)")
+  prefix=${prefix#"$(realpath "$stage")"}
 }
 
-# pkg-config's flags, with the staged library's own directories where they are now.
-staged_flags() { pkg-config "$@" uring6 | sed "s#\\(-[IL]\\)$prefix#\\1$stage$prefix#g"; }
+# pkg-config's flags: uring6.pc finds the directories from its own, so they are the staged ones.
+staged_flags() { pkg-config "$@" uring6; }

@@ -46,7 +46,7 @@ SCRIPTS = ["commands/ahead.py", "commands/completions.py", "commands/counting.py
            "commands/usage.sh", "commands/values.py", "commands/width.py", "parity/check.py", "consumer/symbols.sh",
            "consumer/expected.sh", "consumer/pkg_config.sh", "consumer/dlopen.sh", "consumer/dropped.sh", "consumer/traps.sh"]
 SLOW_SCRIPTS = ["commands/includes.py", "consumer/abi.sh", "consumer/guide.sh", "consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh",
-                "consumer/unity.sh", "model/check.py"]
+                "consumer/embedded.sh", "consumer/packaging.sh", "consumer/unity.sh", "model/check.py"]
 # They look at the sources alone.
 DOCS_SCRIPTS = ["docs/check.py"]
 MORE = [
