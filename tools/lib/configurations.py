@@ -41,7 +41,7 @@ PRECOMPILED = "-Db_pch=true"
 UNOPTIMIZED = ["--buildtype=debug", "-Ddebug=false", "-Dbench=disabled", *UNITY]
 # The harness of the benchmarks, and its tests, come with --all.
 GCC = Configuration("gcc", "g++", "-O2", [*OPTIMIZED, *UNITY, PRECOMPILED, "-Dbench=disabled"])
-SCRIPTS = ["commands/ahead.py", "commands/completions.py", "commands/counting.py", "commands/floors.py", "commands/kernels.py",
+SCRIPTS = ["commands/ahead.py", "commands/completions.py", "commands/containers.py", "commands/counting.py", "commands/floors.py", "commands/kernels.py",
            "commands/language.py", "commands/man_pages.py", "commands/maps.py", "commands/one_case.py", "commands/old_compiler.sh", "commands/set_up.sh",
            "commands/usage.sh", "commands/values.py", "commands/width.py", "parity/check.py", "consumer/symbols.sh",
            "consumer/expected.sh", "consumer/pkg_config.sh", "consumer/dlopen.sh", "consumer/dropped.sh", "consumer/traps.sh"]
