@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The files for WrapDB, vcpkg and Conan, filled for an archive of HEAD: a Meson project takes uring6 by its wrap without a
 # network; the recipes can be read, and name this archive, these dependencies and these options. Conan exports its recipe
-# if it is installed. vcpkg itself is not run: packaging/README.md says what was run by hand.
+# if it is installed; vcpkg itself is not run.
 set -euo pipefail
 . "$SOURCE/tests/consumer/common.sh"
 
