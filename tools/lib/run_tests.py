@@ -21,7 +21,7 @@ from outcome import CASE_BEGINS, Outcome, failure, of_program, of_tap, skip
 
 SOURCE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "tools"))
-from configurations import (CROSS, CROSS_COMPILER, DOCS_SCRIPTS, GCC, LONG, MORE, READINESS, SCRIPTS,  # noqa: E402
+from configurations import (CROSS, CROSS_COMPILER, DOCS_SCRIPTS, FLOORS, GCC, LONG, MORE, READINESS, SCRIPTS,  # noqa: E402
                             SLOW_SCRIPTS)
 from kernels import session, sysroot  # noqa: E402
 from kernels.processor import Unavailable  # noqa: E402
