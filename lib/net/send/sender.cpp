@@ -34,6 +34,9 @@ bool sender::wait(write_waiter& writer, stop_root& stop) {
     awaiting_writers_.push_back(writer);
     writer.listen(stop);
     schedule_flush();
+    // A train that went back to the ring before, as the copy of a refused zero-copy send, is quiet: its send posts no
+    // completion that would end a sleep.
+    if (trains_held_ > trains_waiting_) loop_.expect_progress();
     return true;
   }
   if (writer.messages_.empty()) return false;

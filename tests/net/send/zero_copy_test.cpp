@@ -11,15 +11,16 @@
 #include <string>
 #include <vector>
 
-#include "support/machine/environment.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/machine/capabilities.hpp"
+#include "support/machine/environment.hpp"
 #include "support/process/forked.hpp"
 #include "support/traffic/bytes.hpp"
 #include "support/traffic/conns.hpp"
 #include "sys/socket/file_descriptor.hpp"
 #include "sys/socket/socket.hpp"
 #include "uring6/datagram_batch.hpp"
+#include "uring6/this_task.hpp"
 
 namespace {
 
@@ -305,6 +306,29 @@ TEST_CASE("a ring that refuses the operation sends copies, and is asked once") {
     CHECK(first - before == 2);
     CHECK(second - first == 1);
   });
+}
+
+TEST_CASE("a flush that begins when a zero-copy send was refused ends with the copy that goes instead") {
+  need_io_uring();
+  event_loop loop;
+  forbid_zero_copy(loop);
+  // No timer of a guard, which would wake a loop that sleeps too long.
+  const coroutine_detail::last_resort guard;
+  const auto main = [&]() -> task<> {
+    packet_options ahead = without_copy();
+    ahead.coalesce_writes = true;
+    auto from = open_conn(loop, ahead);
+    const auto to = open_conn(loop);
+    const bytes payload = counting(long_enough);
+    const auto written = co_await from.write_to(payload, name_of(to));
+    REQUIRE(written);
+    co_await this_task::yield();  // the kernel refuses the send, and the copy waits for the next enter
+    const auto flushed = co_await from.flush();
+    REQUIRE(flushed);
+    CHECK(from.stats().sent_datagrams == 1);
+    CHECK(from.stats().zero_copy_sends == 0);
+  };
+  loop.run(main());
 }
 
 /// Whether the kernel accepts a zero-copy send although RLIMIT_MEMLOCK is 0. Linux 6.1 does: it does not account the
