@@ -1,6 +1,7 @@
 // The conns of the packet scenario, and what their operations may end with.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <system_error>
@@ -25,6 +26,7 @@ struct place {
   place* target = nullptr;  // of a conn that writes ahead: all its datagrams go there
   datagram_books books{};
   std::uint64_t discarded = 0;  // by conns that were here before
+  std::chrono::steady_clock::time_point earliest_deadline = std::chrono::steady_clock::time_point::max();
   bool closed = false;
 
   std::uint64_t all_discarded() const noexcept { return discarded + conn.stats().discarded; }
@@ -68,7 +70,11 @@ inline after judge(play& in, const place& at, std::error_code error, stop by_oth
     return in.stopping ? after::ended : after::again;
   }
   if (error == errc::closed) return at.closed || in.stopping ? after::ended : after::again;
-  if (error == errc::deadline_exceeded || error == std::errc::resource_unavailable_try_again) return after::again;
+  if (error == errc::deadline_exceeded) {
+    require(in.loop.now() >= at.earliest_deadline, "a deadline passed before its time");
+    return after::again;
+  }
+  if (error == std::errc::resource_unavailable_try_again) return after::again;
   // The answer to a datagram that found its port closed.
   if (error == std::errc::connection_refused && at.peer && at.peer->closed) return after::again;
   throw broken("an operation ended with " + error.message());

@@ -1,5 +1,6 @@
 // Conns that send each other datagrams, while their readers and writers are raced, stopped, dropped and timed out, and
 // the conns are released, adopted and closed.
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <exception>
@@ -82,11 +83,11 @@ task<> nothing_of(play& in, place& at, unsigned id) {
   (void)co_await read_somehow(in, at, id, stop::possible);
 }
 
-/// A read against a timer that has passed.
+/// A read against a timer.
 task<after> race(play& in, place& at, unsigned id) {
   std::array<std::byte, longest> memory;
   const waiting_for noted("reader", id, "when_any(read_from, sleep_for)");
-  const auto first = co_await when_any(at.conn.read_from(memory), sleep_for(0ns));
+  const auto first = co_await when_any(at.conn.read_from(memory), sleep_for(in.with.a_while()));
   in.with.note(first.index);
   if (first.index != 0) {
     for (unsigned turns = in.with.below(3); turns > 0; --turns) co_await this_task::yield();
@@ -134,6 +135,9 @@ task<> reader(play& in, place& at) {
   }
 }
 
+/// What a writer does to its payload as soon as its write has ended: nothing may read the payload any more.
+constexpr std::byte spoiled{0xdd};
+
 /// A write that has no room, or whose conn ends, was not sent.
 bool was_sent(play& in, const place& from, const std::error_code& error, stop by_others) {
   in.with.note(error);
@@ -158,7 +162,7 @@ stamp number(const place& from, unsigned writer, unsigned call, unsigned at, uns
 task<> write_once(play& in, place& from, place& to, unsigned id, unsigned group, stop by_others = stop::none) {
   const bool empty = in.with.once_in(8);
   const stamp what = number(from, id, group, 0, any_length(in));
-  const auto payload = empty ? std::vector<std::byte>() : payload_of(what);
+  auto payload = empty ? std::vector<std::byte>() : payload_of(what);
   empty ? to.books.begin_empty() : to.books.begin(what);
   const write_flags flags = in.with.once_in(8) ? write_flags::dont_wait : write_flags::none;
   const waiting_for noted("writer", id, "write_to");
@@ -168,6 +172,7 @@ task<> write_once(play& in, place& from, place& to, unsigned id, unsigned group,
   } else {
     sent = co_await from.conn.write_to(payload, to.name, flags);
   }
+  std::ranges::fill(payload, spoiled);
   const bool went = was_sent(in, from, sent ? std::error_code() : sent.error(), by_others);
   empty ? to.books.end_empty(went) : to.books.end(what, went);
 }
@@ -187,6 +192,7 @@ task<> write_many(play& in, place& from, place& to, unsigned id, unsigned group,
   for (const auto& each : payloads) slots.push_back({each, {}, from.peer ? endpoint() : to.name, {}});
   const waiting_for noted("writer", id, "write_batch");
   const auto sent = co_await from.conn.write_batch(slots);
+  for (auto& each : payloads) std::ranges::fill(each, spoiled);
   std::size_t went = 0;
   for (std::size_t i = 0; i < slots.size(); ++i) {
     // An error of the whole call is not in the slots.
@@ -252,22 +258,36 @@ void release_and_adopt(play& in, place& at) {
   at.conn = std::move(*adopted);
 }
 
+/// One that has passed, or that passes when the loop has nothing else to do.
+std::chrono::steady_clock::time_point a_deadline(play& in) {
+  if (!in.with.simulated() || in.with.once_in(3)) return in.loop.now() - 1s;
+  return in.loop.now() + in.with.a_while();
+}
+
+/// A turn, or until the deadline has passed.
+task<> pass(play& in, std::chrono::steady_clock::time_point due) {
+  if (in.with.once_in(2)) co_await sleep_until(due);
+  co_await this_task::yield();
+}
+
 task<> nuisance(play& in) {
   for (unsigned left = in.with.below(10); left > 0; --left) {
     for (unsigned turns = in.with.below(8); turns > 0; --turns) co_await this_task::yield();
     place& at = in.any();
     if (at.closed) continue;
-    const auto past = std::chrono::steady_clock::now() - 1s;
+    const auto due = a_deadline(in);
     switch (in.with.below(6)) {
       case 0:
       case 1:
-        (void)at.conn.set_read_deadline(past);
-        co_await this_task::yield();
+        at.earliest_deadline = std::min(at.earliest_deadline, due);
+        (void)at.conn.set_read_deadline(due);
+        co_await pass(in, due);
         if (!at.closed) (void)at.conn.set_read_deadline(std::nullopt);
         break;
       case 2:
-        (void)at.conn.set_deadline(past);
-        co_await this_task::yield();
+        at.earliest_deadline = std::min(at.earliest_deadline, due);
+        (void)at.conn.set_deadline(due);
+        co_await pass(in, due);
         if (!at.closed) (void)at.conn.set_deadline(std::nullopt);
         break;
       case 3:
@@ -374,6 +394,7 @@ void open_places(play& in) {
     made.number = i;
     made.options.receive_offload = !in.with.once_in(3);
     made.options.coalesce_writes = in.with.once_in(3);
+    if (in.with.once_in(3)) made.options.zero_copy_from = in.with.one_of(1, 64, longest);
     if (in.with.once_in(3)) {
       made.options.longest_datagram = longest;
       made.options.receive_offload = false;

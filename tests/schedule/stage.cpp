@@ -40,7 +40,14 @@ loop_options stage::options() noexcept {
   made.completion_entries = std::max(made.submission_entries, one_of(2, 4, 8, 16, 64));
   made.receive_buffers = one_of(2, 4, 8, 32);
   made.budget = one_of(1, 2, 4, 512);
+  simulated_ = once_in(2);
+  if (simulated_) made.clock = loop_clock::simulated;
   return made;
+}
+
+std::chrono::nanoseconds stage::a_while() noexcept {
+  if (!simulated_) return {};
+  return std::chrono::microseconds(one_of(0, 1, 10, 1'000, 60'000'000));
 }
 
 waiting_for::waiting_for(const char* who, unsigned number, const char* what) noexcept {

@@ -2,6 +2,7 @@
 // breaks an invariant or never ends.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -31,8 +32,15 @@ class stage {
     return all[below(sizeof...(numbers))];
   }
 
-  /// Options of a loop that is often short of something.
+  /// Options of a loop that is often short of something, and that has a simulated clock in every second seed.
   loop_options options() noexcept;
+
+  /// Whether the loop of `options` has a simulated clock.
+  bool simulated() const noexcept { return simulated_; }
+
+  /// How long a timer of this loop runs. By a clock that takes part in what happens a seed would be no run, bit for
+  /// bit: such timers have passed already.
+  std::chrono::nanoseconds a_while() noexcept;
 
   /// An outcome: two runs of a seed have the same ones in the same order.
   void note(std::uint64_t outcome) noexcept { digest_.add(outcome); }
@@ -42,6 +50,7 @@ class stage {
  private:
   detail::schedule choices_;
   detail::trace_digest digest_;
+  bool simulated_ = false;
 };
 
 /// Throws `broken` with this text.

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "schedule/stage.hpp"
@@ -41,6 +42,8 @@ struct play {
   unsigned last_post = 0;
   std::size_t records = 0;  // that a socket pair took
   std::size_t records_read = 0;
+  std::multiset<std::chrono::steady_clock::time_point> sleeping{};  // when each sleep that nothing stops shall end
+  unsigned advances = 0;                                            // of the clock, by the program
 };
 
 task<> some_turns(play& in, unsigned most) {
@@ -91,7 +94,7 @@ task<> receive_one(play& in, bool& closed) {
 task<> receiver(play& in) {
   for (bool closed = false; !closed;) {
     if (in.with.once_in(3)) {
-      auto first = co_await when_any(in.values.receive(), sleep_for(0ns));
+      auto first = co_await when_any(in.values.receive(), sleep_for(in.with.a_while()));
       in.with.note(first.index);
       if (first.index != 0) continue;
       const auto& got = std::get<0>(first.value);
@@ -158,9 +161,44 @@ task<> poster(play& in) {
 task<> sleeper(play& in) {
   for (unsigned left = in.with.below(6); left > 0; --left) {
     const waiting_for noted("a sleeper", 0, "with_timeout, when_all");
-    const auto timed = co_await with_timeout(0ns, in.go.wait());
+    const auto limit = in.with.a_while();
+    const auto begun = in.loop.now();
+    const auto timed = co_await with_timeout(limit, in.go.wait());
     in.with.note(timed.has_value());
-    co_await when_all(sleep_for(0ns), some_turns(in, 3));
+    require(timed || in.loop.now() >= begun + limit, "a timeout came before its time");
+    co_await when_all(sleep_for(in.with.a_while()), some_turns(in, 3));
+  }
+}
+
+/// Sleeps end at their times, not before and not later, in the order of these times.
+task<> timekeeper(play& in) {
+  for (unsigned left = in.with.below(6); left > 0; --left) {
+    const waiting_for noted("a timekeeper", 0, "sleep_until");
+    const auto due = in.loop.now() + in.with.a_while();
+    const unsigned advances = in.advances;
+    const auto mine = in.sleeping.insert(due);
+    const auto slept = co_await sleep_until(due);
+    require(static_cast<bool>(slept), "a sleep failed");
+    in.sleeping.erase(mine);
+    require(in.sleeping.empty() || *in.sleeping.begin() >= due, "a sleep ended before one that ends earlier");
+    require(in.loop.now() >= due, "a sleep ended before its time");
+    const bool exact = in.with.simulated() && in.advances == advances;
+    require(!exact || in.loop.now() == due, "a sleep ended after its time, by a clock that stands still meanwhile");
+    co_await some_turns(in, 3);
+  }
+}
+
+/// The process is held up.
+task<> advance(play& in) {
+  for (unsigned left = in.with.below(3); left > 0; --left) {
+    co_await some_turns(in, 6);
+    const auto before = in.loop.now();
+    const auto by = in.with.a_while();
+    const auto done = in.loop.advance(by);
+    require(static_cast<bool>(done) == in.with.simulated(), "only a simulated clock is set forward");
+    if (!done) continue;
+    require(in.loop.now() == before + by, "a clock was set forward by another time");
+    ++in.advances;
   }
 }
 
@@ -181,7 +219,7 @@ task<> read_records(play& in, int fd, std::uint32_t count) {
   for (std::uint32_t number = 0; number < count; ++number) {
     const waiting_for noted("reader of record", number, "fd::poll, fd::read");
     if (in.with.once_in(2)) {
-      const auto first = co_await when_any(fd::poll(fd, poll_events::readable), sleep_for(0ns));
+      const auto first = co_await when_any(fd::poll(fd, poll_events::readable), sleep_for(in.with.a_while()));
       in.with.note(first.index);
     }
     std::uint32_t told = 0;
@@ -213,6 +251,8 @@ task<> act(play& in, unsigned values, int writing, int reading) {
   for (unsigned i = in.with.below(3); i > 0; --i) others.spawn(poster(in));
   for (unsigned i = in.with.below(3); i > 0; --i) others.spawn(sleeper(in));
   for (unsigned i = in.with.below(3); i > 0; --i) others.spawn(wait_for_go(in));
+  for (unsigned i = in.with.below(4); i > 0; --i) others.spawn(timekeeper(in));
+  others.spawn(advance(in));
   const std::uint32_t records = in.with.below(12);
   others.spawn(write_records(in, writing, records));
   others.spawn(read_records(in, reading, records));

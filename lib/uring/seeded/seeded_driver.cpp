@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,8 +10,11 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <cstddef>
+#include <span>
 #include <utility>
 
+#include "uring/kernel_abi.hpp"
 #include "uring/readiness/attempts.hpp"
 #include "uring/readiness/provided_read.hpp"
 
@@ -22,6 +26,7 @@ constexpr unsigned short_submission = 16;
 constexpr unsigned wake_for_nothing = 16;
 constexpr unsigned interruption = 32;
 constexpr unsigned no_room = 16;     // a quiet send finds the socket's buffer full
+constexpr unsigned no_memory = 16;   // of a send without a copy, for its notification, or to pin its payload
 constexpr unsigned ends_early = 16;  // of an armed read, with its datagram
 constexpr unsigned part_of_stream = 4;
 constexpr unsigned goes_on_before_cancel = 3;
@@ -45,6 +50,16 @@ bool must_not_wait(const ::io_uring_sqe& entry) noexcept {
 bool is_a_file(int fd) noexcept {
   struct stat about {};
   return ::fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
+}
+
+/// A number made of the octets that these pieces of memory have now.
+std::uint64_t digest_of(std::span<const iovec> pieces) noexcept {
+  trace_digest sum;
+  for (const iovec& each : pieces) {
+    for (const std::byte octet : std::span(static_cast<const std::byte*>(each.iov_base), each.iov_len))
+      sum.add(std::to_integer<std::uint64_t>(octet));
+  }
+  return sum.value();
 }
 
 /// A new descriptor has another number in each process.
@@ -72,6 +87,7 @@ result<std::unique_ptr<ring_driver>> seeded_driver::create(std::uint64_t seed, c
   ring.ring_fd = ring.enter_ring_fd = made->news_.get();
   features.why_readiness = fmt::format("the schedule of seed {}, for tests (URING6_DRIVER=seed:{})", seed, seed);
   features.ordered_completions = made->ordered_;
+  features.zero_copy_send = true;
   return std::unique_ptr<ring_driver>(std::move(made));
 }
 
@@ -120,6 +136,8 @@ void seeded_driver::start(const ::io_uring_sqe& entry) noexcept {
   what->tried = what->connecting = false;
   what->transferred = 0;
   what->awaited = 0;
+  what->notifies = false;
+  if (entry.opcode == IORING_OP_SENDMSG_ZC) return start_without_copy(*what);
   if (const int code = check_entry(entry); code < 0) return finish(*what, attempt_result::end(code));
   if (refuses_quiet(*what)) return finish(*what, attempt_result::end(-EAGAIN));
   if (entry.flags & IOSQE_BUFFER_SELECT) begin_provided_read(*what);
@@ -132,6 +150,34 @@ void seeded_driver::start(const ::io_uring_sqe& entry) noexcept {
 
 bool seeded_driver::refuses_quiet(const request& what) noexcept {
   return (what.entry.flags & IOSQE_CQE_SKIP_SUCCESS) && must_not_wait(what.entry) && choices_.once_in(no_room);
+}
+
+// As in the kernel, the first completion has the result, and the notification comes later, also of a send that failed;
+// without memory for a notification the error is the only completion.
+void seeded_driver::start_without_copy(seeded_request& what) noexcept {
+  assert((what.entry.msg_flags & MSG_DONTWAIT) && !(what.entry.flags & IOSQE_CQE_SKIP_SUCCESS));
+  if (choices_.once_in(no_memory)) return finish(what, attempt_result::end(-ENOMEM));
+  const auto& message = *reinterpret_cast<const msghdr*>(static_cast<std::uintptr_t>(what.entry.addr));
+  what.payload.assign(message.msg_iov, message.msg_iov + message.msg_iovlen);
+  what.payload_digest = digest_of(what.payload);
+  what.notifies = true;
+  std::int32_t result = choices_.once_in(no_room) ? -EAGAIN : -ENOBUFS;
+  if (!choices_.once_in(no_memory)) {
+    ++calls_;
+    const auto flags = static_cast<int>(what.entry.msg_flags) | MSG_NOSIGNAL;
+    result = static_cast<std::int32_t>(::sendmsg(what.entry.fd, &message, flags));
+    if (result < 0) result = -errno;
+  }
+  digest_.add(static_cast<std::uint32_t>(result));
+  post(what.entry.user_data, result, IORING_CQE_F_MORE);
+}
+
+// The kernel may have read the payload at any time before this.
+void seeded_driver::notify(seeded_request& what) noexcept {
+  assert(what.notifies && digest_of(what.payload) == what.payload_digest &&
+         "the payload of a send without a copy has changed before its notification");
+  const std::uint32_t usage = choices_.once_in(2) ? kernel_abi::notif_usage_zc_copied : 0;
+  finish(what, attempt_result::end(static_cast<std::int32_t>(usage), IORING_CQE_F_NOTIF));
 }
 
 // All operations and cancels, in any order, each or not.
@@ -192,11 +238,12 @@ void seeded_driver::carry_out_cancel(std::uint64_t user_data) noexcept {
     go_on(*what);
     what = find(user_data);
   }
-  if (what)
+  if (what && !what->notifies)  // nothing is left to cancel of a send that waits for its notification
     finish(*what, attempt_result::end(what->transferred > 0 ? static_cast<int>(what->transferred) : -ECANCELED));
 }
 
 void seeded_driver::go_on(seeded_request& what) noexcept {
+  if (what.notifies) return notify(what);
   const unsigned attempts = what.stays_armed() ? 1 + choices_.below(most_in_a_row) : 1;
   for (unsigned i = 0; i < attempts && what.in_flight; ++i) {
     if (!attempt_once(what)) return;

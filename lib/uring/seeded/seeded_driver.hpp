@@ -3,6 +3,7 @@
 #pragma once
 
 #include <poll.h>
+#include <sys/uio.h>
 
 #include <deque>
 #include <memory>
@@ -24,6 +25,9 @@ namespace uring6::inline v0::detail {
 ///   with ENOBUFS only if there is no buffer.
 /// - Accepts, reads, writes, receives and parked sends end with EINTR; a stream moves a part.
 /// - A quiet send finds no room (EAGAIN).
+/// - The notification of a send without a copy comes enters after its result, and says either of both: the kernel has
+///   copied, or not. Such a send ends with ENOMEM, ENOBUFS or EAGAIN. The payload must not change before the
+///   notification (asserted).
 /// - A cancel is carried out enters later; its operation may have gone on or ended before.
 /// - A completion that ends an operation is posted behind those of armed reads of the same enter, where the ring's
 ///   completions have no order (before Linux 6.2).
@@ -52,7 +56,10 @@ class seeded_driver final : public process_driver {
   /// An operation and what only this driver needs to know of it.
   struct seeded_request : request {
     bool in_flight = false;
-    bool tried = false;  // an attempt was made
+    bool tried = false;     // an attempt was made
+    bool notifies = false;  // a send without a copy, of which only the notification is left
+    std::vector<iovec> payload{};
+    std::uint64_t payload_digest = 0;
   };
 
   /// Completions of one enter that are posted when it ends, or that found no room.
@@ -73,6 +80,8 @@ class seeded_driver final : public process_driver {
   int submit() noexcept;
   void start(const ::io_uring_sqe& entry) noexcept;
   bool refuses_quiet(const request& what) noexcept;
+  void start_without_copy(seeded_request& what) noexcept;
+  void notify(seeded_request& what) noexcept;
   void run_round() noexcept;
   void sleep(std::optional<std::chrono::nanoseconds> timeout) noexcept;
   void carry_out_cancel(std::uint64_t user_data) noexcept;
