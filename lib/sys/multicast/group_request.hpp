@@ -1,9 +1,12 @@
 // The kernel's requests about groups (RFC 3678, section 5), for membership.cpp and stale_membership.cpp.
 #pragma once
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 #include "uring6/address.hpp"
 #include "uring6/result.hpp"
@@ -12,6 +15,25 @@ namespace uring6::inline v0 {
 
 /// The address in the form of MCAST_* requests, with its own family. The kernel reads address and family only.
 sockaddr_storage as_storage(const ip_address& address) noexcept;
+
+/// What MCAST_* requests name. Every octet is written, also the padding behind the interface's number: the kernel is
+/// given all of them, and must not get octets of this thread's stack.
+inline group_req membership_of(std::uint32_t interface_index, const ip_address& group) noexcept {
+  group_req made;
+  std::memset(&made, 0, sizeof made);
+  made.gr_interface = interface_index;
+  made.gr_group = as_storage(group);
+  return made;
+}
+inline group_source_req membership_of(std::uint32_t interface_index, const ip_address& group,
+                                      const sockaddr_storage& source) noexcept {
+  group_source_req made;
+  std::memset(&made, 0, sizeof made);
+  made.gsr_interface = interface_index;
+  made.gsr_group = as_storage(group);
+  made.gsr_source = source;
+  return made;
+}
 
 /// setsockopt of one of MCAST_*, with the kernel's errors in this library's words: `errc::unknown_zone` (ENODEV),
 /// `errc::already_joined` (EADDRINUSE), `errc::not_joined` (EADDRNOTAVAIL of a leave).

@@ -44,7 +44,7 @@ result<void> change_group(int fd, int number, std::uint32_t interface_index, con
   const result<std::uint32_t> chosen = check_group(fd, interface_index, group);
   if (!chosen) return fail(chosen.error());
   assert((number == MCAST_JOIN_GROUP || number == MCAST_LEAVE_GROUP) && "the others name a source");
-  const group_req wanted{*chosen, as_storage(group)};
+  const group_req wanted = membership_of(*chosen, group);
   return request_group(fd, level_of(group), number, &wanted, sizeof wanted);
 }
 
@@ -56,7 +56,7 @@ result<void> change_source(int fd, int number, std::uint32_t interface_index, co
   if (!source.is_unicast()) return fail(std::errc::invalid_argument);
   chosen = merge(*chosen, source.zone());
   if (!chosen) return fail(chosen.error());
-  const group_source_req wanted{*chosen, as_storage(group), as_storage(source)};
+  const group_source_req wanted = membership_of(*chosen, group, as_storage(source));
   return request_group(fd, level_of(group), number, &wanted, sizeof wanted);
 }
 

@@ -33,7 +33,8 @@ struct source_filter {
 bool get_filter(int fd, std::uint32_t index, const ip_address& group, std::span<std::byte> area,
                 std::uint32_t room_for) noexcept {
   assert(area.size() >= GROUP_FILTER_SIZE(room_for) && "the kernel writes so many sources");
-  group_filter asked{};
+  group_filter asked;
+  std::memset(&asked, 0, sizeof asked);  // the padding, too
   asked.gf_interface = index;
   asked.gf_group = as_storage(group);
   asked.gf_numsrc = room_for;
@@ -93,12 +94,12 @@ result<void> join_again(int fd, std::uint32_t index, const ip_address& group, co
   const bool all_but = filter.mode == MCAST_EXCLUDE;
   assert(all_but || filter.mode == MCAST_INCLUDE);
   if (all_but) {
-    const group_req whole{index, as_storage(group)};
+    const group_req whole = membership_of(index, group);
     if (const auto joined = request_group(fd, IPPROTO_IPV6, MCAST_JOIN_GROUP, &whole, sizeof whole); !joined)
       return joined;
   }
   for (const sockaddr_storage& each : filter.sources) {
-    const group_source_req one{index, as_storage(group), each};
+    const group_source_req one = membership_of(index, group, each);
     const int number = all_but ? MCAST_BLOCK_SOURCE : MCAST_JOIN_SOURCE_GROUP;
     if (const auto done = request_group(fd, IPPROTO_IPV6, number, &one, sizeof one); !done) return done;
   }
@@ -125,7 +126,7 @@ result<membership_state> mend_membership(int fd, std::uint32_t interface_index, 
 
   const std::uint32_t on = interface_index != 0 ? interface_index : interface_of(fd, group);
   const source_filter filter = filter_of(fd, on, group);
-  const group_req whole{on, as_storage(group)};
+  const group_req whole = membership_of(on, group);
   if (const auto left = request_group(fd, IPPROTO_IPV6, MCAST_LEAVE_GROUP, &whole, sizeof whole); !left)
     return fail(left.error());
   if (const auto joined = join_again(fd, on, group, filter); !joined) {

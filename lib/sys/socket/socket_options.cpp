@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstring>
 
 namespace uring6::inline v0 {
 namespace {
@@ -171,8 +172,10 @@ result<std::size_t> get_option(int fd, option id, std::span<std::byte> value) no
 result<void> set_option(int fd, option id, std::span<const sock_filter> program) noexcept {
   const option_info& row = describe(id);
   if (row.kind != payload::program || !row.allows(std::ssize(program))) return fail(errc::out_of_range);
-  // sock_fprog has a pointer to non-const, but the kernel only reads the program.
-  const sock_fprog given{static_cast<unsigned short>(program.size()), const_cast<sock_filter*>(program.data())};
+  sock_fprog given;
+  std::memset(&given, 0, sizeof given);  // the padding behind the length, too, which the kernel is given
+  given.len = static_cast<unsigned short>(program.size());
+  given.filter = const_cast<sock_filter*>(program.data());  // the kernel only reads the program
   return set_raw(fd, row, &given, sizeof given);
 }
 
