@@ -171,6 +171,35 @@ TEST_CASE("errors that come while no read waits are each counted, and the last o
   });
 }
 
+TEST_CASE("an error ends a read behind the datagrams that came before it, also where the turn's budget is used up") {
+  event_loop loop(loop_options{.budget = 1});
+  run(loop, [&]() -> task<> {
+    auto at = open_conn(loop);
+    auto from = open_conn(loop);
+    REQUIRE(at.set_error_reports(true));
+    constexpr std::uint64_t count = 4;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto sent = co_await from.write_to(numbered(i), name_of(at));
+      REQUIRE(sent);
+    }
+    std::array<std::byte, 16> buffer;
+    const auto first = co_await at.read_from(buffer);  // arms the read that takes the others, too
+    REQUIRE(first);
+    auto sent = co_await at.write_to(as_payload("knock"), nobody(loop));
+    REQUIRE(sent);
+    co_await await_report(at);
+    sent = co_await at.write_to(as_payload("meets the error"), name_of(from));
+    REQUIRE(sent);
+    for (std::uint64_t i = 1; i < count; ++i) {
+      const auto got = co_await at.read_from(buffer);
+      REQUIRE(got);
+      CHECK(number_in(got->payload) == i);
+    }
+    const auto refused = co_await at.read_from(buffer);
+    CHECK(refused.error() == std::errc::connection_refused);
+  });
+}
+
 TEST_CASE("an error of another destination keeps no datagram from being sent, and ends a read") {
   event_loop loop;
   run(loop, [&]() -> task<> {
