@@ -12,6 +12,7 @@
 #include "support/traffic/bytes.hpp"
 #include "support/traffic/conns.hpp"
 #include "support/traffic/read_all.hpp"
+#include "uring6/scope.hpp"
 
 namespace {
 
@@ -74,6 +75,31 @@ TEST_CASE("a train may be as long as the longest datagram, to the octet, its las
       const auto got = co_await read_all(to, 44);
       CHECK(got == payloads);
     }
+  });
+}
+
+TEST_CASE("batches of two writers join one train that is no longer than the kernel accepts") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto from = open_conn(loop);
+    auto to = open_conn(loop);
+    const endpoint there = name_of(to);
+    constexpr std::size_t of_each = 22;  // 43 datagrams of this length are a train, and 44 are none
+    const bytes payload = counting(1500);
+    const auto write = [&]() -> task<> {
+      std::vector<write_slot> batch(of_each, {payload, {}, there, {}});
+      const auto sent = co_await from.write_batch(batch);
+      CHECK(sent == of_each);
+    };
+    scope writers;
+    writers.spawn(write());
+    writers.spawn(write());
+    co_await writers.join();
+    CHECK(from.stats().sent_datagrams == 2 * of_each);
+    CHECK(from.stats().sent_trains == 1);
+    CHECK(from.stats().refused_trains == 0);
+    const auto got = co_await read_all(to, 2 * of_each);
+    for (const bytes& each : got) REQUIRE(each == payload);
   });
 }
 
