@@ -51,9 +51,9 @@ for command in "$copy/tools/quickstart" "$copy/tools/test"; do
 done
 ends_with 2 "$copy/tools/test" --only
 ends_with 2 "$copy/tools/test" --no-install --only no-such-part
-check "a part that is not there" "$said" "no configuration no-such-part; there are gcc, scripts, readiness, seeds, slow-scripts, "
+check "a part that is not there" "$said" "no configuration no-such-part; there are gcc, scripts, readiness, valgrind, seeds, slow-scripts, "
 ends_with 0 "$copy/tools/test" --dry-run --all
-for part in gcc scripts readiness seeds slow-scripts docs clang release gcc-O0 sanitizers threads fuzzers; do
+for part in gcc scripts readiness valgrind seeds slow-scripts docs clang release gcc-O0 sanitizers threads fuzzers; do
   check "all of it" "$said" "^==> $part \("
   check "the usage names each part" "$(<"$copy/tools/test")" "[ ,]$part\b"
 done

@@ -21,6 +21,7 @@ class Configuration:
     scripts: list[str] = field(default_factory=list)  # run at the end; their exit status is the result
     settings: dict[str, str] = field(default_factory=dict)  # of the tests' environment
     within: list[Path] = field(default_factory=list)  # the command that runs the tests
+    wrapper: list[str] = field(default_factory=list)  # the command that runs each program of tests
 
 
 # A full run has half an hour on two processors, and building is nearly all of it. So no build has debug information
@@ -70,6 +71,19 @@ MORE = [
 # The same programs where io_uring is refused: loops run by readiness there.
 READINESS = replace(GCC, about="where io_uring is refused: loops run by readiness", suites=[*FLOORS, "examples", "readme", "guide"],
                     within=[SOURCE / "tools/lib/without_io_uring.py"])
+
+# The same programs under memcheck, which knows of each octet whether it was written, and of each block whether it was freed.
+# Valgrind does not see what the kernel writes for io_uring, so loops run by readiness. A case takes some thirty times as long
+# there: of unit those stay out that do a thing a million times, or with several threads, which Valgrind runs one at a time;
+# of net come those that move buffers of every kind.
+MEMCHECK = replace(GCC, about="Valgrind's memcheck, loops by readiness", patience=10, settings={"URING6_DRIVER": "readiness"},
+                   wrapper=["valgrind", "--quiet", f"--suppressions={SOURCE}/tools/lib/memcheck.supp",
+                            "--error-exitcode=99", "--leak-check=full",
+                            "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite", "--child-silent-after-fork=yes"])
+NET_UNDER_MEMCHECK = ["adopt_test", "closing_test", "coalesce_test", "memory_link_test", "read_from_test", "read_races_test",
+                      "receive_test", "tcp_accept_test", "tcp_race_test", "tcp_test", "train_test", "write_test"]
+VALGRIND = [replace(MEMCHECK, suites=["unit"], cases=["~[threads]~*million*~*hundred thousand*"]),
+            replace(MEMCHECK, suites=["net"], cases=["-#", ",".join(f"[#{file}]~[threads]" for file in NET_UNDER_MEMCHECK)])]
 
 # The cases that a release runs longer, built like the first configuration.
 LONG = replace(GCC, about="the cases tagged [long], at full length", patience=15, cases=["[long]"],

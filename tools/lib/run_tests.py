@@ -22,7 +22,7 @@ from outcome import CASE_BEGINS, Outcome, failure, of_program, of_tap, skip
 SOURCE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "tools"))
 from configurations import (CROSS, CROSS_COMPILER, DOCS_SCRIPTS, FLOORS, GCC, LONG, MORE, READINESS, SCRIPTS,  # noqa: E402
-                            SLOW_SCRIPTS)
+                            SLOW_SCRIPTS, VALGRIND)
 from kernels import session, sysroot  # noqa: E402
 from kernels.processor import Unavailable  # noqa: E402
 
@@ -61,13 +61,21 @@ class Runner:
             return outcome
         self.step(configuration, run)
 
-    def test_again(self, name, configuration):
+    def test_again(self, name, *configurations):
         """The programs of the first configuration once more, in other circumstances."""
         def run(build):
             build.finish()
-            tests = chosen_tests(configuration, directory_of(configuration))
-            return self.run_meson_tests(configuration, tests) if tests or self.dry_run else Outcome()
-        self.step(GCC, run, name, configuration.about)
+            outcome = Outcome()
+            for configuration in configurations:
+                tests = chosen_tests(configuration, directory_of(configuration))
+                if tests or self.dry_run:
+                    outcome += self.run_meson_tests(configuration, tests)
+            return outcome
+
+        if missing := [each.wrapper[0] for each in configurations if each.wrapper and not shutil.which(each.wrapper[0])]:
+            if not self.dry_run:
+                return self.report(name, skip(name, f"found no {missing[0]}"), 0)
+        self.step(GCC, run, name, configurations[0].about)
 
     def test_by_scripts(self, name, scripts):
         """The scripts check the build of the first configuration."""
@@ -210,6 +218,8 @@ class Runner:
     def run_meson_tests(self, configuration, tests):
         build = directory_of(configuration)
         command = [*configuration.within, "meson", "test", "-C", build, "--no-rebuild", "--timeout-multiplier", configuration.patience]
+        if configuration.wrapper:
+            command += ["--wrapper", shlex.join(configuration.wrapper)]
         if configuration.cases:
             command += ["--test-args", shlex.join(configuration.cases)]
         command += [test["name"] for test in tests]
@@ -218,7 +228,7 @@ class Runner:
             return Outcome()
         suites = dict.fromkeys(test["suite"][0].partition(":")[2] for test in tests)
         self.progress.tests(f"{configuration.name}/{'+'.join(suites)}")
-        log = build / "meson-logs" / "testlog.json"
+        log = build / "meson-logs" / f"testlog{''.join('-' + Path(word).name for word in configuration.wrapper[:1])}.json"
         log.unlink(missing_ok=True)
         result = subprocess.run([str(word) for word in command], env=os.environ | SANITIZER_SETTINGS | configuration.settings,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -227,7 +237,7 @@ class Runner:
             return failure(f"{configuration.name}: meson test", result.stdout)
         outcome = Outcome()
         for line in log.read_text().splitlines():
-            outcome += of_log_entry(json.loads(line), tests)
+            outcome += of_log_entry(json.loads(line), tests, len(configuration.wrapper))
         return outcome
 
     def run_scripts(self, scripts, build):
@@ -318,9 +328,10 @@ def optional_parts():
     return found
 
 
-def of_log_entry(entry, tests):
+def of_log_entry(entry, tests, words_of_wrapper):
     """The outcome of one line of Meson's testlog.json; `tests` is Meson's introspection of the tests."""
-    protocol = next((test["protocol"] for test in tests if entry["command"][:len(test["cmd"])] == test["cmd"]), "")
+    command = entry["command"][words_of_wrapper:]
+    protocol = next((test["protocol"] for test in tests if command[:len(test["cmd"])] == test["cmd"]), "")
     judge = of_tap if protocol == "tap" else of_program
     return judge(entry["name"], entry["returncode"], entry["result"] == "TIMEOUT",
                  entry.get("stdout") or "", entry.get("stderr") or "")
@@ -390,6 +401,7 @@ def main():
              "scripts": lambda: runner.test_by_scripts("scripts", SCRIPTS)}
     if arguments.all or arguments.only:
         steps["readiness"] = lambda: runner.test_again("readiness", READINESS)
+        steps["valgrind"] = lambda: runner.test_again("valgrind", *VALGRIND)
         steps["seeds"] = lambda: runner.test_seeds(SEEDS)
         steps["slow-scripts"] = lambda: runner.test_by_scripts("slow-scripts", SLOW_SCRIPTS)
         steps["docs"] = lambda: runner.test_without_build("docs", DOCS_SCRIPTS, "the site, its names and its links")
