@@ -29,7 +29,8 @@ namespace this_task {
 
 /// `co_await this_task::stop_token()` returns the token that the calling task inherited from the task that awaited or
 /// spawned it. It does not suspend. All operations that the task awaits hear of a stop by themselves; the token is
-/// for loops that compute and for callbacks (`stop_callback`). Any thread may use it while the task lives.
+/// for loops that compute and for callbacks (`stop_callback`). Any thread may use it while the task lives. In a
+/// `shield` it tells of a stop when the operations hear of it; a token from before the shield tells at once.
 [[nodiscard("co_await it")]] inline detail::stop_token_query stop_token() noexcept {
   return {};
 }

@@ -37,6 +37,7 @@
 #include "uring6/scope.hpp"
 #include "uring6/select.hpp"
 #include "uring6/semaphore.hpp"
+#include "uring6/shield.hpp"
 #include "uring6/signals.hpp"
 #include "uring6/stats.hpp"
 #include "uring6/stop.hpp"

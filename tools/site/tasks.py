@@ -10,7 +10,7 @@ GROUPS = (
     ("The loop and its tasks", "What runs a program, and how its tasks are bound together.",
      ["event_loop", "task", "scope", "this_task", "environment", "loop_driver", "loop_group", "listen_group"]),
     ("Wait for several things", "Races, deadlines, stop requests and times.",
-     ["when_all", "when_any", "select", "with_timeout", "with_stop", "stop", "stop_token", "timer", "interval"]),
+     ["when_all", "when_any", "select", "with_timeout", "with_stop", "shield", "stop", "stop_token", "timer", "interval"]),
     ("Tasks with each other", "Values and permits that go from task to task, on one loop.",
      ["channel", "event", "mutex", "semaphore"]),
     ("Other events", "Signals, descriptors, blocking calls, other libraries.",

@@ -1,9 +1,11 @@
 #include "uring6/detail/siblings.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <stdexcept>
 #include <utility>
 
+#include "uring6/shield.hpp"
 #include "uring6/when_all.hpp"
 #include "uring6/when_any.hpp"
 #include "uring6/with_stop.hpp"
@@ -86,6 +88,28 @@ void timed_siblings::expired() noexcept {
   if (stop_requested()) return;  // a stop was requested before the deadline: the task ends because of the stop
   timed_out_ = true;
   request_stop();
+}
+
+// The timer takes its place in the heap here, because the stop may come when there is no memory for it.
+void shielded_siblings::open(stop_root& inherited) {
+  siblings::open(never_stopped);
+  inherited.prepare(loop());
+  if (limit_ < clock::duration::max() || deadline_ < clock::time_point::max()) arm(loop(), clock::time_point::max());
+}
+
+void shielded_siblings::stop_requested() noexcept {
+  assert(!siblings::stop_requested() && "the child hears of a stop once");
+  const clock::time_point due = std::min(deadline_, deadline_after(limit_));
+  if (due <= clock::now()) return siblings::request_stop();
+  if (due == clock::time_point::max()) return;
+  assert(armed() && "`open` has taken a place in the heap, which this call takes again");
+  arm(loop(), due);
+}
+
+void shielded_siblings::one_ended(child_promise& which) noexcept {
+  disarm();
+  forget();
+  failure_ = std::move(which.exception);
 }
 
 }  // namespace uring6::inline v0::detail
