@@ -11,8 +11,7 @@
 namespace u6 = uring6;
 using namespace std::chrono_literals;
 
-u6::task<> serve(u6::packet_conn pc) {
-  u6::or_throw(pc.set_control_message(u6::control_flags::destination | u6::control_flags::interface, true));
+u6::task<> answer(u6::packet_conn& pc) {
   std::array<std::byte, 2048> buffer;
   for (;;) {
     const auto got = co_await pc.read_from(buffer);
@@ -20,6 +19,11 @@ u6::task<> serve(u6::packet_conn pc) {
     if (!got) co_return;
     (void)co_await pc.write_to(got->payload, got->control.reply(), got->source);
   }
+}
+
+u6::task<> serve(u6::packet_conn pc) {
+  u6::or_throw(pc.set_control_message(u6::control_flags::destination | u6::control_flags::interface, true));
+  co_await u6::drain_on_stop(pc, 5s, answer(pc));
 }
 
 int main(int argc, char** argv) try {

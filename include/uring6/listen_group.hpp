@@ -47,9 +47,12 @@ URING6_EXPORT result<std::vector<std::shared_ptr<packet_conn>>> open_group(loop_
 /// The program of `steering::cpu`.
 URING6_EXPORT bpf::program steer_by_cpu(const loop_group& group);
 
-/// Opens a conn at `address` for each loop of the group (SO_REUSEPORT), and runs the task that `serve(packet_conn)`
-/// returns on that loop. These tasks are the group's listeners: `drain` stops them first. Each task keeps its own
-/// copy of `serve`.
+/// Opens a conn at `address` for each loop of the group (SO_REUSEPORT), and runs the task that `serve(packet_conn)` or
+/// `serve(packet_conn, loop_place)` returns on that loop. These tasks are the group's listeners: `drain` stops them
+/// first. Each task keeps its own copy of `serve`.
+///
+/// With `drain_on_stop` a task leaves the port before it closes its conn, so that no datagram is lost that another
+/// loop, or another process at the port, could answer.
 ///
 /// UDP only, because each raw IP socket would get every packet. Returns the shared address, with the port that the
 /// kernel or the caller chose.
@@ -58,15 +61,17 @@ URING6_EXPORT bpf::program steer_by_cpu(const loop_group& group);
 /// resource_deadlock_would_occur on a thread of the group; `errc::closed` if the group has ended, drains, or is
 /// stopped.
 template <class Serve>
-requires std::invocable<Serve&, packet_conn> && std::same_as<std::invoke_result_t<Serve&, packet_conn>, task<void>>
-    result<endpoint> listen_group(loop_group& group, std::string_view network, std::string_view address, Serve serve,
-                                  const listen_group_options& options = {}) {
+requires detail::serves<Serve, packet_conn> result<endpoint> listen_group(loop_group& group, std::string_view network,
+                                                                          std::string_view address, Serve serve,
+                                                                          const listen_group_options& options = {}) {
   auto opened = detail::open_group(group, network, address, options);
   if (!opened) return fail(opened);
   const auto where = opened->front()->local_endpoint();
   bool taken = true;
   for (std::size_t i = 0; i < opened->size(); ++i) {
-    auto make = [conn = std::move((*opened)[i]), serve]() mutable { return serve(std::move(*conn)); };
+    auto make = [mine = std::move((*opened)[i]), serve, here = loop_place{group[i], i}]() mutable {
+      return detail::serve_at(serve, std::move(*mine), here);
+    };
     taken = group.spawn_listener(i, std::move(make)) && taken;
   }
   if (!taken) return fail(errc::closed);

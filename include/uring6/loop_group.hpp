@@ -42,6 +42,34 @@ struct loop_group_options {
   loop_options loop{};
 };
 
+/// Where in a group a task runs: on `group[index]`, which is `loop`.
+struct loop_place {
+  event_loop& loop;
+  std::size_t index;
+};
+
+namespace detail {
+
+template <class Serve, class Conn>
+concept serves_at_place = std::invocable<Serve&, Conn, loop_place> &&
+    std::same_as<std::invoke_result_t<Serve&, Conn, loop_place>, task<void>>;
+
+/// A function that makes a task of a conn of a group, and may ask where that task will run.
+template <class Serve, class Conn>
+concept serves = serves_at_place<Serve, Conn> ||
+    (std::invocable<Serve&, Conn>&& std::same_as<std::invoke_result_t<Serve&, Conn>, task<void>>);
+
+template <class Conn, serves<Conn> Serve>
+task<void> serve_at(Serve& serve, Conn&& given, loop_place where) {
+  if constexpr (serves_at_place<Serve, Conn>) {
+    return serve(std::move(given), where);
+  } else {
+    return serve(std::move(given));
+  }
+}
+
+}  // namespace detail
+
 /// Runs loops on threads of its own. The loops share nothing but what the program posts: a listener for each loop
 /// (`listen_group`), or work that it hands over (`spawn_on`, `post`, `channel`).
 ///
@@ -106,8 +134,9 @@ class URING6_EXPORT loop_group {
   void request_stop() noexcept;
 
   /// Ends the group in order: stops the listeners, lets all other tasks run for at most `limit`, stops those that are
-  /// left, and waits for the end of all. Returns true if no task had to be stopped. Rethrows the first exception of a
-  /// task. The group takes no more work afterwards.
+  /// left, and waits for the end of all. A `shield` keeps either stop from what runs in it, so `drain` may last longer
+  /// than `limit`, by up to the limit of the shield. Returns true if no task had to be stopped at the limit. Rethrows
+  /// the first exception of a task. The group takes no more work afterwards.
   ///
   /// One thread at a time, which blocks: in a coroutine use `co_await run_blocking(...)`. Throws
   /// resource_deadlock_would_occur on a thread of the group.

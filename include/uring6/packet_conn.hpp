@@ -26,6 +26,7 @@
 #include "uring6/released_packet.hpp"
 #include "uring6/result.hpp"
 #include "uring6/stats.hpp"
+#include "uring6/task.hpp"
 
 namespace uring6::inline v0 {
 
@@ -333,6 +334,30 @@ class URING6_EXPORT packet_conn {
   result<void> detach_bpf();
 
   // --- time, ends ---
+
+  /// Stops taking datagrams in, and keeps what has arrived: the first step of an orderly end. Returns when the kernel
+  /// has queued the last datagram for this conn, after 10 to 60 ms. From then on reads return what has arrived, and end
+  /// with `errc::closed` when nothing is left; reads that wait end so, too. Writes go on. `close` comes after that.
+  ///
+  /// `drain_on_stop` calls it when a stop is requested.
+  ///
+  ///     (void)co_await pc.stop_receiving();  // new datagrams go to the other sockets of the port
+  ///     co_await answer_all(pc);             // until a read ends with errc::closed
+  ///
+  /// A UDP conn that shares its port (`packet_options::reuse_port`, `listen_group`) leaves the group: the kernel
+  /// delivers new datagrams to the other sockets of the port, also of another process, and no datagram is lost. Without
+  /// another socket senders get an ICMPv6 error, as after a close. On every other conn (connected, raw, alone at its
+  /// port) the kernel drops new datagrams, in place of a filter of `attach_bpf`. connect, SO_ATTACH_FILTER
+  ///
+  /// A conn that left its group at a wildcard address asks the kernel for the source address of each datagram that is
+  /// written without one, which takes four system calls; `write_batch` writes it into the messages. Groups stay joined,
+  /// but nothing is received from them. `release` gives a socket away that receives nothing.
+  ///
+  /// Errors: `errc::closed`, `errc::wrong_thread`; `errc::canceled` if a stop is requested before the return: the conn
+  /// takes no datagram in, but may miss one that was being delivered, so await this in a `shield`. EPERM
+  /// (SO_LOCK_FILTER), ENOMEM, ENETUNREACH where lo is down, and nothing has changed. The conn must outlive the call.
+  /// Go: missing.
+  [[nodiscard("co_await it")]] task<result<void>> stop_receiving();
 
   /// A deadline ends the operations that wait, and all later ones, with `errc::deadline_exceeded` until it is set
   /// anew; nullopt clears it. By the loop's clock. Go: SetDeadline, SetReadDeadline, SetWriteDeadline.

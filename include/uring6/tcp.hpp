@@ -259,6 +259,22 @@ class URING6_EXPORT tcp_listener {
   /// Throws std::bad_alloc, and then changes nothing.
   result<void> set_deadline(std::optional<std::chrono::steady_clock::time_point> when);
 
+  /// Stops taking connections in, and cuts none: the first step of an orderly end. The kernel drops the first segment
+  /// of each new connection from now on, which its peer repeats after a second (RFC 6298): by then another listener of
+  /// the port should answer, in this process or another, or none does. `accept` returns what was accepted ahead, what
+  /// waits in the kernel, and what completes its handshake within `handshakes`, and then ends with `errc::closed`. A
+  /// `close` resets all of these. The default, 300 ms, is twice the round trip to most peers.
+  ///
+  /// `drain_on_stop` calls it when a stop is requested.
+  ///
+  ///     (void)listener.stop_accepting();
+  ///     co_await accept_all(listener);  // until an accept ends with errc::closed
+  ///
+  /// Takes the place of the deadline of `accept`; one that is set later is the new end. Errors: `errc::closed`,
+  /// `errc::wrong_thread`, EPERM (SO_LOCK_FILTER), ENOMEM; then nothing has changed, also after std::bad_alloc.
+  /// SO_ATTACH_FILTER. Go: missing.
+  result<void> stop_accepting(std::chrono::milliseconds handshakes = std::chrono::milliseconds(300));
+
   /// The listener's address, with the port that the kernel or the caller chose. Go: Addr.
   result<endpoint> local_endpoint() const;
 

@@ -19,9 +19,14 @@ void use(const Values&...) {}
 
 void options() {
   using namespace std::chrono_literals;
-  use(loop_options{.budget = 16}, loop_group_options{.loops = 2}, listen_group_options{.by = steering::cpu});
+  use(loop_options{.budget = 16}, loop_group_options{.loops = 2}, listen_group_options{.by = steering::cpu},
+      listen_tcp_group_options{.handshakes = std::chrono::milliseconds(100)});
   use(packet_options{.reuse_port = true}, tcp_options{.backlog = 10}, keep_alive{.idle = 3s});
   use(resolve_options{.numeric_only = true}, memory_link_options{.loss = 0.5}, memory_link_stats{.lost = 1});
+}
+
+[[maybe_unused]] void places(event_loop& loop) {
+  use(loop_place{.loop = loop, .index = 1});
 }
 
 void values() {

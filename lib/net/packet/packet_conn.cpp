@@ -9,11 +9,14 @@
 #include "sys/failure/failure_note.hpp"
 #include "sys/multicast/membership.hpp"
 #include "sys/socket/error_queue.hpp"
+#include "sys/socket/reuse_port.hpp"
 #include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
 #include "uring6/bpf/program.hpp"
 #include "uring6/interface.hpp"
+#include "uring6/run_blocking.hpp"
 #include "uring6/text.hpp"
+#include "uring6/timer.hpp"
 
 namespace uring6::inline v0 {
 
@@ -341,6 +344,36 @@ droppable_result<void> packet_conn::close() {
 result<released_packet> packet_conn::release() {
   if (const auto error = check_thread()) return fail(error);
   return inside_->release();
+}
+
+namespace {
+
+// How long a delivery on another CPU may last where `wait_for_deliveries` cannot tell: far longer than the microsecond
+// that it takes, because a hypervisor may stop that CPU in the middle.
+constexpr std::chrono::milliseconds longest_delivery{20};
+
+task<result<void>> stop_receiving_at(detail::packet_socket* inside) {
+  if (!inside) co_return fail(errc::closed);
+  if (const auto error = inside->check_thread()) co_return fail(error);
+  if (inside->reading().finishing()) co_return result<void>();
+  if (auto left = inside->leave_port(); !left) co_return left;
+  const auto waited = co_await run_blocking(&wait_for_deliveries);
+  result<void> done;
+  if (!waited) {
+    done = fail(waited.error());
+  } else if (!*waited) {
+    const auto slept = co_await sleep_for(longest_delivery);
+    if (!slept) done = fail(slept.error());
+  }
+  if (inside->closed()) co_return fail(errc::closed);
+  inside->reading().finish();
+  co_return done;
+}
+
+}  // namespace
+
+task<result<void>> packet_conn::stop_receiving() {
+  return stop_receiving_at(inside_.get());
 }
 
 packet_stats packet_conn::stats() const noexcept {

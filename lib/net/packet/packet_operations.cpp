@@ -40,8 +40,10 @@ bool read_operation::wait(std::coroutine_handle<> reader, stop_root& stop, bool 
   waiter_.emplace(socket_).error_ = error;
   if (error) return false;
   socket_->reading().wait(*waiter_, reader, stop);
-  // A read that waits for one turn only is resumed by the next turn, after the kernel was entered once.
-  if (briefly && !static_cast<ready_node&>(*waiter_).linked()) make_ready(*socket_->loop(), *waiter_);
+  // A read that waits for one turn only, as all do when no datagram comes in any more, is resumed by the next turn,
+  // after the kernel was entered once.
+  if ((briefly || socket_->reading().finishing()) && !static_cast<ready_node&>(*waiter_).linked())
+    make_ready(*socket_->loop(), *waiter_);
   return true;
 }
 
@@ -50,7 +52,7 @@ receiver* read_operation::resumed() noexcept {
   waiter_->forget();
   if (waiter_->state_ == read_waiter::state::waiting) {
     waiter_->leave();
-    waiter_->error_ = make_error_code(std::errc::resource_unavailable_try_again);
+    waiter_->error_ = socket_->reading().nothing_came();
   }
   if (waiter_->error_) return nullptr;
   receiver& from = socket_->reading();
@@ -134,6 +136,8 @@ bool write_waiter::suspend(std::coroutine_handle<> writer, stop_root& stop) {
   begin_wait(writer);
   if (socket_ && socket_->may_write() && !stop.stop_requested()) [[likely]] {
     if (addressed_ != socket_->connected() || messages_.empty()) [[likely]] {
+      if (socket_->names_sources()) [[unlikely]]
+        socket_->name_sources(messages_);
       return socket_->writing().wait(*this, stop);
     }
     ended_ = make_error_code(addressed_ ? std::errc::already_connected : std::errc::destination_address_required);

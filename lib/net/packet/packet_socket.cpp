@@ -1,10 +1,14 @@
 #include "net/packet/packet_socket.hpp"
 
+#include <netinet/in.h>
+
 #include <cassert>
 #include <cstddef>
 #include <optional>
 #include <utility>
 
+#include "sys/socket/arrivals.hpp"
+#include "sys/socket/reuse_port.hpp"
 #include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
 
@@ -66,6 +70,39 @@ result<released_packet> packet_socket::release() noexcept {
                          .datagrams = std::move(*kept),
                          .kernel_drops = drops_seen_,
                          .peer = connected_ ? std::optional(peer()) : std::nullopt};
+}
+
+result<void> packet_socket::leave_port() noexcept {
+  const auto protocol = get_option(fd(), option::socket_protocol);
+  if (!protocol) return fail(protocol.error());
+  const auto shares = get_option(fd(), option::reuse_port);
+  if (!shares) return fail(shares.error());
+  if (connected_ || *protocol != IPPROTO_UDP || *shares == 0) return end_arrivals(fd());
+  const auto here = local_endpoint(fd());
+  if (!here) return fail(here.error());
+  auto left = leave_reuse_port_group(fd());
+  if (left && here->address.is_unspecified()) names_sources_ = true;
+  return left;
+}
+
+// Without an answer the message stays as it is, and its send tells why it cannot leave.
+void packet_socket::name_sources(std::span<write_slot> messages) noexcept {
+  assert(names_sources_ && !connected_);
+  const auto index_of = [this](option which) {
+    return static_cast<std::uint32_t>(get_option(fd(), which).value_or(0));
+  };
+  for (write_slot& each : messages) {
+    if (each.control.source) continue;
+    std::uint32_t by = each.control.interface_index.value_or(0);
+    if (by == 0) by = index_of(option::bind_to_interface);
+    if (by == 0 && each.destination.address.is_multicast()) by = index_of(option::multicast_interface);
+    const auto source = source_address_to(each.destination, by);
+    if (!source) continue;
+    each.control.source = source->with_zone(0);
+    // The kernel takes a link-local source only together with its interface.
+    if (source->is_link_local() && !each.control.interface_index && source->zone() != 0)
+      each.control.interface_index = source->zone();
+  }
 }
 
 void packet_socket::give_up_descriptor() noexcept {

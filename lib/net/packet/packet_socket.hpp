@@ -72,6 +72,17 @@ class alignas(cache_line) packet_socket final : public owned_socket {
   /// taken.
   result<void> take_in(std::span<const kept_datagram> datagrams) noexcept { return receiver_.take_in_kept(datagrams); }
 
+  /// The kernel delivers no further datagram here: a UDP socket that shares its port leaves its group; for any other
+  /// one the kernel drops what arrives. Datagrams that the kernel is delivering on another CPU at this moment still
+  /// come in. Errors: those of `leave_reuse_port_group`, `end_arrivals`.
+  result<void> leave_port() noexcept;
+
+  /// Was the socket bound to a wildcard address and has left its group? The kernel would then send from the address
+  /// that the socket got when it left.
+  bool names_sources() const noexcept { return names_sources_; }
+  /// Names the source of each message that has none: the address that the kernel would have chosen before.
+  void name_sources(std::span<write_slot> messages) noexcept;
+
   /// As close, of a socket that was never read from: the descriptor is the caller's again.
   void give_up_descriptor() noexcept;
 
@@ -100,6 +111,7 @@ class alignas(cache_line) packet_socket final : public owned_socket {
   bool connected_;
   bool payload_alone_;
   bool dual_stack_;
+  bool names_sources_ = false;
   control_flags enabled_ = control_flags::none;
   std::uint32_t drops_seen_;  // the kernel's own count, when it was last asked for
   std::uint64_t drops_ = 0;   // counted in 64 bits, as often as it is asked for

@@ -1,6 +1,7 @@
 #include "net/receive/receive_source.hpp"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -133,6 +134,11 @@ void receive_source::end_reads() noexcept {
 bool receive_source::is_reading() const noexcept {
   const auto& drains = rare().drain_reads;
   return !idle() || (drains && !std::ranges::all_of(*drains, &drain_read::idle));
+}
+
+bool receive_source::socket_is_empty() const noexcept {
+  pollfd queue{fd_, POLLIN, 0};
+  return ::poll(&queue, 1, 0) >= 0 && (queue.revents & POLLIN) == 0;
 }
 
 bool receive_source::reads_payload_only() const noexcept {

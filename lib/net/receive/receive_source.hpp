@@ -77,6 +77,9 @@ class receive_source final : public buffer_waiter, operation {
   /// Reads may begin again; one is armed if a coroutine waits.
   void resume_reads() noexcept;
 
+  /// Has the socket's queue no datagram? A system call.
+  bool socket_is_empty() const noexcept;
+
   /// Is a read of the ring queued or with the kernel?
   bool is_reading() const noexcept;
 

@@ -102,9 +102,30 @@ void receiver::wait(read_waiter& reader, std::coroutine_handle<> handle, stop_ro
     reader.listen(stop);
     return;
   }
+  if (finishing_) [[unlikely]]
+    look_for_end();
   readers_.wait(reader);
   reader.listen(stop);
   source_.arm();
+}
+
+void receiver::finish() noexcept {
+  finishing_ = true;
+  look_for_end();
+  readers_.for_each_waiting([this](read_waiter& reader) { wake(reader); });
+}
+
+// Once empty the socket stays empty. Datagrams that the kernel took out of it are completions, which the turn reaps.
+void receiver::look_for_end() noexcept {
+  assert(finishing_);
+  if (emptied_in_turn_ == 0 && source_.socket_is_empty()) emptied_in_turn_ = loop_.turns();
+}
+
+// While the socket has datagrams the turn may have delivered none, because the pool had no buffer: the next read asks
+// again.
+std::error_code receiver::nothing_came() const noexcept {
+  const bool over = emptied_in_turn_ != 0 && loop_.turns() > emptied_in_turn_;
+  return over ? make_error_code(errc::closed) : make_error_code(std::errc::resource_unavailable_try_again);
 }
 
 // A reader that waits for one turn only (read_batch without waiting) is in the ready queue already.

@@ -46,6 +46,15 @@ class receiver final : train_owner {
   void admit(bool reads) noexcept { admits_ = reads; }
   bool may_read() const noexcept { return admits_ && loop_.runs_here(); }
 
+  /// No datagram comes into the socket any more: from now on a read that finds none ends, after one turn of the loop in
+  /// which the kernel delivers what it has, with `errc::closed`.
+  void finish() noexcept;
+  bool finishing() const noexcept { return finishing_; }
+
+  /// Why a read that waited for one turn of the loop has nothing: resource_unavailable_try_again, or `errc::closed` if
+  /// there will never be more.
+  std::error_code nothing_came() const noexcept;
+
   /// Queues a coroutine until a datagram is reserved for it, or an error ends its wait; then it is resumed.
   void wait(read_waiter& reader, std::coroutine_handle<> handle, stop_root& stop);
 
@@ -145,6 +154,7 @@ class receiver final : train_owner {
   void make_room() noexcept;
 
   void wake(read_waiter& reader) noexcept;
+  void look_for_end() noexcept;
   void end_reading(std::error_code error) noexcept;
 
   // The members that every datagram touches, from the source's operation on, are in three adjacent cache lines: with
@@ -154,6 +164,7 @@ class receiver final : train_owner {
   [[no_unique_address]] reservation_queue<read_waiter> readers_;
   bool admits_ = true;
   bool error_pends_ = false;
+  bool finishing_ = false;
   loop_core& loop_;
   struct {
     std::uint64_t buffers = 0;
@@ -161,6 +172,7 @@ class receiver final : train_owner {
   } counters_;
   error_slot pending_error_;
   std::unique_ptr<path_mtu_event> path_mtu_event_;  // few conns ever have one
+  std::uint64_t emptied_in_turn_ = 0;  // the turn of the loop in which `finish` or a later read found the socket empty
   receive_source::rarely_used source_rarely_used_;
   receive_backlog::rarely_used backlog_rarely_used_;
 };

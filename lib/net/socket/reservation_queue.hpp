@@ -24,6 +24,12 @@ class reservation_queue {
   const Waiter& first_waiting() const noexcept { return waiting_.front(); }
   Waiter& first_waiting() noexcept { return waiting_.front(); }
 
+  /// `f` may not change the queue.
+  template <class F>
+  void for_each_waiting(F f) {
+    waiting_.for_each(f);
+  }
+
   bool has_reservations() const noexcept { return reserved_count_ > 0; }
   Waiter& first_reserved() noexcept { return reserved_.front(); }
   std::uint32_t reservations() const noexcept { return reserved_count_; }

@@ -1,15 +1,20 @@
 #include "net/tcp/accept_queue.hpp"
 
+#include <linux/filter.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cerrno>
+#include <limits>
 #include <new>
+#include <span>
 #include <utility>
 
 #include "net/tcp/stream_socket.hpp"
+#include "sys/socket/socket_options.hpp"
 #include "uring/submission.hpp"
 #include "uring6/tcp.hpp"
 #include "uring6/timer.hpp"
@@ -95,7 +100,10 @@ accept_queue::accept_queue(std::shared_ptr<loop_core> loop, file_descriptor&& fd
 }
 
 std::error_code accept_queue::check_wait() const noexcept {
-  if (!closed() || count_ == acceptors_.reservations()) return check(deadline_.passed());
+  const bool has_connection = count_ > acceptors_.reservations();
+  if (stopping_ && has_connection) return loop_->check_owner();
+  if (stopping_ && deadline_.passed()) return errc::closed;
+  if (!closed() || !has_connection) return check(deadline_.passed());
   if (deadline_.passed()) return errc::deadline_exceeded;
   return loop_->check_owner();
 }
@@ -249,6 +257,29 @@ void accept_queue::fail_waiting(std::error_code why) noexcept {
     make_ready(*loop_, first);
   }
   cancel_surplus();
+}
+
+// The filter of a listener sees the segments of its handshakes, too: only the first one of a connection is dropped,
+// which the peer repeats a second later (RFC 6298, 2.1). Accepted connections inherit the filter, and never get such a
+// segment.
+result<void> accept_queue::stop_accepting(clock::duration handshakes) {
+  constexpr std::uint32_t flags_octet = 13;  // of the TCP header, RFC 9293, 3.1
+  constexpr std::uint32_t syn = 0x02;
+  constexpr std::uint32_t ack = 0x10;
+  constexpr std::array<sock_filter, 5> drop_requests{{
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, flags_octet},
+      {BPF_ALU | BPF_AND | BPF_K, 0, 0, syn | ack},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, syn},
+      {BPF_RET | BPF_K, 0, 0, 0},
+      {BPF_RET | BPF_K, 0, 0, std::numeric_limits<std::uint32_t>::max()},
+  }};
+  if (closed()) return fail(errc::closed);
+  loop_->timers().make_room(1);  // so that nothing fails once the filter is attached
+  const auto attached = set_option(fd(), option::attach_filter, std::span<const sock_filter>(drop_requests));
+  if (!attached) return attached;
+  stopping_ = true;
+  deadline_.set(*loop_, deadline_after(handshakes));
+  return {};
 }
 
 // What the kernel accepts while it is being ended is there, too.

@@ -150,6 +150,12 @@ result<void> tcp_listener::set_deadline(std::optional<std::chrono::steady_clock:
   inside_->set_deadline(when);
   return {};
 }
+result<void> tcp_listener::stop_accepting(std::chrono::milliseconds handshakes) {
+  if (!inside_) return fail(errc::closed);
+  if (const auto error = inside_->check_thread()) return fail(error);
+  return detail::noted(inside_->stop_accepting(detail::saturated(handshakes)), "stop_accepting",
+                       [] { return std::string(); });
+}
 droppable_result<void> tcp_listener::close() {
   if (!inside_) return fail(errc::closed);
   if (const auto error = inside_->check_thread()) return fail(error);

@@ -12,6 +12,8 @@
 namespace uring6::inline v0 {
 namespace {
 
+constexpr std::array<sock_filter, 1> keep_nothing{{{BPF_RET | BPF_K, 0, 0, 0}}};
+
 // Reads and discards datagrams until the socket's queue is empty. While the kernel drops new datagrams, the queue only
 // shrinks. Otherwise (`is_added_to`) a peer may keep it filled, so the function stops after as many datagrams as a
 // receive buffer of 4 MiB holds.
@@ -41,11 +43,14 @@ result<former_filter> drop_arrivals(int fd) {
   before.program.resize(count);
   if (count > 0 && ::getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, before.program.data(), &count) != 0)
     return fail_errno(errno);
-  constexpr std::array<sock_filter, 1> keep_nothing{{{BPF_RET | BPF_K, 0, 0, 0}}};
   const auto set = set_option(fd, option::attach_filter, std::span<const sock_filter>(keep_nothing));
   if (!set && set.error() != std::errc::operation_not_permitted) return fail(set.error());
   before.replaced = set.has_value();
   return before;
+}
+
+result<void> end_arrivals(int fd) noexcept {
+  return set_option(fd, option::attach_filter, std::span<const sock_filter>(keep_nothing));
 }
 
 result<void> admit_arrivals(int fd, const former_filter& before) noexcept {

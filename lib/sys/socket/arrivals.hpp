@@ -21,6 +21,10 @@ struct former_filter {
 /// Errors: ENOMEM (net.core.optmem_max). May throw std::bad_alloc. SO_ATTACH_FILTER, SO_GET_FILTER
 result<former_filter> drop_arrivals(int fd);
 
+/// The same for good, in place of any filter of the socket; its queue stays. Errors: EPERM (SO_LOCK_FILTER), ENOMEM.
+/// SO_ATTACH_FILTER
+result<void> end_arrivals(int fd) noexcept;
+
 /// Ends `drop_arrivals`. Before that it discards the datagrams in the socket's queue, which arrived before
 /// `drop_arrivals`. Where the socket's own filter stayed, these are also datagrams of the peer since the connect.
 /// Errors: the kernel's. SO_DETACH_FILTER

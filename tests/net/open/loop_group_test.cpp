@@ -245,14 +245,13 @@ TEST_CASE("loop group: loops hand work to each other through a channel", "[threa
 struct counting_group {
   explicit counting_group(const loop_group_options& options, const listen_group_options& how = {})
       : group(options), counts(group.size()) {
-    auto count = [this](packet_conn pc) -> task<> {
-      std::size_t self = 0;
-      while (group[self].core().get() != detail::current_loop()) ++self;
+    auto count = [this](packet_conn pc, loop_place here) -> task<> {
+      if (here.loop.core().get() != detail::current_loop()) co_return;
       std::array<std::byte, 64> buffer{};
       for (;;) {
         const auto got = co_await pc.read_from(buffer);
         if (!got) co_return;
-        ++counts[self];
+        ++counts[here.index];
       }
     };
     where = or_throw(listen_group(group, "udp6", "[::1]:0", count, how));
