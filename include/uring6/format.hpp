@@ -32,7 +32,7 @@ concept value_with_text =
            kept_datagram, released_packet, error_report, error_origin, path_mtu_event, read_flags, write_flags,
            steering, loop_driver, loop_clock, group_source, group_membership, interface, interface_address,
            interface_flags, address_flags, keep_alive, released_tcp, stream_half, poll_events, signal_event,
-           probe_report, errc, resolve_errc, resolve_options::family> ||
+           inherited_socket, probe_report, errc, resolve_errc, resolve_options::family> ||
     one_of<T, bpf::reg, bpf::width, bpf::alu_op, bpf::jump_test, bpf::extension, bpf::packet_metadata, bpf::errc> ||
     one_of<T, icmp::option_type, icmp::interface_role, icmp::interface_by_name, icmp::interface_by_index,
            icmp::interface_by_address, icmp::mpls_label>;

@@ -24,6 +24,7 @@ struct extension_header;
 struct fragment_header;
 struct group_membership;
 struct group_source;
+struct inherited_socket;
 struct keep_alive;
 struct kept_datagram;
 struct path_mtu_event;
@@ -114,6 +115,8 @@ URING6_EXPORT std::string to_string(const keep_alive& when);
 URING6_EXPORT std::string to_string(const released_tcp& of);
 /// "write"
 URING6_EXPORT std::string to_string(stream_half half);
+/// "fd=3 dns"
+URING6_EXPORT std::string to_string(const inherited_socket& of);
 /// "readable|hung_up"
 URING6_EXPORT std::string to_string(poll_events events);
 /// "signal 15 code=0 sender=4242 user=0 value=0"

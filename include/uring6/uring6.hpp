@@ -19,6 +19,7 @@
 #include "uring6/flags.hpp"
 #include "uring6/foreign.hpp"
 #include "uring6/format.hpp"
+#include "uring6/inherited.hpp"
 #include "uring6/interface.hpp"
 #include "uring6/interval.hpp"
 #include "uring6/ip_options.hpp"

@@ -34,7 +34,8 @@ void values() {
   use(endpoint{.port = 53}, control_message{.hop_limit = 64}, control_message{.received_at = {}});
   use(datagram{.truncated = true}, datagram{.payload = octets}, write_slot{.payload = octets});
   use(write_slot{.destination = {}}, read_slot{.buffer = octets}, kept_datagram{.truncated = true});
-  use(released_packet{.fd = 3}, released_tcp{.fd = 3}, error_report{.buffer = octets}, path_mtu_event{.mtu = 1280});
+  use(released_packet{.fd = 3}, released_tcp{.fd = 3}, inherited_socket{.fd = 3}, error_report{.buffer = octets},
+      path_mtu_event{.mtu = 1280});
   use(ipv6_header{.hop_limit = 1}, extension_header{.offset = 40}, fragment_header{.more = true});
   use(upper_layer{.offset = 40}, signal_event{.number = 15}, probe_report{.ring = true});
   use(interface{.index = 1}, interface_address{.prefix_length = 64}, group_source{.included = 1});

@@ -2,7 +2,8 @@
 
 GROUPS = (
     ("Open sockets", "What a program calls first.",
-     ["listen", "packet_conn", "tcp", "ip_options", "opening_hook", "released_packet", "read_write_flags"]),
+     ["listen", "packet_conn", "tcp", "ip_options", "opening_hook", "released_packet", "inherited",
+      "read_write_flags"]),
     ("Datagrams and what travels beside them", "The values that reads return and writes take.",
      ["datagram", "datagram_batch", "control_message", "error_report"]),
     ("Addresses and interfaces", "Where datagrams come from, and by which way they leave.",

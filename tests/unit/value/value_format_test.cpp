@@ -33,7 +33,8 @@ TEST_CASE("every public value has a formatter") {
   CHECK(all_formattable<interface_flags, address_flags, extension_header, upper_layer, read_slot, icmp_filter,
                         icmp_type>);
   CHECK(all_formattable<errc, resolve_errc, read_flags, write_flags, steering, loop_driver, loop_clock, probe_report>);
-  CHECK(all_formattable<kept_datagram, released_packet, released_tcp, path_mtu_event, resolve_options::family>);
+  CHECK(all_formattable<kept_datagram, released_packet, released_tcp, inherited_socket, path_mtu_event>);
+  CHECK(all_formattable<resolve_options::family>);
   CHECK(all_formattable<loop_stats, pool_stats, packet_stats, tcp_stats, memory_link_stats>);
 }
 
@@ -125,6 +126,7 @@ TEST_CASE("flags, choices and parts of BPF and ICMPv6 are words") {
   CHECK(fmt::format("{}", loop_driver::readiness) == "readiness");
   CHECK(fmt::format("{}", loop_clock::simulated) == "simulated");
   CHECK(fmt::format("{}", resolve_options::family::v6) == "v6");
+  CHECK(fmt::format("{}", inherited_socket{.fd = 3, .name = "dns"}) == "fd=3 dns");
   CHECK(fmt::format("{}", path_mtu_event{.mtu = 1280, .destination = ip_address::loopback()}) == "mtu=1280 to ::1");
   CHECK(fmt::format("{}", bpf::reg::x) == "x");
   CHECK(fmt::format("{}", bpf::width::half) == "half");
