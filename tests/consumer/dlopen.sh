@@ -15,7 +15,7 @@ readelf --dynamic "$library" | grep -q NODELETE || fail "dlclose unmaps code tha
 
 install_library
 read -ra flags <<<"$(staged_flags --cflags --libs)"
-"$GXX" -std=c++20 -shared -fPIC -Wno-missing-field-initializers "$here/plugin.cpp" "${flags[@]}" \
+"$GXX" -std=c++20 -shared -fPIC -Wall -Wextra -Werror "$here/plugin.cpp" "${flags[@]}" \
   "-Wl,-rpath,$library_dir" -o "$SCRATCH/plugin.so" || fail "a library that uses uring6 does not build"
 "$GXX" -std=c++20 "$here/host.cpp" -pthread -o "$SCRATCH/host" || fail "the program does not build"
 

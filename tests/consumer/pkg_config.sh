@@ -17,6 +17,6 @@ mv "$stage" "$SCRATCH/moved/here"
 PKG_CONFIG_PATH=$SCRATCH/moved/here${PKG_CONFIG_PATH#"$stage"}
 library_dir=$(dirname "$PKG_CONFIG_PATH")
 read -ra flags <<<"$(staged_flags --cflags --libs)"
-"$GXX" -std=c++20 -Wall -Wextra -Wno-missing-field-initializers -Werror "$here/program.cpp" "${flags[@]}" -o "$SCRATCH/program"
+"$GXX" -std=c++20 -Wall -Wextra -Werror "$here/program.cpp" "${flags[@]}" -o "$SCRATCH/program"
 LD_LIBRARY_PATH=$library_dir "$SCRATCH/program"
 [[ $(pkg-config --modversion uring6) == "$(project_version)" ]] || fail "uring6.pc names another version"
