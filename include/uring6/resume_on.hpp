@@ -26,7 +26,7 @@ class URING6_EXPORT resume_on_operation final : ready_node, resident {
 
   bool await_ready() const noexcept { return false; }
   /// For any coroutine on any thread.
-  bool await_suspend(std::coroutine_handle<> waiting) { return suspend(waiting); }
+  bool await_suspend(std::coroutine_handle<> waiting);
   bool await_suspend(std::coroutine_handle<> waiting, const environment&);
   result<void> await_resume() noexcept {
     resident::unlink();
@@ -37,7 +37,7 @@ class URING6_EXPORT resume_on_operation final : ready_node, resident {
  private:
   struct URING6_HIDDEN arrival;
 
-  bool suspend(std::coroutine_handle<> waiting);
+  URING6_HIDDEN bool suspend();
   URING6_HIDDEN void arrive() noexcept;
   URING6_HIDDEN void turn_away() noexcept;
   URING6_HIDDEN void queue_turn() noexcept;

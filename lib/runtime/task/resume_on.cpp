@@ -30,16 +30,21 @@ resume_on_operation::~resume_on_operation() {
 }
 
 bool resume_on_operation::await_suspend(std::coroutine_handle<> waiting, const environment&) {
+  begin_wait(waiting);
   if (current_loop() && !(loop_ && loop_->runs_here())) {
     error_ = errc::wrong_thread;
     return false;
   }
-  return suspend(waiting);
+  return suspend();
+}
+
+bool resume_on_operation::await_suspend(std::coroutine_handle<> waiting) {
+  begin_wait(waiting);
+  return suspend();
 }
 
 // The loop's thread may resume the coroutine, and destroy this object, before `post` returns.
-bool resume_on_operation::suspend(std::coroutine_handle<> waiting) {
-  begin_wait(waiting);
+bool resume_on_operation::suspend() {
   if (!loop_ || (loop_->runs_here() && loop_->ended())) {  // the event_loop was moved from, or ends at this moment
     error_ = errc::closed;
     return false;

@@ -310,6 +310,9 @@ TEST_CASE("operation values: every kind of operation that was moved from counts 
     const auto blocking = [] { return run_blocking([] { return 1; }); };
     const bool calls = co_await awaits_once(blocking);
     CHECK(calls);
+    const auto come_back = [&] { return resume_on(loop); };
+    const bool comes_back = co_await awaits_once(come_back);
+    CHECK(comes_back);
   });
 }
 
