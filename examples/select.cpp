@@ -20,7 +20,11 @@ u6::task<> report(u6::packet_conn pc, u6::signals end) {
                                      u6::on<next::signal>(end.next()));
     switch (first.which()) {
       case next::datagram:
-        if (first.get<next::datagram>()) ++datagrams;
+        if (const auto& got = first.get<next::datagram>(); got) {
+          ++datagrams;
+        } else if (!u6::is_transient(got.error())) {
+          co_return;
+        }
         break;
       case next::tick:
         fmt::print("{} datagrams so far\n", datagrams);

@@ -1,4 +1,6 @@
-// Includes all public headers, for programs. A library should include the single headers that it uses.
+// Includes the public headers that a service needs, for programs. A library should include the single headers that it
+// uses. Not in here: checksum.hpp, bpf.hpp (the machine that runs BPF programs), memory_link.hpp (for tests), and the
+// headers that need another library: ring.hpp (liburing), asio.hpp, stdexec.hpp.
 #pragma once
 
 #include "uring6/version.hpp"

@@ -29,6 +29,7 @@ task<> serve(packet_conn& conn, ledger& book, output& out) {
   std::array<std::byte, shortest_payload> answer;
   for (;;) {
     const auto got = co_await conn.read_from(buffer);
+    if (!got && is_transient(got.error())) continue;
     if (!got) {
       if (got.error() != errc::closed) book.failures.push_back("the server cannot read: " + got.error().message());
       co_return;
