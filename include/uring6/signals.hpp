@@ -70,6 +70,7 @@ class URING6_EXPORT signals {
   [[nodiscard("co_await it")]] task<result<signal_event>> next();
 
  private:
+  URING6_HIDDEN static result<signals> open_numbers(event_loop& loop, std::span<const int> numbers);
   URING6_HIDDEN explicit signals(std::shared_ptr<detail::signal_source> source) noexcept;
 
   std::shared_ptr<detail::signal_source> source_;

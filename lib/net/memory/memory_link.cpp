@@ -119,10 +119,13 @@ result<memory_socket> memory_link::bind(std::string_view local) {
 }
 
 result<void> memory_link::set_options(const memory_link_options& options) {
-  if (const auto error = medium_->loop()->check_thread()) return fail(error);
-  if (!detail::in_range(options)) return fail(errc::out_of_range);
-  medium_->set_options(options);
-  return {};
+  const auto set = [&]() -> result<void> {
+    if (const auto error = medium_->loop()->check_thread()) return fail(error);
+    if (!detail::in_range(options)) return fail(errc::out_of_range);
+    medium_->set_options(options);
+    return {};
+  };
+  return detail::noted(set(), "memory_link::set_options", [] { return std::string(); });
 }
 
 const memory_link_options& memory_link::options() const noexcept {

@@ -8,9 +8,11 @@
 #include <cassert>
 #include <cerrno>
 #include <csignal>
+#include <string>
 #include <thread>
 
 #include "runtime/loop/loop_core.hpp"
+#include "sys/failure/failure_note.hpp"
 #include "sys/socket/file_descriptor.hpp"
 #include "uring6/descriptor.hpp"
 #include "uring6/stop.hpp"
@@ -147,7 +149,21 @@ task<result<signal_event>> next_of(std::shared_ptr<signal_source> from) {
 }  // namespace
 }  // namespace detail
 
+namespace {
+
+std::string joined_numbers(std::span<const int> numbers) {
+  std::string text;
+  for (const int number : numbers) text.append(text.empty() ? "" : " ").append(std::to_string(number));
+  return text;
+}
+
+}  // namespace
+
 result<signals> signals::open(event_loop& loop, std::span<const int> numbers) {
+  return detail::noted(open_numbers(loop, numbers), "signals::open", [numbers] { return joined_numbers(numbers); });
+}
+
+result<signals> signals::open_numbers(event_loop& loop, std::span<const int> numbers) {
   if (!loop.core()) return fail(errc::closed);
   if (numbers.empty()) return fail(std::errc::invalid_argument);
   sigset_t set;

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
+#include <csignal>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,8 +23,10 @@
 #include "uring6/listen.hpp"
 #include "uring6/listen_group.hpp"
 #include "uring6/loop_group.hpp"
+#include "uring6/memory_link.hpp"
 #include "uring6/packet_conn.hpp"
 #include "uring6/resolve.hpp"
+#include "uring6/signals.hpp"
 #include "uring6/tcp.hpp"
 
 namespace uring6 {
@@ -75,6 +78,20 @@ TEST_CASE("a failure to open names the function, the network, the address, the r
             .starts_with("listen_packet udp6 [2001:db8::1]:53: Cannot assign"));
   CHECK(
       text_of(listen_group(group, "udp7", "[::1]:0", serve)).starts_with("listen_group udp7 [::1]:0: no such network"));
+}
+
+TEST_CASE("a failure to await signals names their numbers") {
+  event_loop loop;
+  const std::vector<int> numbers{SIGUSR1, SIGKILL};
+  CHECK(text_of(signals::open(loop, numbers)) ==
+        "signals::open " + std::to_string(SIGUSR1) + " " + std::to_string(SIGKILL) + ": value out of range");
+  CHECK(text_of(signals::open(loop, std::span<const int>())) == "signals::open: Invalid argument");
+}
+
+TEST_CASE("a failure to change the options of a memory_link names the call") {
+  event_loop loop;
+  memory_link link(loop);
+  CHECK(text_of(link.set_options({.loss = 2})) == "memory_link::set_options: value out of range");
 }
 
 TEST_CASE("a failure of an option or a membership names its value, group and interface") {
