@@ -2,6 +2,7 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <cerrno>
 
 #include "subjects/raw/echo.hpp"
 #include "subjects/raw/echo_server.hpp"
@@ -24,7 +25,9 @@ class by_epoll : public echo_server {
     alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(in6_pktinfo))> control;
     while (seen_.datagrams < total) {
       epoll_event event;
-      check(::epoll_wait(epoll_.get(), &event, 1, -1), "epoll_wait");
+      const int ready = ::epoll_wait(epoll_.get(), &event, 1, -1);
+      if (ready < 0 && errno == EINTR) continue;  // the harness has stopped the process (SIGSTOP) and let it go on
+      check(ready, "epoll_wait");
       sockaddr_in6 peer;
       iovec vector{payload.data(), payload.size()};
       msghdr message{.msg_name = &peer,
