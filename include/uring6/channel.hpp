@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <stdexcept>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -26,6 +27,8 @@ namespace detail {
 template <class T, class Kept>
 class send_operation final : public permit_waiter {
  public:
+  static constexpr std::string_view wait_name = "channel::send";
+
   result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return to_.put(value_);
@@ -43,6 +46,8 @@ class send_operation final : public permit_waiter {
 template <class T>
 class channel_receive_operation final : public permit_waiter {
  public:
+  static constexpr std::string_view wait_name = "channel::receive";
+
   result<T> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);
     return from_.take();

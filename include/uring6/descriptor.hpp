@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "uring6/detail/error_slot.hpp"
 #include "uring6/detail/operation.hpp"
@@ -44,6 +45,7 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
   bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
     return suspend(waiting, stop_of(in));
   }
+  void tell_wait(wait_listing& to) const;
 
  protected:
   // own: the derived class fills the entry; the kernel's result is handed out as it is.
@@ -93,6 +95,8 @@ class URING6_EXPORT descriptor_operation : operation, ready_node, stop_listener,
 
 class URING6_EXPORT descriptor_poll final : public descriptor_operation {
  public:
+  static constexpr std::string_view wait_name = "fd::poll";
+
   descriptor_poll(int fd, poll_events events) noexcept : descriptor_operation(fd, events) {}
   result<poll_events> await_resume() noexcept {
     return outcome().transform([](std::uint32_t found) { return static_cast<poll_events>(found); });
@@ -102,6 +106,8 @@ class URING6_EXPORT descriptor_poll final : public descriptor_operation {
 /// Reads or writes octets.
 class URING6_EXPORT descriptor_octets : public descriptor_operation {
  public:
+  static constexpr std::string_view wait_name = "fd::read or fd::write";
+
   result<std::size_t> await_resume() noexcept {
     return outcome().transform([](std::uint32_t moved) { return static_cast<std::size_t>(moved); });
   }

@@ -4,6 +4,7 @@
 #include "uring6/version.hpp"
 
 #include <mutex>
+#include <string_view>
 
 #include "uring6/detail/permit_queue.hpp"
 #include "uring6/result.hpp"
@@ -19,6 +20,8 @@ namespace detail {
 
 class event_operation final : public permit_waiter {
  public:
+  static constexpr std::string_view wait_name = "event::wait";
+
   explicit event_operation(permit_queue& in) noexcept : permit_waiter(in) {}
   result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);

@@ -8,10 +8,12 @@
 #include <concepts>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "uring6/detail/waiting.hpp"
 #include "uring6/export.hpp"
@@ -21,6 +23,7 @@
 #include "uring6/stats.hpp"
 #include "uring6/stop_token.hpp"
 #include "uring6/task.hpp"
+#include "uring6/tasks.hpp"
 #include "uring6/timer.hpp"
 
 namespace uring6::inline v0 {
@@ -132,7 +135,7 @@ class URING6_EXPORT event_loop {
   /// the kernel has end the program with a message. If the last writes of the tasks cannot leave, `run` throws although
   /// `main` has ended, and the value or exception of `main` is lost.
   template <class T>
-  T run(task<T> main) {
+  T run(task<T> main, const std::source_location& where = std::source_location::current()) {
     bool done = false;
     auto root = [](task<T>& inner, bool& finished) -> task<T> {
       struct at_end {
@@ -144,7 +147,7 @@ class URING6_EXPORT event_loop {
     detail::stop_root stop(token());
     task<T> outer = root(main, done);
     outer.handle().promise().inherit_stop(stop);
-    drive(outer.handle(), done);
+    drive(outer.handle(), outer.handle().promise(), done, where);
     return outer.handle().promise().take();
   }
 
@@ -223,7 +226,8 @@ class URING6_EXPORT event_loop {
 
  private:
   URING6_HIDDEN explicit event_loop(std::shared_ptr<detail::loop_core> core);
-  void drive(std::coroutine_handle<> handle, const bool& done);
+  void drive(std::coroutine_handle<> handle, const detail::promise_base& promise, const bool& done,
+             const std::source_location& where);
   stop_token token() const noexcept;
   void post_call(void (*call)(void*), void (*drop)(void*), void* state);
   result<void> set_forward(std::chrono::steady_clock::duration by) noexcept;

@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -47,7 +48,10 @@ class foreign_wait : protected ready_node, remote_target {
   class promise;
   using handle_type = std::coroutine_handle<promise>;
 
+  static constexpr std::string_view wait_name = "foreign";
+
   bool await_ready() const noexcept { return false; }
+  void tell_wait(wait_listing& to) const { to.ready_if(linked()); }
 
  protected:
   foreign_wait() = default;

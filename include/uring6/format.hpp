@@ -21,6 +21,7 @@
 #include "uring6/probe.hpp"
 #include "uring6/resolve.hpp"
 #include "uring6/stats.hpp"
+#include "uring6/tasks.hpp"
 #include "uring6/text.hpp"
 
 namespace uring6::inline v0::detail {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
+#include <string_view>
 
 #include "uring6/detail/promise.hpp"
 #include "uring6/export.hpp"
@@ -23,8 +24,10 @@ class interval;
 
 namespace detail {
 
-class URING6_EXPORT tick_operation final : sleep_wait {
+class URING6_EXPORT tick_operation final : public sleep_wait {
  public:
+  static constexpr std::string_view wait_name = "interval::tick";
+
   explicit tick_operation(interval& of) noexcept : of_(of) {}
 
   bool await_ready() const noexcept;

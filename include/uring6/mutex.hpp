@@ -5,6 +5,7 @@
 
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "uring6/detail/permit_queue.hpp"
@@ -54,6 +55,8 @@ class async_mutex {
 
   class lock_operation final : public detail::permit_waiter {
    public:
+    static constexpr std::string_view wait_name = "async_mutex::lock";
+
     explicit lock_operation(async_mutex& of) noexcept : permit_waiter(of.queue_), of_(of) {}
     result<async_lock> await_resume() noexcept {
       if (const auto error = resume()) return fail(error);

@@ -5,8 +5,10 @@
 
 #include <coroutine>
 #include <memory>
+#include <string_view>
 #include <system_error>
 
+#include "uring6/detail/wait_note.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/environment.hpp"
 #include "uring6/export.hpp"
@@ -20,6 +22,8 @@ namespace detail {
 
 class URING6_EXPORT resume_on_operation final : ready_node, resident {
  public:
+  static constexpr std::string_view wait_name = "resume_on";
+
   explicit resume_on_operation(const event_loop& loop) noexcept;
   resume_on_operation(resume_on_operation&& from) noexcept;
   ~resume_on_operation();
@@ -33,6 +37,7 @@ class URING6_EXPORT resume_on_operation final : ready_node, resident {
     if (error_) return fail(error_);
     return {};
   }
+  void tell_wait(wait_listing& to) const { to.ready_if(ready_node::linked()); }
 
  private:
   struct URING6_HIDDEN arrival;

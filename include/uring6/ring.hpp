@@ -9,6 +9,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -27,6 +28,8 @@ namespace detail {
 template <class Prepare>
 class submit_operation final : public descriptor_operation {
  public:
+  static constexpr std::string_view wait_name = "submit";
+
   static constexpr bool drops_when_it_loses = true;
 
   explicit submit_operation(Prepare prepare) noexcept : prepare_(std::move(prepare)) {}

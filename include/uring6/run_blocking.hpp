@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -59,6 +60,7 @@ class URING6_EXPORT blocking_wait : ready_node, stop_listener, remote_waker {
   bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
     return suspend(waiting, stop_of(in));
   }
+  void tell_wait(wait_listing& to) const;
 
  protected:
   explicit blocking_wait(std::shared_ptr<blocking_job> job) noexcept : job_(std::move(job)) {}
@@ -134,6 +136,8 @@ class blocking_call final : public blocking_job {
 template <class F>
 class blocking_operation final : public blocking_wait {
  public:
+  static constexpr std::string_view wait_name = "run_blocking";
+
   using value_type = kept_value_t<typename blocking_call<F>::value_type>;
   using result_type = std::conditional_t<is_result<value_type>, value_type, result<value_type>>;
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <source_location>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -29,6 +30,8 @@ namespace detail {
 
 class URING6_EXPORT join_operation final : ready_node {
  public:
+  static constexpr std::string_view wait_name = "scope::join";
+
   explicit join_operation(scope& of) noexcept : scope_(&of) {}
   join_operation(join_operation&&) = default;
   ~join_operation();
@@ -38,6 +41,7 @@ class URING6_EXPORT join_operation final : ready_node {
     return suspend(joining, stop_of(in));
   }
   void await_resume();
+  void tell_wait(wait_listing& to) const;
 
  private:
   friend class uring6::scope;
@@ -62,7 +66,7 @@ class URING6_EXPORT join_operation final : ready_node {
 ///     clients.spawn(serve(pc));
 ///     clients.spawn(report(pc));
 ///     co_await clients.join();
-class URING6_EXPORT scope final : detail::child_owner {
+class URING6_EXPORT scope final : detail::child_owner, detail::task_root {
  public:
   /// A scope of the running loop. A stop request to the coroutine that joins reaches the tasks from the join on.
   scope() = default;
@@ -142,6 +146,7 @@ class URING6_EXPORT scope final : detail::child_owner {
 
   void adopt(detail::child child, const std::source_location& where);
   std::coroutine_handle<> ended(detail::child_promise& which) noexcept override;
+  void list_tasks(detail::wait_listing& to) const override;
   void destroy_ended() noexcept;
   void check_joined() noexcept;
 

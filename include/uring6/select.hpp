@@ -7,6 +7,7 @@
 #include <cassert>
 #include <coroutine>
 #include <cstddef>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -100,12 +101,16 @@ class select_operation<select_arm<Names, As>...> {
   explicit select_operation(select_arm<Names, As>&&... arms) : race_(static_cast<As&&>(arms.awaited)...) {}
 
   struct awaiter {
+    static constexpr std::string_view wait_name = "select";
+
     race* race_of;
     bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> waiting, const environment& in) const {
       return race_of->await_suspend(waiting, in);
     }
     result_type await_resume() const { return result_type(race_of->await_resume()); }
+    void suspended(promise_base& waiting) const noexcept { race_of->suspended(waiting); }
+    void tell_wait(wait_listing& to) const { race_of->tell_wait(to); }
   };
   awaiter operator co_await() && noexcept { return {&race_}; }
 

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <mutex>
+#include <string_view>
 
 #include "uring6/detail/permit_queue.hpp"
 #include "uring6/result.hpp"
@@ -20,6 +21,8 @@ namespace detail {
 
 class acquire_operation final : public permit_waiter {
  public:
+  static constexpr std::string_view wait_name = "semaphore::acquire";
+
   explicit acquire_operation(permit_queue& in) noexcept : permit_waiter(in) {}
   result<void> await_resume() noexcept {
     if (const auto error = resume()) return fail(error);

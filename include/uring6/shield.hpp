@@ -6,6 +6,7 @@
 #include <chrono>
 #include <coroutine>
 #include <exception>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -54,6 +55,10 @@ class URING6_EXPORT shielded_siblings : public siblings, timer_node, stop_listen
 template <awaitable A>
 class shield_operation final : shielded_siblings {
  public:
+  static constexpr std::string_view wait_name = "shield";
+  using shielded_siblings::suspended;
+  using shielded_siblings::tell_wait;
+
   static constexpr bool drops_when_it_loses = !keeps_when_it_loses<A>;
 
   shield_operation(clock::duration limit, clock::time_point deadline,

@@ -16,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <stdexec/execution.hpp>
+#include <string_view>
 #include <system_error>
 #include <tuple>
 #include <type_traits>
@@ -224,6 +225,8 @@ class sender_awaiter final : ready_node, remote_target {
   };
 
  public:
+  static constexpr std::string_view wait_name = "sender";
+
   explicit sender_awaiter(Sender&& sender)  // made where it is awaited: a connected operation cannot be moved
       : operation_(stdexec::connect(static_cast<Sender&&>(sender), receiver{this})) {}
   sender_awaiter(const sender_awaiter&) = delete;
@@ -265,6 +268,8 @@ class sender_awaiter final : ready_node, remote_target {
     if (failure_) std::rethrow_exception(std::move(failure_));
     return std::move(*outcome_);
   }
+
+  void tell_wait(wait_listing& to) const { to.ready_if(linked()); }
 
  private:
   // Any thread, once.

@@ -7,6 +7,7 @@
 #include <exception>
 #include <optional>
 #include <stdexcept>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -96,14 +97,18 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
   auto operator co_await()&& {
     if (done()) throw std::logic_error("uring6: awaited a task that was moved from or has already run");
     if (handle_.promise().continuation()) throw std::logic_error("uring6: awaited a task that somebody awaits already");
-    return awaiter{handle_};
+    return awaiter(handle_);
   }
 
  private:
   friend promise_type;
   explicit task(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
 
-  struct awaiter {
+  struct awaiter : private detail::task_wait {
+    static constexpr std::string_view wait_name = "task";
+
+    explicit awaiter(std::coroutine_handle<promise_type> of) noexcept : child(of) {}
+
     std::coroutine_handle<promise_type> child;
 
     bool await_ready() const noexcept { return false; }
@@ -117,8 +122,20 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
       child.promise().set_continuation(parent);
       return true;
     }
-    T await_resume() const { return child.promise().take(); }
-    [[nodiscard]] T await_resume() const requires detail::is_result<T> { return child.promise().take(); }
+    T await_resume() const {
+      if (waiting) waiting->runs();
+      return child.promise().take();
+    }
+    [[nodiscard]] T await_resume() const requires detail::is_result<T> {
+      if (waiting) waiting->runs();
+      return child.promise().take();
+    }
+
+    void suspended(detail::promise_base& parent) noexcept {
+      awaited = &child.promise();
+      waiting = &parent;
+    }
+    void tell_wait(detail::wait_listing& to) const { to.awaits(child.promise()); }
   };
 
   std::coroutine_handle<promise_type> handle_;
@@ -128,10 +145,14 @@ namespace detail {
 
 template <class T>
 task<T> task_promise<T>::get_return_object() noexcept {
-  return task<T>(std::coroutine_handle<task_promise>::from_promise(*this));
+  const auto own = std::coroutine_handle<task_promise>::from_promise(*this);
+  set_frame(own);
+  return task<T>(own);
 }
 inline task<void> task_promise<void>::get_return_object() noexcept {
-  return task<void>(std::coroutine_handle<task_promise>::from_promise(*this));
+  const auto own = std::coroutine_handle<task_promise>::from_promise(*this);
+  set_frame(own);
+  return task<void>(own);
 }
 
 }  // namespace detail

@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <coroutine>
+#include <string_view>
 
+#include "uring6/detail/wait_note.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/environment.hpp"
 #include "uring6/export.hpp"
@@ -19,12 +21,15 @@ namespace detail {
 
 class yield_operation : ready_node {
  public:
+  static constexpr std::string_view wait_name = "this_task::yield";
+
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> waiting, const environment&) {
     begin_wait(waiting);
     return queue_turn(*this);
   }
   void await_resume() const noexcept {}
+  void tell_wait(wait_listing& to) const { to.ready_if(linked()); }
 };
 
 /// Throws std::system_error (`errc::wrong_thread`) outside of a running loop.

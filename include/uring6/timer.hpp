@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <coroutine>
+#include <string_view>
 
 #include "uring6/detail/promise.hpp"
 #include "uring6/detail/waiting.hpp"
@@ -22,6 +23,9 @@ namespace detail {
 
 /// A coroutine that waits for a point in time.
 class URING6_EXPORT sleep_wait : timer_node, stop_listener, ready_node {
+ public:
+  void tell_wait(wait_listing& to) const;
+
  protected:
   sleep_wait() = default;
   sleep_wait(sleep_wait&&) = default;
@@ -39,8 +43,10 @@ class URING6_EXPORT sleep_wait : timer_node, stop_listener, ready_node {
   loop_core* loop_ = nullptr;
 };
 
-class URING6_EXPORT sleep_operation final : sleep_wait {
+class URING6_EXPORT sleep_operation final : public sleep_wait {
  public:
+  static constexpr std::string_view wait_name = "sleep";
+
   explicit sleep_operation(clock::time_point until) noexcept : until_(until) {}
 
   bool await_ready() const noexcept { return false; }

@@ -48,6 +48,7 @@
 #include "uring6/stop.hpp"
 #include "uring6/stop_token.hpp"
 #include "uring6/task.hpp"
+#include "uring6/tasks.hpp"
 #include "uring6/tcp.hpp"
 #include "uring6/this_task.hpp"
 #include "uring6/timer.hpp"

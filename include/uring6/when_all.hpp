@@ -6,6 +6,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <exception>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -40,6 +41,10 @@ class URING6_EXPORT all_siblings : public siblings {
 template <awaitable... As>
 class when_all_operation final : all_siblings {
  public:
+  static constexpr std::string_view wait_name = "when_all";
+  using all_siblings::suspended;
+  using all_siblings::tell_wait;
+
   static constexpr bool drops_when_it_loses = !(keeps_when_it_loses<As> && ...);
 
   explicit when_all_operation(As&&... awaited) noexcept((std::is_nothrow_constructible_v<sibling<As>, As> && ...))
@@ -67,6 +72,10 @@ class when_all_operation final : all_siblings {
 template <class T>
 class when_all_of_operation final : all_siblings {
  public:
+  static constexpr std::string_view wait_name = "when_all";
+  using all_siblings::suspended;
+  using all_siblings::tell_wait;
+
   explicit when_all_of_operation(std::vector<sibling<task<T>>> parts) noexcept : parts_(std::move(parts)) {}
 
   reference_awaiter<when_all_of_operation> operator co_await() && noexcept { return {this}; }

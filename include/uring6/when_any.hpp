@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <exception>
 #include <stdexcept>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -60,6 +61,10 @@ class URING6_EXPORT any_siblings : public siblings {
 template <awaitable... As>
 class when_any_operation final : any_siblings {
  public:
+  static constexpr std::string_view wait_name = "when_any";
+  using any_siblings::suspended;
+  using any_siblings::tell_wait;
+
   using result_type = when_any_result<typename any_value<await_value<As>...>::type>;
 
   explicit when_any_operation(As&&... awaited) noexcept((std::is_nothrow_constructible_v<sibling<As>, As> && ...))
@@ -107,6 +112,10 @@ class when_any_operation final : any_siblings {
 template <class T>
 class when_any_of_operation final : any_siblings {
  public:
+  static constexpr std::string_view wait_name = "when_any";
+  using any_siblings::suspended;
+  using any_siblings::tell_wait;
+
   using result_type = when_any_result<await_value<task<T>>>;
 
   explicit when_any_of_operation(std::vector<sibling<task<T>>> parts) : parts_(std::move(parts)) {

@@ -6,6 +6,7 @@
 #include <coroutine>
 #include <exception>
 #include <optional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -59,6 +60,10 @@ class URING6_EXPORT stoppable_siblings : public siblings, remote_target {
 template <awaitable A>
 class with_stop_operation final : stoppable_siblings {
  public:
+  static constexpr std::string_view wait_name = "with_stop";
+  using stoppable_siblings::suspended;
+  using stoppable_siblings::tell_wait;
+
   static constexpr bool drops_when_it_loses = !keeps_when_it_loses<A>;
 
   with_stop_operation(stop_token token, A&& awaited) noexcept(std::is_nothrow_constructible_v<sibling<A>, A>)

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <coroutine>
 #include <exception>
+#include <string_view>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -48,6 +49,10 @@ class URING6_EXPORT timed_siblings : public siblings, timer_node {
 template <awaitable A>
 class with_deadline_operation final : timed_siblings {
  public:
+  static constexpr std::string_view wait_name = "with_timeout";
+  using timed_siblings::suspended;
+  using timed_siblings::tell_wait;
+
   static constexpr bool drops_when_it_loses = !keeps_when_it_loses<A>;
 
   with_deadline_operation(clock::time_point deadline,

@@ -9,7 +9,7 @@ GROUPS = (
     ("Addresses and interfaces", "Where datagrams come from, and by which way they leave.",
      ["address", "interface", "resolve"]),
     ("The loop and its tasks", "What runs a program, and how its tasks are bound together.",
-     ["event_loop", "task", "scope", "this_task", "environment", "loop_driver", "loop_group", "listen_group",
+     ["event_loop", "task", "tasks", "scope", "this_task", "environment", "loop_driver", "loop_group", "listen_group",
       "listen_tcp_group", "drain_on_stop"]),
     ("Wait for several things", "Races, deadlines, stop requests and times.",
      ["when_all", "when_any", "select", "with_timeout", "with_stop", "shield", "stop", "stop_token", "timer", "interval"]),

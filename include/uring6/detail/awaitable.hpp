@@ -86,6 +86,9 @@ struct reference_awaiter {
     return awaiter->await_suspend(waiting, in);
   }
   decltype(auto) await_resume() const { return awaiter->await_resume(); }
+
+  /// The awaiter that tells what it waits for.
+  Awaiter& teller() const noexcept { return *awaiter; }
 };
 
 /// The kept awaitable as the operand of co_await.

@@ -96,7 +96,9 @@ class child {
 };
 
 inline child child_promise::get_return_object() noexcept {
-  return child(std::coroutine_handle<child_promise>::from_promise(*this));
+  const auto own = std::coroutine_handle<child_promise>::from_promise(*this);
+  set_frame(own);
+  return child(own);
 }
 
 }  // namespace uring6::inline v0::detail

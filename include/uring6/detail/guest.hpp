@@ -19,7 +19,9 @@ class guest;
 class guest_promise final : public promise_base, public ready_node {
  public:
   std::coroutine_handle<guest_promise> get_return_object() noexcept {
-    return std::coroutine_handle<guest_promise>::from_promise(*this);
+    const auto own = std::coroutine_handle<guest_promise>::from_promise(*this);
+    set_frame(own);
+    return own;
   }
   auto final_suspend() const noexcept {
     struct at_end {
@@ -47,7 +49,7 @@ struct guest_work {
 
 /// After `enter` exactly one of `finished` and `turned_away` is called, as the last use of the guest, which may be
 /// destroyed in that call.
-class URING6_EXPORT guest : resident {
+class URING6_EXPORT guest : resident, task_root {
  public:
   guest(const guest&) = delete;
   guest& operator=(const guest&) = delete;
@@ -76,6 +78,7 @@ class URING6_EXPORT guest : resident {
   URING6_HIDDEN void begin() noexcept;
   URING6_HIDDEN void end() noexcept;
   void loop_ends() noexcept final;
+  void list_tasks(wait_listing& to) const final;
 
   std::shared_ptr<loop_core> loop_;
   stop_root stop_;

@@ -100,6 +100,12 @@ class intrusive_list {
     }
   }
 
+  /// The same of a list that f leaves as it is.
+  template <class F>
+  void for_each(F&& f) const {
+    for (list_hook* at = head_.next; at != &head_; at = at->next) f(static_cast<const T&>(element(*at)));
+  }
+
  private:
   void reset() noexcept {
     head_.prev = head_.next = &head_;

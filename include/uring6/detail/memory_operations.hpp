@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "uring6/datagram.hpp"
 #include "uring6/detail/error_slot.hpp"
@@ -26,6 +27,8 @@ class reservation_queue;
 
 class URING6_EXPORT memory_read_operation final : ready_node, waiting_hook, stop_listener {
  public:
+  static constexpr std::string_view wait_name = "read_from";
+
   memory_read_operation(memory_port* port, std::span<std::byte> into, bool briefly) noexcept
       : port_(port), into_(into), briefly_(briefly) {}
   memory_read_operation(memory_read_operation&&) = default;
@@ -33,6 +36,7 @@ class URING6_EXPORT memory_read_operation final : ready_node, waiting_hook, stop
 
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> reader, const environment& in) { return suspend(reader, stop_of(in)); }
+  void tell_wait(wait_listing& to) const;
   result<datagram> await_resume() noexcept;
 
  private:
@@ -57,6 +61,8 @@ class URING6_EXPORT memory_read_operation final : ready_node, waiting_hook, stop
 /// A write never waits for room. It is suspended only to let others run, when the turn's budget is used up.
 class URING6_EXPORT memory_write_operation final : ready_node {
  public:
+  static constexpr std::string_view wait_name = "write";
+
   memory_write_operation(memory_port* port, std::span<const std::byte> payload, const control_message& control,
                          const endpoint& destination) noexcept
       : port_(port), message_{payload, control, destination, {}} {}
@@ -64,6 +70,7 @@ class URING6_EXPORT memory_write_operation final : ready_node {
 
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> writer, const environment& in) { return suspend(writer, stop_of(in)); }
+  void tell_wait(wait_listing& to) const;
   result<std::size_t> await_resume() noexcept;
 
  private:

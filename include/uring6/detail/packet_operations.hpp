@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "uring6/datagram.hpp"
@@ -66,6 +67,7 @@ class URING6_EXPORT read_waiter final : public ready_node, public waiting_hook, 
 class URING6_EXPORT read_operation {
  public:
   bool await_ready() const noexcept { return false; }
+  void tell_wait(wait_listing& to) const;
 
  protected:
   explicit read_operation(packet_socket* socket) noexcept : socket_(socket) {}
@@ -96,6 +98,8 @@ class URING6_EXPORT read_operation {
 
 class URING6_EXPORT read_from_operation final : public read_operation {
  public:
+  static constexpr std::string_view wait_name = "read_from";
+
   read_from_operation(packet_socket* socket, std::span<std::byte> into, bool briefly) noexcept
       : read_operation(socket), data_(into.data()), size_(into.size()), briefly_(briefly) {}
 
@@ -149,6 +153,8 @@ class URING6_EXPORT read_from_operation final : public read_operation {
 
 class URING6_EXPORT read_batch_operation final : public read_operation {
  public:
+  static constexpr std::string_view wait_name = "read_batch";
+
   read_batch_operation(packet_socket* socket, std::span<read_slot> messages, bool briefly) noexcept
       : read_operation(socket), messages_(messages), briefly_(briefly) {}
 
@@ -165,6 +171,8 @@ class URING6_EXPORT read_batch_operation final : public read_operation {
 
 class URING6_EXPORT receive_operation final : public read_operation {
  public:
+  static constexpr std::string_view wait_name = "receive";
+
   receive_operation(packet_socket* socket, datagram_batch& into, bool briefly) noexcept
       : read_operation(socket), into_(&into), briefly_(briefly) {}
 
@@ -185,6 +193,7 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
  public:
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> writer, const environment& in) { return suspend(writer, stop_of(in)); }
+  void tell_wait(wait_listing& to) const;
 
  protected:
   enum class kind : std::uint8_t {
@@ -230,6 +239,8 @@ class URING6_EXPORT write_waiter : ready_node, waiting_hook, stop_listener {
 
 class URING6_EXPORT write_operation final : public write_waiter {
  public:
+  static constexpr std::string_view wait_name = "write";
+
   /// `destination` is nullptr on a connected conn.
   write_operation(packet_socket* socket, std::span<const std::byte> payload, const control_message& control,
                   const endpoint* destination, bool impatient) noexcept
@@ -245,12 +256,16 @@ class URING6_EXPORT write_operation final : public write_waiter {
 /// Waits until everything that was written ahead has gone.
 class URING6_EXPORT flush_operation final : public write_waiter {
  public:
+  static constexpr std::string_view wait_name = "flush";
+
   explicit flush_operation(packet_socket* socket) noexcept : write_waiter(socket) {}
   result<void> await_resume() noexcept;
 };
 
 class URING6_EXPORT write_batch_operation final : public write_waiter {
  public:
+  static constexpr std::string_view wait_name = "write_batch";
+
   write_batch_operation(packet_socket* socket, std::span<write_slot> messages, bool addressed, bool impatient) noexcept
       : write_waiter(socket, messages, addressed, impatient ? kind::nonblocking : kind::write) {}
   result<std::size_t> await_resume() noexcept;

@@ -74,6 +74,7 @@ class URING6_EXPORT permit_waiter : ready_node, waiting_hook, stop_listener, rem
   bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
     return suspend(waiting, stop_of(in));
   }
+  void tell_wait(wait_listing& to) const;
 
  protected:
   explicit permit_waiter(permit_queue& in) noexcept : queue_(in) {}

@@ -10,6 +10,7 @@
 #include "uring6/detail/awaitable.hpp"
 #include "uring6/detail/frame.hpp"
 #include "uring6/detail/stop_root.hpp"
+#include "uring6/detail/wait_note.hpp"
 #include "uring6/environment.hpp"
 
 namespace uring6::inline v0::detail {
@@ -58,9 +59,31 @@ class promise_base : public frame_memory {
   template <class A>
   auto await_transform(A&& awaited);
 
+  // --- for event_loop::tasks and debuggers ---
+
+  void set_frame(std::coroutine_handle<> own) noexcept { frame_ = own.address(); }
+  const void* frame() const noexcept { return frame_; }
+
+  /// The coroutine is suspended by `awaiter`.
+  void waits(const void* awaiter, const wait_kind& kind) noexcept {
+    awaiter_ = awaiter;
+    wait_ = &kind;
+  }
+  /// A child or a task that the coroutine awaits has ended, and resumes it past the loop. A coroutine that the loop
+  /// itself resumes keeps its old note while it runs: `loop_core::resumed` tells that it runs.
+  void runs() noexcept { wait_ = nullptr; }
+
+  const void* awaiter() const noexcept { return awaiter_; }
+  /// nullptr if the coroutine has never been suspended, or runs again.
+  const wait_kind* wait() const noexcept { return wait_; }
+  bool stop_requested() const noexcept { return stop_->stop_requested(); }
+
  private:
   std::coroutine_handle<> continuation_;
   stop_root* stop_ = &never_stopped;
+  const void* frame_ = nullptr;
+  const void* awaiter_ = nullptr;
+  const wait_kind* wait_ = nullptr;
 };
 
 /// Awaits in a coroutine of uring6. As `awaiter_within`, but the frame does not keep the environment.
@@ -71,7 +94,24 @@ struct awaiter_of_task {
   decltype(auto) await_ready() { return awaiter.await_ready(); }
   template <class Promise>
   decltype(auto) await_suspend(std::coroutine_handle<Promise> waiting) {
-    return awaiter.await_suspend(waiting, waiting.promise().within());
+    using teller_type = std::remove_reference_t<decltype(teller_of(awaiter))>;
+    Promise& promise = waiting.promise();
+    if constexpr (!tells_its_wait<teller_type>) {
+      // Before the call, which may resume the coroutine at once.
+      promise.waits(nullptr, wait_kind_of<teller_type>);
+      return awaiter.await_suspend(waiting, promise.within());
+    } else if constexpr (std::is_void_v<decltype(awaiter.await_suspend(waiting, promise.within()))>) {
+      awaiter.await_suspend(waiting, promise.within());
+      promise.waits(&teller_of(awaiter), wait_kind_of<teller_type>);
+    } else {
+      bool suspended = awaiter.await_suspend(waiting, promise.within());
+      if (suspended) {
+        teller_type& teller = teller_of(awaiter);
+        if constexpr (requires { teller.suspended(promise); }) teller.suspended(promise);
+        promise.waits(&teller, wait_kind_of<teller_type>);
+      }
+      return suspended;
+    }
   }
   decltype(auto) await_resume() { return awaiter.await_resume(); }
 };

@@ -69,6 +69,9 @@ class URING6_EXPORT siblings : child_owner {
   }
   siblings& operator=(const siblings&) = delete;
 
+  void suspended(promise_base& waiting) noexcept { waiting_promise_ = &waiting; }
+  void tell_wait(wait_listing& to) const;
+
  protected:
   ~siblings() = default;
 
@@ -86,7 +89,10 @@ class URING6_EXPORT siblings : child_owner {
   bool wait(std::coroutine_handle<> waiting);
 
   /// Call first in await_resume.
-  void close() noexcept { stop_.close(); }
+  void close() noexcept {
+    if (waiting_promise_) waiting_promise_->runs();
+    stop_.close();
+  }
 
   /// On the loop's thread. All waiting siblings have been told when this returns.
   void request_stop() noexcept { stop_.request(); }
@@ -100,6 +106,8 @@ class URING6_EXPORT siblings : child_owner {
 
   loop_core* loop_ = nullptr;
   std::coroutine_handle<> waiting_;
+  promise_base* waiting_promise_ = nullptr;  // nullptr: `waiting_` is a coroutine of another library
+  intrusive_list<child_promise, sibling_hook> children_;
   std::size_t running_ = 0;
   bool awaited_ = false;
   local_stop stop_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "uring6/detail/error_slot.hpp"
 #include "uring6/detail/operation.hpp"
@@ -39,6 +40,7 @@ class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop
   bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
     return suspend(waiting, stop_of(in));
   }
+  void tell_wait(wait_listing& to) const;
 
  protected:
   enum class kind : std::uint8_t { read, write_some, write_all };
@@ -96,6 +98,8 @@ class URING6_EXPORT stream_operation : operation, ready_node, waiting_hook, stop
 
 class URING6_EXPORT stream_read_operation final : public stream_operation {
  public:
+  static constexpr std::string_view wait_name = "read";
+
   stream_read_operation(stream_socket* socket, std::span<std::byte> into, bool impatient) noexcept
       : stream_operation(socket, kind::read, into.data(), into.size(), impatient) {}
   result<std::size_t> await_resume() noexcept { return outcome(); }
@@ -103,6 +107,8 @@ class URING6_EXPORT stream_read_operation final : public stream_operation {
 
 class URING6_EXPORT stream_write_operation final : public stream_operation {
  public:
+  static constexpr std::string_view wait_name = "write";
+
   // The kernel only reads from this memory.
   stream_write_operation(stream_socket* socket, std::span<const std::byte> from, bool all,
                          bool impatient = false) noexcept
@@ -114,6 +120,8 @@ class URING6_EXPORT stream_write_operation final : public stream_operation {
 /// Waits for a connection. The connection stays in the listener until the coroutine resumes.
 class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
  public:
+  static constexpr std::string_view wait_name = "accept";
+
   explicit accept_operation(accept_queue* queue) noexcept : queue_(queue) {}
   accept_operation(accept_operation&&) = default;
   ~accept_operation();
@@ -122,6 +130,7 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
   bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
     return suspend(waiting, stop_of(in));
   }
+  void tell_wait(wait_listing& to) const;
   result<tcp_conn> await_resume();
 
  private:
@@ -143,6 +152,8 @@ class URING6_EXPORT accept_operation : ready_node, waiting_hook, stop_listener {
 /// Connects to the first endpoint that answers.
 class URING6_EXPORT dial_operation {
  public:
+  static constexpr std::string_view wait_name = "dial";
+
   URING6_HIDDEN explicit dial_operation(std::unique_ptr<dial_race> race) noexcept;
   dial_operation(dial_operation&&) noexcept;
   ~dial_operation();
@@ -151,6 +162,7 @@ class URING6_EXPORT dial_operation {
   bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
     return suspend(waiting, stop_of(in));
   }
+  void tell_wait(wait_listing& to) const;
   result<tcp_conn> await_resume();
 
  private:

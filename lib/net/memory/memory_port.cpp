@@ -166,6 +166,10 @@ void memory_read_operation::stop_requested() noexcept {
   if (was_waiting && !ready_node::linked()) make_ready(port_->loop(), *this);
 }
 
+void memory_read_operation::tell_wait(wait_listing& to) const {
+  to.ready_if(ready_node::linked());
+}
+
 result<datagram> memory_read_operation::await_resume() noexcept {
   forget();
   if (state_ == state::waiting) {
@@ -186,6 +190,10 @@ bool memory_write_operation::suspend(std::coroutine_handle<> writer, const stop_
   if (message_.error || port_->loop().spend()) return false;
   make_ready(port_->loop(), *this);
   return true;
+}
+
+void memory_write_operation::tell_wait(wait_listing& to) const {
+  to.ready_if(linked());
 }
 
 result<std::size_t> memory_write_operation::await_resume() noexcept {

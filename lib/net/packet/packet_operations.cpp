@@ -60,6 +60,11 @@ receiver* read_operation::resumed() noexcept {
   return &from;
 }
 
+void read_operation::tell_wait(wait_listing& to) const {
+  if (socket_ && !socket_->closed()) to.descriptor(socket_->fd());
+  to.ready_if(waiter_ && static_cast<const ready_node&>(*waiter_).linked());
+}
+
 bool read_from_operation::suspend(std::coroutine_handle<> reader, stop_root& stop) {
   if (state_ != state::idle) [[unlikely]]
     ready_node::throw_awaited_twice();
@@ -150,6 +155,11 @@ bool write_waiter::suspend(std::coroutine_handle<> writer, stop_root& stop) {
 
 void write_waiter::stop_requested() noexcept {
   if (waiting_hook::linked()) socket_->writing().cancel(*this, errc::canceled);
+}
+
+void write_waiter::tell_wait(wait_listing& to) const {
+  if (socket_ && !socket_->closed()) to.descriptor(socket_->fd());
+  to.ready_if(ready_node::linked());
 }
 
 void write_waiter::finish() noexcept {

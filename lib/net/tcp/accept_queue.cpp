@@ -77,6 +77,11 @@ void accept_operation::stop_requested() noexcept {
   if (was_waiting) make_ready(*queue_->loop(), *this);
 }
 
+void accept_operation::tell_wait(wait_listing& to) const {
+  if (queue_ && !queue_->closed()) to.descriptor(queue_->fd());
+  to.ready_if(ready_node::linked());
+}
+
 result<tcp_conn> accept_operation::await_resume() {
   assert(state_ != state::waiting && "resumed without a connection and without an error");
   forget();

@@ -196,6 +196,11 @@ result<std::unique_ptr<stream_socket>> dial_race::outcome() {
   return failure((ended_ ? ended_ : first_error_).code(), note_);
 }
 
+void dial_race::tell_wait(wait_listing& to) const {
+  if (next_ > 0 && attempts_[next_ - 1]->fd) to.descriptor(attempts_[next_ - 1]->fd.get());
+  to.ready_if(ready_node::linked());
+}
+
 std::string dial_race::object() const {
   if (attempts_.empty()) return {};
   std::string text = attempts_.front()->to.to_string();

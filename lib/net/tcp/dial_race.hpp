@@ -38,6 +38,8 @@ class dial_race final : ready_node, stop_listener, timer_node, resident {
   result<std::unique_ptr<stream_socket>> outcome();
   /// What was dialed, for the text of a failure: "[::1]:53 and 2 more from [::]:1024 on eth0".
   std::string object() const;
+  /// The descriptor of the attempt that began last.
+  void tell_wait(wait_listing& to) const;
 
  private:
   struct attempt final : operation {

@@ -96,6 +96,11 @@ void stream_operation::complete(completion what) noexcept {
   socket_->on_completion(*this, what);
 }
 
+void stream_operation::tell_wait(wait_listing& to) const {
+  if (socket_ && !socket_->closed()) to.descriptor(socket_->fd());
+  to.ready_if(ready_node::linked());
+}
+
 void stream_operation::stop_requested() noexcept {
   if (waiting_hook::linked()) socket_->stop(*this);
 }

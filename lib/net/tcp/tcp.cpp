@@ -282,6 +282,10 @@ bool dial_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   if (!race_) ready_node::throw_awaited_twice();  // it was moved from
   return race_->suspend(waiting, stop);
 }
+void dial_operation::tell_wait(wait_listing& to) const {
+  if (race_) race_->tell_wait(to);
+}
+
 result<tcp_conn> dial_operation::await_resume() {
   return noted(race_->outcome().transform([](auto&& socket) { return tcp_conn(std::move(socket)); }), "dial_tcp",
                [&] { return race_->object(); });

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "runtime/loop/loop_core.hpp"
+#include "runtime/loop/main_task.hpp"
 #include "sys/socket/refusal.hpp"
 #include "uring/kernel/setup.hpp"
 #include "uring6/environment.hpp"
@@ -101,11 +102,13 @@ event_loop& detail::loop_of(const environment& in) {
   return *found;
 }
 
-void event_loop::drive(std::coroutine_handle<> handle, const bool& done) {
+void event_loop::drive(std::coroutine_handle<> handle, const detail::promise_base& promise, const bool& done,
+                       const std::source_location& where) {
   if (!core_) throw std::system_error(errc::closed, "event_loop::run");
   assert(handle && !handle.done() && !done && "a run begins with a coroutine that has work to do");
   detail::ready_node root;
   root.handle = handle;
+  const detail::main_task listed(*core_, promise, done, where);
   core_->make_ready(root);
   if (const auto error = core_->run_until(done)) throw std::system_error(error, why_not_run(error, driver()));
 }

@@ -280,8 +280,10 @@ unsigned loop_core::run_ready(const bool* done) {
     ++count;
     ready_node& next = round.pop_front();
     assert(!next.handle.done() && "the coroutine has ended already");
+    resumed_ = next.handle.address();
     next.handle.resume();
   }
+  resumed_ = nullptr;
   resumptions_ += count;
   return count;
 }

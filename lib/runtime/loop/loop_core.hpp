@@ -20,6 +20,7 @@
 #include "runtime/loop/wakeup.hpp"
 #include "uring/buffer_pool.hpp"
 #include "uring/ring.hpp"
+#include "uring6/detail/wait_note.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/event_loop.hpp"
 
@@ -113,6 +114,11 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   }
 
   void add(resident& what) noexcept { residents_.push_back(what); }
+  void add_root(task_root& what) noexcept { roots_.push_back(what); }
+  const intrusive_list<task_root>& roots() const noexcept { return roots_; }
+
+  /// The frame that the loop resumed last, while it runs and may have resumed others; nullptr when none runs.
+  const void* resumed() const noexcept { return resumed_; }
 
   /// The time by the loop's clock. Any thread.
   clock::time_point now() const noexcept {
@@ -251,6 +257,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   intrusive_list<ready_node> frames_to_destroy_;
   intrusive_list<outbound> outbound_;
   intrusive_list<resident> residents_;
+  intrusive_list<task_root> roots_;
+  const void* resumed_ = nullptr;
   timer_heap timers_;
   std::vector<std::unique_ptr<remote_slot>> targets_;
   remote_slot* free_targets_ = nullptr;

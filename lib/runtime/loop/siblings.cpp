@@ -28,6 +28,7 @@ void siblings::start(const child& one, std::size_t index) {
   child_promise& promise = one.promise();
   promise.set_owner(*this, stop_.root());
   promise.index = index;
+  children_.push_back(promise);
   ++running_;
   one.start();
 }
@@ -41,10 +42,15 @@ bool siblings::wait(std::coroutine_handle<> waiting) {
 // Resumes the waiting coroutine at once, not in the next turn: until it resumes, the results of its children have no
 // owner, and an outer when_any that is decided in between would drop them.
 std::coroutine_handle<> siblings::ended(child_promise& which) noexcept {
+  static_cast<sibling_hook&>(which).unlink();
   one_ended(which);
   assert(running_ > 0);
   assert((waiting_ || running_ > 1) && "the last one ends before the coroutine waits");
   return --running_ == 0 ? waiting_ : std::noop_coroutine();
+}
+
+void siblings::tell_wait(wait_listing& to) const {
+  children_.for_each([&to](const child_promise& each) { to.child(each); });
 }
 
 void all_siblings::one_ended(child_promise& which) noexcept {

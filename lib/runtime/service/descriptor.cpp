@@ -101,6 +101,11 @@ void descriptor_operation::abandon() noexcept {
   give_up(early_end::abandoned);
 }
 
+void descriptor_operation::tell_wait(wait_listing& to) const {
+  if (fd_ >= 0) to.descriptor(fd_);
+  to.ready_if(ready_node::linked());
+}
+
 result<std::uint32_t> descriptor_operation::outcome() noexcept {
   assert(idle() && !resident::linked() && "the kernel may still write to the caller's memory");
   forget();

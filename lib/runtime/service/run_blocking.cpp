@@ -78,6 +78,10 @@ void blocking_wait::wake() noexcept {
   make_ready(*loop_, *this);
 }
 
+void blocking_wait::tell_wait(wait_listing& to) const {
+  to.ready_if(ready_node::linked());
+}
+
 std::error_code blocking_wait::finish() noexcept {
   forget();
   assert(job_ && "the operation was moved from");

@@ -30,6 +30,11 @@ void sleep_wait::stop_requested() noexcept {
   make_ready(*loop_, *this);
 }
 
+void sleep_wait::tell_wait(wait_listing& to) const {
+  to.until(deadline());
+  to.ready_if(ready_node::linked());
+}
+
 droppable_result<void> sleep_wait::outcome() noexcept {
   assert(!armed());
   forget();

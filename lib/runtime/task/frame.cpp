@@ -2,17 +2,22 @@
 
 #include <array>
 #include <cassert>
+#include <cstdint>
 #include <new>
 #include <utility>
 
 namespace uring6::inline v0::detail {
 namespace {
 
-// Stored before each frame: the memory resource that the frame came from, or nullptr for the recycler. Its alignment
-// keeps the frame aligned.
+// Stored before each frame: the memory resource that the frame came from, or nullptr for the recycler; and the octets
+// of the frame with a mark, by which `frame_size` knows a header. Its alignment keeps the frame aligned.
 struct alignas(alignof(std::max_align_t)) frame_header {
   std::pmr::memory_resource* resource;
+  std::uint64_t marked_size;
 };
+
+constexpr unsigned size_bits = 40;                 // a frame of a tebioctet is refused by operator new
+constexpr std::uint64_t header_mark = 0x75'72'36;  // "ur6", above the size
 
 constexpr std::size_t step = 64;              // octets between two size classes: a cache line
 constexpr std::size_t largest = 16 * 1024;    // octets: longer frames are rare, and go to operator new
@@ -109,7 +114,13 @@ void* allocate_frame(std::size_t size, std::pmr::memory_resource* resource) {
     if (frames) block = frames->take(whole);
     if (!block) block = ::operator new((class_of(whole) + 1) * step);
   }
-  return new (block) frame_header{resource} + 1;
+  return new (block) frame_header{resource, header_mark << size_bits | size} + 1;
+}
+
+// Not checked by the address sanitizer: a frame without a header may be the first variable of a function.
+[[gnu::no_sanitize("address")]] std::size_t frame_size(const void* frame) noexcept {
+  const std::uint64_t marked = (static_cast<const frame_header*>(frame) - 1)->marked_size;
+  return marked >> size_bits == header_mark ? marked & ((std::uint64_t{1} << size_bits) - 1) : 0;
 }
 
 void free_frame(void* frame, std::size_t size) noexcept {

@@ -49,6 +49,7 @@ void guest::begin() noexcept {
     return finished(std::current_exception());
   }
   loop_->add(*this);
+  enter_list(*loop_);
   running_.promise().owner = this;
   running_.promise().handle = running_;
   running_.promise().inherit_stop(stop_);
@@ -63,6 +64,7 @@ void guest_promise::tell(std::coroutine_handle<guest_promise> ended) noexcept {
 void guest::end() noexcept {
   assert(running_);
   resident::unlink();
+  leave_list();
   guest_promise& promise = std::exchange(running_, nullptr).promise();
   std::exception_ptr failure = std::move(promise.exception);
   loop_->destroy_later(promise);
@@ -72,9 +74,14 @@ void guest::end() noexcept {
 
 void guest::loop_ends() noexcept {
   assert(running_ && "a guest without work is no resident of the loop");
+  leave_list();
   std::exchange(running_, nullptr).destroy();
   stop_.close();
   turned_away();
+}
+
+void guest::list_tasks(wait_listing& to) const {
+  if (running_) to.task(running_.promise(), "sender", {});
 }
 
 }  // namespace uring6::inline v0::detail

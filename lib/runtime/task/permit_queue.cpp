@@ -91,6 +91,10 @@ void permit_waiter::wake() noexcept {
   make_ready(*loop_, *this);
 }
 
+void permit_waiter::tell_wait(wait_listing& to) const {
+  to.ready_if(ready_node::linked());
+}
+
 std::error_code permit_waiter::resume() noexcept {
   assert(!waiting_hook::linked() && state_ != state::waiting && "resumed while the queue has the waiter");
   forget();

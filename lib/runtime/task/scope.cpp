@@ -64,6 +64,7 @@ void scope::adopt(detail::child child, const std::source_location& where) {
   children_.push_back(promise);
   where_ = where;
   unjoined_ = true;
+  if (!task_root::is_listed()) enter_list(*loop_);
   ++running_;
   if (joiner_) static_cast<detail::ready_node&>(*joiner_).unlink();  // the joiner may be in the ready queue already
   loop_->make_ready(promise);
@@ -83,6 +84,10 @@ std::coroutine_handle<> scope::ended(detail::child_promise& which) noexcept {
   }
   if (running_ == 0 && joiner_) loop_->make_ready(*joiner_);
   return std::noop_coroutine();
+}
+
+void scope::list_tasks(detail::wait_listing& to) const {
+  children_.for_each([&to](const detail::child_promise& each) { to.child(each); });
 }
 
 // Destroys the frames of children that have ended. A frame cannot be destroyed by the code that it runs: so the frame
@@ -114,6 +119,11 @@ bool join_operation::suspend(std::coroutine_handle<> joining, stop_root& stop) {
   return true;
 }
 
+void join_operation::tell_wait(wait_listing& to) const {
+  to.joins(*scope_);
+  to.ready_if(ready_node::linked());
+}
+
 void join_operation::await_resume() {
   assert(scope_->running_ == 0 && scope_->children_.empty() && "a join returns when no task runs");
   scope_->joiner_ = nullptr;
@@ -121,6 +131,7 @@ void join_operation::await_resume() {
   scope_->from_joiner_.reset();
   scope_->destroy_ended();
   scope_->unjoined_ = false;
+  scope_->leave_list();
   if (scope_->failure_) std::rethrow_exception(std::exchange(scope_->failure_, nullptr));
 }
 

@@ -26,6 +26,10 @@ bool queue_turn(ready_node& node) noexcept {
   return true;
 }
 
+void task_root::enter_list(loop_core& loop) noexcept {
+  loop.add_root(*this);
+}
+
 void timer_node::arm(loop_core& loop, clock::time_point deadline) {
   disarm();
   deadline_ = deadline;
