@@ -18,11 +18,13 @@
 #include "uring6/header.hpp"
 #include "uring6/icmp/format.hpp"
 #include "uring6/interface.hpp"
+#include "uring6/metrics.hpp"
 #include "uring6/probe.hpp"
 #include "uring6/resolve.hpp"
 #include "uring6/stats.hpp"
 #include "uring6/tasks.hpp"
 #include "uring6/text.hpp"
+#include "uring6/turn_times.hpp"
 
 namespace uring6::inline v0::detail {
 
@@ -33,7 +35,8 @@ concept value_with_text =
            kept_datagram, released_packet, error_report, error_origin, path_mtu_event, read_flags, write_flags,
            steering, loop_driver, loop_clock, group_source, group_membership, interface, interface_address,
            interface_flags, address_flags, keep_alive, released_tcp, stream_half, poll_events, signal_event,
-           inherited_socket, probe_report, errc, resolve_errc, resolve_options::family> ||
+           inherited_socket, probe_report, errc, resolve_errc, resolve_options::family, task_state, task_info,
+           metrics_format, time_histogram, turn_times> ||
     one_of<T, bpf::reg, bpf::width, bpf::alu_op, bpf::jump_test, bpf::extension, bpf::packet_metadata, bpf::errc> ||
     one_of<T, icmp::option_type, icmp::interface_role, icmp::interface_by_name, icmp::interface_by_index,
            icmp::interface_by_address, icmp::mpls_label>;

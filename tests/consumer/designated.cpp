@@ -40,7 +40,8 @@ void values() {
   use(upper_layer{.offset = 40}, signal_event{.number = 15}, probe_report{.ring = true});
   use(interface{.index = 1}, interface_address{.prefix_length = 64}, group_source{.included = 1});
   use(group_membership{.users = 1}, loop_stats{.enters = 1}, pool_stats{.buffers = 1}, packet_stats{.rearms = 1});
-  use(tcp_stats{.sent_bytes = 1}, named_counter<tcp_stats>{.name = "sent_bytes"});
+  use(tcp_stats{.sent_bytes = 1}, named_counter<tcp_stats>{.name = "sent_bytes"}, task_info{.depth = 1});
+  use(time_histogram{.total_ns = 1}, turn_times{.took = {}}, metric_label{.name = "loop"});
 }
 
 void messages() {

@@ -163,6 +163,15 @@ std::string_view event_loop::driver_reason() const noexcept {
   return core_ ? std::string_view(core_->ring().features().why_readiness) : std::string_view();
 }
 
+turn_times event_loop::measured_turns() const noexcept {
+  if (!core_ || core_->busy_elsewhere()) return {};
+  return core_->measured();
+}
+
+bool event_loop::measures_turns() const noexcept {
+  return core_ && core_->options().measure_turns;
+}
+
 std::array<pool_stats, 2> event_loop::pools() const noexcept {
   if (!core_ || core_->busy_elsewhere()) return {};
   return core_->pool_statistics();

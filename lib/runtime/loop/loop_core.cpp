@@ -86,6 +86,7 @@ result<std::shared_ptr<loop_core>> loop_core::create(const loop_options& options
     return fail(error);
   }
   std::shared_ptr<loop_core> made(new loop_core(options));
+  if (options.measure_turns) made->measured_ = std::make_unique<turn_times>();
   auto ring = ring::create({.submission_entries = options.submission_entries,
                             .completion_entries = options.completion_entries,
                             .min_wait = options.min_wait.count() > 0,
@@ -140,6 +141,7 @@ std::error_code loop_core::begin() noexcept {
   if (ended_) return errc::closed;
   if (const auto error = ring_->enable()) return error;
   if (running_) return make_error_code(std::errc::resource_deadlock_would_occur);
+  if (measured_) span_began_ = std::chrono::steady_clock::now();
   return {};
 }
 
@@ -226,7 +228,7 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
     error = end_run();
     return busy;
   }
-  if (!timers_.empty()) busy += timers_.expire(now());
+  if (!timers_.empty()) busy += timers_.expire(now(), measured_ ? &measured_->late : nullptr);
   const std::uint64_t sends_before = sends_;
   flush_outbound();
   busy += static_cast<unsigned>(sends_ - sends_before);
@@ -255,7 +257,11 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
     asleep_.store(sleeping::no, std::memory_order_relaxed);
     return busy;
   }
-  error = wait ? sleep() : ring_->enter(false, {});
+  if (measured_) [[unlikely]] {
+    error = enter_measured(wait);
+  } else {
+    error = wait ? sleep() : ring_->enter(false, {});
+  }
   // What did not fit, or was not taken, goes next time, and may be quiet: a sleep then would be for good.
   if (ring_->has_queued()) progress_expected_ = true;
   asleep_.store(sleeping::no, std::memory_order_relaxed);
@@ -324,6 +330,14 @@ std::error_code loop_core::skip_sleep() noexcept {
   const std::error_code error = ring_->enter(false, {});
   const bool something_came = ring_->has_news() || ring_->has_quiet() || ring_->has_queued() || !inbox_.empty();
   if (!error && !something_came) go_to(std::max(timers_.next(), now()));
+  return error;
+}
+
+// A function of its own, so that a turn that is not measured pays one branch.
+std::error_code loop_core::enter_measured(bool wait) noexcept {
+  measured_->took.record(std::chrono::steady_clock::now() - span_began_);
+  const std::error_code error = wait ? sleep() : ring_->enter(false, {});
+  span_began_ = std::chrono::steady_clock::now();
   return error;
 }
 

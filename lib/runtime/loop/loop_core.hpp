@@ -23,6 +23,7 @@
 #include "uring6/detail/wait_note.hpp"
 #include "uring6/detail/waiting.hpp"
 #include "uring6/event_loop.hpp"
+#include "uring6/turn_times.hpp"
 
 namespace uring6::inline v0::detail {
 
@@ -161,6 +162,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   /// Turns that have begun. Operations that complete in the same turn were ready at the same time.
   std::uint64_t turns() const noexcept { return turns_; }
 
+  turn_times measured() const noexcept { return measured_ ? *measured_ : turn_times(); }
+
   /// Counts a system call that sent without the ring.
   void count_send() noexcept { ++sends_; }
 
@@ -240,6 +243,7 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   std::error_code enter_and_reap(bool wait) noexcept;
   void flush_outbound() noexcept;
   std::error_code sleep() noexcept;
+  std::error_code enter_measured(bool wait) noexcept;
   bool may_skip_sleep() const noexcept;
   std::error_code skip_sleep() noexcept;
   void end_sleep() noexcept;
@@ -273,6 +277,8 @@ class loop_core : public std::enable_shared_from_this<loop_core> {
   bool ended_ = false;
   std::atomic<sleeping> asleep_{sleeping::no};
   unsigned foreign_descriptor_waits_ = 0;
+  std::unique_ptr<turn_times> measured_;              // nullptr without loop_options::measure_turns
+  std::chrono::steady_clock::time_point span_began_;  // when the last system call of a measured loop returned
   std::uint64_t turns_ = 0;
   std::uint64_t resumptions_ = 0;
   std::uint64_t posts_ = 0;

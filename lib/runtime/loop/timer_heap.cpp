@@ -63,12 +63,14 @@ void timer_heap::remove(timer_node& timer) noexcept {
   }
 }
 
-unsigned timer_heap::expire(clock::time_point now) noexcept {
+unsigned timer_heap::expire(clock::time_point now, time_histogram* late) noexcept {
   unsigned fired = 0;
   // A timer that is armed again with a deadline in the past waits for the next call.
   for (std::size_t bound = heap_.size(); bound > 0 && !empty() && heap_.front().deadline <= now; --bound) {
     timer_node& due = *heap_.front().timer;
     assert(due.armed());
+    if (late) [[unlikely]]
+      late->record(now - due.deadline_);
     remove(due);
     due.loop_ = nullptr;
     due.expired();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "uring6/detail/waiting.hpp"
+#include "uring6/turn_times.hpp"
 
 namespace uring6::inline v0::detail {
 
@@ -30,7 +31,8 @@ class timer_heap {
   /// Removes the timers that are due at `now` and calls `expired` of each, in the order of their deadlines; with equal
   /// deadlines, which are frequent in simulated time, in the order in which they were set. Returns how many. At most as
   /// many expire as there were at the call: timers that are set meanwhile cannot keep the loop here.
-  unsigned expire(clock::time_point now) noexcept;
+  /// `late` counts how long after their deadlines they were taken; nullptr: not measured.
+  unsigned expire(clock::time_point now, time_histogram* late = nullptr) noexcept;
 
   /// Removes all timers without calling `expired`: the loop ends.
   void clear() noexcept;

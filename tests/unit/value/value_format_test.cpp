@@ -36,6 +36,7 @@ TEST_CASE("every public value has a formatter") {
   CHECK(all_formattable<kept_datagram, released_packet, released_tcp, inherited_socket, path_mtu_event>);
   CHECK(all_formattable<resolve_options::family>);
   CHECK(all_formattable<loop_stats, pool_stats, packet_stats, tcp_stats, memory_link_stats>);
+  CHECK(all_formattable<task_state, task_info, metrics_format, time_histogram, turn_times>);
 }
 
 TEST_CASE("every public value of ICMPv6 has a formatter") {
@@ -125,6 +126,8 @@ TEST_CASE("flags, choices and parts of BPF and ICMPv6 are words") {
   CHECK(fmt::format("{}", steering::cpu) == "cpu");
   CHECK(fmt::format("{}", loop_driver::readiness) == "readiness");
   CHECK(fmt::format("{}", loop_clock::simulated) == "simulated");
+  CHECK(fmt::format("{}", task_state::ready) == "ready");
+  CHECK(fmt::format("{}", metrics_format::prometheus) == "prometheus");
   CHECK(fmt::format("{}", resolve_options::family::v6) == "v6");
   CHECK(fmt::format("{}", inherited_socket{.fd = 3, .name = "dns"}) == "fd=3 dns");
   CHECK(fmt::format("{}", path_mtu_event{.mtu = 1280, .destination = ip_address::loopback()}) == "mtu=1280 to ::1");
