@@ -15,6 +15,7 @@
 #include "ipv6/value/cmsg.hpp"
 #include "net/receive/receiver.hpp"
 #include "net/receive/spun_read.hpp"
+#include "sys/trace/probe_point.hpp"
 #include "uring/cache.hpp"
 #include "uring/submission.hpp"
 
@@ -98,6 +99,7 @@ void receive_source::arm() noexcept {
   of.buffers_when_armed = owner_.counters_.buffers;
   loop().ring().queue(*this);
   become(state::armed);
+  URING6_PROBE(read_armed, fd_);
   if (of.drain_reads_wanted > 0) [[unlikely]]
     send_drain_reads();
 }
@@ -190,6 +192,7 @@ void receive_source::complete(completion what) noexcept {
   rarely_used& of = rare();
   assert(idle() && !what.more() && "a completion that leaves the read armed is part of a run");
   assert(state_ == state::armed || state_ == state::canceling);
+  URING6_PROBE(read_ended, fd_, what.result);
   assert((state_ == state::canceling) == (of.why != cancel_reason::none));
   become(state::unarmed);
   of.why = cancel_reason::none;
@@ -253,6 +256,7 @@ void receive_source::take_path_mtu_event(buffer& filled) noexcept {
 }
 
 void receive_source::take_buffer(buffer& filled, std::uint32_t length, bool payload_only) noexcept {
+  URING6_PROBE(datagrams_received, fd_, length);
   if (decode_buffer(filled, length, payload_only)) {
     append_to_backlog(filled);
   } else {

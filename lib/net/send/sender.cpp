@@ -9,6 +9,7 @@
 
 #include "net/receive/receiver.hpp"
 #include "sys/socket/socket.hpp"
+#include "sys/trace/probe_point.hpp"
 
 namespace uring6::inline v0::detail {
 namespace {
@@ -308,6 +309,7 @@ void sender::on_member_sent(const send_convoy::member& from, int outcome) noexce
     return resend_at_once(*train);
   }
   assert(train->owner == this && writer->in_flight_ > 0 && "the writer waits for this datagram");
+  URING6_PROBE(train_sent, fd_, outcome, 1);
   give_back(*train);
   if (outcome < 0) {
     if (outcome == -EMSGSIZE && path_mtu_reader_) path_mtu_reader_->restart_read();

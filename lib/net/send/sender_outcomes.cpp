@@ -12,6 +12,7 @@
 #include "net/send/sender.hpp"
 #include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
+#include "sys/trace/probe_point.hpp"
 
 namespace uring6::inline v0::detail {
 namespace {
@@ -58,8 +59,10 @@ void sender::on_train_sent(send_train& train, int outcome) noexcept {
     return;
   const bool is_train = train.datagrams() > 1;
   const bool canceled = outcome == -ECANCELED;
+  URING6_PROBE(train_sent, fd_, outcome, train.datagrams());
   if (is_train && refuses_trains(outcome)) {
     ++counters_.refused;
+    URING6_PROBE(train_refused, fd_, outcome, train.segment());
     // EIO refuses trains of every length (no checksum offload); else the route may take trains of shorter datagrams.
     train.refused_length = outcome == -EIO ? 1 : train.segment();
   } else if (!canceled) {

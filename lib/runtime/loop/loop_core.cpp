@@ -9,6 +9,7 @@
 #include <new>
 
 #include "sys/socket/refusal.hpp"
+#include "sys/trace/probe_point.hpp"
 #include "uring/cache.hpp"
 #include "uring/fork_guard.hpp"
 #include "uring6/detail/open_train.hpp"
@@ -213,6 +214,7 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
   assert(running_ && !ended_ && (runs_here() || ring_->forked()) && "a turn is a part of a run");
   assert(!error && "the run has ended with this error");
   ++turns_;
+  URING6_PROBE(turn_begin, this);
   this_threads_train.close();
   budget_left_ = options_.budget;
   destroy_frames();
@@ -255,6 +257,7 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
   }
   if (!wait && !ring_->has_queued() && !ring_->has_quiet() && !ring_->has_work()) {
     asleep_.store(sleeping::no, std::memory_order_relaxed);
+    URING6_PROBE(turn_end, this, busy);
     return busy;
   }
   if (measured_) [[unlikely]] {
@@ -267,6 +270,7 @@ unsigned loop_core::turn(const bool* done, bool may_sleep, std::error_code& erro
   asleep_.store(sleeping::no, std::memory_order_relaxed);
   busy += ring_->reap();
   if (ring_->has_quiet()) progress_expected_ = true;
+  URING6_PROBE(turn_end, this, busy);
   return busy;
 }
 
