@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/loop/loop_core.hpp"
 #include "support/case/coroutines.hpp"
 #include "uring6/event.hpp"
 #include "uring6/timer.hpp"
@@ -69,6 +70,32 @@ TEST_CASE("posts of many threads all arrive, each thread's in order", "[threads]
   });
   for (auto& each_thread : posters) each_thread.join();
   CHECK(in_order);
+}
+
+TEST_CASE("a call of another thread that comes during a call makes one more call", "[threads]") {
+  struct target final : detail::remote_target {
+    void called() noexcept override {
+      if (++calls > 1) return again.set();
+      std::thread other([this] { call(); });
+      other.join();
+    }
+    using remote_target::call;
+    using remote_target::close;
+    using remote_target::open;
+    int calls = 0;
+    event again;
+  };
+  event_loop loop;
+  target called_twice;
+  called_twice.open(*loop.core());
+  std::thread first([&] { called_twice.call(); });
+  first.join();
+  run(loop, [&]() -> task<> {
+    const auto came = co_await called_twice.again.wait();
+    CHECK(came);
+  });
+  CHECK(called_twice.calls == 2);
+  called_twice.close();
 }
 
 TEST_CASE("a sleeping loop is woken by a post each time", "[threads]") {
