@@ -25,6 +25,7 @@
 #include "uring6/read_write_flags.hpp"
 #include "uring6/released_packet.hpp"
 #include "uring6/result.hpp"
+#include "uring6/source_filter.hpp"
 #include "uring6/stats.hpp"
 #include "uring6/task.hpp"
 
@@ -220,6 +221,18 @@ class URING6_EXPORT packet_conn {
   result<void> exclude_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
   /// Receives again from a source that was excluded. MCAST_UNBLOCK_SOURCE. Go: the same.
   result<void> include_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
+
+  /// The sources of a group that the conn has joined on that interface. Errors: `errc::not_joined`,
+  /// `errc::not_multicast`, `errc::zone_mismatch`. MCAST_MSFILTER, RFC 3678, getsourcefilter. Go: missing.
+  result<uring6::source_filter> source_filter(const interface& on, const ip_address& group) const;
+  /// Replaces all sources of a group in one call, and joins the group if the conn has not joined it: so a list of
+  /// sources takes effect as a whole. For the instant of such a join the conn receives from the first source of an
+  /// `include` filter, or from all sources of an `exclude` one. `include` without sources leaves the group.
+  ///
+  /// Errors: those of `join_group`; EINVAL for a source that is no unicast address; ENOBUFS above
+  /// net.ipv6.mld_max_msf sources (64; of an IPv4 group net.ipv4.igmp_max_msf, 10). After an error the filter is as it
+  /// was; a group that this call joined is left. MCAST_MSFILTER, RFC 3678, setsourcefilter. Go: missing.
+  result<void> set_source_filter(const interface& on, const ip_address& group, const uring6::source_filter& filter);
 
   /// The interface by which multicast leaves; nullopt: the routing table chooses. IPV6_MULTICAST_IF, on a dual-stack
   /// conn IP_MULTICAST_IF, too. Go: the same.

@@ -22,6 +22,7 @@ void options() {
   use(loop_options{.budget = 16}, loop_group_options{.loops = 2}, listen_group_options{.by = steering::cpu},
       listen_tcp_group_options{.handshakes = std::chrono::milliseconds(100)});
   use(packet_options{.reuse_port = true}, tcp_options{.backlog = 10}, keep_alive{.idle = 3s});
+  use(interface_monitor_options{.routes = true}, interface_monitor_stats{.events = 1}, group_keeper_stats{.joins = 1});
   use(resolve_options{.numeric_only = true}, memory_link_options{.loss = 0.5}, memory_link_stats{.lost = 1});
 }
 
@@ -39,6 +40,8 @@ void values() {
   use(ipv6_header{.hop_limit = 1}, extension_header{.offset = 40}, fragment_header{.more = true});
   use(upper_layer{.offset = 40}, signal_event{.number = 15}, probe_report{.ring = true});
   use(interface{.index = 1}, interface_address{.prefix_length = 64}, group_source{.included = 1});
+  use(interface_event{.mtu = 1280}, interface_name{.text = {}}, source_filter{.sources = {}});
+  use(kept_membership{.joined = true});
   use(group_membership{.users = 1}, loop_stats{.enters = 1}, pool_stats{.buffers = 1}, packet_stats{.rearms = 1});
   use(tcp_stats{.sent_bytes = 1}, named_counter<tcp_stats>{.name = "sent_bytes"}, task_info{.depth = 1});
   use(time_histogram{.total_ns = 1}, turn_times{.took = {}}, metric_label{.name = "loop"});

@@ -16,7 +16,9 @@
 #include "support/machine/memory_shortage.hpp"
 #include "support/traffic/streams.hpp"
 #include "uring6/datagram_batch.hpp"
+#include "uring6/group_keeper.hpp"
 #include "uring6/interface.hpp"
+#include "uring6/interface_monitor.hpp"
 #include "uring6/listen_group.hpp"
 #include "uring6/loop_group.hpp"
 #include "uring6/memory_link.hpp"
@@ -63,6 +65,43 @@ TEST_CASE("options and interfaces without memory are an error") {
     if (const auto set = pc.set_deadline(std::chrono::steady_clock::now() + 1h); !error && !set) error = set.error();
     memory.end();
     co_return error;
+  });
+}
+
+TEST_CASE("a monitor of the network and a kept membership without memory give an error, and go on with memory") {
+  need_ipv6();
+  sweep_allocations("interface_monitor", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    memory.begin();
+    auto monitor = interface_monitor::open(loop);
+    if (!monitor) co_return monitor.error();
+    std::error_code error;
+    for (bool all = false; !all && !error;) {
+      const auto got = co_await monitor->next();
+      if (got) all = got->what == interface_change::synchronized;
+      if (!got) error = got.error();
+    }
+    memory.end();
+    // The listing that was given up is made again.
+    for (bool all = !error; !all;) {
+      const auto got = co_await monitor->next();
+      if (!got) co_return got.error();
+      all = got->what == interface_change::synchronized;
+    }
+    if (monitor->interfaces() != or_throw(interface::all())) co_return make_error_code(std::errc::no_such_device);
+    co_return error;
+  });
+  sweep_allocations("group_keeper", [](event_loop& loop, memory_shortage& memory) -> task<std::error_code> {
+    auto pc = open_conn(loop);
+    const ip_address group = or_throw(ip_address::parse("ff01::114"));
+    const source_filter some{.mode = filter_mode::include, .sources = {ip_address::loopback()}};
+    memory.begin();
+    auto keeper = group_keeper::open(loop, pc);
+    if (!keeper) co_return keeper.error();
+    const auto kept = keeper->keep("lo", group, some);
+    memory.end();
+    if (kept && !keeper->memberships().front().joined) co_return make_error_code(std::errc::not_connected);
+    if (!kept && !keeper->memberships().empty()) co_return make_error_code(std::errc::is_a_directory);
+    co_return kept ? std::error_code() : kept.error();
   });
 }
 

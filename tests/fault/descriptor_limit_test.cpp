@@ -14,7 +14,9 @@
 #include "support/machine/descriptors.hpp"
 #include "support/machine/environment.hpp"
 #include "support/traffic/conns.hpp"
+#include "uring6/group_keeper.hpp"
 #include "uring6/interface.hpp"
+#include "uring6/interface_monitor.hpp"
 
 namespace {
 
@@ -94,6 +96,32 @@ TEST_CASE("without a free descriptor each opening gives its error, and leaks not
   CHECK(open_descriptors() == before);
   CHECK(listen_packet(loop, "udp6", "[::1]:0"));
   CHECK(interface::by_name("lo"));
+}
+
+TEST_CASE("without a free descriptor no monitor of the network opens, and an open one and a kept membership work on") {
+  need_ipv6();
+  skip_where_descriptors_are_needed();
+  event_loop loop;
+  auto pc = open_conn(loop);
+  interface_monitor monitor(loop);
+  group_keeper keeper(loop, pc);
+  const ip_address group = or_throw(ip_address::parse("ff01::114"));
+  const std::size_t before = open_descriptors();
+  run(loop, [&]() -> task<> {
+    const no_descriptors limit;
+    CHECK(interface_monitor::open(loop).error() == std::errc::too_many_files_open);
+    CHECK(group_keeper::open(loop, pc).error() == std::errc::too_many_files_open);
+    const auto unusable = co_await wait_until_usable(loop, ip_address::loopback());
+    CHECK(unusable.error() == std::errc::too_many_files_open);
+    for (bool all = false; !all;) {
+      const auto got = co_await monitor.next();
+      REQUIRE(got);
+      all = got->what == interface_change::synchronized;
+    }
+    CHECK(keeper.keep("lo", group));
+    CHECK(keeper.memberships().front().joined);
+  });
+  CHECK(open_descriptors() == before);
 }
 
 TEST_CASE("conns fail one by one once the descriptors are used up, and earlier ones work") {

@@ -3,8 +3,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +15,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "support/case/eventually.hpp"
 #include "support/machine/link_control.hpp"
@@ -27,6 +30,8 @@ namespace {
 
 using namespace uring6;
 using namespace uring6::test;
+using Catch::Matchers::EndsWith;
+using Catch::Matchers::StartsWith;
 
 /// The programs by the names of their pages.
 std::map<std::string, std::string> programs() {
@@ -127,6 +132,39 @@ TEST_CASE("the first service of the guide answers, and ends in order by a signal
   CHECK(end.exit_status == 0);
   CHECK(end.output == "1 received, 1 sent\n");
   CHECK(end.errors.empty());
+}
+
+TEST_CASE("the guide's service that follows the network hears its group again after an MTU that was too small") {
+  const host_of_the_guide host;
+  const auto inside = host.first.near.space.enter();
+  program service({programs().at("network-changes")});
+  const ip_address group = ip_address::parse("ff02::114").value();
+  const auto is_joined = [&] {
+    const std::vector<group_membership> all = or_throw(host.first.near.link.groups());
+    return std::ranges::any_of(all, [&](const group_membership& each) { return each.group.with_zone(0) == group; });
+  };
+  const file_descriptor sender = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+  const auto send = [&] {
+    // The kernel has no source address for it until the interface has one again.
+    const sockaddr_in6 to = endpoint{group.with_zone(host.first.near.link.index), 1024}.to_sockaddr();
+    return ::sendto(sender.get(), "hello", 5, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 5;
+  };
+  REQUIRE(eventually(is_joined));
+  REQUIRE(eventually(send));
+  const std::string heard = "5 octets for ff02::114\n";
+  REQUIRE(service.writes(heard.size()));
+  set_mtu(host.first.near.link.index, 1'279);
+  set_mtu(host.first.near.link.index, 1'500);
+  REQUIRE(eventually(is_joined));
+  REQUIRE(eventually(send));
+  REQUIRE(service.writes(2 * heard.size()));
+  service.send_signal(SIGTERM);
+  const program_end end = service.wait();
+  CHECK(end.exit_status == 0);
+  // A join that comes some microseconds before the interface has IPv6 again is refused, and counted.
+  CHECK_THAT(end.output, StartsWith(heard + heard + "joins=2 first=1 mtu_restored=1 ") && EndsWith("left=1\n"));
+  CHECK(end.errors.find("mtu eth0 ifindex=" + std::to_string(host.first.near.link.index) + " mtu=1279") !=
+        std::string::npos);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "net/packet/packet_socket.hpp"
 #include "sys/failure/failure_note.hpp"
 #include "sys/multicast/membership.hpp"
+#include "sys/multicast/source_filter.hpp"
 #include "sys/socket/error_queue.hpp"
 #include "sys/socket/reuse_port.hpp"
 #include "sys/socket/socket.hpp"
@@ -85,19 +86,6 @@ result<control_flags> packet_conn::enabled_control() const {
 
 // --- multicast ---
 
-namespace {
-
-// The kernel delivers to a socket that is bound to a group only that group's datagrams.
-result<void> check_can_hear(int fd, const ip_address& group) {
-  const auto here = local_endpoint(fd);
-  if (!here) return fail(here.error());
-  if (!here->address.is_multicast() || !group.is_multicast()) return {};
-  if (here->address.with_zone(0) == group.with_zone(0)) return {};
-  return fail(errc::bound_to_group);
-}
-
-}  // namespace
-
 result<void> packet_conn::join_group(const interface& on, const ip_address& group) {
   const auto join = [&](int fd) {
     return check_can_hear(fd, group).and_then([&] { return uring6::join_group(fd, on.index, group); });
@@ -143,6 +131,18 @@ result<void> packet_conn::include_source_specific_group(const interface& on, con
   return noted(
       descriptor().and_then([&](int fd) { return uring6::include_source_specific_group(fd, on.index, group, source); }),
       "include_source_specific_group", group_of(on, group, source));
+}
+
+result<source_filter> packet_conn::source_filter(const interface& on, const ip_address& group) const {
+  const auto get = [&](int fd) { return get_source_filter(fd, on.index, group); };
+  return noted(descriptor().and_then(get), "source_filter", group_on(on, group));
+}
+result<void> packet_conn::set_source_filter(const interface& on, const ip_address& group,
+                                            const uring6::source_filter& filter) {
+  const auto set = [&](int fd) {
+    return check_can_hear(fd, group).and_then([&] { return uring6::set_source_filter(fd, on.index, group, filter); });
+  };
+  return noted(descriptor().and_then(set), "set_source_filter", group_on(on, group));
 }
 
 result<std::optional<interface>> packet_conn::multicast_interface() const {

@@ -1,6 +1,7 @@
 #include <linux/rtnetlink.h>
 
 #include "sys/interface/netlink.hpp"
+#include "sys/interface/netlink_message.hpp"
 #include "uring6/interface.hpp"
 
 namespace uring6::inline v0 {
@@ -38,15 +39,18 @@ std::optional<std::chrono::seconds> lifetime(std::uint32_t seconds) noexcept {
   return std::chrono::seconds(seconds);
 }
 
-std::optional<interface_address> read_address(const nlmsghdr& answer) {
-  const auto* header = netlink_header<ifaddrmsg>(answer);
-  if (answer.nlmsg_type != RTM_NEWADDR || header == nullptr) return std::nullopt;
+}  // namespace
+
+std::optional<interface_address> parse_interface_address(const nlmsghdr& message) {
+  if (message.nlmsg_type != RTM_NEWADDR && message.nlmsg_type != RTM_DELADDR) return std::nullopt;
+  const auto* header = netlink_header<ifaddrmsg>(message);
+  if (header == nullptr) return std::nullopt;
 
   std::optional<ip_address> local;
   std::optional<ip_address> other;  // IFA_ADDRESS: the peer's address if there is a local one, else the address itself
   std::uint32_t flags = header->ifa_flags;
   interface_address found;
-  for_each_attribute<ifaddrmsg>(answer, [&](std::uint16_t type, std::span<const std::byte> value) {
+  for_each_attribute<ifaddrmsg>(message, [&](std::uint16_t type, std::span<const std::byte> value) {
     switch (type) {
       case IFA_LOCAL:
         local = address_from(header->ifa_family, value);
@@ -79,11 +83,9 @@ std::optional<interface_address> read_address(const nlmsghdr& answer) {
   return found;
 }
 
-}  // namespace
-
 result<std::vector<interface_address>> interface::all_addresses() {
   netlink_request<ifaddrmsg> request(RTM_GETADDR, NLM_F_DUMP);
-  return netlink_dump<interface_address>(request.message(), read_address);
+  return netlink_dump<interface_address>(request.message(), parse_interface_address);
 }
 
 result<std::vector<interface_address>> interface::addresses() const {

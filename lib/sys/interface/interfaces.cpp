@@ -7,6 +7,7 @@
 
 #include "sys/failure/failure_note.hpp"
 #include "sys/interface/netlink.hpp"
+#include "sys/interface/netlink_message.hpp"
 #include "uring6/interface.hpp"
 
 namespace uring6::inline v0 {
@@ -30,13 +31,16 @@ bool is_tunnel(unsigned short type) noexcept {
          type == ip6gre;
 }
 
-std::optional<interface> parse_link(const nlmsghdr& answer) {
-  const auto* header = netlink_header<ifinfomsg>(answer);
-  if (answer.nlmsg_type != RTM_NEWLINK || header == nullptr) return std::nullopt;
+}  // namespace
+
+std::optional<interface> parse_interface(const nlmsghdr& message) {
+  if (message.nlmsg_type != RTM_NEWLINK && message.nlmsg_type != RTM_DELLINK) return std::nullopt;
+  const auto* header = netlink_header<ifinfomsg>(message);
+  if (header == nullptr || header->ifi_family != AF_UNSPEC) return std::nullopt;
   interface link;
   link.index = static_cast<std::uint32_t>(header->ifi_index);
   link.flags = static_cast<interface_flags>(header->ifi_flags) & every_interface_flag;
-  for_each_attribute<ifinfomsg>(answer, [&](std::uint16_t type, std::span<const std::byte> value) {
+  for_each_attribute<ifinfomsg>(message, [&](std::uint16_t type, std::span<const std::byte> value) {
     const auto* text = reinterpret_cast<const char*>(value.data());
     const auto* octets = reinterpret_cast<const std::uint8_t*>(value.data());
     switch (type) {
@@ -58,6 +62,8 @@ std::optional<interface> parse_link(const nlmsghdr& answer) {
   return link;
 }
 
+namespace {
+
 // Asks the kernel to leave out counters and virtual functions, which this library does not use and which can be most of
 // the answer.
 void skip_statistics(nlmsghdr* request) noexcept {
@@ -67,7 +73,7 @@ void skip_statistics(nlmsghdr* request) noexcept {
 result<interface> one_link(nlmsghdr* request) {
   std::optional<interface> found;
   const result<void> asked = netlink_ask(request, [&](const nlmsghdr& answer) {
-    if (std::optional<interface> link = parse_link(answer)) found = *std::move(link);
+    if (std::optional<interface> link = parse_interface(answer)) found = *std::move(link);
   });
   if (!asked) {
     if (asked.error() == std::errc::no_such_device) return fail(errc::unknown_zone);
@@ -82,7 +88,7 @@ result<interface> one_link(nlmsghdr* request) {
 result<std::vector<interface>> interface::all() {
   netlink_request<ifinfomsg> request(RTM_GETLINK, NLM_F_DUMP);
   skip_statistics(request.message());
-  return netlink_dump<interface>(request.message(), parse_link);
+  return netlink_dump<interface>(request.message(), parse_interface);
 }
 
 namespace {

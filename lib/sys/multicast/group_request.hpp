@@ -1,4 +1,4 @@
-// The kernel's requests about groups (RFC 3678, section 5), for membership.cpp and stale_membership.cpp.
+// The kernel's requests about groups (RFC 3678, section 5), for the other files of this folder.
 #pragma once
 
 #include <netinet/in.h>
@@ -34,6 +34,14 @@ inline group_source_req membership_of(std::uint32_t interface_index, const ip_ad
   made.gsr_source = source;
   return made;
 }
+
+/// The level of the requests about this group: IPPROTO_IP or IPPROTO_IPV6.
+int level_of(const ip_address& group) noexcept;
+
+/// Checks what can be checked of a group before a request: `errc::not_multicast`; `errc::ipv4_address` for an IPv4
+/// group on a socket that receives no IPv4; `errc::zone_mismatch`. Returns the interface that the index and the group's
+/// zone name together, 0 if neither does.
+result<std::uint32_t> check_group(int fd, std::uint32_t interface_index, const ip_address& group) noexcept;
 
 /// setsockopt of one of MCAST_*, with the kernel's errors in this library's words: `errc::unknown_zone` (ENODEV),
 /// `errc::already_joined` (EADDRINUSE), `errc::not_joined` (EADDRNOTAVAIL of a leave).

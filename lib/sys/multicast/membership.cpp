@@ -9,7 +9,9 @@
 #include <cstring>
 
 #include "sys/multicast/group_request.hpp"
+#include "sys/multicast/source_filter.hpp"
 #include "sys/multicast/stale_membership.hpp"
+#include "sys/socket/socket.hpp"
 #include "sys/socket/socket_options.hpp"
 
 namespace uring6::inline v0 {
@@ -22,10 +24,6 @@ result<std::uint32_t> merge(std::uint32_t interface_index, std::uint32_t zone) n
   return interface_index;
 }
 
-int level_of(const ip_address& group) noexcept {
-  return group.is_v4_mapped() ? IPPROTO_IP : IPPROTO_IPV6;
-}
-
 // Refuses to join an IPv4 group on a socket that receives no IPv4: the kernel allows it on every IPv6 datagram socket.
 result<void> check_family(int fd, const ip_address& group) noexcept {
   if (!group.is_v4_mapped() || get_option(fd, option::socket_domain) != AF_INET6) return {};
@@ -33,11 +31,6 @@ result<void> check_family(int fd, const ip_address& group) noexcept {
   if (!type) return fail(type.error());
   if (*type == SOCK_DGRAM && get_option(fd, option::only_v6) == 0) return {};
   return fail(errc::ipv4_address);
-}
-
-result<std::uint32_t> check_group(int fd, std::uint32_t interface_index, const ip_address& group) noexcept {
-  if (!group.is_multicast()) return fail(errc::not_multicast);
-  return check_family(fd, group).and_then([&] { return merge(interface_index, group.zone()); });
 }
 
 result<void> change_group(int fd, int number, std::uint32_t interface_index, const ip_address& group) noexcept {
@@ -72,6 +65,15 @@ result<void> mend(int fd, std::uint32_t interface_index, const ip_address& group
 
 }  // namespace
 
+result<std::uint32_t> check_group(int fd, std::uint32_t interface_index, const ip_address& group) noexcept {
+  if (!group.is_multicast()) return fail(errc::not_multicast);
+  return check_family(fd, group).and_then([&] { return merge(interface_index, group.zone()); });
+}
+
+int level_of(const ip_address& group) noexcept {
+  return group.is_v4_mapped() ? IPPROTO_IP : IPPROTO_IPV6;
+}
+
 sockaddr_storage as_storage(const ip_address& address) noexcept {
   sockaddr_storage storage{};
   if (const auto v4 = address.to_v4()) {
@@ -99,6 +101,14 @@ result<void> request_group(int fd, int level, int number, const void* value, std
     default:
       return fail_errno(errno);
   }
+}
+
+result<void> check_can_hear(int fd, const ip_address& group) noexcept {
+  const auto here = local_endpoint(fd);
+  if (!here) return fail(here.error());
+  if (!here->address.is_multicast() || !group.is_multicast()) return {};
+  if (here->address.with_zone(0) == group.with_zone(0)) return {};
+  return fail(errc::bound_to_group);
 }
 
 result<void> join_group(int fd, std::uint32_t interface_index, const ip_address& group) {

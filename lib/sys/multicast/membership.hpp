@@ -12,6 +12,10 @@
 
 namespace uring6::inline v0 {
 
+/// Checks that the kernel would deliver datagrams of `group` to the socket: to one that is bound to a group it delivers
+/// only that group's. `errc::bound_to_group`; the errors of getsockname(2).
+result<void> check_can_hear(int fd, const ip_address& group) noexcept;
+
 /// Joins `group` for all sources. MCAST_JOIN_GROUP
 ///
 /// Errors: `errc::not_multicast`; `errc::already_joined`; EINVAL on an interface without IPv6 (an MTU below 1280);

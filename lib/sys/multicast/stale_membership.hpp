@@ -27,7 +27,4 @@ enum class membership_state : std::uint8_t {
 /// then.
 result<membership_state> mend_membership(int fd, std::uint32_t interface_index, const ip_address& group);
 
-/// Does the socket's list have the IPv6 `group` on this interface? MCAST_MSFILTER
-bool has_membership(int fd, std::uint32_t interface_index, const ip_address& group) noexcept;
-
 }  // namespace uring6::inline v0

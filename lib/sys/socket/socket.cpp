@@ -108,6 +108,14 @@ void reset_on_close(int fd) noexcept {
   (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
+std::optional<std::uint64_t> network_namespace_of(int fd) noexcept {
+  constexpr int netns_cookie = 71;  // SO_NETNS_COOKIE, which glibc 2.36 does not define
+  std::uint64_t cookie = 0;
+  socklen_t length = sizeof cookie;
+  if (::getsockopt(fd, SOL_SOCKET, netns_cookie, &cookie, &length) != 0) return std::nullopt;
+  return cookie;
+}
+
 result<std::uint32_t> drop_count(int fd) noexcept {
   std::array<std::uint32_t, SK_MEMINFO_VARS> values{};
   socklen_t size = sizeof values;

@@ -1,6 +1,9 @@
 // Sockets: opening, binding and connecting them, and the names of their two ends.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "sys/socket/file_descriptor.hpp"
 #include "uring6/address.hpp"
 #include "uring6/result.hpp"
@@ -50,6 +53,10 @@ bool is_connected_to_itself(int fd) noexcept;
 
 /// The next close resets the connection (RST), so its port is free at once. SO_LINGER
 void reset_on_close(int fd) noexcept;
+
+/// The number that identifies the network namespace of a socket of any family, since Linux 5.14; nothing on an older
+/// kernel. SO_NETNS_COOKIE
+std::optional<std::uint64_t> network_namespace_of(int fd) noexcept;
 
 /// How many datagrams the kernel has dropped for this socket since it was opened, modulo 2^32: the buffer was full, a
 /// filter refused them, or their checksum was wrong. A system call when a caller asks: SO_RXQ_OVFL would report the

@@ -2,26 +2,17 @@
 #include <netinet/in.h>
 #include <sys/syscall.h>
 
-#include <algorithm>
-#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
 #include <string>
 
-#include "support/case/coroutines.hpp"
-#include "support/case/eventually.hpp"
-#include "support/machine/link_control.hpp"
-#include "support/machine/veth_pair.hpp"
+#include "net/multicast/forgetful_hosts.hpp"
 #include "support/process/forked.hpp"
-#include "support/traffic/conns.hpp"
-#include "uring6/interface.hpp"
 
 namespace {
 
 using namespace uring6;
 using namespace uring6::test;
-
-constexpr std::uint16_t port = 7777;
 
 ip_address address(const char* text) {
   return or_throw(ip_address::parse(text));
@@ -30,87 +21,8 @@ ip_address address(const char* text) {
 const ip_address site = address("ff05::114");
 const ip_address specific = address("ff35::8000:1");
 
-/// A sender at the near end, and a listener at the far end on an interface that loses IPv6 and gets it back.
-struct forgetful {
-  veth_pair cable;
-  event_loop loop;
-  packet_conn sender = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
-  packet_conn at = cable.far.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:7777")); });
-  interface link = cable.far.link;
-  std::array<std::byte, 64> buffer{};
-
-  [[nodiscard]] bool has(const ip_address& group) const {
-    return cable.far.space.run([&] {
-      const auto groups = or_throw(interface::all_groups());
-      return std::ranges::any_of(groups, [&](const group_membership& each) {
-        return each.interface_index == link.index && each.group == group;
-      });
-    });
-  }
-
-  /// Calls the join in the namespace of the conn, as a program does.
-  template <class Join>
-  result<void> in_far(Join join) {
-    return cable.far.space.run(join);
-  }
-
-  void wait_until_both_run() {
-    const auto runs = [](const veth_end& end, std::uint32_t index) {
-      return end.space.run([&] { return is_operational(index); });
-    };
-    REQUIRE(eventually([&] { return runs(cable.near, cable.near.link.index) && runs(cable.far, link.index); }));
-  }
-
-  task<> send(const ip_address& group, std::string_view text, const ip_address& source) {
-    control_message control;
-    control.interface_index = cable.near.link.index;
-    if (source.is_unicast()) control.source = source;
-    const auto sent = co_await sender.write_to(as_payload(text), control, {group, port});
-    REQUIRE(sent);
-  }
-
-  task<> expect(std::string_view text) {
-    const auto got = co_await at.read_from(buffer);
-    REQUIRE(got);
-    CHECK(as_text(got->payload) == text);
-  }
-
-  void shrink_and_grow() {
-    cable.far.space.run([&] {
-      set_mtu(link.index, 1279);
-      set_mtu(link.index, 1500);
-    });
-    wait_until_both_run();
-  }
-
-  /// Deleting the far end deletes the near one: that one gets its addresses again.
-  void delete_and_create() {
-    cable.far.space.run([&] {
-      delete_link(link.index);
-      create_veth(link.name, cable.near.space, cable.near.link.name, link.index);
-      set_link(link.index, link_state::up);
-    });
-    cable.near.space.run([&] {
-      cable.near.link = or_throw(interface::by_name(cable.near.link.name));
-      set_link(cable.near.link.index, link_state::up);
-      add_address(cable.near.link.index, cable.near.address, 64);
-    });
-    wait_until_both_run();
-  }
-
-  void move_and_return() {
-    const network_namespace elsewhere;
-    cable.far.space.run([&] { move_link(link.index, elsewhere); });
-    elsewhere.run([&] { move_link(or_throw(interface::by_name(link.name)).index, cable.far.space); });
-    const interface back = cable.far.space.run([&] { return or_throw(interface::by_name(link.name)); });
-    REQUIRE(back.index == link.index);
-    cable.far.space.run([&] { set_link(link.index, link_state::up); });
-    wait_until_both_run();
-  }
-};
-
 TEST_CASE("the datagrams of a group that its interface has lost arrive after a second join") {
-  forgetful hosts;
+  forgetful_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     REQUIRE(hosts.in_far([&] { return hosts.at.join_group(hosts.link, site); }));
     CHECK(hosts.in_far([&] { return hosts.at.join_group(hosts.link, site); }).error() == errc::already_joined);
@@ -139,7 +51,7 @@ TEST_CASE("the datagrams of a group that its interface has lost arrive after a s
 }
 
 TEST_CASE("a lost group is found without an interface's name, too, and another conn's membership stays") {
-  forgetful hosts;
+  forgetful_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const auto join = [&](packet_conn& by) { return hosts.in_far([&] { return by.join_group(site); }); };
     hosts.cable.far.space.run([&] { or_throw(hosts.at.join_group(hosts.link, site)); });
@@ -164,7 +76,7 @@ TEST_CASE("a lost group is found without an interface's name, too, and another c
 }
 
 TEST_CASE("the sources of a lost group are joined or excluded again with it") {
-  forgetful hosts;
+  forgetful_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const ip_address near = hosts.cable.near.address;
     const ip_address other = address("2001:db8::99");
@@ -197,7 +109,7 @@ TEST_CASE("the sources of a lost group are joined or excluded again with it") {
 }
 
 TEST_CASE("a lost group cannot be joined while its interface has no IPv6, and can once it has") {
-  forgetful hosts;
+  forgetful_hosts hosts;
   const auto join = [&] { return hosts.in_far([&] { return hosts.at.join_group(hosts.link, site); }); };
   REQUIRE(join());
   hosts.cable.far.space.run([&] { set_mtu(hosts.link.index, 1279); });
@@ -208,7 +120,7 @@ TEST_CASE("a lost group cannot be joined while its interface has no IPv6, and ca
 }
 
 TEST_CASE("a lost group keeps its sources when it is joined again without an interface's name") {
-  forgetful hosts;
+  forgetful_hosts hosts;
   run(hosts.loop, [&]() -> task<> {
     const ip_address near = hosts.cable.near.address;
     REQUIRE(hosts.in_far([&] { return hosts.at.join_group(hosts.link, site); }));
@@ -229,7 +141,7 @@ TEST_CASE("a lost group keeps its sources when it is joined again without an int
 
 TEST_CASE("a forgotten group of which the kernel takes back only a part is left, as the error says") {
   const std::string said = in_child([] {
-    forgetful hosts;
+    forgetful_hosts hosts;
     const ip_address near = hosts.cable.near.address;
     const auto join = [&] { return hosts.in_far([&] { return hosts.at.join_group(hosts.link, site); }); };
     or_throw(join());

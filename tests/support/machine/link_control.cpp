@@ -72,6 +72,13 @@ void delete_link(std::uint32_t index) {
   ask(request.message(), "ip link delete");
 }
 
+void rename_link(std::uint32_t index, const std::string& name) {
+  netlink_request<ifinfomsg> request(RTM_NEWLINK, NLM_F_ACK);
+  request->ifi_index = static_cast<int>(index);
+  mnl_attr_put_strz(request.message(), IFLA_IFNAME, name.c_str());
+  ask(request.message(), "ip link set name");
+}
+
 void set_mtu(std::uint32_t index, std::uint32_t mtu) {
   netlink_request<ifinfomsg> request(RTM_NEWLINK, NLM_F_ACK);
   request->ifi_index = static_cast<int>(index);
@@ -114,8 +121,11 @@ void create_veth(const std::string& name, const network_namespace& far, const st
   ask(message, "ip link add type veth");
 }
 
-void add_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length, address_options options) {
-  netlink_request<ifaddrmsg> request(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+namespace {
+
+void put_new_address(std::uint16_t flags_of_request, std::uint32_t index, const ip_address& address,
+                     std::uint8_t prefix_length, address_options options, const char* what) {
+  netlink_request<ifaddrmsg> request(RTM_NEWADDR, static_cast<std::uint16_t>(NLM_F_ACK | flags_of_request));
   fill(request, index, address, prefix_length);
   ifa_cacheinfo info{};
   info.ifa_prefered = options.preferred;
@@ -124,7 +134,18 @@ void add_address(std::uint32_t index, const ip_address& address, std::uint8_t pr
   const std::uint32_t flags =
       (options.prove_unique ? 0U : IFA_F_NODAD) | (options.make_temporary ? IFA_F_MANAGETEMPADDR : 0U);
   mnl_attr_put_u32(request.message(), IFA_FLAGS, flags);
-  ask(request.message(), "ip addr add");
+  ask(request.message(), what);
+}
+
+}  // namespace
+
+void add_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length, address_options options) {
+  put_new_address(NLM_F_CREATE | NLM_F_EXCL, index, address, prefix_length, options, "ip addr add");
+}
+
+void change_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length,
+                    address_options options) {
+  put_new_address(NLM_F_REPLACE, index, address, prefix_length, options, "ip addr change");
 }
 
 void delete_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length) {

@@ -19,6 +19,8 @@ void set_link(std::uint32_t index, link_state state);
 /// then. `ip -d link`, "state UP"
 bool is_operational(std::uint32_t index);
 void delete_link(std::uint32_t index);
+/// `ip link set name`, of a link that is down: kernels before 6.2 refuse it for one that is up.
+void rename_link(std::uint32_t index, const std::string& name);
 /// `ip link set mtu`. Below 1,280 the kernel removes IPv6 from the device.
 void set_mtu(std::uint32_t index, std::uint32_t mtu);
 /// `ip link set netns`. The link keeps its index if that is free there, and loses its addresses.
@@ -60,6 +62,9 @@ void delete_dead_route(dead_route kind, const ip_address& destination, std::uint
 void forget_path_mtu(const ip_address& destination);
 
 void delete_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length);
+/// Gives an address other lifetimes. `ip addr change`
+void change_address(std::uint32_t index, const ip_address& address, std::uint8_t prefix_length,
+                    address_options options);
 
 /// Datagrams that leave by this link wait in a queue and leave at this rate, in octets a second. `tc qdisc replace ...
 /// tbf`

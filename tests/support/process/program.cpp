@@ -72,8 +72,20 @@ void program::send_signal(int signal) {
   require(::kill(child_, signal) == 0, "kill");
 }
 
+bool program::writes(std::size_t octets) {
+  const auto limit = std::chrono::steady_clock::now() + patience;
+  while (read_.size() < octets) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(limit - std::chrono::steady_clock::now());
+    pollfd readable{output_.get(), POLLIN, 0};
+    if (left.count() <= 0 || ::poll(&readable, 1, static_cast<int>(left.count())) != 1) return false;
+    if (!read_some(output_, read_)) return false;
+  }
+  return true;
+}
+
 program_end program::wait() {
   program_end end;
+  end.output = std::exchange(read_, {});
   const auto limit = std::chrono::steady_clock::now() + patience;
   std::array<pollfd, 2> streams{{{output_.get(), POLLIN, 0}, {errors_.get(), POLLIN, 0}}};
   const std::array<const file_descriptor*, 2> sources{&output_, &errors_};

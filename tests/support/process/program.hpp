@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -40,6 +41,10 @@ class program {
   pid_t id() const noexcept { return child_; }
   void send_signal(int signal);
 
+  /// Waits until its output is at least so long, at most a minute; false if it ends before. `wait` returns that output,
+  /// too.
+  bool writes(std::size_t octets);
+
   /// Reads its output until it ends; kills it after a minute. May be called once.
   program_end wait();
 
@@ -47,6 +52,7 @@ class program {
   pid_t child_ = -1;
   file_descriptor output_;
   file_descriptor errors_;
+  std::string read_;  // of the output, by `writes`
 };
 
 /// Runs a program to its end.

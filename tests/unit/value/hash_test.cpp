@@ -81,6 +81,25 @@ TEST_CASE("each field of an interface, its addresses and its groups counts in it
       {{}, {.interface_index = 1}, {.group = one_address}, {.users = 1}, {.sources = {{.source = one_address}}}});
 }
 
+TEST_CASE("each field of a network's event, of a kept membership and of its sources counts in its hash") {
+  const interface_name name{.text = {'e', 't', 'h', '0'}};
+  check_all_differ<interface_name>({{}, name});
+  check_all_differ<interface_event>({{},
+                                     {.what = interface_change::up},
+                                     {.interface_index = 1},
+                                     {.name = name},
+                                     {.previous_name = name},
+                                     {.flags = interface_flags::up},
+                                     {.mtu = 1280},
+                                     {.address = one_address},
+                                     {.prefix_length = 64},
+                                     {.address_state = address_flags::permanent},
+                                     {.gateway = one_address}});
+  check_all_differ<source_filter>({{}, {.mode = filter_mode::include}, {.sources = {one_address}}});
+  check_all_differ<kept_membership>(
+      {{}, {.name = name}, {.interface_index = 1}, {.group = one_address}, {.joined = true}, {.error = errc::closed}});
+}
+
 TEST_CASE("each field of an event, of keep_alive, of a filter and of a name counts in its hash") {
   check_all_differ<path_mtu_event>({{}, {.mtu = 1280}, {.destination = one_address}});
   check_all_differ<signal_event>({{}, {.number = 1}, {.code = 1}, {.sender = 1}, {.user = 1}, {.value = 1}});

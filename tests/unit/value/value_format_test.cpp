@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -37,6 +38,8 @@ TEST_CASE("every public value has a formatter") {
   CHECK(all_formattable<resolve_options::family>);
   CHECK(all_formattable<loop_stats, pool_stats, packet_stats, tcp_stats, memory_link_stats>);
   CHECK(all_formattable<task_state, task_info, metrics_format, time_histogram, turn_times>);
+  CHECK(all_formattable<interface_change, interface_name, interface_event, interface_monitor_stats>);
+  CHECK(all_formattable<filter_mode, source_filter, kept_membership, group_keeper_stats>);
 }
 
 TEST_CASE("every public value of ICMPv6 has a formatter") {
@@ -206,6 +209,45 @@ TEST_CASE("events, groups and fragments print in one line") {
                                 .users = 1,
                                 .sources = {{or_throw(ip_address::parse("2001:db8::1")), 1, 0}}};
   CHECK(fmt::format("{}", joined) == "ff05::114 ifindex=7 users=1 source 2001:db8::1 included=1 excluded=0");
+}
+
+TEST_CASE("what happens to a network, and what is kept of memberships, prints in one line") {
+  const auto name = [](std::string_view text) {
+    interface_name placed;
+    text.copy(placed.text.data(), text.size());
+    return placed;
+  };
+  const ip_address address = or_throw(ip_address::parse("2001:db8::1"));
+  interface_event event{.what = interface_change::renamed,
+                        .interface_index = 2,
+                        .name = name("eth1"),
+                        .previous_name = name("eth0"),
+                        .mtu = 1500};
+  CHECK(fmt::format("{}", event) == "renamed eth1 (was eth0) ifindex=2");
+  event.what = interface_change::mtu;
+  CHECK(fmt::format("{}", event) == "mtu eth1 ifindex=2 mtu=1500");
+  event.what = interface_change::address_usable;
+  event.address = address;
+  event.prefix_length = 64;
+  event.address_state = address_flags::permanent;
+  CHECK(fmt::format("{}", event) == "address_usable eth1 ifindex=2 2001:db8::1/64 permanent");
+  CHECK(fmt::format("{}",
+                    interface_event{
+                        .what = interface_change::route_added, .mtu = 1280, .prefix_length = 32, .gateway = address}) ==
+        "route_added mtu=1280 ::/32 via 2001:db8::1");
+  CHECK(fmt::format("{}", interface_event{}) == "synchronized");
+  CHECK(fmt::format("{:>6}", name("eth0")) == "  eth0");
+
+  CHECK(fmt::format("{}", source_filter{}) == "exclude none");
+  CHECK(fmt::format("{}", source_filter{.mode = filter_mode::include, .sources = {address, address}}) ==
+        "include 2001:db8::1, 2001:db8::1");
+  kept_membership kept{.name = name("eth0"), .group = or_throw(ip_address::parse("ff02::114"))};
+  CHECK(fmt::format("{}", kept) == "ff02::114 on eth0 absent");
+  kept.interface_index = 2;
+  kept.error = std::make_error_code(std::errc::not_enough_memory);
+  CHECK(fmt::format("{}", kept) == "ff02::114 on eth0 ifindex=2 refused: Cannot allocate memory");
+  kept.joined = true;
+  CHECK(fmt::format("{}", kept) == "ff02::114 on eth0 ifindex=2 joined");
 }
 
 }  // namespace
