@@ -54,9 +54,10 @@ class outcome_tag {
 
 /// The error of a result that has no value: what `fail` returns. Converts to every result<T>.
 ///
-/// Functions that open a conn or signals, change an option or a membership, or look up a name note what they tried, and
-/// on which object. The note lies in memory of the process that holds the latest 64 of them; the failure has its number.
-/// So results are as large as without notes. Reads, writes, deadlines and getters note nothing, and allocate nothing.
+/// Functions that open a conn or signals, change an option or a membership, or look up a name note what they tried,
+/// and on which object. The note lies in memory of the process that holds the latest 64 of them; the failure has its
+/// number. So results are as large as without notes. Reads, writes, deadlines and getters note nothing, and allocate
+/// nothing.
 class [[nodiscard]] failure {
  public:
   /// `note`: its number, 0: none.
