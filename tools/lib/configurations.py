@@ -43,7 +43,7 @@ UNOPTIMIZED = ["--buildtype=debug", "-Ddebug=false", "-Dbench=disabled", *UNITY]
 # The harness of the benchmarks, and its tests, come with --all.
 GCC = Configuration("gcc", "g++", "-O2", [*OPTIMIZED, *UNITY, PRECOMPILED, "-Dbench=disabled"])
 SCRIPTS = ["commands/ahead.py", "commands/completions.py", "commands/containers.py", "commands/counting.py", "commands/floors.py", "commands/kernels.py",
-           "commands/language.py", "commands/man_pages.py", "commands/maps.py", "commands/one_case.py", "commands/probe_points.py", "commands/old_compiler.sh", "commands/set_up.sh",
+           "commands/language.py", "commands/man_pages.py", "commands/maps.py", "commands/mutants.py", "commands/one_case.py", "commands/probe_points.py", "commands/old_compiler.sh", "commands/set_up.sh",
            "commands/usage.sh", "commands/values.py", "commands/width.py", "parity/check.py", "consumer/symbols.sh",
            "consumer/expected.sh", "consumer/pkg_config.sh", "consumer/probes.sh", "consumer/dlopen.sh", "consumer/dropped.sh", "consumer/traps.sh"]
 SLOW_SCRIPTS = ["commands/includes.py", "consumer/abi.sh", "consumer/guide.sh", "consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh",
@@ -74,16 +74,22 @@ READINESS = replace(GCC, about="where io_uring is refused: loops run by readines
 
 # The same programs under memcheck, which knows of each octet whether it was written, and of each block whether it was freed.
 # Valgrind does not see what the kernel writes for io_uring, so loops run by readiness. A case takes some thirty times as long
-# there: of unit those stay out that do a thing a million times, or with several threads, which Valgrind runs one at a time;
-# of net come those that move buffers of every kind.
+# there: of net come only files that move buffers of every kind.
 MEMCHECK = replace(GCC, about="Valgrind's memcheck, loops by readiness", patience=10, settings={"URING6_DRIVER": "readiness"},
                    wrapper=["valgrind", "--quiet", f"--suppressions={SOURCE}/tools/lib/memcheck.supp",
                             "--error-exitcode=99", "--leak-check=full",
                             "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite", "--child-silent-after-fork=yes"])
+# Without the cases of several threads, which Valgrind runs one at a time; those that do a thing very often, or whenever in
+# the run of an operation, and have a limit of a minute; and those that need what Valgrind replaces: operator new, the
+# resolver's files, threads in the child of a fork.
+NOT_UNDER_MEMCHECK = "~[threads]" + "".join(f'~"*{part}*"' for part in (
+    "million", "hundred thousand", "flood", "whenever the stop comes", "recycler", "child of a fork", "hosts file",
+    "a stop that comes while"))
 NET_UNDER_MEMCHECK = ["adopt_test", "closing_test", "coalesce_test", "memory_link_test", "read_from_test", "read_races_test",
-                      "receive_test", "tcp_accept_test", "tcp_race_test", "tcp_test", "train_test", "write_test"]
-VALGRIND = [replace(MEMCHECK, suites=["unit"], cases=["~[threads]~*million*~*hundred thousand*"]),
-            replace(MEMCHECK, suites=["net"], cases=["-#", ",".join(f"[#{file}]~[threads]" for file in NET_UNDER_MEMCHECK)])]
+                      "receive_test", "tcp_race_test", "tcp_test", "train_test", "write_test"]
+VALGRIND = [replace(MEMCHECK, suites=["unit"], cases=[NOT_UNDER_MEMCHECK]),
+            replace(MEMCHECK, suites=["net"],
+                    cases=["-#", ",".join(f"[#{file}]{NOT_UNDER_MEMCHECK}" for file in NET_UNDER_MEMCHECK)])]
 
 # The cases that a release runs longer, built like the first configuration.
 LONG = replace(GCC, about="the cases tagged [long], at full length", patience=15, cases=["[long]"],
