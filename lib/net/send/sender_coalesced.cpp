@@ -88,7 +88,9 @@ bool sender::copy_to_slab(write_waiter& writer) noexcept {
   assert(coalesces_ && writer.in_flight_ == 0 && "no train refers to the writer's own memory");
   for (; writer.next_ < writer.messages_.size(); ++writer.next_) {
     write_slot& message = writer.messages_[writer.next_];
-    if (late_error_ && destination_of(message, writer.addressed_) == late_destination_) [[unlikely]] {
+    // A message of which trains have taken a part goes on: a later message gets the error, or flush.
+    const bool is_new = writer.taken_ == 0;
+    if (late_error_ && is_new && destination_of(message, writer.addressed_) == late_destination_) [[unlikely]] {
       report_late_error(writer, message);
       continue;
     }

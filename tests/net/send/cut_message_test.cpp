@@ -306,4 +306,33 @@ TEST_CASE("a message that may not wait sends what has room, and tells that there
   });
 }
 
+TEST_CASE("a refusal that comes in the middle of a message is told later, and the message is sent whole") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop);
+    need_room_for(9'010, to);
+    const packet_options options{.coalesce_writes = true};
+    auto from = dial(loop, name_of(to), options);
+    const auto ahead = co_await from.write(as_payload("refused"), {.interface_index = 9999});
+    CHECK(ahead);
+    // More trains than a conn may hold: the message waits half taken when the kernel refuses the coalesced datagram.
+    const bytes many = counting(9'000);
+    const bytes few = counting(100);
+    std::array<write_slot, 2> batch;
+    batch[0] = {.payload = many, .segment = 1};
+    batch[1] = {.payload = few, .segment = 10};
+    const auto sent = co_await from.write_batch(batch);
+    CHECK(sent == 9'010U);
+    CHECK_FALSE(batch[0].error);
+    CHECK_FALSE(batch[1].error);
+    CHECK(from.stats().failed_after_write == 1);
+    std::vector<bytes> expected = pieces(many, 1);
+    append(expected, pieces(few, 10));
+    const auto got = co_await read_all(to, 9'010);
+    CHECK(got == expected);
+    const auto flushed = co_await from.flush();
+    CHECK(flushed.error() == std::errc::no_such_device);
+  });
+}
+
 }  // namespace
