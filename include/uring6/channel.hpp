@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "uring6/detail/exceptions.hpp"
 #include "uring6/detail/lifetime.hpp"
 #include "uring6/detail/permit_queue.hpp"
 #include "uring6/result.hpp"
@@ -77,10 +78,7 @@ class channel {
  public:
   /// Throws std::invalid_argument for a capacity of 0.
   explicit channel(std::size_t capacity)
-      : buffer_(capacity > 0 ? capacity
-                             : throw std::invalid_argument("uring6: a channel needs a capacity of 1 or more")),
-        room_(mutex_, capacity),
-        items_(mutex_, 0) {}
+      : buffer_(at_least_one(capacity)), room_(mutex_, capacity), items_(mutex_, 0) {}
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
 
@@ -137,6 +135,13 @@ class channel {
   template <class, class>
   friend class detail::send_operation;
   friend detail::channel_receive_operation<T>;
+
+  static std::size_t at_least_one(std::size_t capacity) {
+    if (capacity == 0) {
+      detail::throw_or_terminate(std::invalid_argument("uring6: a channel needs a capacity of 1 or more"));
+    }
+    return capacity;
+  }
 
   // The caller holds a permit of room_ or of items_.
   result<void> put(T& value) noexcept {

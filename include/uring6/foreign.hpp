@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "uring6/detail/awaitable.hpp"
+#include "uring6/detail/exceptions.hpp"
 #include "uring6/detail/promise.hpp"
 #include "uring6/detail/stop_argument.hpp"
 #include "uring6/detail/waiting.hpp"
@@ -62,7 +63,7 @@ class foreign_wait : protected ready_node, remote_target {
   void begin(std::coroutine_handle<> waiting) {
     begin_wait(waiting);
     at_ = current_loop();
-    if (!at_) throw std::system_error(errc::wrong_thread, "uring6::foreign");
+    if (!at_) throw_or_terminate(std::system_error(errc::wrong_thread, "uring6::foreign"));
     open(*at_);
   }
   inline void start(handle_type bridge);
@@ -174,7 +175,7 @@ class foreign_operation final : public foreign_wait {
 
  private:
   static foreign_bridge bridge(foreign_operation& of, [[maybe_unused]] stop_token stop) {
-    try {
+    URING6_TRY {
       if constexpr (takes_stop_token<Work>) {
         [[maybe_unused]] const stop_argument<Work> argument(std::move(stop));
         if constexpr (is_void) {
@@ -193,7 +194,8 @@ class foreign_operation final : public foreign_wait {
       } else {
         of.value_.set(co_await std::move(of.work_));
       }
-    } catch (...) {
+    }
+    URING6_CATCH_ALL {
       of.failure_ = std::current_exception();
     }
   }

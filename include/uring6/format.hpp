@@ -14,6 +14,7 @@
 #include "uring6/address.hpp"
 #include "uring6/bpf/format.hpp"
 #include "uring6/control_message.hpp"
+#include "uring6/detail/exceptions.hpp"
 #include "uring6/detail/text_formatter.hpp"
 #include "uring6/header.hpp"
 #include "uring6/icmp/format.hpp"
@@ -59,7 +60,8 @@ struct fmt::formatter<Stats, char> {
     if (begin == context.end() || *begin != 'j') return text_.parse(context);
     json_ = true;
     const auto end = std::next(begin);
-    if (end != context.end() && *end != '}') throw fmt::format_error("invalid format specifier: j stands alone");
+    if (end != context.end() && *end != '}')
+      uring6::detail::throw_or_terminate(fmt::format_error("invalid format specifier: j stands alone"));
     return end;
   }
 

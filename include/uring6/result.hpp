@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "uring6/detail/exceptions.hpp"
 #include "uring6/detail/result_traits.hpp"
 #include "uring6/error.hpp"
 #include "uring6/failure.hpp"
@@ -257,7 +258,7 @@ class [[nodiscard]] result {
                   "or_else takes a function that returns such a result");
   }
   void check() const {
-    if (!has_value()) throw std::system_error(error_);
+    if (!has_value()) detail::throw_or_terminate(std::system_error(error_));
   }
 
   failure why() const noexcept { return failure(error_, tag_.note()); }
@@ -277,11 +278,12 @@ class [[nodiscard]] result {
     if constexpr (noexcept(make())) {
       make();
     } else {
-      try {
+      URING6_TRY {
         make();
-      } catch (...) {
+      }
+      URING6_CATCH_ALL {
         std::construct_at(std::addressof(error_), kept);
-        throw;
+        URING6_RETHROW;
       }
     }
     tag_ = detail::outcome_tag::value();
@@ -352,7 +354,7 @@ class [[nodiscard]] result<void> {
   }
   /// Throws std::system_error with the error if there is one.
   void value() const {
-    if (!has_value()) throw std::system_error(error_);
+    if (!has_value()) detail::throw_or_terminate(std::system_error(error_));
   }
   std::error_code error_or(std::error_code instead) const noexcept { return has_value() ? instead : error_; }
 
@@ -460,7 +462,7 @@ T or_throw(const result<T>& r) {
 }
 template <class T>
 T or_throw(result<T>&& r, const char* what) {
-  if (!r) throw std::system_error(r.error(), what);
+  if (!r) detail::throw_or_terminate(std::system_error(r.error(), what));
   if constexpr (!std::is_void_v<T>) return std::move(*r);
 }
 template <class T>
@@ -469,7 +471,7 @@ T or_throw(result<T>&& r, const std::string& what) {
 }
 template <class T>
 T or_throw(const result<T>& r, const std::string& what) {
-  if (!r) throw std::system_error(r.error(), what);
+  if (!r) detail::throw_or_terminate(std::system_error(r.error(), what));
   if constexpr (!std::is_void_v<T>) return *r;
 }
 

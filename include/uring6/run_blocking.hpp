@@ -15,6 +15,7 @@
 #include <utility>
 #include <variant>
 
+#include "uring6/detail/exceptions.hpp"
 #include "uring6/detail/permit_queue.hpp"
 #include "uring6/detail/promise.hpp"
 #include "uring6/detail/stop_argument.hpp"
@@ -114,14 +115,15 @@ class blocking_call final : public blocking_job {
 
  private:
   void run() noexcept override {
-    try {
+    URING6_TRY {
       if constexpr (std::is_void_v<value_type>) {
         outcome::call(f_, stop_);
         value_.emplace();
       } else {
         value_.emplace(outcome::call(f_, stop_));
       }
-    } catch (...) {
+    }
+    URING6_CATCH_ALL {
       exception_ = std::current_exception();
     }
   }

@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "uring6/detail/exceptions.hpp"
 #include "uring6/detail/promise.hpp"
 #include "uring6/result.hpp"
 
@@ -95,8 +96,12 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
 
   /// Throws std::logic_error for a task that was moved from, has already run, or is already awaited.
   auto operator co_await()&& {
-    if (done()) throw std::logic_error("uring6: awaited a task that was moved from or has already run");
-    if (handle_.promise().continuation()) throw std::logic_error("uring6: awaited a task that somebody awaits already");
+    if (done()) {
+      detail::throw_or_terminate(std::logic_error("uring6: awaited a task that was moved from or has already run"));
+    }
+    if (handle_.promise().continuation()) {
+      detail::throw_or_terminate(std::logic_error("uring6: awaited a task that somebody awaits already"));
+    }
     return awaiter(handle_);
   }
 

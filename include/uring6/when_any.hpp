@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "uring6/detail/exceptions.hpp"
 #include "uring6/detail/siblings.hpp"
 #include "uring6/task.hpp"
 
@@ -119,7 +120,7 @@ class when_any_of_operation final : any_siblings {
   using result_type = when_any_result<await_value<task<T>>>;
 
   explicit when_any_of_operation(std::vector<sibling<task<T>>> parts) : parts_(std::move(parts)) {
-    if (parts_.empty()) throw std::invalid_argument("uring6: when_any of no tasks would never end");
+    if (parts_.empty()) throw_or_terminate(std::invalid_argument("uring6: when_any of no tasks would never end"));
   }
 
   reference_awaiter<when_any_of_operation> operator co_await() && noexcept { return {this}; }

@@ -46,7 +46,7 @@ SCRIPTS = ["commands/ahead.py", "commands/completions.py", "commands/containers.
            "commands/language.py", "commands/man_pages.py", "commands/maps.py", "commands/mutants.py", "commands/one_case.py", "commands/probe_points.py", "commands/old_compiler.sh", "commands/set_up.sh",
            "commands/usage.sh", "commands/values.py", "commands/width.py", "parity/check.py", "consumer/symbols.sh",
            "consumer/expected.sh", "consumer/pkg_config.sh", "consumer/probes.sh", "consumer/dlopen.sh", "consumer/dropped.sh", "consumer/traps.sh"]
-SLOW_SCRIPTS = ["commands/includes.py", "consumer/abi.sh", "consumer/guide.sh", "consumer/headers.sh", "consumer/subproject.sh", "consumer/cmake.sh",
+SLOW_SCRIPTS = ["commands/includes.py", "consumer/abi.sh", "consumer/guide.sh", "consumer/headers.sh", "consumer/no_exceptions.sh", "consumer/subproject.sh", "consumer/cmake.sh",
                 "consumer/embedded.sh", "consumer/packaging.sh", "consumer/unity.sh", "model/check.py"]
 # They look at the sources alone.
 DOCS_SCRIPTS = ["docs/check.py"]
