@@ -118,7 +118,7 @@ void* allocate_frame(std::size_t size, std::pmr::memory_resource* resource) {
 }
 
 // Not checked by the address sanitizer: a frame without a header may be the first variable of a function.
-[[gnu::no_sanitize("address")]] std::size_t frame_size(const void* frame) noexcept {
+[[gnu::no_sanitize_address]] std::size_t frame_size(const void* frame) noexcept {
   const std::uint64_t marked = (static_cast<const frame_header*>(frame) - 1)->marked_size;
   return marked >> size_bits == header_mark ? marked & ((std::uint64_t{1} << size_bits) - 1) : 0;
 }
