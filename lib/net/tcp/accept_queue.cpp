@@ -1,6 +1,7 @@
 #include "net/tcp/accept_queue.hpp"
 
 #include <linux/filter.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -49,6 +50,10 @@ constexpr std::size_t most_requests = 32;
 // net/http.Server does it. Each refusal in a row doubles it.
 constexpr std::chrono::milliseconds first_pause{5};
 constexpr std::chrono::milliseconds longest_pause{1000};
+
+// How long a coroutine waits for a connection that the kernel has when the time of `stop_accepting` is over. The next
+// enter accepts it. Only another process that shares the socket can take it away, or a lack of descriptors keep it.
+constexpr std::chrono::milliseconds longest_last_look{1};
 
 }  // namespace
 
@@ -107,7 +112,7 @@ accept_queue::accept_queue(std::shared_ptr<loop_core> loop, file_descriptor&& fd
 std::error_code accept_queue::check_wait() const noexcept {
   const bool has_connection = count_ > acceptors_.reservations();
   if (stopping_ && has_connection) return loop_->check_owner();
-  if (stopping_ && deadline_.passed()) return errc::closed;
+  if (stopping_ && deadline_.passed()) return kernel_has_connection() ? loop_->check_owner() : errc::closed;
   if (!closed() || !has_connection) return check(deadline_.passed());
   if (deadline_.passed()) return errc::deadline_exceeded;
   return loop_->check_owner();
@@ -204,6 +209,7 @@ accepted_socket accept_queue::take() noexcept {
 void accept_queue::wait(accept_operation& acceptor, stop_root& stop) {
   assert(!loop_->check_owner() && "another thread than the loop's would change the queue");
   stop.prepare(*loop_);
+  if (stopping_ && deadline_.passed()) deadline_.set(*loop_, deadline_after(longest_last_look));
   acceptors_.wait(acceptor);
   ++waiters_;
   acceptor.listen(stop);
@@ -285,6 +291,29 @@ result<void> accept_queue::stop_accepting(clock::duration handshakes) {
   stopping_ = true;
   deadline_.set(*loop_, deadline_after(handshakes));
   return {};
+}
+
+bool accept_queue::kernel_has_connection() const noexcept {
+  pollfd queue{fd_.get(), POLLIN, 0};
+  return ::poll(&queue, 1, 0) == 1 && (queue.revents & POLLIN) != 0;
+}
+
+// A loop that was busy finds the deadline passed before it has seen which connections the kernel has accepted: the
+// first time, the coroutines that wait get one turn more in any case. Not while the kernel has no descriptor.
+bool accept_queue::accepts_longer() noexcept {
+  if (!acceptors_.has_waiting() || pause_.armed()) return false;
+  if (std::exchange(last_look_, true) && !kernel_has_connection()) return false;
+  try {
+    deadline_.set(*loop_, deadline_after(longest_last_look));
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  return true;
+}
+
+void accept_queue::deadline_passed() noexcept {
+  if (!stopping_) return fail_waiting(errc::deadline_exceeded);
+  if (!accepts_longer()) fail_waiting(errc::closed);
 }
 
 // What the kernel accepts while it is being ended is there, too.

@@ -51,8 +51,9 @@ class accept_queue final : public owned_socket {
   void set_deadline(std::optional<clock::time_point> when) { deadline_.set(*loop_, when); }
   void close() noexcept;
 
-  /// The kernel answers no new connection request. Those that it has answered are accepted for `handshakes`; then a
-  /// wait ends with `closed`. Errors: EPERM (SO_LOCK_FILTER), ENOMEM. Throws std::bad_alloc; then nothing has changed.
+  /// The kernel answers no new connection request. Those that it answers within `handshakes` are accepted; when none
+  /// is left behind that, a wait ends with `closed`. Errors: EPERM (SO_LOCK_FILTER), ENOMEM. Throws std::bad_alloc;
+  /// then nothing has changed.
   result<void> stop_accepting(clock::duration handshakes);
 
   /// Leaves the descriptor open, to the caller. Connections that were accepted ahead stay to be taken.
@@ -88,10 +89,13 @@ class accept_queue final : public owned_socket {
   void end_accepting() noexcept;
   void notify() noexcept;
   void fail_waiting(std::error_code why) noexcept;
-  void deadline_passed() noexcept { fail_waiting(stopping_ ? errc::closed : errc::deadline_exceeded); }
+  bool kernel_has_connection() const noexcept;
+  bool accepts_longer() noexcept;
+  void deadline_passed() noexcept;
 
   std::size_t ahead_;
-  bool stopping_ = false;  // stop_accepting was called: the deadline is the end
+  bool stopping_ = false;   // stop_accepting was called: the deadline is the end
+  bool last_look_ = false;  // the deadline has passed while a coroutine waited, and was put off
 
   std::deque<request> requests_;
   std::size_t in_flight_ = 0;     // requests that the kernel has, without those that are being canceled

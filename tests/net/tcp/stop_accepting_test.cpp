@@ -82,6 +82,49 @@ TEST_CASE("stop_accepting: every connection that the kernel has answered is acce
   }
 }
 
+TEST_CASE("stop_accepting: what waits in the kernel is accepted also when the time for handshakes is over") {
+  need_ipv6();
+  event_loop loop;
+  for (const std::size_t ahead : {std::size_t{0}, std::size_t{4}, std::size_t{64}}) {
+    CAPTURE(ahead);
+    run(loop, [&]() -> task<> {
+      auto listener = open_listener(loop, {.accept_ahead = ahead});
+      std::vector<file_descriptor> clients;
+      for (int i = 0; i < 100; ++i) clients.push_back(plain_client(name_of(listener)));
+      REQUIRE(listener.stop_accepting(0ms));
+      accepted_to_end got;
+      co_await accept_to_the_end(listener, got);
+      CHECK(got.all.size() == 100);
+      CHECK(got.end == errc::closed);
+    });
+  }
+}
+
+TEST_CASE("stop_accepting: a service that takes longer for a connection than the time for handshakes cuts none") {
+  need_ipv6();
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto listener = open_listener(loop, {.accept_ahead = 0});
+    const endpoint here = name_of(listener);
+    int accepted = 0;
+    std::vector<file_descriptor> clients;
+    beside service(loop, [&]() -> task<> {
+      while (co_await listener.accept()) {
+        ++accepted;
+        co_await sleep_for(5ms);
+      }
+    });
+    co_await yield();
+    for (int i = 0; i < 5; ++i) clients.push_back(plain_client(here));
+    REQUIRE(listener.stop_accepting(2ms));
+    // The service waits, and the time is over before the loop asks the kernel again.
+    const auto until = std::chrono::steady_clock::now() + 5ms;
+    while (std::chrono::steady_clock::now() < until) continue;
+    co_await service.join();
+    CHECK(accepted == 5);
+  });
+}
+
 TEST_CASE("stop_accepting: a new connection is not answered, and goes to the other listener of the port") {
   need_ipv6();
   event_loop loop;
