@@ -146,10 +146,11 @@ bool write_waiter::suspend(std::coroutine_handle<> writer, stop_root& stop) {
       return socket_->writing().wait(*this, stop);
     }
     ended_ = make_error_code(addressed_ ? std::errc::already_connected : std::errc::destination_address_required);
-    return false;
+  } else {
+    ended_ = socket_ ? socket_->check_write() : make_error_code(errc::closed);
+    if (!ended_) ended_ = errc::canceled;
   }
-  ended_ = socket_ ? socket_->check_write() : make_error_code(errc::closed);
-  if (!ended_) ended_ = errc::canceled;
+  for (write_slot& each : messages_) each.error = ended_.code();
   return false;
 }
 

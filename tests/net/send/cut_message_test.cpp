@@ -335,4 +335,33 @@ TEST_CASE("a refusal that comes in the middle of a message is told later, and th
   });
 }
 
+TEST_CASE("each message of a batch that is refused before its first attempt has the error") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    auto to = open_conn(loop);
+    auto from = open_conn(loop);
+    const bytes payload = counting(100);
+    std::array<write_slot, 2> batch;
+    for (write_slot& each : batch) each = {.payload = payload, .destination = name_of(to)};
+    batch[1].segment = 10;
+
+    CHECK(from.set_write_deadline(std::chrono::steady_clock::now()));
+    auto sent = co_await from.write_batch(batch);
+    CHECK(sent.error() == errc::deadline_exceeded);
+    for (const write_slot& each : batch) CHECK(each.error == errc::deadline_exceeded);
+
+    CHECK(from.set_write_deadline(std::nullopt));
+    beside stopped(loop, [&]() -> task<> { sent = co_await from.write_batch(batch); });
+    stopped.request_stop();
+    co_await stopped.join();
+    CHECK(sent.error() == errc::canceled);
+    for (const write_slot& each : batch) CHECK(each.error == errc::canceled);
+
+    CHECK(from.close());
+    sent = co_await from.write_batch(batch);
+    CHECK(sent.error() == errc::closed);
+    for (const write_slot& each : batch) CHECK(each.error == errc::closed);
+  });
+}
+
 }  // namespace
