@@ -29,6 +29,9 @@ struct inherited_socket {
 ///     }
 ///
 /// With the sockets open in the manager, a service that ends and begins anew loses nothing that arrives meanwhile.
+/// Do not call `stop_receiving`, `stop_accepting` or `drain_on_stop` for them: what these set holds for the socket, so
+/// the service's successor would receive nothing from it. Connections that were accepted ahead end with the service
+/// (`tcp_options::accept_ahead`).
 ///
 /// Errors, after which the variables are removed as well and no descriptor is closed: `errc::malformed` for variables
 /// that are no numbers, and for more or fewer names than sockets; EBADF if a descriptor is not open. May throw

@@ -364,7 +364,8 @@ class URING6_EXPORT packet_conn {
   ///
   /// A conn that left its group at a wildcard address asks the kernel for the source address of each datagram that is
   /// written without one, which takes four system calls; `write_batch` writes it into the messages. Groups stay joined,
-  /// but nothing is received from them. `release` gives a socket away that receives nothing.
+  /// but nothing is received from them. `release` gives a socket away that receives nothing, and another process
+  /// that shares the socket (`listen_inherited`) receives nothing from it either.
   ///
   /// Errors: `errc::closed`, `errc::wrong_thread`; `errc::canceled` if a stop is requested before the return: the conn
   /// takes no datagram in, but may miss one that was being delivered, so await this in a `shield`. EPERM

@@ -270,6 +270,8 @@ class URING6_EXPORT tcp_listener {
   ///     (void)listener.stop_accepting();
   ///     co_await accept_all(listener);  // until an accept ends with errc::closed
   ///
+  /// Holds for the socket: not for one that another process goes on with (`listen_inherited`).
+  ///
   /// Takes the place of the deadline of `accept`; one that is set later is the new end. Errors: `errc::closed`,
   /// `errc::wrong_thread`, EPERM (SO_LOCK_FILTER), ENOMEM; then nothing has changed, also after std::bad_alloc.
   /// SO_ATTACH_FILTER. Go: missing.
