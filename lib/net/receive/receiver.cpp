@@ -118,13 +118,15 @@ void receiver::finish() noexcept {
 // Once empty the socket stays empty. Datagrams that the kernel took out of it are completions, which the turn reaps.
 void receiver::look_for_end() noexcept {
   assert(finishing_);
-  if (emptied_in_turn_ == 0 && source_.socket_is_empty()) emptied_in_turn_ = loop_.turns();
+  if (emptied_ || !source_.socket_is_empty()) return;
+  emptied_ = true;
+  emptied_in_turn_ = static_cast<std::uint32_t>(loop_.turns());
 }
 
 // While the socket has datagrams the turn may have delivered none, because the pool had no buffer: the next read asks
 // again.
 std::error_code receiver::nothing_came() const noexcept {
-  const bool over = emptied_in_turn_ != 0 && loop_.turns() > emptied_in_turn_;
+  const bool over = emptied_ && static_cast<std::uint32_t>(loop_.turns()) != emptied_in_turn_;
   return over ? make_error_code(errc::closed) : make_error_code(std::errc::resource_unavailable_try_again);
 }
 

@@ -165,6 +165,8 @@ class receiver final : train_owner {
   bool admits_ = true;
   bool error_pends_ = false;
   bool finishing_ = false;
+  bool emptied_ = false;               // `finish` or a later read found the socket empty
+  std::uint32_t emptied_in_turn_ = 0;  // the loop's turn then, modulo 2^32
   loop_core& loop_;
   struct {
     std::uint64_t buffers = 0;
@@ -172,7 +174,6 @@ class receiver final : train_owner {
   } counters_;
   error_slot pending_error_;
   std::unique_ptr<path_mtu_event> path_mtu_event_;  // few conns ever have one
-  std::uint64_t emptied_in_turn_ = 0;  // the turn of the loop in which `finish` or a later read found the socket empty
   receive_source::rarely_used source_rarely_used_;
   receive_backlog::rarely_used backlog_rarely_used_;
 };

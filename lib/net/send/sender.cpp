@@ -79,8 +79,8 @@ void sender::record(const send_train::part& part, std::error_code error, const e
   if (!part.owner) {
     if (error) {
       counters_.coalesced_failed += part.datagrams;
-      late_error_ = error;
-      late_destination_ = to;
+      *late_refusal_ = {error, to};
+      refused_late_ = true;
     }
     return;
   }

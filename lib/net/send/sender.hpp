@@ -45,6 +45,7 @@ class sender final : outbound {
         coalesces_(what.coalesce),
         udp_(what.udp),
         peer_(what.peer) {
+    if (coalesces_) late_refusal_ = std::make_unique<late_refusal>();
     if (what.zero_copy_from > 0) zero_copy_ = std::make_unique<zero_copy_choice>(what.zero_copy_from);
   }
   sender(const sender&) = delete;
@@ -95,6 +96,12 @@ class sender final : outbound {
   /// them.
   static constexpr std::size_t max_trains_per_conn = send_convoy::capacity;
 
+  /// The last error of a coalesced datagram, and where that was to go.
+  struct late_refusal {
+    std::error_code error;
+    endpoint destination;
+  };
+
   /// Where `flush` is. `seal` submits trains at once while it runs.
   enum class flushing : std::uint8_t {
     no,
@@ -106,7 +113,10 @@ class sender final : outbound {
   void set_mode(send_train& train, send_train::mode to) noexcept;
   void schedule_flush() noexcept;
   bool has_unsent() const noexcept { return trains_held_ > 0; }
-  std::error_code take_error() noexcept { return std::exchange(late_error_, {}); }
+  /// Why a coalesced datagram was refused, if it was since the last call.
+  std::error_code take_error() noexcept {
+    return std::exchange(refused_late_, false) ? late_refusal_->error : std::error_code();
+  }
   const endpoint& destination_of(const write_slot& message, bool addressed) const noexcept {
     return addressed ? message.destination : peer_;
   }
@@ -186,6 +196,7 @@ class sender final : outbound {
   bool udp_;                           // as options::udp
   bool errors_are_the_peers_ = false;  // the conn is connected: an ICMP error is about its peer
   bool pending_error_taken_ = false;   // since this flush began; of a conn that keeps error reports
+  bool refused_late_ = false;          // a coalesced datagram was refused since `take_error`: late_refusal_
   bool had_reports_ = false;           // reports were in the queue then: a report is no sign of a pending error
   flushing flush_ = flushing::no;
   refusing_destinations refusing_;
@@ -193,9 +204,8 @@ class sender final : outbound {
   endpoint peer_;                                // of a connected socket
   receiver* path_mtu_reader_ = nullptr;
   receiver* error_reader_ = nullptr;
-  std::error_code late_error_;  // the last error of a coalesced datagram since `take_error`
-  endpoint late_destination_;   // where that datagram was to go
-  std::error_code closing_;     // set by `close`: no send is parked any more
+  std::unique_ptr<late_refusal> late_refusal_;  // nullptr: the conn does not coalesce
+  std::error_code closing_;                     // set by `close`: no send is parked any more
   send_counters counters_;
 };
 

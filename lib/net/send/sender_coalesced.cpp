@@ -77,7 +77,7 @@ inline bool sender::write_ahead(const write_slot& message, bool addressed, error
 // place of being sent, as a socket reports an ICMP error. So a caller that repeats each failed write sends its
 // datagrams once, and a destination that refuses keeps nothing from the others.
 void sender::report_late_error(write_waiter& writer, write_slot& message) noexcept {
-  assert(late_error_);
+  assert(refused_late_);
   message.error = take_error();
   if (!writer.first_error_) writer.first_error_ = message.error;
 }
@@ -90,7 +90,8 @@ bool sender::copy_to_slab(write_waiter& writer) noexcept {
     write_slot& message = writer.messages_[writer.next_];
     // A message of which trains have taken a part goes on: a later message gets the error, or flush.
     const bool is_new = writer.taken_ == 0;
-    if (late_error_ && is_new && destination_of(message, writer.addressed_) == late_destination_) [[unlikely]] {
+    if (refused_late_ && is_new && destination_of(message, writer.addressed_) == late_refusal_->destination)
+        [[unlikely]] {
       report_late_error(writer, message);
       continue;
     }

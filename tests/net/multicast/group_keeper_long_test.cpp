@@ -29,7 +29,7 @@ class deafness {
   }
   void print(const char* after, std::uint64_t joins) const {
     const auto in_ms = [](auto time) { return std::chrono::duration<double, std::milli>(time).count(); };
-    std::printf("%d %s: %llu joins, deaf for at most %.3f ms, %.3f ms in the mean\n", count_, after,
+    std::printf("# %d %s: %llu joins, deaf for at most %.3f ms, %.3f ms in the mean\n", count_, after,
                 static_cast<unsigned long long>(joins), in_ms(longest_), count_ ? in_ms(sum_) / count_ : 0.0);
   }
 

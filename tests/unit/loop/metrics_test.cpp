@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 
 namespace service {
 
-struct door_stats {
+struct gate_stats {
   std::uint64_t opened = 0;
   std::uint64_t inside = 0;
 };
@@ -32,13 +32,13 @@ struct door_stats {
 }  // namespace service
 
 template <>
-inline constexpr auto uring6::counters_of<service::door_stats> =
-    std::to_array<uring6::named_counter<service::door_stats>>({
-        {"opened", &service::door_stats::opened},
-        {"inside", &service::door_stats::inside},
+inline constexpr auto uring6::counters_of<service::gate_stats> =
+    std::to_array<uring6::named_counter<service::gate_stats>>({
+        {"opened", &service::gate_stats::opened},
+        {"inside", &service::gate_stats::inside},
     });
 template <>
-inline constexpr auto uring6::gauges_of<service::door_stats> = std::to_array<std::string_view>({"inside"});
+inline constexpr auto uring6::gauges_of<service::gate_stats> = std::to_array<std::string_view>({"inside"});
 
 namespace uring6 {
 namespace {
@@ -86,7 +86,7 @@ TEST_CASE("metrics: each counter of each statistics type is a sample with its va
     page.add("uring6_loop", other, {{"loop", "1"}});
     page.add("uring6_pool", pool_stats{.in_kernel = 64});
     page.add("uring6_tcp", tcp_stats{.sent_bytes = 7});
-    page.add("door", service::door_stats{.opened = 2, .inside = 1});
+    page.add("door", service::gate_stats{.opened = 2, .inside = 1});
     const exposition got = read(page, format);
     CHECK(got.values.size() == 2 * counters_of<loop_stats>.size() + counters_of<packet_stats>.size() +
                                    counters_of<pool_stats>.size() + counters_of<tcp_stats>.size() + 2);
@@ -99,7 +99,7 @@ TEST_CASE("metrics: each counter of each statistics type is a sample with its va
     CHECK(got.kinds.at("uring6_pool_in_kernel") == "gauge");
     CHECK(got.kinds.at("door_inside") == "gauge");
     CHECK(got.kinds.at(format == metrics_format::open_metrics ? "door_opened" : "door_opened_total") == "counter");
-    CHECK_THAT(page.text(), ContainsSubstring("door_opened") && ContainsSubstring(" service::door_stats::opened\n") &&
+    CHECK_THAT(page.text(), ContainsSubstring("door_opened") && ContainsSubstring(" service::gate_stats::opened\n") &&
                                 ContainsSubstring(" uring6::packet_stats::rearms\n"));
   }
   CHECK((knows_gauges<loop_stats>() && knows_gauges<pool_stats>()));
@@ -108,17 +108,17 @@ TEST_CASE("metrics: each counter of each statistics type is a sample with its va
 TEST_CASE("metrics: values of labels are escaped") {
   for (const metrics_format format : both) {
     metrics_page page(format);
-    page.add("door", service::door_stats{}, {{"name", "a\"b\\c\nd"}});
+    page.add("door", service::gate_stats{}, {{"name", "a\"b\\c\nd"}});
     CHECK(read(page, format).values.contains("door_inside{name=\"a\\\"b\\\\c\\nd\"}"));
   }
 }
 
 TEST_CASE("metrics: a page that a scraper would refuse cannot be made") {
   metrics_page page;
-  page.add("door", service::door_stats{}, {{"loop", "0"}});
+  page.add("door", service::gate_stats{}, {{"loop", "0"}});
   const std::string before = page.text();
   const auto add = [&](std::string_view prefix, std::initializer_list<metric_label> labels) {
-    page.add(prefix, service::door_stats{}, labels);
+    page.add(prefix, service::gate_stats{}, labels);
   };
   CHECK_THROWS_AS(add("", {}), std::invalid_argument);
   CHECK_THROWS_AS(add("1door", {}), std::invalid_argument);
