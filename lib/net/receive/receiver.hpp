@@ -165,14 +165,14 @@ class receiver final : train_owner {
   bool admits_ = true;
   bool error_pends_ = false;
   bool finishing_ = false;
-  bool emptied_ = false;               // `finish` or a later read found the socket empty
-  std::uint32_t emptied_in_turn_ = 0;  // the loop's turn then, modulo 2^32
+  bool emptied_ = false;  // `finish` or a later read found the socket empty
   loop_core& loop_;
   struct {
     std::uint64_t buffers = 0;
     std::uint64_t errors = 0;
   } counters_;
-  error_slot pending_error_;
+  [[no_unique_address]] error_slot pending_error_;  // the next member lies in its last octets
+  std::uint32_t emptied_in_turn_ = 0;               // the loop's turn when the socket was found empty, modulo 2^32
   std::unique_ptr<path_mtu_event> path_mtu_event_;  // few conns ever have one
   receive_source::rarely_used source_rarely_used_;
   receive_backlog::rarely_used backlog_rarely_used_;

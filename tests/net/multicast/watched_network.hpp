@@ -97,11 +97,15 @@ struct watched_network {
   }
 
   /// Reads until the events have told what the kernel says. The kernel tells of an address without duplicate address
-  /// detection some time after it was added.
+  /// detection some time after it was added; and a listing that goes on must not be interrupted by a further mark.
   task<> read_until_all_is_known(std::vector<interface_event>& into) {
-    do {
-      co_await read_all(into);
-    } while (known != space.run([] { return known_network::of_the_kernel(); }));
+    co_await read_all(into);
+    while (known != space.run([] { return known_network::of_the_kernel(); })) {
+      const auto got = co_await monitor.next();
+      REQUIRE(got);
+      known.learn(*got);
+      into.push_back(*got);
+    }
   }
 
   /// Waits until the kernel has told of all addresses that were added.
