@@ -32,8 +32,9 @@ URING6_EXPORT task<void> drain_connections(tcp_listener& from, clock::duration l
 ///       co_await drain_on_stop(pc, 2s, answer(pc));
 ///     }
 ///
-/// If the conn cannot stop receiving, the stop reaches `serving` at once. Exceptions of `serving` come through. The
-/// conn outlives the task. A task that reads and answers outside of this may lose the datagram that it has read,
+/// If the conn cannot stop receiving, the stop reaches `serving` at once. Exceptions of `serving` come through; without
+/// memory for the wait or the stop, `serving` is stopped, and std::bad_alloc is thrown when it has ended. The conn
+/// outlives the task. A task that reads and answers outside of this may lose the datagram that it has read,
 /// because its write ends with `errc::canceled`.
 template <class Rep, class Period>
 [[nodiscard("co_await it")]] task<void> drain_on_stop(packet_conn& from, std::chrono::duration<Rep, Period> limit,

@@ -15,13 +15,18 @@ task<result<void>> take_in_no_more(tcp_listener& from) {
   co_return from.stop_accepting();
 }
 
-/// Waits for the stop; `cannot` is requested if `from` goes on taking in.
+/// Waits for the stop; `cannot` is requested if `from` goes on taking in, or there is no memory to wait.
 template <class Socket>
 task<void> close_entrance_at_stop(Socket& from, stop_token outside, stop_source& cannot) {
-  (void)co_await with_stop(outside, sleep_until(clock::time_point::max()));
-  if (!outside.stop_requested()) co_return;  // `serving` has ended by itself
-  const auto done = co_await take_in_no_more(from);
-  if (!done) cannot.request_stop();
+  try {
+    (void)co_await with_stop(outside, sleep_until(clock::time_point::max()));
+    if (!outside.stop_requested()) co_return;  // `serving` has ended by itself
+    const auto done = co_await take_in_no_more(from);
+    if (!done) cannot.request_stop();
+  } catch (...) {
+    cannot.request_stop();  // else no stop would reach `serving`
+    throw;
+  }
 }
 
 template <class Socket>

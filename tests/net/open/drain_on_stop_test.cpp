@@ -5,9 +5,11 @@
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
+#include <new>
 #include <stdexcept>
 #include <vector>
 
+#include "support/case/allocations.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/machine/environment.hpp"
 #include "support/traffic/conns.hpp"
@@ -128,6 +130,35 @@ TEST_CASE("drain_on_stop: where the conn cannot stop receiving, the stop reaches
     co_await service.join();
     CHECK(end == errc::canceled);
   });
+}
+
+TEST_CASE("drain_on_stop: without memory at the stop, the service ends all the same") {
+  need_ipv6();
+  event_loop loop;
+  for (std::size_t nth = 1; nth <= 8; ++nth) {
+    CAPTURE(nth);
+    packet_conn pc = open_conn(loop);
+    std::error_code end;
+    run(loop, [&]() -> task<> {
+      constexpr auto no_limit = std::chrono::steady_clock::duration::max();
+      scope service;
+      service.spawn(drain_on_stop(pc, no_limit, answer(pc, name_of(pc), end)));
+      co_await yield();
+      if (!fail_allocation(nth)) SKIP("ThreadSanitizer has operators of its own");
+      service.request_stop();
+      while (!end && failed_allocations() == 0) co_await yield();
+      fail_allocation(0);
+      bool refused = false;
+      try {
+        co_await service.join();
+      } catch (const std::bad_alloc&) {
+        refused = true;
+      }
+      const bool told = end == errc::closed || end == errc::canceled;
+      CHECK((told || refused));
+    });
+    fail_allocation(0);
+  }
 }
 
 TEST_CASE("drain_on_stop: connections that a listener has answered are accepted after the stop") {
