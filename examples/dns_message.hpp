@@ -1,7 +1,8 @@
-// The parts of a DNS message (RFC 1035, 4.1) that a multicast DNS responder reads and writes.
+// The parts of a DNS message (RFC 1035, 4.1) that a multicast DNS responder and a forwarder read and write.
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cctype>
 #include <cstddef>
 #include <cstdint>
@@ -166,6 +167,53 @@ inline std::string to_bytes(const message& said) {
     }
   }
   return made;
+}
+
+/// The id, the flags and the question of a message; nothing for octets that are no message with one question. The
+/// records behind the question are not read.
+inline std::optional<message> read_head(std::span<const std::byte> octets) {
+  reader in(octets);
+  message head{.id = in.number16(), .flags = in.number16()};
+  const bool one_question = in.number16() == 1;
+  (void)in.take(6);  // the numbers of records
+  head.questions.push_back({in.name(), in.number16(), in.number16()});
+  if (in.bad || !one_question) return {};
+  return head;
+}
+
+/// An answer is no query: two servers that answer answers would do so for ever.
+inline bool is_query(const std::optional<message>& head) {
+  return head && !(head->flags & flag_response);
+}
+
+/// Whether a message answers a query with this question. The ids are the caller's to compare.
+inline bool is_answer_to(const message& query, const std::optional<message>& answer) {
+  if (!answer || !(answer->flags & flag_response)) return false;
+  const question& asked = query.questions.front();
+  const question& told = answer->questions.front();
+  return same_name(asked.name, told.name) && asked.type == told.type && asked.class_and_bit == told.class_and_bit;
+}
+
+/// The answer SERVFAIL (RFC 1035, 4.1.1).
+inline std::string failure_of(message query) {
+  constexpr std::uint16_t recursion_desired = 0x0100, server_failure = 2;
+  query.flags &= opcode_mask | recursion_desired;
+  query.flags |= flag_response | server_failure;
+  return to_bytes(query);
+}
+
+/// Precondition: the message has been read by `read_head`.
+inline void set_id(std::string& made, std::uint16_t id) {
+  assert(made.size() >= 2);
+  made[0] = static_cast<char>(id >> 8);
+  made[1] = static_cast<char>(id & 0xff);
+}
+
+/// A message as TCP carries it: behind its length (RFC 1035, 4.2.2).
+inline std::string framed(const std::string& made) {
+  std::string with_length;
+  append(with_length, made.size(), 2);
+  return with_length + made;
 }
 
 }  // namespace dns

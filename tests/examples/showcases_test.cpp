@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "examples/plain_socket.hpp"
+#include "examples/showcase.hpp"
 #include "interop/daemons.hpp"
 #include "support/case/eventually.hpp"
 #include "support/machine/link_control.hpp"
@@ -32,21 +33,6 @@ namespace {
 
 using namespace uring6;
 using namespace uring6::test;
-
-constexpr std::uint16_t showcase_port = 7777;  // of each program, in a namespace of the test's
-
-file_descriptor datagram_client() {
-  return or_throw(open_socket(AF_INET6, SOCK_DGRAM));
-}
-
-/// The lines that /proc/net has of sockets that are bound to the port: as many programs are ready.
-int listeners(const char* table) {
-  std::ifstream file(std::string("/proc/thread-self/net/") + table);
-  const std::string all(std::istreambuf_iterator<char>(file), {});
-  int count = 0;
-  for (std::size_t at = 0; (at = all.find(":1E61 ", at)) != all.npos; ++at) ++count;
-  return count;
-}
 
 /// A file in memory, for what a program prints while it runs.
 struct output_in_memory {
@@ -80,13 +66,6 @@ std::uint64_t ntp_clock() {
   const auto rest = std::chrono::nanoseconds(since - seconds).count();
   return (static_cast<std::uint64_t>(seconds.count()) + 2'208'988'800) << 32 |
          (static_cast<std::uint64_t>(rest) << 32) / 1'000'000'000;
-}
-
-bool is_stopped(pid_t process) {
-  std::ifstream status("/proc/" + std::to_string(process) + "/stat");
-  const std::string all(std::istreambuf_iterator<char>(status), {});
-  const std::size_t name_end = all.rfind(')');
-  return name_end != all.npos && all.substr(name_end + 2, 1) == "T";
 }
 
 TEST_CASE("the NTP server answers from the address that was asked, with the client's time and its own") {
@@ -270,12 +249,6 @@ TEST_CASE("two hosts chat over a group: each hears the other and itself, and the
 }
 
 // ---- lines with deadlines -------------------------------------------------------------------------------------------
-
-file_descriptor connection() {
-  file_descriptor client = or_throw(open_socket(AF_INET6, SOCK_STREAM));
-  or_throw(connect_socket(client.get(), {parse("::1"), showcase_port}));
-  return client;
-}
 
 /// All that comes until the server closes.
 std::string read_all(const file_descriptor& from) {
