@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <string>
 #include <string_view>
 
 #include "uring6/event_loop.hpp"

@@ -7,7 +7,6 @@
 #include <set>
 #include <string_view>
 #include <tuple>
-#include <utility>
 #include <vector>
 
 #include "sys/interface/netlink.hpp"

@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 #include <cassert>
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
