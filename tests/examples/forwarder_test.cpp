@@ -177,6 +177,7 @@ TEST_CASE("the DNS forwarder takes only the upstream's answer to the question") 
   const file_descriptor client = datagram_client();
   REQUIRE(send_text(client, query_of(7, "right.example"), at(showcase_port)));
   endpoint from;
+  endpoint source;
   const std::string query = receive(upstream.datagrams, from);
   const std::uint16_t id = message_of(query).id;
   const file_descriptor stranger = datagram_client();
@@ -192,10 +193,31 @@ TEST_CASE("the DNS forwarder takes only the upstream's answer to the question") 
        }) {
     REQUIRE(send_text(upstream.datagrams, wrong, from));
   }
+  // The next query of the client goes to the same loop, which has looked at all of these when it answers.
+  REQUIRE(send_text(client, query_of(8, "next.example"), at(showcase_port)));
+  upstream.answer_one();
+  CHECK(receive(client, source) == answer_to(query_of(8, "next.example")));
+
   std::string right = answer_to(query);
   right.back() = '!';
   REQUIRE(send_text(upstream.datagrams, right, from));
-  CHECK(receive(client, from) == with_id(right, 7));
+  CHECK(receive(client, source) == with_id(right, 7));
+}
+
+TEST_CASE("the DNS forwarder answers one client more queries than it lets wait at a time") {
+  const network_namespace space;
+  const auto inside = space.enter();
+  const upstream_server upstream;
+  const program server(forwarder_words());
+  REQUIRE(is_ready());
+  const file_descriptor client = datagram_client();
+  for (std::uint16_t id = 0; id < 5000; ++id) {
+    REQUIRE(send_text(client, query_of(id, "many.example"), at(showcase_port)));
+    upstream.answer_one();
+    endpoint source;
+    const std::string answer = receive(client, source);
+    if (answer != answer_to(query_of(id, "many.example"))) FAIL("the answer to query " << id);
+  }
 }
 
 TEST_CASE("the DNS forwarder leaves octets that are no query without an answer, and closes a connection with such") {
@@ -262,6 +284,14 @@ TEST_CASE("the DNS forwarder asks the upstream by TCP what a client asks by TCP"
   }
   upstream.answer_one_by_tcp();
   CHECK(receive_framed(client) == answer_to(second));
+
+  for (const std::string& wrong : {answer_to(first), answer_to(with_id(second, 3)), second, std::string("short")}) {
+    send_octets(client, dns::framed(second));
+    const file_descriptor stream = upstream.accept();
+    CHECK(receive_framed(stream) == second);
+    send_octets(stream, dns::framed(wrong));
+    CHECK(is_failure(receive_framed(client), second));
+  }
 }
 
 /// Whether the forwarder gives the upstream's answer. The client asks again after SERVFAIL, which it gets if this test
