@@ -44,7 +44,7 @@ class URING6_EXPORT shielded_siblings : public siblings, timer_node, stop_listen
 
  private:
   void one_ended(child_promise& which) noexcept final;
-  void expired() noexcept final { siblings::request_stop(); }
+  URING6_HIDDEN void expired() noexcept final { siblings::request_stop(); }
   void stop_requested() noexcept final;
 
   clock::duration limit_;       // counted from the stop; max: none

@@ -54,10 +54,10 @@ struct turn_times {
   ///
   /// Mostly one turn. Turns between which the loop has nothing to ask the kernel count as one, and what comes behind a
   /// run's last look is not counted.
-  time_histogram took;
+  time_histogram took{};
   /// From a timer's deadline to the time at which the loop took it: sleeps, intervals, deadlines of conns and of
   /// `with_timeout`. By the loop's clock.
-  time_histogram late;
+  time_histogram late{};
 
   friend bool operator==(const turn_times&, const turn_times&) noexcept = default;
 };

@@ -16,13 +16,18 @@ meson introspect --targets "$BUILD" >"$SCRATCH/targets"
 python3 - "$SOURCE" "$SCRATCH/targets" "$SCRATCH/listed/compile_commands.json" <<'PYTHON' || fail "the lists of sources differ"
 import json
 import os
+import re
 import sys
 
 source, targets, commands = sys.argv[1:]
 library = os.path.realpath(source) + "/lib/"
 with open(targets) as file:
-    by_meson = {os.path.realpath(each) for target in json.load(file) if target["name"] == "uring6-objects"
-                for part in target["target_sources"] for each in part.get("sources", [])}
+    parts = [part for target in json.load(file) if target["name"] == "uring6-objects" for part in target["target_sources"]]
+by_meson = {os.path.realpath(each) for part in parts for each in part.get("sources", [])}
+# A unity build lists generated files that include the sources.
+for each in (each for part in parts for each in part.get("generated_sources", [])):
+    with open(each) as file:
+        by_meson |= {os.path.realpath(name) for name in re.findall(r'#include *[<"]([^>"]*)', file.read())}
 with open(commands) as file:
     by_cmake = {os.path.realpath(each["file"]) for each in json.load(file)}
 by_cmake = {each for each in by_cmake if each.startswith(library)}

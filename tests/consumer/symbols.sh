@@ -30,4 +30,9 @@ for function in $(sed -E 's/\(.*//; s/.*:://' <<<"$needless" | sort -u); do
   grep -qE "\b$function\(" "$SOURCE/include/uring6/stdexec.hpp" "$SOURCE/include/uring6/asio.hpp" &&
     needless=$(grep -v "::$function(" <<<"$needless" || true)
 done
+# The compiler keeps no inline destructors: a function that one of them calls is needed.
+for function in $(sed -E 's/\(.*//; s/.*:://' <<<"$needless" | sort -u); do
+  grep -rqE "~[a-z_]+\(\) *(noexcept *)?\{[^}]*\b$function\(" "$SOURCE/include" &&
+    needless=$(grep -v "::$function(" <<<"$needless" || true)
+done
 [[ -z $needless ]] || fail "no header needs these functions, mark them URING6_HIDDEN:"$'\n'"$needless"
