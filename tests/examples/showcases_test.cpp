@@ -11,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -135,14 +136,15 @@ TEST_CASE("the NTP server leaves answers, short datagrams and other versions wit
 
 TEST_CASE("chronyd takes the time of the NTP server") {
   const std::string chronyd = installed("chronyd");
-  const output_in_memory pid_file;
+  // chronyd deletes it at its start and at its end, so it is a path of this test's own.
+  const auto pid_file = std::filesystem::temp_directory_path() / ("uring6-chronyd-" + std::to_string(::getpid()));
   const network_namespace space;
   const auto inside = space.enter();
   const program server({EXAMPLE_NTP_SERVER, "[::]:7777"});
   REQUIRE(eventually([] { return listeners("udp6") == 1; }));
   const program_end how =
       run_program({chronyd, "-Q", "-t", "30", "-u", "root", "server ::1 port 7777 iburst maxsamples 1",
-                   "pidfile " + pid_file.name, "cmdport 0", "bindcmdaddress /"});
+                   "pidfile " + pid_file.string(), "cmdport 0", "bindcmdaddress /"});
   CHECK(how.exit_status == 0);
   CHECK((how.output + how.errors).find("System clock wrong by") != std::string::npos);
 }
