@@ -43,20 +43,20 @@ std::optional<std::chrono::seconds> lifetime(std::uint32_t seconds) noexcept {
 
 std::optional<interface_address> parse_interface_address(const nlmsghdr& message) {
   if (message.nlmsg_type != RTM_NEWADDR && message.nlmsg_type != RTM_DELADDR) return std::nullopt;
-  const auto* header = netlink_header<ifaddrmsg>(message);
-  if (header == nullptr) return std::nullopt;
+  const auto* head = netlink_header<ifaddrmsg>(message);
+  if (head == nullptr) return std::nullopt;
 
   std::optional<ip_address> local;
   std::optional<ip_address> other;  // IFA_ADDRESS: the peer's address if there is a local one, else the address itself
-  std::uint32_t flags = header->ifa_flags;
+  std::uint32_t flags = head->ifa_flags;
   interface_address found;
   for_each_attribute<ifaddrmsg>(message, [&](std::uint16_t type, std::span<const std::byte> value) {
     switch (type) {
       case IFA_LOCAL:
-        local = address_from(header->ifa_family, value);
+        local = address_from(head->ifa_family, value);
         break;
       case IFA_ADDRESS:
-        other = address_from(header->ifa_family, value);
+        other = address_from(head->ifa_family, value);
         break;
       case IFA_FLAGS:  // all flags: the header has room for eight bits only
         flags = attribute_as<std::uint32_t>(value).value_or(flags);
@@ -74,11 +74,11 @@ std::optional<interface_address> parse_interface_address(const nlmsghdr& message
   if (!local) local = other;
   if (!local) return std::nullopt;
 
-  found.interface_index = header->ifa_index;
+  found.interface_index = head->ifa_index;
   const bool scoped = local->is_link_local() && !local->is_v4_mapped();
-  found.address = scoped ? local->with_zone(header->ifa_index) : *local;
-  found.prefix_length = static_cast<std::uint8_t>(header->ifa_prefixlen + (local->is_v4_mapped() ? v4_prefix : 0));
-  found.scope = static_cast<address_scope>(header->ifa_scope);
+  found.address = scoped ? local->with_zone(head->ifa_index) : *local;
+  found.prefix_length = static_cast<std::uint8_t>(head->ifa_prefixlen + (local->is_v4_mapped() ? v4_prefix : 0));
+  found.scope = static_cast<address_scope>(head->ifa_scope);
   found.flags = static_cast<address_flags>(flags) & every_address_flag;
   return found;
 }

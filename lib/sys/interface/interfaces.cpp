@@ -35,11 +35,11 @@ bool is_tunnel(unsigned short type) noexcept {
 
 std::optional<interface> parse_interface(const nlmsghdr& message) {
   if (message.nlmsg_type != RTM_NEWLINK && message.nlmsg_type != RTM_DELLINK) return std::nullopt;
-  const auto* header = netlink_header<ifinfomsg>(message);
-  if (header == nullptr || header->ifi_family != AF_UNSPEC) return std::nullopt;
+  const auto* head = netlink_header<ifinfomsg>(message);
+  if (head == nullptr || head->ifi_family != AF_UNSPEC) return std::nullopt;
   interface link;
-  link.index = static_cast<std::uint32_t>(header->ifi_index);
-  link.flags = static_cast<interface_flags>(header->ifi_flags) & every_interface_flag;
+  link.index = static_cast<std::uint32_t>(head->ifi_index);
+  link.flags = static_cast<interface_flags>(head->ifi_flags) & every_interface_flag;
   for_each_attribute<ifinfomsg>(message, [&](std::uint16_t type, std::span<const std::byte> value) {
     const auto* text = reinterpret_cast<const char*>(value.data());
     const auto* octets = reinterpret_cast<const std::uint8_t*>(value.data());
@@ -51,7 +51,7 @@ std::optional<interface> parse_interface(const nlmsghdr& message) {
         link.mtu = attribute_as<std::uint32_t>(value).value_or(0);
         break;
       case IFLA_ADDRESS:
-        if (is_tunnel(header->ifi_type) || std::all_of(octets, octets + value.size(), [](auto o) { return o == 0; }))
+        if (is_tunnel(head->ifi_type) || std::all_of(octets, octets + value.size(), [](auto o) { return o == 0; }))
           break;
         link.hardware_address.assign(octets, octets + value.size());
         break;
