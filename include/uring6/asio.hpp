@@ -40,8 +40,8 @@ namespace uring6::inline v0 {
 
 /// Runs `loop` inside of an Asio execution context while a coroutine awaits something through the bridge.
 ///
+///     uring6::event_loop loop;  // outlives the context
 ///     asio::io_context io;
-///     uring6::event_loop loop;
 ///     uring6::asio_bridge bridge(loop, io.get_executor());
 ///     asio::awaitable<void> serve(packet_conn& pc) {
 ///       auto got = co_await bridge.await(pc.read_from(buffer));   // result<datagram>
