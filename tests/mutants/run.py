@@ -66,7 +66,8 @@ class DoesNotBuild(Exception):
 
 
 def name_of(patch):
-    return patch.stem
+    """net/dial-last-error: the floor's folder, and the file."""
+    return patch.relative_to(HERE).with_suffix("").as_posix()
 
 
 def quoted(case):
@@ -242,7 +243,7 @@ def main():
     parser.add_argument("--near", action="store_true")
     parser.add_argument("names", nargs="*")
     asked = parser.parse_args()
-    patches = sorted(HERE.glob("*.patch"))
+    patches = sorted(HERE.glob("*/*.patch"))
     if unknown := set(asked.names) - {name_of(patch) for patch in patches}:
         parser.error(f"there is no bug {', '.join(sorted(unknown))}")
     patches = [patch for patch in patches if not asked.names or name_of(patch) in asked.names]
