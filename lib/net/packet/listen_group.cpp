@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cassert>
-#include <new>
 #include <utility>
 
 #include "net/packet/network_word.hpp"
@@ -53,54 +52,20 @@ result<std::vector<std::shared_ptr<packet_conn>>> open_all(loop_group& group, st
   if (!net) return fail(net.error());
   // The kernel gives each raw socket a copy of every packet, and an ICMPv6 identifier to one socket.
   if (net->kind != detail::packet_kind::udp) return fail(std::errc::operation_not_supported);
-  auto where = endpoint::parse(address);
+  const auto where = endpoint::parse(address);
   if (!where) return fail(where.error());
   const auto filter = steering_program(group, options);
   if (!filter) return fail(filter.error());
   packet_options each = options.packet;
   each.reuse_port = true;
 
-  std::vector<std::shared_ptr<packet_conn>> opened;
-  result<void> done;
-  // One after the other: a steering program selects a socket by its place in the order of the binds.
-  for (std::size_t i = 0; i < group.size() && done; ++i) {
-    const auto open = [&]() -> result<std::shared_ptr<packet_conn>> {
-      auto pc = listen_packet(group[i], network, *where, each);
-      if (!pc) return fail(pc);
-      detail::ender<packet_conn> end(group[i].core());
-      return std::shared_ptr<packet_conn>(new packet_conn(std::move(*pc)), std::move(end));
-    };
-    auto one = detail::call_on(group, i, open);
-    if (one) {
-      opened.push_back(std::move(*one));
-      if (i == 0) {
-        const auto chosen = opened.front()->local_endpoint();
-        if (!chosen) {
-          done = fail(chosen);
-        } else {
-          where->port = chosen->port;
-        }
-        if (done && !filter->empty()) {
-          const auto attached = set_option(opened.front()->native_handle(), option::attach_reuse_port_filter,
-                                           std::span<const sock_filter>(*filter));
-          done = attached;
-        }
-      }
-    } else {
-      done = fail(one);
-    }
-  }
-  assert((!done || opened.size() == group.size()) && "each loop has a conn");
-  if (done) return opened;
-  for (std::size_t i = 0; i < opened.size(); ++i) {
-    const auto close = [&]() -> result<void> { return opened[i]->close(); };
-    try {
-      (void)detail::call_on(group, i, close);
-    } catch (const std::bad_alloc&) {
-      // The conn is closed when `opened` drops it.
-    }
-  }
-  return fail(done);
+  const auto listen = [&](event_loop& loop, const endpoint& at) { return listen_packet(loop, network, at, each); };
+  // The program selects a socket by its place in the order of the binds.
+  const auto attach = [&](packet_conn& first) -> result<void> {
+    if (filter->empty()) return {};
+    return set_option(first.native_handle(), option::attach_reuse_port_filter, std::span<const sock_filter>(*filter));
+  };
+  return detail::open_on_each<packet_conn>(group, *where, listen, attach);
 }
 
 }  // namespace

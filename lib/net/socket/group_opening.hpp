@@ -6,10 +6,13 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "runtime/loop/loop_core.hpp"
+#include "uring6/address.hpp"
 #include "uring6/loop_group.hpp"
 #include "uring6/result.hpp"
 
@@ -106,6 +109,50 @@ inline bool runs_in(const loop_group& group) noexcept {
     if (group[i].core()->runs_here()) return true;
   }
   return false;
+}
+
+/// Opens one conn for each loop of the group, on the loop's thread, all at one address: `open_one(loop, address)`
+/// returns a result<Conn>. The first one chooses the port of the others, and `with_first(conn)` prepares it. One after
+/// the other, so that the sockets are bound in the order of the loops. On an error none stays open.
+template <class Conn, class Open, class Prepare>
+result<std::vector<std::shared_ptr<Conn>>> open_on_each(loop_group& group, endpoint address, const Open& open_one,
+                                                        const Prepare& with_first) {
+  std::vector<std::shared_ptr<Conn>> opened;
+  const auto open_at = [&](std::size_t i) {
+    return call_on(group, i, [&]() -> result<std::shared_ptr<Conn>> {
+      auto conn = open_one(group[i], address);
+      if (!conn) return fail(conn);
+      ender<Conn> end(group[i].core());
+      return std::shared_ptr<Conn>(new Conn(std::move(*conn)), std::move(end));
+    });
+  };
+  const auto take_port = [&]() -> result<void> {
+    const auto chosen = opened.front()->local_endpoint();
+    if (!chosen) return fail(chosen);
+    address.port = chosen->port;
+    return with_first(*opened.front());
+  };
+  result<void> done;
+  for (std::size_t i = 0; i < group.size() && done; ++i) {
+    auto one = open_at(i);
+    if (!one) {
+      done = fail(one);
+      continue;
+    }
+    opened.push_back(std::move(*one));
+    if (i == 0) done = take_port();
+  }
+  assert((!done || opened.size() == group.size()) && "each loop has a conn");
+  if (done) return opened;
+  for (std::size_t i = 0; i < opened.size(); ++i) {
+    const auto close = [&]() -> result<void> { return opened[i]->close(); };
+    try {
+      (void)call_on(group, i, close);
+    } catch (const std::bad_alloc&) {
+      // The conn is closed when `opened` drops it.
+    }
+  }
+  return fail(done);
 }
 
 }  // namespace uring6::inline v0::detail

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cassert>
-#include <new>
 #include <utility>
 
 #include "net/socket/group_opening.hpp"
@@ -17,45 +15,13 @@ result<std::vector<std::shared_ptr<tcp_listener>>> open_all_listeners(loop_group
                                                                       std::string_view address,
                                                                       const tcp_options& options) {
   if (detail::runs_in(group)) return fail(std::errc::resource_deadlock_would_occur);
-  auto where = endpoint::parse(address);
+  const auto where = endpoint::parse(address);
   if (!where) return fail(where.error());
   tcp_options each = options;
   each.reuse_port = true;
 
-  std::vector<std::shared_ptr<tcp_listener>> opened;
-  result<void> done;
-  for (std::size_t i = 0; i < group.size() && done; ++i) {
-    const auto open = [&]() -> result<std::shared_ptr<tcp_listener>> {
-      auto listener = listen_tcp(group[i], network, *where, each);
-      if (!listener) return fail(listener);
-      detail::ender<tcp_listener> end(group[i].core());
-      return std::shared_ptr<tcp_listener>(new tcp_listener(std::move(*listener)), std::move(end));
-    };
-    auto one = detail::call_on(group, i, open);
-    if (!one) {
-      done = fail(one);
-      break;
-    }
-    opened.push_back(std::move(*one));
-    if (i > 0) continue;
-    const auto chosen = opened.front()->local_endpoint();
-    if (chosen) {
-      where->port = chosen->port;
-    } else {
-      done = fail(chosen);
-    }
-  }
-  assert((!done || opened.size() == group.size()) && "each loop has a listener");
-  if (done) return opened;
-  for (std::size_t i = 0; i < opened.size(); ++i) {
-    const auto close = [&]() -> result<void> { return opened[i]->close(); };
-    try {
-      (void)detail::call_on(group, i, close);
-    } catch (const std::bad_alloc&) {
-      // The listener is closed when `opened` drops it.
-    }
-  }
-  return fail(done);
+  const auto listen = [&](event_loop& loop, const endpoint& at) { return listen_tcp(loop, network, at, each); };
+  return detail::open_on_each<tcp_listener>(group, *where, listen, [](tcp_listener&) { return result<void>(); });
 }
 
 task<void> hand_over_connections(tcp_listener& from, const std::function<void(tcp_conn&&)>& give) {
