@@ -25,7 +25,7 @@ void write_whole(int descriptor, std::string_view text) noexcept {
 task<result<void>> dump_on(int signal, int descriptor) {
   event_loop& loop = co_await this_task::loop();
   auto source = signals::open(loop, {&signal, 1});
-  if (!source) co_return fail(source.error());
+  if (!source) co_return fail(source);
   for (;;) {
     const auto got = co_await source->next();
     if (!got) co_return fail(got.error());
