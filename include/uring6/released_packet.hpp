@@ -5,11 +5,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "uring6/address.hpp"
 #include "uring6/control_message.hpp"
+#include "uring6/detail/hash.hpp"
 
 namespace uring6::inline v0 {
 
@@ -35,3 +38,11 @@ struct released_packet {
 };
 
 }  // namespace uring6::inline v0
+
+template <>
+struct std::hash<uring6::kept_datagram> {
+  std::size_t operator()(const uring6::kept_datagram& of) const noexcept {
+    const std::string_view octets(reinterpret_cast<const char*>(of.payload.data()), of.payload.size());
+    return uring6::detail::hash_of(octets, of.control, of.source, of.truncated, of.control_truncated, of.full_length);
+  }
+};

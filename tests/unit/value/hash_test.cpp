@@ -60,6 +60,18 @@ TEST_CASE("each field of an IPv6 header and of a fragment header counts in its h
   check_all_differ<fragment_header>({{}, {.offset = 8}, {.more = true}, {.identification = 1}});
 }
 
+TEST_CASE("each field of a kept datagram counts in its hash") {
+  check_all_differ<kept_datagram>({{},
+                                   {.payload = {std::byte{0}}},
+                                   {.payload = {std::byte{1}, std::byte{2}}},
+                                   {.payload = {std::byte{2}, std::byte{1}}},
+                                   {.control = {.hop_limit = 0}},
+                                   {.source = {one_address, 1}},
+                                   {.truncated = true},
+                                   {.control_truncated = true},
+                                   {.full_length = 1}});
+}
+
 TEST_CASE("each field of an interface, its addresses and its groups counts in its hash") {
   check_all_differ<interface>({{},
                                {.index = 1},
