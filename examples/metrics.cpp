@@ -20,7 +20,7 @@ u6::task<> echo(u6::packet_conn& pc) {
   }
 }
 
-// Whatever is asked for, the answer is the page: one request for each connection, as HTTP/1.0 has it.
+// The answer to every request is the page. A connection carries one request, as in HTTP/1.0.
 u6::task<> answer(u6::tcp_conn peer, u6::packet_conn& pc) {
   u6::or_throw(peer.set_deadline(u6::this_task::now() + 5s));
   std::array<std::byte, 4096> request;

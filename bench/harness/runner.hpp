@@ -27,7 +27,7 @@ struct result {
   std::string contest{};
   std::string unit{};
   entrant who{};
-  unsigned vector = 0;           ///< the element of `who.vectors` with which the subject was fastest; 0: no vectors
+  unsigned vector = 0;           ///< messages of a call: the fastest of `who.vectors`; 0: the subject has none
   std::vector<double> values{};  ///< one for each window; the same index is the same time in every result
   std::size_t processes = 1;     ///< `values` has as many windows of each, one process after the other
   window sum{};                  ///< of all windows

@@ -137,7 +137,7 @@ bool takes_no_datagrams() {
   return ::send(stranger.get(), "?", 1, 0) == -1 && errno == ECONNREFUSED;
 }
 
-TEST_CASE("the DNS forwarder gives each client its own answer, in whatever order the upstream answers") {
+TEST_CASE("the DNS forwarder gives each client its own answer if the upstream answers in another order") {
   const network_namespace space;
   const auto inside = space.enter();
   const upstream_server upstream;

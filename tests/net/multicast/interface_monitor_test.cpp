@@ -52,7 +52,7 @@ TEST_CASE("the first events tell all interfaces and addresses, and then that the
   });
 }
 
-TEST_CASE("the life of an interface is told in order, also of one that is created with the index of another") {
+TEST_CASE("the monitor tells an interface's life in order, and that of a new one with a former index") {
   const loop_driver driver = GENERATE(loop_driver::automatic, loop_driver::readiness);
   watched_network host({}, {.driver = driver});
   const network_namespace far;

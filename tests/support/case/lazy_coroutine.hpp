@@ -11,10 +11,11 @@
 
 namespace uring6::test {
 
-/// Promises of a coroutine type that knows nothing of uring6: it awaits what it likes.
+/// The promise of a coroutine that knows nothing of uring6.
 struct awaits_anything {};
 
-/// Promises of one that takes part: it keeps the environment that it was awaited with, and hands it on.
+/// The promise of a coroutine that takes part. It keeps the environment of the co_await that began the coroutine, and
+/// gives it to what the coroutine awaits.
 struct takes_part {
   template <takes_environment A>
   auto await_transform(A&& awaitable) {
