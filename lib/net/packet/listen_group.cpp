@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cassert>
-#include <utility>
 
 #include "net/packet/network_word.hpp"
 #include "net/socket/group_opening.hpp"
