@@ -13,6 +13,13 @@
 namespace u6 = uring6;
 using namespace std::chrono_literals;
 
+// clang writes debug information about types that something uses.
+[[gnu::used]] const struct {
+  const u6::detail::loop_core* loop = nullptr;
+  const u6::detail::main_task* run = nullptr;
+  const u6::detail::packet_socket* conn = nullptr;
+} types_of_the_library;
+
 u6::task<> serve(u6::packet_conn& pc) {
   std::array<std::byte, 64> buffer;
   (void)co_await pc.read_from(buffer);

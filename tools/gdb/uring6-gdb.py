@@ -214,7 +214,7 @@ class Tasks(gdb.Command):
         try:
             for thread in sorted(gdb.selected_inferior().threads(), key=lambda each: each.num):
                 thread.switch()
-                core = gdb.parse_and_eval(f"'{DETAIL}running_loop'")
+                core = gdb.parse_and_eval(f"({DETAIL}loop_core*)'{DETAIL}running_loop'")
                 if int(core) == 0:
                     continue
                 found = True
