@@ -14,7 +14,7 @@
 #include "uring6/address.hpp"
 #include "uring6/detail/hash.hpp"
 #include "uring6/export.hpp"
-#include "uring6/interface_monitor.hpp"
+#include "uring6/interface_event.hpp"
 #include "uring6/result.hpp"
 #include "uring6/source_filter.hpp"
 #include "uring6/stats.hpp"

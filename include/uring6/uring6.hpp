@@ -24,6 +24,7 @@
 #include "uring6/group_keeper.hpp"
 #include "uring6/inherited.hpp"
 #include "uring6/interface.hpp"
+#include "uring6/interface_event.hpp"
 #include "uring6/interface_monitor.hpp"
 #include "uring6/interval.hpp"
 #include "uring6/ip_options.hpp"

@@ -7,7 +7,7 @@ GROUPS = (
     ("Datagrams and what travels beside them", "The values that reads return and writes take.",
      ["datagram", "datagram_batch", "control_message", "error_report"]),
     ("Addresses and interfaces", "Where datagrams come from, and by which way they leave.",
-     ["address", "interface", "interface_monitor", "group_keeper", "source_filter", "resolve"]),
+     ["address", "interface", "interface_event", "interface_monitor", "group_keeper", "source_filter", "resolve"]),
     ("The loop and its tasks", "What runs a program, and how its tasks are bound together.",
      ["event_loop", "task", "tasks", "scope", "this_task", "environment", "loop_driver", "loop_group", "listen_group",
       "listen_tcp_group", "drain_on_stop"]),

@@ -2,7 +2,7 @@
 
 #include "ipv6/value/names.hpp"
 #include "uring6/group_keeper.hpp"
-#include "uring6/interface_monitor.hpp"
+#include "uring6/interface_event.hpp"
 
 namespace uring6::inline v0 {
 

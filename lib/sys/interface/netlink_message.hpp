@@ -5,7 +5,7 @@
 
 #include "sys/interface/netlink.hpp"
 #include "uring6/interface.hpp"
-#include "uring6/interface_monitor.hpp"
+#include "uring6/interface_event.hpp"
 
 namespace uring6::inline v0 {
 

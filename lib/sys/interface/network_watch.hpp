@@ -10,7 +10,7 @@
 #include "sys/interface/netlink_message.hpp"
 #include "sys/interface/network_table.hpp"
 #include "sys/socket/file_descriptor.hpp"
-#include "uring6/interface_monitor.hpp"
+#include "uring6/interface_event.hpp"
 #include "uring6/result.hpp"
 
 namespace uring6::inline v0 {
