@@ -167,4 +167,12 @@ group_keeper_stats group_keeper::stats() const noexcept {
   return inside_ ? inside_->stats() : group_keeper_stats{};
 }
 
+std::string to_string(const kept_membership& of) {
+  std::string text = of.group.to_string();
+  if (!of.name.view().empty()) text += fmt::format(" on {}", of.name.view());
+  if (of.interface_index != 0) text += fmt::format(" ifindex={}", of.interface_index);
+  if (of.joined) return text + " joined";
+  return of.error ? fmt::format("{} refused: {}", text, of.error.message()) : text + " absent";
+}
+
 }  // namespace uring6::inline v0

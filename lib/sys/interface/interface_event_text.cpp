@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "ipv6/value/names.hpp"
-#include "uring6/group_keeper.hpp"
 #include "uring6/interface_event.hpp"
 
 namespace uring6::inline v0 {
@@ -54,14 +53,6 @@ std::string to_string(const interface_event& event) {
   if (event.address_state != address_flags::none) add(" {}", to_string(event.address_state));
   if (!event.gateway.is_unspecified()) add(" via {}", event.gateway.to_string());
   return text;
-}
-
-std::string to_string(const kept_membership& of) {
-  std::string text = of.group.to_string();
-  if (!of.name.view().empty()) text += fmt::format(" on {}", of.name.view());
-  if (of.interface_index != 0) text += fmt::format(" ifindex={}", of.interface_index);
-  if (of.joined) return text + " joined";
-  return of.error ? fmt::format("{} refused: {}", text, of.error.message()) : text + " absent";
 }
 
 }  // namespace uring6::inline v0
