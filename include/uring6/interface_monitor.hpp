@@ -4,7 +4,6 @@
 #include "uring6/version.hpp"
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
