@@ -6,9 +6,14 @@
 
 #include "uring6/version.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <type_traits>
 #include <variant>
 #include <vector>
+
+#include "uring6/detail/hash.hpp"
 
 namespace uring6::inline v0::bpf {
 
@@ -209,3 +214,74 @@ using program = std::vector<instruction>;
 using raw_program = std::vector<raw_instruction>;
 
 }  // namespace uring6::inline v0::bpf
+
+namespace uring6::inline v0::detail {
+
+inline std::size_t hash_fields(const bpf::load_constant& of) noexcept {
+  return hash_of(of.dst, of.value);
+}
+inline std::size_t hash_fields(const bpf::load_scratch& of) noexcept {
+  return hash_of(of.dst, of.slot);
+}
+inline std::size_t hash_fields(const bpf::load_absolute& of) noexcept {
+  return hash_of(of.offset, of.size);
+}
+inline std::size_t hash_fields(const bpf::load_indirect& of) noexcept {
+  return hash_of(of.offset, of.size);
+}
+inline std::size_t hash_fields(const bpf::load_mem_shift& of) noexcept {
+  return hash_of(of.offset);
+}
+inline std::size_t hash_fields(const bpf::load_extension& of) noexcept {
+  return hash_of(of.num);
+}
+inline std::size_t hash_fields(const bpf::store_scratch& of) noexcept {
+  return hash_of(of.src, of.slot);
+}
+inline std::size_t hash_fields(const bpf::alu_op_constant& of) noexcept {
+  return hash_of(of.op, of.value);
+}
+inline std::size_t hash_fields(const bpf::alu_op_x& of) noexcept {
+  return hash_of(of.op);
+}
+inline std::size_t hash_fields(const bpf::negate_a&) noexcept {
+  return 0;
+}
+inline std::size_t hash_fields(const bpf::jump& of) noexcept {
+  return hash_of(of.skip);
+}
+inline std::size_t hash_fields(const bpf::jump_if& of) noexcept {
+  return hash_of(of.test, of.value, of.skip_true, of.skip_false);
+}
+inline std::size_t hash_fields(const bpf::jump_if_x& of) noexcept {
+  return hash_of(of.test, of.skip_true, of.skip_false);
+}
+inline std::size_t hash_fields(const bpf::ret_a&) noexcept {
+  return 0;
+}
+inline std::size_t hash_fields(const bpf::ret_constant& of) noexcept {
+  return hash_of(of.value);
+}
+inline std::size_t hash_fields(const bpf::txa&) noexcept {
+  return 0;
+}
+inline std::size_t hash_fields(const bpf::tax&) noexcept {
+  return 0;
+}
+inline std::size_t hash_fields(const bpf::raw_instruction& of) noexcept {
+  return hash_of(of.op, of.jt, of.jf, of.k);
+}
+
+template <class T, class Instruction = bpf::instruction>
+inline constexpr bool is_instruction = false;
+template <class T, class... Alternatives>
+inline constexpr bool is_instruction<T, std::variant<Alternatives...>> = (std::is_same_v<T, Alternatives> || ...);
+
+}  // namespace uring6::inline v0::detail
+
+/// Of each type of instruction, and so of `uring6::bpf::instruction`, too.
+template <class T>
+  requires uring6::detail::is_instruction<T>
+struct std::hash<T> {
+  std::size_t operator()(const T& of) const noexcept { return uring6::detail::hash_fields(of); }
+};

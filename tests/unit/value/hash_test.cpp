@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "uring6/bpf.hpp"
 #include "uring6/icmp.hpp"
 #include "uring6/uring6.hpp"
 
@@ -123,6 +124,57 @@ TEST_CASE("each field of an event, of keep_alive, of a filter and of a name coun
   check_all_differ<icmp_filter>({icmp_filter(), first, last});
   check_all_differ<icmp::domain_name>(
       {or_throw(icmp::domain_name::parse("example.org")), or_throw(icmp::domain_name::parse("example.net"))});
+}
+
+TEST_CASE("each field of an instruction of BPF, and its type, counts in its hash") {
+  using namespace uring6::bpf;
+  check_all_differ<instruction>({load_constant{},
+                                 load_constant{.dst = reg::x},
+                                 load_constant{.value = 1},
+                                 load_scratch{},
+                                 load_scratch{.dst = reg::x},
+                                 load_scratch{.slot = 1},
+                                 load_absolute{},
+                                 load_absolute{.offset = 1},
+                                 load_absolute{.size = width::byte},
+                                 load_indirect{},
+                                 load_indirect{.offset = 1},
+                                 load_indirect{.size = width::byte},
+                                 load_mem_shift{},
+                                 load_mem_shift{.offset = 1},
+                                 load_extension{},
+                                 load_extension{.num = extension::mark},
+                                 store_scratch{},
+                                 store_scratch{.src = reg::x},
+                                 store_scratch{.slot = 1},
+                                 alu_op_constant{},
+                                 alu_op_constant{.op = alu_op::sub},
+                                 alu_op_constant{.value = 1},
+                                 alu_op_x{},
+                                 alu_op_x{.op = alu_op::sub},
+                                 negate_a{},
+                                 jump{},
+                                 jump{.skip = 1},
+                                 jump_if{},
+                                 jump_if{.test = jump_test::less_than},
+                                 jump_if{.value = 1},
+                                 jump_if{.skip_true = 1},
+                                 jump_if{.skip_false = 1},
+                                 jump_if_x{},
+                                 jump_if_x{.test = jump_test::less_than},
+                                 jump_if_x{.skip_true = 1},
+                                 jump_if_x{.skip_false = 1},
+                                 ret_a{},
+                                 ret_constant{},
+                                 ret_constant{.value = 1},
+                                 txa{},
+                                 tax{},
+                                 raw_instruction{},
+                                 raw_instruction{.op = 1},
+                                 raw_instruction{.jt = 1},
+                                 raw_instruction{.jf = 1},
+                                 raw_instruction{.k = 1}});
+  check_all_differ<jump_if>({{}, {.value = 1}});
 }
 
 TEST_CASE("values are the keys of a set: flags, numbers and errors, too") {
