@@ -28,10 +28,10 @@ class receive_operation;
 ///       for (const uring6::datagram& each : batch) use(each.payload, each.control, each.source);
 ///     }
 ///
-/// The buffers go back to the loop's pool with `clear`, with the next `receive`, or when the batch is destroyed. The
-/// payloads are valid until then, also after the conn or the loop has gone. The program may write to a payload, for
-/// an answer in place; it keeps the batch until the write of that answer has ended. A batch that is kept for long takes
-/// buffers away from all conns of its loop.
+/// The buffers go back to the loop's pool with `clear`, when the `co_await` of the next `receive` begins, or when the
+/// batch is destroyed. The payloads are valid until then, also after the conn or the loop has gone. The program may
+/// write to a payload, for an answer in place; it keeps the batch until the write of that answer has ended. A batch
+/// that is kept for long takes buffers away from all conns of its loop.
 ///
 /// Keep copies of the datagrams, not pointers to them: the iterator shows all datagrams of a train in one place.
 ///

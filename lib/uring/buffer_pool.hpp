@@ -59,11 +59,13 @@ struct buffer : list_hook {
 
   // What was received, decoded from the header that the kernel wrote.
   std::uint32_t cut_off = 0;  // octets of the datagram for which the buffer had no room
-  std::byte* payload =
-      nullptr;                  // the first datagram that has not been handed out; null while the kernel has the buffer
+  // The first datagram that has not been handed out; null while the kernel has the buffer, without meaning while it is
+  // free.
+  std::byte* payload = nullptr;
   std::uint32_t remaining = 0;  // octets from `payload` to the end
-  std::uint32_t segment = 0;    // octets of each datagram of a train but the last, which may be shorter; at least 1
-  datagram first;               // a lent batch shows this; the datagrams of a train differ from it in the payload only
+  // Octets of each datagram of a train but the last, which may be shorter; 0 only for an empty datagram.
+  std::uint32_t segment = 0;
+  datagram first;  // a lent batch shows this; the datagrams of a train differ from it in the payload only
 
   // Set for a datagram that was moved out of the pool, or taken over from another conn.
   std::unique_ptr<std::byte[]> own_memory;

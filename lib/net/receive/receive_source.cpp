@@ -271,10 +271,10 @@ void receive_source::take_completion(completion what, bool payload_only) noexcep
     take_buffer(pool_->received(what.buffer_id()), static_cast<std::uint32_t>(what.result), payload_only);
     return owner_.wake_readers();
   }
-  if (what.has_buffer()) pool_->return_unfilled(what.buffer_id());
+  if (what.has_buffer()) pool_->return_unfilled(what.buffer_id());  // an error, into which the kernel put a buffer
   if (what.result == 0) {
     take_empty_datagram();
-  } else if (what.result != -ECANCELED && what.result != -EINTR) {
+  } else if (what.result != -ECANCELED && what.result != -EINTR) {  // these two end the armed read, and no reader's
     owner_.deliver_error({-what.result, std::system_category()});
   }
   owner_.wake_readers();
