@@ -4,43 +4,31 @@
 #include "uring6/version.hpp"
 
 #include <chrono>
-#include <coroutine>
-#include <exception>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 
-#include "uring6/detail/siblings.hpp"
+#include "uring6/detail/sole_child.hpp"
 #include "uring6/export.hpp"
 #include "uring6/timer.hpp"
-
-// The destructors of the bases are protected, so no object is deleted through a base; GCC warns nevertheless, because
-// the bases have friends.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
 
 namespace uring6::inline v0 {
 
 namespace detail {
 
 /// One child that does not inherit the stop of its caller, and the timer that passes this stop on.
-class URING6_EXPORT shielded_siblings : public siblings, timer_node, stop_listener {
+class URING6_EXPORT shielded_child : public sole_child, timer_node, stop_listener {
  protected:
-  shielded_siblings(clock::duration limit, clock::time_point deadline) noexcept : limit_(limit), deadline_(deadline) {}
-  shielded_siblings(shielded_siblings&&) = default;
-  ~shielded_siblings() = default;
+  static constexpr std::string_view wait_name = "shield";
 
-  /// Call before the start. Throws std::logic_error and std::bad_alloc, as `open` of siblings.
+  shielded_child(clock::duration limit, clock::time_point deadline) noexcept : limit_(limit), deadline_(deadline) {}
+  shielded_child(shielded_child&&) = default;
+  ~shielded_child() = default;
+
+  /// Throws as `open` of siblings.
   void open(stop_root& inherited);
 
-  /// Call after `open` and before the start: a stop of `inherited` reaches the child from now on, when it is due.
-  void hold_back(stop_root& inherited) noexcept { listen(inherited); }
-
-  /// Call first in await_resume.
-  void rethrow() {
-    siblings::close();
-    if (failure_) std::rethrow_exception(std::move(failure_));
-  }
+  /// A stop of `inherited` reaches the child from now on, when it is due.
+  void watch(stop_root& inherited) noexcept { listen(inherited); }
 
  private:
   void one_ended(child_promise& which) noexcept final;
@@ -49,41 +37,10 @@ class URING6_EXPORT shielded_siblings : public siblings, timer_node, stop_listen
 
   clock::duration limit_;       // counted from the stop; max: none
   clock::time_point deadline_;  // max: none
-  std::exception_ptr failure_;
 };
 
 template <awaitable A>
-class shield_operation final : shielded_siblings {
- public:
-  static constexpr std::string_view wait_name = "shield";
-  using shielded_siblings::suspended;
-  using shielded_siblings::tell_wait;
-
-  static constexpr bool drops_when_it_loses = !keeps_when_it_loses<A>;
-
-  shield_operation(clock::duration limit, clock::time_point deadline,
-                   A&& awaited) noexcept(std::is_nothrow_constructible_v<sibling<A>, A>)
-      : shielded_siblings(limit, deadline), part_(static_cast<A&&>(awaited)) {}
-
-  reference_awaiter<shield_operation> operator co_await() && noexcept { return {this}; }
-
-  bool await_ready() const noexcept { return false; }
-  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
-    stop_root& inherited = stop_of(in);
-    open(inherited);
-    part_.prepare();
-    hold_back(inherited);
-    start(part_.child(), 0);
-    return wait(waiting);
-  }
-  std::conditional_t<std::is_void_v<await_result<A>>, void, await_value<A>> await_resume() {
-    rethrow();
-    if constexpr (!std::is_void_v<await_result<A>>) return part_.value();
-  }
-
- private:
-  sibling<A> part_;
-};
+using shield_operation = sole_child_operation<shielded_child, A>;
 
 }  // namespace detail
 
@@ -114,7 +71,8 @@ template <class Rep, class Period, detail::operand A>
 [[nodiscard("co_await it")]] detail::shield_operation<A> shield(
     std::chrono::duration<Rep, Period> limit,
     A&& awaited) noexcept(std::is_nothrow_constructible_v<detail::sibling<A>, A>) {
-  return {detail::saturated(limit), detail::clock::time_point::max(), static_cast<A&&>(awaited)};
+  return detail::shield_operation<A>(static_cast<A&&>(awaited), detail::saturated(limit),
+                                     detail::clock::time_point::max());
 }
 
 /// The same until a point in time: several shields that a task awaits one after the other then end together. A deadline
@@ -123,9 +81,7 @@ template <detail::operand A>
 [[nodiscard("co_await it")]] detail::shield_operation<A> shield_until(
     std::chrono::steady_clock::time_point deadline,
     A&& awaited) noexcept(std::is_nothrow_constructible_v<detail::sibling<A>, A>) {
-  return {detail::clock::duration::max(), deadline, static_cast<A&&>(awaited)};
+  return detail::shield_operation<A>(static_cast<A&&>(awaited), detail::clock::duration::max(), deadline);
 }
 
 }  // namespace uring6::inline v0
-
-#pragma GCC diagnostic pop

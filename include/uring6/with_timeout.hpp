@@ -4,16 +4,11 @@
 #include "uring6/version.hpp"
 
 #include <chrono>
-#include <coroutine>
-#include <exception>
 #include <string_view>
-#include <system_error>
 #include <type_traits>
-#include <utility>
 
-#include "uring6/detail/siblings.hpp"
+#include "uring6/detail/sole_child.hpp"
 #include "uring6/export.hpp"
-#include "uring6/result.hpp"
 #include "uring6/timer.hpp"
 
 namespace uring6::inline v0 {
@@ -21,20 +16,16 @@ namespace uring6::inline v0 {
 namespace detail {
 
 /// One child, and the timer that stops it.
-class URING6_EXPORT timed_siblings : public siblings, timer_node {
+class URING6_EXPORT timed_child : public sole_child, timer_node {
  protected:
-  explicit timed_siblings(clock::time_point deadline) noexcept : deadline_(deadline) {}
-  timed_siblings(timed_siblings&&) = default;
-  ~timed_siblings() = default;
+  static constexpr std::string_view wait_name = "with_timeout";
 
-  /// Call before the start. Throws std::bad_alloc.
-  void arm_deadline() { arm(loop(), deadline_); }
+  explicit timed_child(clock::time_point deadline) noexcept : deadline_(deadline) {}
+  timed_child(timed_child&&) = default;
+  ~timed_child() = default;
 
-  /// Call first in await_resume.
-  void rethrow() {
-    close();
-    if (failure_) std::rethrow_exception(std::move(failure_));
-  }
+  /// Throws std::bad_alloc.
+  void watch(stop_root&) { arm(loop(), deadline_); }
   bool timed_out() const noexcept { return timed_out_; }
 
  private:
@@ -43,45 +34,10 @@ class URING6_EXPORT timed_siblings : public siblings, timer_node {
 
   clock::time_point deadline_;
   bool timed_out_ = false;
-  std::exception_ptr failure_;
 };
 
 template <awaitable A>
-class with_deadline_operation final : timed_siblings {
- public:
-  static constexpr std::string_view wait_name = "with_timeout";
-  using timed_siblings::suspended;
-  using timed_siblings::tell_wait;
-
-  static constexpr bool drops_when_it_loses = !keeps_when_it_loses<A>;
-
-  with_deadline_operation(clock::time_point deadline,
-                          A&& awaited) noexcept(std::is_nothrow_constructible_v<sibling<A>, A>)
-      : timed_siblings(deadline), part_(static_cast<A&&>(awaited)) {}
-
-  reference_awaiter<with_deadline_operation> operator co_await() && noexcept { return {this}; }
-
-  bool await_ready() const noexcept { return false; }
-  bool await_suspend(std::coroutine_handle<> waiting, const environment& in) {
-    open(stop_of(in));
-    part_.prepare();
-    arm_deadline();
-    start(part_.child(), 0);
-    return wait(waiting);
-  }
-  std::conditional_t<std::is_void_v<await_result<A>>, void, await_value<A>> await_resume() {
-    rethrow();
-    if constexpr (is_result<await_value<A>>) {
-      if (timed_out() && !part_.value() && part_.value().error() == std::errc::operation_canceled) {
-        return fail(errc::deadline_exceeded);
-      }
-    }
-    if constexpr (!std::is_void_v<await_result<A>>) return part_.value();
-  }
-
- private:
-  sibling<A> part_;
-};
+using with_deadline_operation = sole_child_operation<timed_child, A>;
 
 }  // namespace detail
 
@@ -97,7 +53,7 @@ template <detail::operand A>
 [[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_deadline(
     std::chrono::steady_clock::time_point deadline,
     A&& awaited) noexcept(std::is_nothrow_constructible_v<detail::sibling<A>, A>) {
-  return {deadline, static_cast<A&&>(awaited)};
+  return detail::with_deadline_operation<A>(static_cast<A&&>(awaited), deadline);
 }
 
 /// The same with the deadline `timeout` from now, that is from this call. Go: context.WithTimeout.
@@ -105,7 +61,7 @@ template <class Rep, class Period, detail::operand A>
 [[nodiscard("co_await it")]] detail::with_deadline_operation<A> with_timeout(
     std::chrono::duration<Rep, Period> timeout,
     A&& awaited) noexcept(std::is_nothrow_constructible_v<detail::sibling<A>, A>) {
-  return {detail::deadline_after(timeout), static_cast<A&&>(awaited)};
+  return detail::with_deadline_operation<A>(static_cast<A&&>(awaited), detail::deadline_after(timeout));
 }
 
 }  // namespace uring6::inline v0

@@ -1,15 +1,11 @@
 #include "uring6/detail/siblings.hpp"
 
-#include <algorithm>
 #include <cassert>
 #include <stdexcept>
 #include <utility>
 
-#include "uring6/shield.hpp"
 #include "uring6/when_all.hpp"
 #include "uring6/when_any.hpp"
-#include "uring6/with_stop.hpp"
-#include "uring6/with_timeout.hpp"
 
 namespace uring6::inline v0::detail {
 
@@ -64,58 +60,6 @@ void any_siblings::one_ended(child_promise& which) noexcept {
   winner_ = which.index;
   failure_ = std::move(which.exception);
   request_stop();
-}
-
-void timed_siblings::one_ended(child_promise& which) noexcept {
-  disarm();
-  failure_ = std::move(which.exception);
-}
-
-void stoppable_siblings::follow_token() {
-  if (!token_.stop_possible()) return;
-  if (token_.stop_requested()) return request_stop();
-  assert(!callback_ && "the token is followed once");
-  remote_target::open(loop());
-  callback_.emplace(token_, forward{this});
-}
-
-void stoppable_siblings::leave_token() noexcept {
-  callback_.reset();  // waits until a callback that runs on another thread has returned
-  remote_target::close();
-}
-
-void stoppable_siblings::one_ended(child_promise& which) noexcept {
-  leave_token();
-  failure_ = std::move(which.exception);
-}
-
-void timed_siblings::expired() noexcept {
-  assert(!timed_out_);
-  if (stop_requested()) return;  // a stop was requested before the deadline: the task ends because of the stop
-  timed_out_ = true;
-  request_stop();
-}
-
-// The timer takes its place in the heap here, because the stop may come when there is no memory for it.
-void shielded_siblings::open(stop_root& inherited) {
-  siblings::open(never_stopped);
-  inherited.prepare(loop());
-  if (limit_ < clock::duration::max() || deadline_ < clock::time_point::max()) arm(loop(), clock::time_point::max());
-}
-
-void shielded_siblings::stop_requested() noexcept {
-  assert(!siblings::stop_requested() && "the child hears of a stop once");
-  const clock::time_point due = std::min(deadline_, deadline_after(limit_));
-  if (due <= clock::now()) return siblings::request_stop();
-  if (due == clock::time_point::max()) return;
-  assert(armed() && "`open` has taken a place in the heap, which this call takes again");
-  arm(loop(), due);
-}
-
-void shielded_siblings::one_ended(child_promise& which) noexcept {
-  disarm();
-  forget();
-  failure_ = std::move(which.exception);
 }
 
 }  // namespace uring6::inline v0::detail
