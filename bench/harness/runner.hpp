@@ -14,7 +14,7 @@
 namespace bench {
 
 struct effort {
-  std::chrono::milliseconds window{900};
+  std::chrono::milliseconds window{300};
   /// Of all processes together; of each of them an even number, so that as many run forwards as backwards.
   int windows = 12;
   /// How often each subject is started afresh. A process has its luck with the places of its memory, which its windows
