@@ -30,8 +30,8 @@ void output::object(const nlohmann::ordered_json& fields) {
 }
 
 void output::error(const std::string& command, exit_status status, const std::string& message) {
-  using json = nlohmann::ordered_json;
-  object({{"command", command.empty() ? json() : json(command)},
+  using value = nlohmann::ordered_json;
+  object({{"command", command.empty() ? value() : value(command)},
           {"error", {{"kind", to_string(status)}, {"exit_status", static_cast<int>(status)}, {"message", message}}}});
 }
 
