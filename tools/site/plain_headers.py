@@ -7,7 +7,7 @@ import re
 # the private parts of classes.
 HIDDEN = (
     re.compile(r"^namespace detail \{$.*?^\}  // namespace detail$", re.M | re.S),
-    re.compile(r"^template <[^\n]*>\n(?:struct|class) (?:std|fmt)::.*?\};$", re.M | re.S),
+    re.compile(r"^template <[^\n]*>\n(?: *requires[^\n]*\n)?(?:struct|class) (?:std|fmt)::.*?\};$", re.M | re.S),
     # Members of detail's types that are defined behind it.
     re.compile(r"^(?:template <[^\n]*>\n)?[^\s/][^\n;/]*\bdetail::\w+(?:<\w+>)?::~?\w+\([^;{\n]*\{.*?^\}$", re.M | re.S),
     re.compile(r"^template <[^\n]*>\n(?:requires[^\n]*\n)?inline constexpr bool (?:std|fmt)::.*?;$", re.M | re.S),

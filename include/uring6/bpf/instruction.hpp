@@ -215,7 +215,9 @@ using raw_program = std::vector<raw_instruction>;
 
 }  // namespace uring6::inline v0::bpf
 
-namespace uring6::inline v0::detail {
+namespace uring6::inline v0 {
+
+namespace detail {
 
 inline std::size_t hash_fields(const bpf::load_constant& of) noexcept {
   return hash_of(of.dst, of.value);
@@ -277,7 +279,9 @@ inline constexpr bool is_instruction = false;
 template <class T, class... Alternatives>
 inline constexpr bool is_instruction<T, std::variant<Alternatives...>> = (std::is_same_v<T, Alternatives> || ...);
 
-}  // namespace uring6::inline v0::detail
+}  // namespace detail
+
+}  // namespace uring6::inline v0
 
 /// Of each type of instruction, and so of `uring6::bpf::instruction`, too.
 template <class T>

@@ -1,4 +1,4 @@
-// The common part of when_all, when_any and of what has a sole child: children that one coroutine starts together and waits for.
+// The common part of when_all, when_any and sole_child.hpp: children that one coroutine starts together and waits for.
 #pragma once
 
 #include <cassert>
