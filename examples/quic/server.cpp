@@ -1,0 +1,121 @@
+// Serves the files of a directory by HTTP/3.
+//
+//     quic_server ADDRESS:PORT CERTIFICATE KEY DIRECTORY     such as: quic_server [::]:4433 cert.pem key.pem /srv/files
+//
+// It says where it listens (port 0: any), and one line for each connection that has ended. SIGINT or SIGTERM tells all
+// clients and ends it.
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <uring6/uring6.hpp>
+#include <utility>
+
+#include "connection.hpp"
+#include "endpoint.hpp"
+#include "served_file.hpp"
+
+namespace u6 = uring6;
+
+namespace {
+
+/// What all connections share.
+struct service {
+  quic::credentials identity;
+  int root;  // the directory
+};
+
+/// A client's connection.
+class client final : public quic::connection {
+ public:
+  client(const service& of, quic::connection_ids& ids, const ngtcp2_pkt_hd& first, const quic::path& along,
+         quic::time_point now)
+      : connection(quic::tls_session::role::server, of.identity, ids), service_(&of) {
+    open_server(first, along, now);
+  }
+
+ private:
+  struct exchange {
+    std::string method;
+    std::string path;
+    std::optional<quic::served_file> file{};
+  };
+
+  void on_field(std::int64_t stream, std::string_view name, std::string_view value) override {
+    exchange& asked = exchanges_[stream];
+    if (name == ":method") asked.method = value;
+    if (name == ":path") asked.path = value;
+  }
+
+  void on_end(std::int64_t stream) override {
+    exchange& asked = exchanges_[stream];
+    if (asked.method != "GET") return answer(stream, "405", {});
+    asked.file = quic::served_file::open(service_->root, asked.path);
+    if (!asked.file) return answer(stream, "404", {});
+    answer(stream, "200", asked.file->content());
+  }
+
+  void answer(std::int64_t stream, std::string_view status, std::span<const std::uint8_t> body) {
+    const std::string length = std::to_string(body.size());
+    const std::array<quic::http3::field, 2> fields{{{":status", status}, {"content-length", length}}};
+    requests().respond(stream, fields, body);
+  }
+
+  void on_stream_closed(std::int64_t stream) override { exchanges_.erase(stream); }
+
+  const service* service_;
+  std::map<std::int64_t, exchange> exchanges_;  // by stream
+};
+
+void report(const quic::connection& ended) {
+  const auto& in = ended.received();
+  const auto& out = ended.sent();
+  fmt::print("ended: sent {} datagrams ({} ECT) of {} octets, received {} ({} ECT, {} CE), migrations {}{}{}\n",
+             out.datagrams, out.ect, out.octets, in.datagrams, in.ect, in.congested, ended.migrations(),
+             ended.failure().empty() ? "" : ", ", ended.failure());
+}
+
+u6::task<int> run(u6::event_loop& loop, quic::endpoint& server) {
+  u6::signals stops(loop, {SIGINT, SIGTERM});
+  enum class end { serving, signal };
+  const auto first = co_await u6::select(u6::on<end::serving>(server.run(false)), u6::on<end::signal>(stops.next()));
+  co_await server.close_all();
+  if (first.is(end::signal)) co_return EXIT_SUCCESS;
+  fmt::print(stderr, "quic_server: {}\n", first.get<end::serving>().error().message());
+  co_return EXIT_FAILURE;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  if (argc != 5) {
+    fmt::print(stderr, "usage: quic_server ADDRESS:PORT CERTIFICATE KEY DIRECTORY\n");
+    return EXIT_FAILURE;
+  }
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  const int root = ::open(argv[4], O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) throw std::system_error(errno, std::system_category(), argv[4]);
+  const service shared{quic::credentials::of_server(argv[2], argv[3]), root};
+  u6::event_loop loop;
+  auto socket =
+      u6::or_throw(u6::listen_packet(loop, "udp", std::string_view(argv[1]), quic::endpoint::socket_options()));
+  const auto accept = [&](quic::connection_ids& ids, const ngtcp2_pkt_hd& first, const quic::path& along,
+                          quic::time_point now) -> std::unique_ptr<quic::connection> {
+    return std::make_unique<client>(shared, ids, first, along, now);
+  };
+  quic::endpoint server(std::move(socket), accept, report);
+  fmt::print("listening at {}\n", u6::or_throw(server.socket().local_endpoint()).to_string());
+  return loop.run(run(loop, server));
+} catch (const std::exception& failed) {
+  fmt::print(stderr, "quic_server: {}\n", failed.what());
+  return EXIT_FAILURE;
+}
