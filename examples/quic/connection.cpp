@@ -16,6 +16,10 @@ namespace {
 // first to the second value as ngtcp2 measures the round trip, octets.
 constexpr std::uint64_t first_window = 6 << 20;
 constexpr std::uint64_t longest_window = 24 << 20;
+// Packets leave so much before the time that pacing gives them (RFC 9002, 7.7), nanoseconds. The endpoint's timers have
+// steps of 1 ms: on a path with a round trip below two steps pacing would only split trains and wake the loop more
+// often.
+constexpr ngtcp2_duration pacing_credit = 2 * NGTCP2_MILLISECONDS;
 constexpr std::uint64_t most_requests = 100;  // of a client at the same time
 
 ngtcp2_tstamp to_ngtcp2(time_point when) {
@@ -259,7 +263,7 @@ bool connection::write_packets(outbox& to, time_point now) {
       return false;
     } else if (length == 0) {
       if (http3_) http3_->settle();
-      ngtcp2_conn_update_pkt_tx_time(quic(), when);
+      ngtcp2_conn_update_pkt_tx_time(quic(), when - pacing_credit);
       return false;
     } else {
       pack(to, static_cast<std::size_t>(length), along.path, info.ecn);

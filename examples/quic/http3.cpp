@@ -1,6 +1,7 @@
 #include "http3.hpp"
 
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace quic {
@@ -114,11 +115,23 @@ std::int64_t http3::read(std::int64_t stream, std::span<const std::uint8_t> data
 }
 
 int http3::acknowledged(std::int64_t stream, std::uint64_t octets) {
-  return nghttp3_conn_add_ack_offset(inside_.get(), stream, octets);
+  int code = 0;
+  if (acknowledged_stream_ != stream) {
+    code = settle_acknowledged();
+    acknowledged_stream_ = stream;
+  }
+  acknowledged_ += octets;
+  return code;
+}
+
+int http3::settle_acknowledged() {
+  const std::uint64_t octets = std::exchange(acknowledged_, 0);
+  return octets > 0 ? nghttp3_conn_add_ack_offset(inside_.get(), acknowledged_stream_, octets) : 0;
 }
 
 int http3::close(std::int64_t stream, std::uint64_t why) {
   if (stream_ == stream) drop_piece();
+  if (const int code = settle_acknowledged(); code != 0) return code;
   const int closed = nghttp3_conn_close_stream(inside_.get(), stream, why);
   bodies_.erase(stream);
   return closed == NGHTTP3_ERR_STREAM_NOT_FOUND ? 0 : closed;  // a stream without a request
@@ -126,6 +139,7 @@ int http3::close(std::int64_t stream, std::uint64_t why) {
 
 http3::piece http3::next() {
   if (stream_ < 0) {
+    check(settle_acknowledged(), "HTTP/3 acknowledgement");
     std::array<nghttp3_vec, 16> given;
     int last = 0;
     const auto count = nghttp3_conn_writev_stream(inside_.get(), &stream_, &last, given.data(), given.size());

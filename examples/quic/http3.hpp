@@ -99,6 +99,7 @@ class http3 {
   };
 
   static nghttp3_callbacks callbacks();
+  int settle_acknowledged();
   void drop_piece() {
     stream_ = -1;
     unsettled_ = 0;
@@ -116,6 +117,9 @@ class http3 {
   std::size_t end_ = 0;
   std::size_t unsettled_ = 0;  // octets of it that have left and that nghttp3 has not been told of
   bool has_left_ = false;      // some of it, or its end without octets
+  // what the peer has acknowledged and nghttp3 has not been told of: a packet of acknowledgements names many pieces
+  std::int64_t acknowledged_stream_ = -1;
+  std::uint64_t acknowledged_ = 0;  // octets
 };
 
 }  // namespace quic

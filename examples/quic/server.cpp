@@ -4,19 +4,19 @@
 //
 // It says where it listens (port 0: any), and one line for each connection that has ended. SIGINT or SIGTERM tells all
 // clients and ends it.
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <unistd.h>
 
+#include <array>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <map>
 #include <memory>
-#include <optional>
+#include <span>
 #include <string>
-#include <system_error>
+#include <string_view>
 #include <uring6/uring6.hpp>
 #include <utility>
 
@@ -31,13 +31,13 @@ namespace {
 /// What all connections share.
 struct service {
   quic::credentials identity;
-  int root;  // the directory
+  quic::served_files files;
 };
 
 /// A client's connection.
 class client final : public quic::connection {
  public:
-  client(const service& of, quic::connection_ids& ids, const ngtcp2_pkt_hd& first, const quic::path& along,
+  client(service& of, quic::connection_ids& ids, const ngtcp2_pkt_hd& first, const quic::path& along,
          quic::time_point now)
       : connection(quic::tls_session::role::server, of.identity, ids), service_(&of) {
     open_server(first, along, now);
@@ -47,7 +47,7 @@ class client final : public quic::connection {
   struct exchange {
     std::string method;
     std::string path;
-    std::optional<quic::served_file> file{};
+    std::shared_ptr<const quic::served_file> file{};
   };
 
   void on_field(std::int64_t stream, std::string_view name, std::string_view value) override {
@@ -59,7 +59,7 @@ class client final : public quic::connection {
   void on_end(std::int64_t stream) override {
     exchange& asked = exchanges_[stream];
     if (asked.method != "GET") return answer(stream, "405", {});
-    asked.file = quic::served_file::open(service_->root, asked.path);
+    asked.file = service_->files.open(asked.path);
     if (!asked.file) return answer(stream, "404", {});
     answer(stream, "200", asked.file->content());
   }
@@ -72,7 +72,7 @@ class client final : public quic::connection {
 
   void on_stream_closed(std::int64_t stream) override { exchanges_.erase(stream); }
 
-  const service* service_;
+  service* service_;
   std::map<std::int64_t, exchange> exchanges_;  // by stream
 };
 
@@ -102,9 +102,7 @@ int main(int argc, char** argv) try {
     return EXIT_FAILURE;
   }
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  const int root = ::open(argv[4], O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (root < 0) throw std::system_error(errno, std::system_category(), argv[4]);
-  const service shared{quic::credentials::of_server(argv[2], argv[3]), root};
+  service shared{quic::credentials::of_server(argv[2], argv[3]), quic::served_files(argv[4])};
   u6::event_loop loop;
   auto socket =
       u6::or_throw(u6::listen_packet(loop, "udp", std::string_view(argv[1]), quic::endpoint::socket_options()));
