@@ -12,6 +12,8 @@ std::vector<std::unique_ptr<contest>> all_contests(const placement& where) {
   add_echo_latencies(all, where);
   add_echo_runs(all, where);
   add_echo_crowds(all, where);
+  add_dns(all, where);
+  add_forward(all, where);
   add_many_sockets(all, where);
   return all;
 }

@@ -18,6 +18,8 @@ void add_streams(contests&, const placement&);
 void add_echo_latencies(contests&, const placement&);
 void add_echo_runs(contests&, const placement&);
 void add_echo_crowds(contests&, const placement&);
+void add_dns(contests&, const placement&);
+void add_forward(contests&, const placement&);
 void add_many_sockets(contests&, const placement&);
 
 }  // namespace bench

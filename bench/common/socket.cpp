@@ -61,6 +61,15 @@ descriptor open_socket(int extra_flags) {
   return fd;
 }
 
+descriptor open_at(const in6_addr& address, std::uint16_t port, int extra_flags) {
+  descriptor fd(check(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | extra_flags, 0), "socket"));
+  widen_buffers(fd.get());
+  sockaddr_in6 at = loopback(port);
+  at.sin6_addr = address;
+  check(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at), "bind to an address of bench/growth");
+  return fd;
+}
+
 std::uint16_t port_of(int fd) {
   sockaddr_in6 address{};
   socklen_t length = sizeof address;

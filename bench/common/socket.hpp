@@ -44,6 +44,9 @@ sockaddr_in6 loopback(std::uint16_t port) noexcept;
 /// A UDP socket bound to ::1 and a port that the kernel chooses, with the buffer sizes of `widen_buffers`.
 descriptor open_socket(int extra_flags = 0);
 
+/// The same at an address of common/addresses.hpp; port 0: the kernel chooses.
+descriptor open_at(const in6_addr& address, std::uint16_t port, int extra_flags = 0);
+
 /// Sets the buffer sizes that every subject gets: large enough that no datagram is lost for want of room.
 void widen_buffers(int fd);
 

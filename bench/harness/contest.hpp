@@ -87,4 +87,8 @@ struct placement {
 /// All cases, in the order of the report.
 std::vector<std::unique_ptr<contest>> all_contests(const placement&);
 
+/// The points of the growth table: how the cost of a datagram grows with peers, conns, loops and payload. They need the
+/// network namespace that bench/growth makes.
+std::vector<std::unique_ptr<contest>> growth_contests(const placement&);
+
 }  // namespace bench

@@ -77,6 +77,14 @@ void feeder::send_trains(std::uint16_t port, std::uint64_t count, std::uint64_t 
   }
 }
 
+void feeder::send_one(const in6_addr& address, std::uint16_t port) {
+  sockaddr_in6 to = loopback(port);
+  to.sin6_addr = address;
+  write_stamp(room_.data(), size_, sequence_++);
+  check(::sendto(fd(), room_.data(), size_, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to),
+        "sendto an address of bench/growth");
+}
+
 std::uint64_t longest_train(std::size_t size) {
   const descriptor fd = open_socket();
   const std::uint16_t nobody_reads = port_of(fd.get());

@@ -23,6 +23,9 @@ class feeder {
   /// Sends `count` datagrams in trains of `segments`.
   void send_trains(std::uint16_t port, std::uint64_t count, std::uint64_t segments);
 
+  /// Sends one datagram to an address of common/addresses.hpp.
+  void send_one(const in6_addr& address, std::uint16_t port);
+
   int fd() const noexcept { return socket_.get(); }
   std::uint16_t port() const { return port_of(fd()); }
   /// Datagrams sent so far; the sequence numbers begin at 0.

@@ -5,6 +5,7 @@
 #include <asio.hpp>
 
 #include "common/board.hpp"
+#include "common/dns.hpp"
 #include "common/socket.hpp"
 #include "subjects/subject.hpp"
 
@@ -99,6 +100,26 @@ class echo : public asio_subject {
   }
 };
 
+class responder : public asio_subject {
+ public:
+  explicit responder(const settings&) {}
+
+ private:
+  awaitable<> work(std::uint64_t total) override {
+    std::array<std::byte, 512> query;
+    std::array<std::byte, dns::largest_answer> answer;
+    udp::endpoint client;
+    for (; seen_.datagrams < total; ++seen_.datagrams) {
+      const std::size_t size = co_await socket_.async_receive_from(asio::buffer(query), client, use_awaitable);
+      const std::size_t length = zone_.answer(std::span(query).first(size), answer);
+      if (length == 0) continue;
+      co_await socket_.async_send_to(asio::buffer(answer.data(), length), client, use_awaitable);
+    }
+  }
+
+  dns::zone zone_;
+};
+
 }  // namespace
 
 std::span<const entry> subjects() {
@@ -106,6 +127,7 @@ std::span<const entry> subjects() {
       entry{"receive", name, make<receiver>},
       entry{"send", name, make<sender>},
       entry{"echo", name, make<echo>},
+      entry{"dns", name, make<responder>},
   };
   return table;
 }

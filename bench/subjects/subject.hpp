@@ -29,6 +29,7 @@ struct settings {
   unsigned sockets = 1;             ///< sockets to open; more than one only in sockets-10000 and two-loops
   unsigned loops = 1;               ///< event loops, each on a thread and a processor of its own
   std::vector<std::uint16_t> to{};  ///< destinations of a sender, in turn, or the peers that a receiver connects to
+  bool spread = false;              ///< each socket at an address of its own (common/addresses.hpp), all at one port
 };
 
 class subject {
@@ -52,7 +53,7 @@ class subject {
 
 /// A line of a program's table of subjects.
 struct entry {
-  std::string_view role{};  // receive, send, fan, relay or echo
+  std::string_view role{};  // receive, send, fan, relay, echo, dns or forward
   std::string_view name{};
   std::unique_ptr<subject> (*make)(const settings&);
 };

@@ -55,6 +55,8 @@ void apply(settings& s, std::string_view key, std::string_view value) {
     s.control = value == "1";
   else if (key == "gro")
     s.gro = value == "1";
+  else if (key == "spread")
+    s.spread = value == "1";
   else if (key == "vector")
     s.vector = number<unsigned>(value);
   else if (key == "sockets")

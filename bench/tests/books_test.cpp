@@ -142,7 +142,7 @@ void answer_all(const descriptor& server, std::uint64_t lost) {
 TEST_CASE("each_client_gets_its_own_answers_and_a_wrong_or_missing_one_is_found") {
   using namespace std::chrono_literals;
   const descriptor server = open_socket();
-  clients all(8, 64, false);
+  clients all(8, echo_exchange(64), false);
   constexpr std::uint64_t none = ~std::uint64_t{0};
   for (int round = 0; round < 2; ++round) {
     all.ask(port_of(server.get()), 3);

@@ -131,6 +131,19 @@ TEST_CASE("a_limit_is_judged_by_uring6s_worst_result") {
   for (const finding& f : judge_limits({report_of("stream-64", {bad})})) CHECK(f.met);
 }
 
+TEST_CASE("a_forwarder_with_a_coroutine_for_each_query_may_allocate_and_no_other_one") {
+  const auto allocating = [](const std::string& subject) {
+    auto r = measured("forward", subject, 10);
+    r.sum.loss.received = 1'000;
+    r.sum.allocations = 3'000;
+    return judge_limits({report_of("forward", {r})});
+  };
+  CHECK(allocating("uring6 forward of queries").empty());
+  const auto found = allocating("uring6 forward");
+  REQUIRE(found.size() == 1);
+  CHECK_FALSE(found[0].met);
+}
+
 TEST_CASE("an_echo_costs_one_system_call_in_the_closed_loop_and_an_idle_socket_a_kibibyte") {
   auto echo = measured("echo-block", "uring6 echo simple", 10);
   echo.syscalls_per_datagram = 1.0;

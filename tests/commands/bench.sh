@@ -13,7 +13,7 @@ cd "$SCRATCH"
 bench=$SOURCE/bench
 
 cases=$("$bench/run" --list) || fail "bench/run --list ends with $?"
-for name in drain-64-cm train-64 send-64-run echo-block echo-run sockets-10000 two-loops; do
+for name in drain-64-cm train-64 send-64-run echo-block echo-run echo-peers-loops dns forward sockets-10000 two-loops; do
   grep -qx "$name" <<<"$cases" || fail "bench/run --list does not name $name"
 done
 status=0
@@ -88,6 +88,24 @@ done
 grep -q "^| train-64 | receive / raw GRO |" readme.md && fail "bench/report gives the README more than its ten ratios"
 echo "no markers" >other.md
 "$bench/report" result.json other.md 2>/dev/null && fail "bench/report takes a page without markers"
+
+# The growth table needs a network namespace, which this process may not be allowed to make.
+"$bench/run" --growth --case peers-1 2>said && fail "bench/run --growth runs without its network"
+grep -q "run bench/growth" said || fail "bench/run --growth does not say what it needs: $(<said)"
+if unshare --net true 2>/dev/null || unshare --user --map-root-user --net true 2>/dev/null; then
+  points=(peers-1 peers-100000 conns-10 conns-1000 loops-1 loops-2 payload-0 payload-65527)
+  "$bench/growth" --json growth.json $(printf -- '--case %s ' "${points[@]}") >lines 2>&1 || fail "bench/growth: $(<lines)"
+  printf '<!-- growth: begin -->\nold\n<!-- growth: end -->\n' >growth.md
+  "$bench/report" --growth growth.json growth.md || fail "bench/report --growth ends with $?"
+  for line in "^Measured on a " "^\| (1|100,000) \| [0-9.,]+ \| [0-9.,]+ \| [0-9.]+ \|$" "^\| (10|1,000) \| " \
+    "^\| 2 \| " "^\| 0 \| " "^\| 65,527 \| [0-9.,]+ \| [0-9.,]+ \| [0-9.]+ \|$"; do
+    grep -qE "$line" growth.md || fail "bench/report --growth: no line matches $line in:"$'\n'"$(<growth.md)"
+  done
+  grep -qE '^old$|void' growth.md && fail "bench/report --growth: $(<growth.md)"
+fi
+
+"$bench/dnsperf" --nsd "" 2>said && fail "bench/dnsperf runs without NSD"
+grep -q "apt install nsd" said || fail "bench/dnsperf does not say what it needs: $(<said)"
 
 if command -v gnuplot >/dev/null; then
   "$bench/plot" with-void.json result.svg || fail "bench/plot ends with $?"

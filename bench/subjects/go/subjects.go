@@ -187,6 +187,8 @@ func newSubject(role, name string, s settings) (subject, error) {
 	case "send go WriteBatch":
 		w := &writeBatch{messages: newMessages(s.vector, s.size, false), to: s.to}
 		return w, w.open(0)
+	case "dns go ReadFrom":
+		return openResponder()
 	case "echo go ReadFrom":
 		e := &echo{}
 		return e, e.open(ipv6.FlagDst | ipv6.FlagInterface)

@@ -23,4 +23,8 @@ std::unique_ptr<subject> echo_by_epoll(const settings&);
 /// io_uring: multishot recvmsg, and sendmsg.
 std::unique_ptr<subject> echo_by_ring(const settings&);
 
+/// A thread for each loop, on a processor of its own, with its own socket of one port (SO_REUSEPORT): recvmmsg and
+/// sendmmsg. It only serves.
+std::unique_ptr<subject> echo_by_threads(const settings&);
+
 }  // namespace bench::raw

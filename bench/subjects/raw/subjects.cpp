@@ -1,7 +1,9 @@
 // The table of the raw program.
 #include <array>
 
+#include "subjects/raw/dns.hpp"
 #include "subjects/raw/echo.hpp"
+#include "subjects/raw/forward.hpp"
 #include "subjects/raw/receive.hpp"
 #include "subjects/raw/relay.hpp"
 #include "subjects/raw/send.hpp"
@@ -32,6 +34,9 @@ std::span<const entry> subjects() {
       entry{"echo", "raw run echo", raw::echo_by_run},
       entry{"echo", "raw epoll echo", raw::echo_by_epoll},
       entry{"echo", "raw multishot echo", raw::echo_by_ring},
+      entry{"echo", "raw echo by threads", raw::echo_by_threads},
+      entry{"dns", "raw dns", raw::dns_by_vector},
+      entry{"forward", "raw forward", raw::forward},
   };
   return table;
 }

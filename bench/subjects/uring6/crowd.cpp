@@ -1,12 +1,20 @@
 // Many connected conns in one loop, each owned by a coroutine that waits in `receive` all the time.
 #include <coroutine>
-#include <string>
+#include <cstring>
 
+#include "common/addresses.hpp"
 #include "subjects/uring6/conn_subject.hpp"
 #include "subjects/uring6/receive.hpp"
 
 namespace bench::u6 {
 namespace {
+
+uring6::ip_address address_of_conn(std::uint32_t number) {
+  const in6_addr address = address_of(number);
+  uring6::ip_address::bytes_type bytes{};
+  std::memcpy(bytes.data(), &address, sizeof address);
+  return uring6::ip_address(bytes);
+}
 
 /// Suspends one coroutine until the readers have counted far enough.
 class milestone {
@@ -34,10 +42,13 @@ class milestone {
 class crowd : public subject {
  public:
   explicit crowd(const settings& s) {
-    const std::string peer = "[::1]:" + std::to_string(s.to.at(0));
+    const uring6::endpoint peer = loopback_endpoint(s.to.at(0));
     conns_.reserve(s.sockets);
     for (unsigned i = 0; i < s.sockets; ++i) {
-      conns_.push_back(uring6::or_throw(uring6::dial_packet(loop_, "udp6", peer)));
+      uring6::packet_options options;
+      if (s.spread)
+        options.local = {.address = address_of_conn(i), .port = ports_.empty() ? std::uint16_t{0} : ports_[0]};
+      conns_.push_back(uring6::or_throw(uring6::dial_packet(loop_, "udp6", peer, options)));
       if (s.control) uring6::or_throw(conns_.back().set_control_message(all_flags, true));
       widen_buffers(conns_.back().native_handle());
       ports_.push_back(uring6::or_throw(conns_.back().local_endpoint()).port);

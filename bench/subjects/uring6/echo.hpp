@@ -16,4 +16,7 @@ std::unique_ptr<subject> echo_simple(const settings&);
 /// The README's service as printed, which checks nothing. It serves until its process ends, and counts nothing.
 std::unique_ptr<subject> echo_of_readme(const settings&);
 
+/// A group of loops at one port (`listen_group`), each as `echo`. It only serves.
+std::unique_ptr<subject> echo_by_loops(const settings&);
+
 }  // namespace bench::u6

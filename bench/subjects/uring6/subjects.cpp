@@ -3,7 +3,9 @@
 #include <cstdlib>
 #include <memory>
 
+#include "subjects/uring6/dns.hpp"
 #include "subjects/uring6/echo.hpp"
+#include "subjects/uring6/forward.hpp"
 #include "subjects/uring6/receive.hpp"
 #include "subjects/uring6/relay.hpp"
 #include "subjects/uring6/send.hpp"
@@ -37,6 +39,11 @@ std::span<const entry> subjects() {
       entry{"echo", "uring6 echo", u6::echo},
       entry{"echo", "uring6 echo simple", u6::echo_simple},
       entry{"echo", "uring6 readme", u6::echo_of_readme},
+      entry{"echo", "uring6 echo by loops", u6::echo_by_loops},
+      entry{"dns", "uring6 dns", u6::dns},
+      entry{"dns", "uring6 dns simple", u6::dns_simple},
+      entry{"forward", "uring6 forward", u6::forward},
+      entry{"forward", "uring6 forward of queries", u6::forward_each_by_a_coroutine},
       entry{"receive", "uring6 readiness read_from", by_readiness<u6::receive_by_read_from>},
       entry{"receive", "uring6 readiness receive", by_readiness<u6::receive_by_receive>},
       entry{"send", "uring6 readiness write_batch", by_readiness<u6::send_by_write_batch>},

@@ -1,0 +1,182 @@
+// How the cost of a datagram grows: with the peers of an echo server, with its loops, with the payload, and with the
+// conns of a receiver. The points of one of these tables have the same work in a round, 8,192 datagrams or 8 MiB.
+//
+// Peers and conns have addresses of their own (common/addresses.hpp), because a host has no 100,000 ports.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "cases/cases.hpp"
+#include "common/addresses.hpp"
+#include "common/clock.hpp"
+#include "harness/address_crowd.hpp"
+#include "harness/bookkeeping.hpp"
+#include "harness/traffic.hpp"
+
+namespace bench {
+namespace {
+
+constexpr std::uint64_t datagrams_per_round = 8192;
+constexpr std::uint64_t octets_per_round = 8 << 20;
+constexpr std::chrono::milliseconds patience{5000};
+
+struct growth_point {
+  std::string name{};
+  std::uint32_t peers = 1000;
+  unsigned loops = 1;
+  std::size_t size = 64;
+};
+
+/// An echo server, saturated as in harness/saturated_server.hpp.
+class growth_lane : public lane {
+ public:
+  growth_lane(const entrant& who, unsigned vector, const growth_point& point, const placement& where)
+      : round_(std::clamp(octets_per_round / (point.size + 1), std::uint64_t{1}, datagrams_per_round)),
+        idle_(point.loops > 1 ? address_crowd::idle::sleep : address_crowd::idle::spin),
+        peers_(point.peers, point.size),
+        server_(who.subject, "echo",
+                {fmt::format("size={}", point.size), fmt::format("vector={}", vector),
+                 fmt::format("loops={}", point.loops)},
+                point.loops > 1 ? std::vector{where.harness, where.subject} : std::vector{where.subject}) {
+    server_.tell("serve");
+  }
+
+  window run(std::chrono::nanoseconds span) override {
+    window w;
+    server_.pause();
+    const bookkeeper books({server_.ports()[0]}, server_);
+    const std::uint64_t allocations = server_.shared().allocations.load();
+    const std::uint64_t end = now_ns() + static_cast<std::uint64_t>(span.count());
+    do {
+      peers_.ask(server_.ports()[0], round_);
+      server_.resume();
+      w.loss += peers_.collect(patience, idle_);
+      server_.pause();
+    } while (now_ns() < end);
+    books.close(w);
+    server_.resume();
+    w.allocations = server_.shared().allocations.load() - allocations;
+    w.value = static_cast<double>(w.subject_cpu_ns) / static_cast<double>(w.loss.received);
+    return w;
+  }
+
+  std::vector<const subject_process*> counted() const override { return {&server_}; }
+
+ private:
+  std::uint64_t round_;
+  address_crowd::idle idle_;
+  address_crowd peers_;
+  subject_process server_;
+};
+
+class growth_contest : public contest {
+ public:
+  growth_contest(growth_point point, const placement& where) : point_(std::move(point)), where_(where) {}
+
+  std::string name() const override { return point_.name; }
+  std::string unit() const override { return "ns of processor time/datagram"; }
+
+  std::vector<entrant> entrants() const override {
+    return {{.subject = "raw echo by threads", .vectors = {16, 64}, .note = "recvmmsg and sendmmsg"},
+            {.subject = "uring6 echo by loops", .note = "receive and write_batch"}};
+  }
+
+  std::unique_ptr<lane> open(const entrant& who, unsigned vector) const override {
+    return std::make_unique<growth_lane>(who, vector, point_, where_);
+  }
+
+ private:
+  growth_point point_;
+  placement where_;
+};
+
+/// Receives on many connected conns, which get the datagrams of a round in turn.
+class conns_lane : public lane {
+ public:
+  conns_lane(const entrant& who, unsigned conns, const placement& where)
+      : conns_(conns),
+        source_(64),
+        receiver_(who.subject, "receive",
+                  {"size=64", fmt::format("sockets={}", conns), fmt::format("to={}", source_.port()), "spread=1"},
+                  {where.subject}) {}
+
+  window run(std::chrono::nanoseconds span) override {
+    window w;
+    const std::uint16_t port = receiver_.ports()[0];
+    const bookkeeper books({port}, receiver_);
+    const std::uint64_t end = now_ns() + static_cast<std::uint64_t>(span.count());
+    std::uint64_t ns = 0;
+    do {
+      const std::uint64_t first = source_.sent();
+      for (std::uint64_t i = 0; i < datagrams_per_round; ++i) {
+        // Neighbours are far apart; a prime number of steps meets every conn.
+        next_ = (next_ + 7919) % conns_;
+        source_.send_one(address_of(static_cast<std::uint32_t>(next_)), port);
+      }
+      const answer got = receiver_.ask(fmt::format("work {}", datagrams_per_round));
+      ns += got.ns;
+      w.loss += {.sent = datagrams_per_round, .received = got.datagrams, .dropped = 0, .bad = got.bad};
+      w.loss.bad += mismatch(first, datagrams_per_round, got.sequence_sum);
+      w.allocations += got.allocations;
+    } while (now_ns() < end);
+    books.close(w);
+    w.value = static_cast<double>(ns) / static_cast<double>(w.loss.received);
+    return w;
+  }
+
+  std::vector<const subject_process*> counted() const override { return {&receiver_}; }
+
+ private:
+  std::uint64_t conns_;
+  std::uint64_t next_ = 0;
+  feeder source_;
+  subject_process receiver_;
+};
+
+class conns_contest : public contest {
+ public:
+  conns_contest(unsigned conns, const placement& where) : conns_(conns), where_(where) {}
+
+  std::string name() const override { return fmt::format("conns-{}", conns_); }
+  std::string unit() const override { return "ns/datagram"; }
+
+  std::vector<entrant> entrants() const override {
+    return {{.subject = "raw epoll", .note = "edge-triggered, recvmsg"}, {.subject = "uring6 receive"}};
+  }
+
+  std::unique_ptr<lane> open(const entrant& who, unsigned) const override {
+    return std::make_unique<conns_lane>(who, conns_, where_);
+  }
+
+ private:
+  unsigned conns_;
+  placement where_;
+};
+
+/// 100,000, or as many thousands as the limit of descriptors allows, of which a process has some for other things.
+unsigned most_conns() {
+  constexpr rlim_t wanted = 100'000, others = 1000;
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<unsigned>(std::min(wanted, (std::max(limit.rlim_cur, 2 * others) - others) / 1000 * 1000));
+}
+
+}  // namespace
+
+contests growth_contests(const placement& where) {
+  contests all;
+  const auto add = [&](growth_point point) {
+    all.push_back(std::make_unique<growth_contest>(std::move(point), where));
+  };
+  for (const std::uint32_t peers : {1u, 10u, 100u, 1000u, 10'000u, 100'000u})
+    add({.name = fmt::format("peers-{}", peers), .peers = peers});
+  for (const unsigned conns : {1u, 10u, 100u, 1000u, 10'000u, most_conns()})
+    all.push_back(std::make_unique<conns_contest>(conns, where));
+  for (const unsigned loops : {1u, 2u}) add({.name = fmt::format("loops-{}", loops), .loops = loops});
+  for (const std::size_t size : {0u, 16u, 64u, 512u, 1200u, 1452u, 4096u, 16'384u, 65'527u})
+    add({.name = fmt::format("payload-{}", size), .size = size});
+  return all;
+}
+
+}  // namespace bench
