@@ -1,5 +1,5 @@
-// drain-… and train-…: a socket is filled while its reader waits for a command, then the reader empties it.
-// Only the emptying is timed, which isolates the receive path.
+// drain-…, train-… and subscribe-…: a socket is filled while its reader waits for a command, then the reader empties
+// it. Only the emptying is timed, which isolates the receive path.
 #include <fmt/format.h>
 
 #include "cases/cases.hpp"
@@ -15,6 +15,7 @@ struct drain_shape {
   std::size_t size{};
   bool control{};
   bool trains{};
+  bool shared = false;  // the datagrams go to many coroutines of the reader's loop
 };
 
 /// Datagrams per filling: 500 single ones, or some dozens of trains; either fits the socket's buffer many
@@ -82,7 +83,12 @@ class drain_contest : public contest {
 
   std::vector<entrant> entrants() const override {
     std::vector<entrant> all;
-    if (shape_.trains) {
+    if (shape_.shared) {
+      all = {{.subject = "uring6 receive", .note = "one reader"},
+             {.subject = "uring6 subscribe alone", .note = "a hub with one subscription"},
+             {.subject = "uring6 subscribe", .note = "64 subscriptions walk over all datagrams, one checks them"},
+             {.subject = "uring6 subscribe, all check", .note = "64 subscriptions check all datagrams"}};
+    } else if (shape_.trains) {
       all = {{.subject = "raw gro", .vectors = {1, 4, 16}},
              {.subject = "raw multishot", .vectors = {16, 32, 64}},
              {.subject = "raw recvmmsg", .vectors = vectors, .note = "the same datagrams sent singly", .singly = true},
@@ -127,7 +133,9 @@ class drain_contest : public contest {
 void add_drains(contests& all, const placement& where) {
   for (const auto& shape : {drain_shape{"drain-64", 64, false, false}, drain_shape{"drain-64-cm", 64, true, false},
                             drain_shape{"drain-1200-cm", 1200, true, false}, drain_shape{"train-64", 64, false, true},
-                            drain_shape{"train-1200", 1200, false, true}}) {
+                            drain_shape{"train-1200", 1200, false, true},
+                            drain_shape{"subscribe-64", 64, false, false, true},
+                            drain_shape{"subscribe-train-64", 64, false, true, true}}) {
     all.push_back(std::make_unique<drain_contest>(shape, where));
   }
 }

@@ -55,6 +55,7 @@ const std::vector<target>& targets() {
       {"train-64", "read_from / raw GRO", "uring6 read_from", {"raw gro"}, 1.6},
       {"train-64", "read_from / raw recvmmsg, sent singly", "uring6 read_from", {"raw recvmmsg"}, 0.05},
       {"train-64", "read_from / Go ReadFrom", "uring6 read_from", {"go ReadFrom"}, 0.02},
+      {"subscribe-64", "64 subscriptions / receive", "uring6 subscribe", {"uring6 receive"}, 1.3},
       {"send-64-run", "write_batch / raw GSO", "uring6 write_batch", {"raw gso"}, 1.15},
       {"send-64-run", "write_to (64 coroutines) / raw sendmmsg", "uring6 write_to", {"raw sendmmsg"}, 0.10},
       {"send-64", "write_batch / raw sendmmsg", "uring6 write_batch", {"raw sendmmsg"}, 1.03},

@@ -17,6 +17,7 @@ namespace uring6::inline v0 {
 namespace detail {
 struct buffer;
 class buffer_pool;
+class hub_core;
 class receive_backlog;
 class receive_operation;
 }  // namespace detail
@@ -57,6 +58,8 @@ class URING6_EXPORT datagram_batch {
 
  private:
   friend class iterator;
+  friend class shared_batch;
+  friend class detail::hub_core;
   friend class detail::receive_backlog;
 
   detail::intrusive_list<detail::buffer> buffers_;

@@ -35,6 +35,9 @@ enum class errc {
   /// The kernel has a path MTU event: `packet_conn::read_path_mtu_event` returns it. Equal to
   /// `std::errc::message_size`.
   path_mtu_event,
+  /// A subscription was cut off, because it held as much as it may (`when_behind::cut_off`). Equal to
+  /// `std::errc::no_buffer_space`.
+  fell_behind,
 
   bad_address [[deprecated("the name is errc::not_an_address")]] = not_an_address,
 };

@@ -38,7 +38,8 @@ concept value_with_text =
            interface_flags, address_flags, keep_alive, released_tcp, stream_half, poll_events, signal_event,
            inherited_socket, probe_report, errc, resolve_errc, resolve_options::family, task_state, task_info,
            metrics_format, time_histogram, turn_times> ||
-    one_of<T, interface_change, interface_name, interface_event, filter_mode, source_filter, kept_membership> ||
+    one_of<T, interface_change, interface_name, interface_event, filter_mode, source_filter, kept_membership,
+           shared_datagram, when_behind> ||
     one_of<T, bpf::reg, bpf::width, bpf::alu_op, bpf::jump_test, bpf::extension, bpf::packet_metadata, bpf::errc> ||
     one_of<T, icmp::option_type, icmp::interface_role, icmp::interface_by_name, icmp::interface_by_index,
            icmp::interface_by_address, icmp::mpls_label>;

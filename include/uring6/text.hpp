@@ -16,6 +16,7 @@ namespace uring6::inline v0 {
 
 class ip_address;
 class icmp_filter;
+class shared_datagram;
 struct control_message;
 struct datagram;
 struct endpoint;
@@ -53,6 +54,7 @@ enum class read_flags : std::uint8_t;
 enum class resolve_errc;
 enum class steering : std::uint8_t;
 enum class stream_half : std::uint8_t;
+enum class when_behind : std::uint8_t;
 enum class write_flags : std::uint8_t;
 
 // --- addresses and headers ---
@@ -85,6 +87,7 @@ URING6_EXPORT std::string to_string(control_flags flags);
 URING6_EXPORT std::string to_string(const control_message& message);
 /// "from [::1]:53 octets=12 of 40 hoplim=64"
 URING6_EXPORT std::string to_string(const datagram& got);
+URING6_EXPORT std::string to_string(const shared_datagram& got);
 /// "room=1500 from [::1]:53 octets=12"
 URING6_EXPORT std::string to_string(const read_slot& one);
 /// "to [::1]:53 octets=12: Message too long"

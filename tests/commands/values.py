@@ -13,17 +13,17 @@ TEST = SOURCE / "tests/unit/value/value_format_test.cpp"
 NO_VALUES = {
     "what a program sets, and gets nothing of back": """
         packet_options tcp_options loop_options loop_group_options listen_group_options listen_tcp_group_options resolve_options
-        memory_link_options metric_label interface_monitor_options""",
+        memory_link_options metric_label interface_monitor_options subscription_options""",
     "a text that is being made": """
         metrics_page""",
     "has an identity: a conn, a loop, what tasks meet at": """
         packet_conn ip_options tcp_conn tcp_listener event_loop loop_group scope interval event semaphore async_mutex
         async_lock opening_hook stop_source memory_link memory_socket loop_place interface_monitor
-        group_keeper""",
+        group_keeper datagram_hub subscription""",
     "tells whether a stop was requested, and what a coroutine hands on: a bool has text": """
         stop_token environment""",
     "a range, whose elements have text": """
-        datagram_batch""",
+        datagram_batch shared_batch""",
     "walks over octets, or runs": """
         header_walk bpf::vm asio_bridge""",
     "what fail() returns, until it is a result: its error has text": """

@@ -23,6 +23,7 @@ void options() {
       listen_tcp_group_options{.handshakes = std::chrono::milliseconds(100)});
   use(packet_options{.reuse_port = true}, tcp_options{.backlog = 10}, keep_alive{.idle = 3s});
   use(interface_monitor_options{.routes = true}, interface_monitor_stats{.events = 1}, group_keeper_stats{.joins = 1});
+  use(subscription_options{.buffers = 32}, subscription_stats{.missed = 1});
   use(resolve_options{.numeric_only = true}, memory_link_options{.loss = 0.5}, memory_link_stats{.lost = 1});
 }
 

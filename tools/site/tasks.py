@@ -5,7 +5,7 @@ GROUPS = (
      ["listen", "packet_conn", "tcp", "ip_options", "opening_hook", "released_packet", "inherited",
       "read_write_flags"]),
     ("Datagrams and what travels beside them", "The values that reads return and writes take.",
-     ["datagram", "datagram_batch", "control_message", "error_report"]),
+     ["datagram", "datagram_batch", "datagram_hub", "shared_batch", "control_message", "error_report"]),
     ("Addresses and interfaces", "Where datagrams come from, and by which way they leave.",
      ["address", "interface", "interface_event", "interface_monitor", "group_keeper", "source_filter", "resolve"]),
     ("The loop and its tasks", "What runs a program, and how its tasks are bound together.",

@@ -9,6 +9,7 @@
 #include "subjects/uring6/receive.hpp"
 #include "subjects/uring6/relay.hpp"
 #include "subjects/uring6/send.hpp"
+#include "subjects/uring6/subscribe.hpp"
 
 namespace bench {
 namespace {
@@ -27,6 +28,9 @@ std::span<const entry> subjects() {
       entry{"receive", "uring6 read_from", u6::receive_by_read_from},
       entry{"receive", "uring6 read_batch", u6::receive_by_read_batch},
       entry{"receive", "uring6 receive", u6::receive_by_receive},
+      entry{"receive", "uring6 subscribe alone", u6::subscribe_alone},
+      entry{"receive", "uring6 subscribe", u6::subscribe_64},
+      entry{"receive", "uring6 subscribe, all check", u6::subscribe_64_that_check},
       entry{"receive", "uring6 one loop", u6::receive_by_one_loop},
       entry{"receive", "uring6 two loops", u6::receive_by_two_loops},
       entry{"send", "uring6 write_batch", u6::send_by_write_batch},

@@ -42,6 +42,9 @@ constexpr condition conditions[] = {
      "hides it"},
     {std::errc::message_size,
      "a datagram that was sent is longer than the MTU of its path: read_path_mtu_event() says of which destination"},
+    {std::errc::no_buffer_space,
+     "the subscription fell behind and was cut off: subscribe anew, with more subscription_options::buffers or "
+     "when_behind::skip"},
 };
 
 class own_errors final : public std::error_category {

@@ -6,6 +6,7 @@
 #include "uring6/listen_group.hpp"
 #include "uring6/read_write_flags.hpp"
 #include "uring6/released_packet.hpp"
+#include "uring6/shared_batch.hpp"
 #include "uring6/text.hpp"
 
 namespace uring6::inline v0 {
@@ -29,6 +30,19 @@ std::string text_of(const Received& got) {
 
 std::string to_string(const datagram& got) {
   return text_of(got);
+}
+
+std::string to_string(const shared_datagram& got) {
+  const struct {
+    std::span<const std::byte> payload;
+    const control_message& control;
+    const endpoint& source;
+    bool truncated;
+    bool control_truncated;
+    std::size_t full_length;
+  } members{got.payload(),   got.control(),           got.source(),
+            got.truncated(), got.control_truncated(), got.full_length()};
+  return text_of(members);
 }
 
 std::string to_string(const kept_datagram& kept) {

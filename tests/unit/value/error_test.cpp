@@ -38,6 +38,7 @@ constexpr condition_case conditions[] = {
     {errc::ipv4_address, std::errc::invalid_argument},
     {errc::no_ipv6, std::errc::address_family_not_supported},
     {errc::path_mtu_event, std::errc::message_size},
+    {errc::fell_behind, std::errc::no_buffer_space},
 };
 
 TEST_CASE("each_condition_equals_its_nearest_errc_and_no_other_condition") {

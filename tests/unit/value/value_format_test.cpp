@@ -40,6 +40,7 @@ TEST_CASE("every public value has a formatter") {
   CHECK(all_formattable<task_state, task_info, metrics_format, time_histogram, turn_times>);
   CHECK(all_formattable<interface_change, interface_name, interface_event, interface_monitor_stats>);
   CHECK(all_formattable<filter_mode, source_filter, kept_membership, group_keeper_stats>);
+  CHECK(all_formattable<shared_datagram, when_behind, subscription_stats>);
 }
 
 TEST_CASE("every public value of ICMPv6 has a formatter") {
