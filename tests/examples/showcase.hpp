@@ -1,6 +1,8 @@
 // What the tests of the showcases share: the port, and looks at a program from outside.
 #pragma once
 
+#include <fmt/format.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -17,13 +19,25 @@ namespace uring6::test {
 constexpr std::uint16_t showcase_port = 7777;  // of each program, in a namespace of the test's
 
 /// The lines that /proc/net has of sockets that are bound to the port: as many programs are ready.
-inline int listeners(const char* table) {
+inline int listeners(const char* table, std::uint16_t port = showcase_port) {
   std::ifstream file(std::string("/proc/thread-self/net/") + table);
   const std::string all(std::istreambuf_iterator<char>(file), {});
+  const std::string bound = fmt::format(":{:04X} ", port);
   int count = 0;
-  for (std::size_t at = 0; (at = all.find(":1E61 ", at)) != all.npos; ++at) ++count;
+  for (std::size_t at = 0; (at = all.find(bound, at)) != all.npos; ++at) ++count;
   return count;
 }
+
+/// A file in memory, for what a program prints while it runs.
+struct output_in_memory {
+  file_descriptor fd{::memfd_create("output", MFD_CLOEXEC)};
+  std::string name = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd.get());
+
+  std::string text() const {
+    std::ifstream now(name);
+    return std::string(std::istreambuf_iterator<char>(now), {});
+  }
+};
 
 inline bool is_stopped(pid_t process) {
   std::ifstream status("/proc/" + std::to_string(process) + "/stat");

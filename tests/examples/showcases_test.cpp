@@ -2,7 +2,6 @@
 // where these are installed.
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,17 +33,6 @@ namespace {
 
 using namespace uring6;
 using namespace uring6::test;
-
-/// A file in memory, for what a program prints while it runs.
-struct output_in_memory {
-  file_descriptor fd{::memfd_create("output", MFD_CLOEXEC)};
-  std::string name = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd.get());
-
-  std::string text() const {
-    std::ifstream now(name);
-    return std::string(std::istreambuf_iterator<char>(now), {});
-  }
-};
 
 // ---- NTP ------------------------------------------------------------------------------------------------------------
 
