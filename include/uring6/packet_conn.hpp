@@ -212,14 +212,28 @@ class URING6_EXPORT packet_conn {
   result<void> leave_group(const interface& on, const ip_address& group);
   result<void> leave_group(const ip_address& group);
 
-  /// Receives from `group` only what `source` sends. Call once for each source. MCAST_JOIN_SOURCE_GROUP. Go: the
+  /// Receives from `group` only what `source` sends. Call once for each source: the first call joins the group. A
+  /// group that was joined for all sources, and has no excluded one, becomes a group of named sources. A group that its
+  /// interface has forgotten is joined again with all its sources, as by `join_group`. MCAST_JOIN_SOURCE_GROUP. Go: the
   /// same.
+  ///
+  /// Errors: those of `join_group` but `errc::already_joined`; EADDRNOTAVAIL if that source is joined already; EINVAL
+  /// for a source that is no unicast address, and if the group has excluded sources; `errc::zone_mismatch` also if the
+  /// source has the zone of another interface; ENOBUFS above net.ipv6.mld_max_msf sources (64; of an IPv4 group
+  /// net.ipv4.igmp_max_msf, 10).
   result<void> join_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
   /// Stops receiving from `source`. Leaving the last source leaves the group. MCAST_LEAVE_SOURCE_GROUP. Go: the same.
+  ///
+  /// Errors: `errc::not_joined` if that source is not joined; EINVAL if the group is not.
   result<void> leave_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
   /// Stops receiving from `source` in a group that `join_group` joined. MCAST_BLOCK_SOURCE. Go: the same.
+  ///
+  /// Errors: EADDRNOTAVAIL if it is excluded already; EINVAL if the group is not joined, or is joined for single
+  /// sources; ENOBUFS as `join_source_specific_group`.
   result<void> exclude_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
   /// Receives again from a source that was excluded. MCAST_UNBLOCK_SOURCE. Go: the same.
+  ///
+  /// Errors: EADDRNOTAVAIL if it is not excluded; EINVAL as `exclude_source_specific_group`.
   result<void> include_source_specific_group(const interface& on, const ip_address& group, const ip_address& source);
 
   /// The sources of a group that the conn has joined on that interface. Errors: `errc::not_joined`,

@@ -1,5 +1,9 @@
 """Sphinx's settings for the site; build.py copies this file to the root of the sources."""
 
+import re
+
+from docutils import nodes, utils
+
 project = "uring6"
 author = "the authors of uring6"
 root_doc = "index"
@@ -37,3 +41,18 @@ html_static_path = ["_static"]
 myst_heading_anchors = 4
 primary_domain = "cpp"
 highlight_language = "none"
+
+
+def declared(name, rawtext, text, lineno, inliner, options=None, content=()):
+    """The role :declared:`word <page#place>`: a word in code that leads to its place in the reference. Sphinx's own roles
+    cannot choose between overloads."""
+    word, page, place = re.fullmatch(r"(.+) <([^<>#]+)#([^<>]+)>", utils.unescape(text)).groups()
+    environment = inliner.document.settings.env
+    uri = environment.app.builder.get_relative_uri(environment.docname, f"reference/{page}")
+    reference = nodes.reference(rawtext, "", internal=True, refuri=f"{uri}#{place}")
+    reference += nodes.literal(word, word)
+    return [reference], []
+
+
+def setup(app):
+    app.add_role("declared", declared)

@@ -22,6 +22,9 @@ class Declaration:
     requires: str = ""
     returns: str = ""
     members: list["Declaration"] = field(default_factory=list)
+    page: str = ""  # of the reference
+    place: str = ""  # the id of its anchor on that page
+    deprecated: bool = False
 
     @property
     def path(self):

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import doxygen
+from names import Names
 from plain_headers import public_headers
 from tasks import GROUPS
 
@@ -71,25 +72,16 @@ def has_sections(declared, source):
 class Writer:
     def __init__(self, include, names, awaited):
         self.include, self.names, self.awaited = include, names, awaited
-        self.lines, self.declared = [], set()
+        self.lines, self.declared, self.current = [], set(), ""
 
     # ---- the text of a comment ------------------------------------------------------------------------------------
 
-    def target_of(self, word, scope):
-        """The full name of what a word of the code names, seen from `scope`, or None."""
-        word = word.removesuffix("()")
-        parts = scope.split("::")
-        for count in range(len(parts), -1, -1):
-            full = "::".join([*parts[:count], word])
-            if full in self.names:
-                return full
-        return None
-
     def code(self, word, scope, signature):
         is_parameter = re.search(rf"[\s&*.]{re.escape(word)}(?=[,)]| ?=)", signature.partition("(")[2])
-        target = self.target_of(word, scope) if IDENTIFIER.fullmatch(word) and not is_parameter else None
-        if target and target != scope:
-            return f":cpp:any:`{word} <{target}>`"
+        named = IDENTIFIER.fullmatch(word) and not is_parameter
+        target = self.names.seen_from(word, scope, self.current) if named else None
+        if target and target.path != scope:
+            return f":declared:`{word} <{target.page}#{target.place}>`"
         return f"``{word}``" if word else ""
 
     def plain(self, text):
@@ -213,6 +205,7 @@ class Writer:
         for each in run:
             by_overload.setdefault((each.scope, SAME.sub("", each.signature)), each.signature)
         signatures = [signature for overload, signature in by_overload.items() if overload not in self.declared]
+        self.add(indent, *[f".. _{each.place}:" for each in run], "")
         if not signatures:
             return
         self.declared.update(by_overload)
@@ -239,7 +232,7 @@ class Writer:
             self.declare(run, source, 0)
 
     def heading(self, text, underline):
-        text = self.inline(text)
+        text = self.plain(text.replace("`", ""))
         self.add(0, text, underline * len(text), "")
 
     def top_level(self, declared, source):
@@ -258,7 +251,7 @@ class Writer:
 
     def page(self, header, declared):
         text = (self.include / header).read_text(encoding="utf-8")
-        title = str(Path(header).relative_to("uring6").with_suffix(""))
+        title = self.current = page_of(header)
         if title == "uring6":
             title = "uring6.hpp"  # the title of the whole site is uring6
         self.lines = [f".. _header-{title.replace('/', '-')}:", "", title, "=" * len(title), ""]
@@ -272,10 +265,8 @@ class Writer:
         return "\n".join(self.lines) + "\n"
 
 
-def names_of(declared):
-    for each in declared:
-        yield each.path
-        yield from names_of(each.members)
+def page_of(header):
+    return str(Path(header).relative_to("uring6").with_suffix(""))
 
 
 def sentence_of(text, title):
@@ -284,7 +275,16 @@ def sentence_of(text, title):
     return re.split(r"(?<=\.) ", paragraph)[0]
 
 
+def mark_deprecated(declared, source):
+    """The attribute stands on the lines of the declaration, which Doxygen's XML leaves out."""
+    for each in declared:
+        above = source[each.line - 2] if each.line > 1 and not source[each.line - 2].rstrip().endswith((";", "}")) else ""
+        each.deprecated = "[[deprecated" in above + source[each.line - 1]
+        mark_deprecated(each.members, source)
+
+
 def write(include, xml, to):
+    """Writes all pages. Returns the names, with their places on them."""
     headers = doxygen.read(xml)
     known = {str(header) for header in public_headers(include)}
     listed = [f"uring6/{name}.hpp" for _, _, names in GROUPS for name in names]
@@ -292,12 +292,15 @@ def write(include, xml, to):
     wrong += [f"there is no {header}" for header in sorted(set(listed) - known)]
     if wrong:
         raise SystemExit("\n".join(f"tools/site/tasks.py: {each}" for each in wrong))
-    names = {name for declared in headers.values() for name in names_of(declared)}
+    for header in listed:
+        mark_deprecated(headers.get(header, []), (include / header).read_text(encoding="utf-8").splitlines())
+    names = Names({page_of(header): headers.get(header, []) for header in listed})
     writer = Writer(include, names, awaited_results(include))
     for header in listed:
-        page = to / Path(header).relative_to("uring6").with_suffix(".rst")
+        page = to / f"{page_of(header)}.rst"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(writer.page(header, headers.get(header, [])), encoding="utf-8")
+    writer.current = ""
     index = ["Reference", "=========", "", "Every public name, by task. :ref:`genindex` lists them by name.", ""]
     for title, about, group in GROUPS:
         file = title.lower().replace(",", "").replace(" ", "-")
@@ -311,3 +314,4 @@ def write(include, xml, to):
     index += [".. toctree::", "   :hidden:", ""]
     index += [f"   {title.lower().replace(',', '').replace(' ', '-')}" for title, _, _ in GROUPS]
     (to / "index.rst").write_text("\n".join(index) + "\n", encoding="utf-8")
+    return names

@@ -20,7 +20,7 @@ GROUPS = (
     ("Errors, texts, counters", "What a program reports.",
      ["result", "failure", "error", "flags", "text", "format", "stats", "turn_times", "metrics",
       "probe"]),
-    ("Tests of a service", "Sockets without a network, and a clock that does not wait.",
+    ("Sockets and a clock for tests", "A network in memory, and a clock that does not wait.",
      ["datagram_socket", "memory_link", "loop_clock"]),
     ("Packets, octet by octet", "Codecs without a system call: headers, ICMPv6, classic BPF.",
      ["header", "protocol", "checksum", "icmp", "icmp/message", "icmp/type", "icmp/filter", "icmp/echo", "icmp/error_message",

@@ -19,9 +19,11 @@
 #include "support/machine/descriptors.hpp"
 #include "support/machine/environment.hpp"
 #include "support/traffic/conns.hpp"
+#include "uring6/drain_on_stop.hpp"
 #include "uring6/run_blocking.hpp"
 #include "uring6/scope.hpp"
 #include "uring6/timer.hpp"
+#include "uring6/with_timeout.hpp"
 
 namespace {
 
@@ -142,6 +144,94 @@ TEST_CASE("asio: a cancellation stops the operation, which takes no datagram") {
   };
   h.run(main());
   CHECK(how == errc::canceled);
+}
+
+TEST_CASE("asio: after a cancellation the coroutine's next co_await throws, unless it resets its state") {
+  need_ipv6();
+  for (const bool resets : {false, true}) {
+    host h;
+    packet_conn pc = open_conn(h.loop);
+    asio::cancellation_signal signal;
+    std::error_code of_read;
+    std::error_code thrown;
+    bool slept = false;
+    const auto reader = [&]() -> asio::awaitable<void> {
+      std::array<std::byte, 64> buffer{};
+      const auto got = co_await h.bridge.await(pc.read_from(buffer));
+      if (!got) of_read = got.error();
+      try {
+        if (resets) co_await asio::this_coro::reset_cancellation_state();
+        const auto later = co_await h.bridge.await(sleep_for(1us));
+        slept = later.has_value();
+      } catch (const std::system_error& error) {
+        thrown = error.code();
+      }
+    };
+    asio::co_spawn(h.io, reader(), asio::bind_cancellation_slot(signal.slot(), asio::detached));
+    const auto main = [&]() -> asio::awaitable<void> {
+      (void)co_await h.bridge.await(sleep_for(1ms));
+      signal.emit(asio::cancellation_type::terminal);
+    };
+    h.run(main());
+    CHECK(of_read == errc::canceled);
+    CHECK(slept == resets);
+    CHECK((thrown == asio::error::operation_aborted) == !resets);
+  }
+}
+
+TEST_CASE("asio: a close ends the read of its conn, and the coroutine goes on with another conn") {
+  need_ipv6();
+  host h;
+  packet_conn pc = open_conn(h.loop);
+  packet_conn other = open_conn(h.loop);
+  std::error_code of_read;
+  bool wrote = false;
+  const auto reader = [&]() -> asio::awaitable<void> {
+    std::array<std::byte, 64> buffer{};
+    const auto got = co_await h.bridge.await(pc.read_from(buffer));
+    if (!got) of_read = got.error();
+    const auto sent = co_await h.bridge.await(other.write_to("after the end", name_of(other)));
+    wrote = sent.has_value();
+  };
+  const auto closer = [&]() -> asio::awaitable<void> {
+    asio::steady_timer timer(co_await asio::this_coro::executor, 1ms);
+    co_await timer.async_wait(asio::use_awaitable);
+    pc.close();
+  };
+  asio::co_spawn(h.io, closer(), asio::detached);
+  h.run(reader());
+  CHECK(of_read == errc::closed);
+  CHECK(wrote);
+}
+
+TEST_CASE("asio: a deadline inside of the bridge ends its operation, and a scope's tasks end in order at its stop") {
+  need_ipv6();
+  host h;
+  packet_conn pc = open_conn(h.loop);
+  std::error_code of_read;
+  std::error_code of_task;
+  bool said_goodbye = false;
+  scope tasks(h.loop);
+  const auto serving = [&]() -> task<> {
+    std::array<std::byte, 64> buffer{};
+    const auto got = co_await pc.read_from(buffer);
+    if (!got) of_task = got.error();
+    const auto sent = co_await pc.write_to("goodbye", name_of(pc));
+    said_goodbye = sent.has_value();
+  };
+  const auto main = [&]() -> asio::awaitable<void> {
+    std::array<std::byte, 64> buffer{};
+    const auto got = co_await h.bridge.await(with_timeout(1ms, pc.read_from(buffer)));
+    if (!got) of_read = got.error();
+    tasks.spawn(drain_on_stop(pc, 10s, serving()));
+    (void)co_await h.bridge.await(sleep_for(1ms));
+    tasks.request_stop();
+    co_await h.bridge.await(tasks.join());
+  };
+  h.run(main());
+  CHECK(of_read == errc::deadline_exceeded);
+  CHECK(of_task == errc::closed);
+  CHECK(said_goodbye);
 }
 
 TEST_CASE("asio: a context that is destroyed with an operation in flight ends it") {
