@@ -381,10 +381,10 @@ class URING6_EXPORT packet_conn {
   /// but nothing is received from them. `release` gives a socket away that receives nothing, and another process
   /// that shares the socket (`listen_inherited`) receives nothing from it either.
   ///
-  /// Errors: `errc::closed`, `errc::wrong_thread`; `errc::canceled` if a stop is requested before the return: the conn
-  /// takes no datagram in, but may miss one that was being delivered, so await this in a `shield`. EPERM
-  /// (SO_LOCK_FILTER), ENOMEM, ENETUNREACH where lo is down, and nothing has changed. The conn must outlive the call.
-  /// Go: missing.
+  /// Errors: `errc::closed`, `errc::wrong_thread`; operation_in_progress while `handover` gives the socket away;
+  /// `errc::canceled` if a stop is requested before the return: the conn takes no datagram in, but may miss one that
+  /// was being delivered, so await this in a `shield`. EPERM (SO_LOCK_FILTER), ENOMEM, ENETUNREACH where lo is down,
+  /// and nothing has changed. The conn must outlive the call. Go: missing.
   [[nodiscard("co_await it")]] task<result<void>> stop_receiving();
 
   /// A deadline ends the operations that wait, and all later ones, with `errc::deadline_exceeded` until it is set
@@ -421,9 +421,9 @@ class URING6_EXPORT packet_conn {
   /// Ends all operations, closes the conn, and returns the open descriptor with the datagrams that were received and
   /// not read; `adopt_packet` takes both, on any loop. Nothing is lost: what arrives later waits in the socket.
   ///
-  /// Errors: `std::errc::not_enough_memory`, which leaves the conn as it was; `errc::closed`; `errc::wrong_thread`;
-  /// `errc::forked` in the child of a fork, because the parent has the datagrams. Go: PacketConn.File, with
-  /// nothing read ahead.
+  /// Errors: `std::errc::not_enough_memory`, which leaves the conn as it was; `errc::closed`, also of a conn that
+  /// `handover` has given away; operation_in_progress while it does; `errc::wrong_thread`; `errc::forked` in the child
+  /// of a fork, because the parent has the datagrams. Go: PacketConn.File, with nothing read ahead.
   ///
   /// The socket keeps its options. With `packet_options::receive_offload` UDP_GRO may be on: a plain recvmsg then
   /// returns several datagrams in one buffer, and their length in a control message. Turn it off with setsockopt(2) for
@@ -438,6 +438,8 @@ class URING6_EXPORT packet_conn {
   URING6_HIDDEN explicit packet_conn(std::unique_ptr<detail::packet_socket> inside) noexcept;
 
  private:
+  friend class handover;
+
   detail::packet_socket* socket() const noexcept { return inside_.get(); }
   bool connected() const noexcept;
   result<int> descriptor() const;

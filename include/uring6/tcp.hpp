@@ -296,6 +296,8 @@ class URING6_EXPORT tcp_listener {
   URING6_HIDDEN explicit tcp_listener(std::unique_ptr<detail::accept_queue> inside) noexcept;
 
  private:
+  friend class handover;
+
   std::unique_ptr<detail::accept_queue> inside_;
 };
 

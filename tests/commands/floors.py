@@ -23,6 +23,7 @@ ROOMS = {
     "packet": {"packet", "send", "receive", "socket", "kernel"},
     "tcp": {"tcp", "socket", "kernel"},
     "memory": {"memory", "socket"},
+    "handover": {"handover", "packet", "tcp", "send", "receive", "socket", "kernel"},
 }
 # Operations fill their submission entries by lib/uring/submission.hpp.
 LIBURING = "lib/uring"

@@ -18,7 +18,7 @@ NO_VALUES = {
         metrics_page""",
     "has an identity: a conn, a loop, what tasks meet at": """
         packet_conn ip_options tcp_conn tcp_listener event_loop loop_group scope interval event semaphore async_mutex
-        async_lock opening_hook stop_source memory_link memory_socket loop_place interface_monitor
+        async_lock opening_hook stop_source memory_link memory_socket loop_place interface_monitor handover takeover successor
         group_keeper datagram_hub subscription""",
     "tells whether a stop was requested, and what a coroutine hands on: a bool has text": """
         stop_token environment""",

@@ -2,7 +2,7 @@
 
 GROUPS = (
     ("Open sockets", "What a program calls first.",
-     ["listen", "packet_conn", "tcp", "ip_options", "opening_hook", "released_packet", "inherited",
+     ["listen", "packet_conn", "tcp", "ip_options", "opening_hook", "released_packet", "inherited", "handover", "successor",
       "read_write_flags"]),
     ("Datagrams and what travels beside them", "The values that reads return and writes take.",
      ["datagram", "datagram_batch", "datagram_hub", "shared_batch", "control_message", "error_report"]),

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "net/kernel/receive_merging.hpp"
+#include "net/packet/adoption.hpp"
 #include "net/packet/network_word.hpp"
 #include "net/packet/packet_socket.hpp"
 #include "runtime/loop/loop_core.hpp"
@@ -321,6 +322,12 @@ result<packet_conn> adopt_packet(event_loop& loop, int fd, const packet_options&
 result<packet_conn> adopt_packet(event_loop& loop, const released_packet& from, const packet_options& options) {
   const handed_over before{.datagrams = from.datagrams, .kernel_drops = from.kernel_drops, .peer = from.peer};
   return detail::noted(adopt(loop, from.fd, options, before), "adopt_packet", detail::descriptor_number(from.fd));
+}
+
+result<packet_conn> detail::adopt_handed_over(event_loop& loop, const released_packet& from,
+                                              const packet_options& options) {
+  return adopt(loop, from.fd, options,
+               {.datagrams = from.datagrams, .kernel_drops = from.kernel_drops, .peer = from.peer, .is_shared = true});
 }
 
 result<packet_conn> borrow_packet(event_loop& loop, int fd, const packet_options& options) {

@@ -356,6 +356,7 @@ task<result<void>> stop_receiving_at(detail::packet_socket* inside) {
   if (!inside) co_return fail(errc::closed);
   if (const auto error = inside->check_thread()) co_return fail(error);
   if (inside->reading().finishing()) co_return result<void>();
+  if (inside->reading().is_handing_over()) co_return fail(std::errc::operation_in_progress);
   if (auto left = inside->leave_port(); !left) co_return left;
   const auto waited = co_await run_blocking(&wait_for_deliveries);
   result<void> done;

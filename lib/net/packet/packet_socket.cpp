@@ -63,6 +63,8 @@ result<released_packet> packet_socket::release() noexcept {
   if (closed()) return fail(errc::closed);
   // The backlog lies in memory that the child does not have, and is the parent's to hand over.
   if (loop_->ring().forked()) return fail(errc::forked);
+  if (receiver_.was_handed_over()) return fail(errc::closed);
+  if (receiver_.is_handing_over()) return fail(std::errc::operation_in_progress);
   auto kept = receiver_.take_out();
   if (!kept) return fail(kept.error());
   end_operations();
@@ -70,6 +72,34 @@ result<released_packet> packet_socket::release() noexcept {
                          .datagrams = std::move(*kept),
                          .kernel_drops = drops_seen_,
                          .peer = connected_ ? std::optional(peer()) : std::nullopt};
+}
+
+result<void> packet_socket::begin_handover() noexcept {
+  if (const auto error = check_thread()) return fail(error);
+  if (loop_->ring().forked()) return fail(errc::forked);
+  if (receiver_.finishing()) return fail(errc::closed);
+  if (receiver_.is_handing_over()) return fail(std::errc::operation_in_progress);
+  receiver_.begin_handover();
+  return {};
+}
+
+result<released_packet> packet_socket::offer() noexcept {
+  if (closed()) return fail(errc::closed);
+  auto kept = receiver_.offer_backlog();
+  if (!kept) return fail(kept.error());
+  drops();
+  return released_packet{.fd = fd(),
+                         .datagrams = std::move(*kept),
+                         .kernel_drops = drops_seen_,
+                         .peer = connected_ ? std::optional(peer()) : std::nullopt};
+}
+
+void packet_socket::finish_handover() noexcept {
+  if (!closed()) receiver_.finish_handover();
+}
+
+void packet_socket::give_up_handover() noexcept {
+  if (!closed()) receiver_.give_up_handover();
 }
 
 result<void> packet_socket::leave_port() noexcept {
@@ -111,7 +141,7 @@ void packet_socket::give_up_descriptor() noexcept {
 }
 
 std::uint64_t packet_socket::drops() noexcept {
-  if (closed()) return drops_;
+  if (closed() || receiver_.was_handed_over()) return drops_;  // later drops are the other process's
   if (const auto now = drop_count(fd())) drops_ += static_cast<std::uint32_t>(*now - std::exchange(drops_seen_, *now));
   return drops_;
 }

@@ -68,6 +68,16 @@ class alignas(cache_line) packet_socket final : public owned_socket {
   /// and nothing has changed.
   result<released_packet> release() noexcept;
 
+  // The socket goes to another process, which shares it from then on (`receiver::begin_handover` has the steps).
+
+  /// Errors: closed, also of a socket that receives nothing any more; operation_in_progress.
+  result<void> begin_handover() noexcept;
+  /// What the other process gets. The descriptor stays this object's, which still writes after `finish_handover`.
+  /// Errors: closed; not_enough_memory, and nothing has changed.
+  result<released_packet> offer() noexcept;
+  void finish_handover() noexcept;
+  void give_up_handover() noexcept;
+
   /// Takes in what another conn had read ahead, before the first read. no_buffer_space, not_enough_memory: nothing was
   /// taken.
   result<void> take_in(std::span<const kept_datagram> datagrams) noexcept { return receiver_.take_in_kept(datagrams); }

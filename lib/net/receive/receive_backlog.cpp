@@ -127,4 +127,37 @@ std::vector<kept_datagram> receive_backlog::copies() {
   return kept;
 }
 
+// The pool may not move these buffers out: the backlog leaves its list of holders.
+void receive_backlog::set_aside(std::unique_ptr<set_aside_buffers> into) noexcept {
+  assert(into && into->size == 0 && !has_set_aside());
+  assert(this_threads_train.owner != &owner_ && "an open train points into a buffer that readers may not see");
+  into->buffers.splice_back(buffers_);
+  into->size = std::exchange(size_, 0);
+  into->all_pooled = std::exchange(all_pooled_, true);
+  buffer_holder::unlink();
+  rare().aside = std::move(into);
+}
+
+void receive_backlog::put_back(buffer_pool* pool) noexcept {
+  assert(has_set_aside());
+  const std::unique_ptr<set_aside_buffers> aside = std::exchange(rare().aside, nullptr);
+  if (aside->size == 0) return;
+  assert(pool && "buffers came from a pool");
+  buffers_.splice_front(aside->buffers);
+  size_ += aside->size;
+  all_pooled_ = all_pooled_ && aside->all_pooled;
+  pool->add_holder(*this);
+}
+
+void receive_backlog::drop_aside(buffer_pool* pool, bool count_them) noexcept {
+  assert(has_set_aside());
+  const std::unique_ptr<set_aside_buffers> aside = std::exchange(rare().aside, nullptr);
+  while (!aside->buffers.empty()) {
+    assert(pool && "buffers came from a pool");
+    buffer& each = aside->buffers.pop_front();
+    if (count_them) rare().discarded += each.datagrams();
+    pool->give_back(each);
+  }
+}
+
 }  // namespace uring6::inline v0::detail

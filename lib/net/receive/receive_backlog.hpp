@@ -24,10 +24,18 @@ class receiver;
 
 class receive_backlog final : public buffer_holder {
  public:
+  /// Buffers that no reader sees until it is known who owns their datagrams.
+  struct set_aside_buffers {
+    intrusive_list<buffer> buffers;
+    std::uint32_t size = 0;
+    bool all_pooled = true;
+  };
+
   /// Members that most datagrams do not touch: the receiver stores them behind its hot members.
   struct rarely_used {
     buffer* last_moved = nullptr;  // the last used-up buffer with memory of its own: its reader may still see it
     std::uint64_t discarded = 0;   // datagrams that were received and thrown away
+    std::unique_ptr<set_aside_buffers> aside{};  // while another process is offered the datagrams
   };
 
   explicit receive_backlog(receiver& owner) noexcept : owner_(owner) {}
@@ -123,6 +131,15 @@ class receive_backlog final : public buffer_holder {
 
   /// Copies of all datagrams. Throws std::bad_alloc.
   std::vector<kept_datagram> copies();
+
+  /// Sets all buffers aside: for readers the backlog is empty until `put_back`. Precondition (asserted): none are
+  /// aside.
+  void set_aside(std::unique_ptr<set_aside_buffers> into) noexcept;
+  bool has_set_aside() const noexcept { return rare().aside != nullptr; }
+  /// Precondition of both (asserted): `set_aside` was called. `drop_aside` counts the datagrams as discarded if told
+  /// so.
+  void put_back(buffer_pool* pool) noexcept;
+  void drop_aside(buffer_pool* pool, bool count_them) noexcept;
 
   std::uint64_t datagrams() const noexcept { return datagrams_; }  // that readers took
   std::uint64_t bytes() const noexcept { return bytes_; }          // of payload, as sent

@@ -58,6 +58,7 @@ class receive_source final : public buffer_waiter, operation {
     assert(pool_);
     return *pool_;
   }
+  buffer_pool* pool_or_null() const noexcept { return pool_; }
 
   /// With a `peer`: all datagrams come from it, singly, and no reader wants control messages; later reads are
   /// payload-only. Without: the kernel reports source and control messages of every datagram that it delivers after
@@ -76,6 +77,8 @@ class receive_source final : public buffer_waiter, operation {
   void stop_reads() noexcept;
   /// Reads may begin again; one is armed if a coroutine waits.
   void resume_reads() noexcept;
+  /// Between these two no read begins.
+  bool reads_stopped() const noexcept { return reads_stopped_; }
 
   /// Has the socket's queue no datagram? A system call.
   bool socket_is_empty() const noexcept;

@@ -195,23 +195,65 @@ void receiver::close(std::error_code error) noexcept {
   assert(error);
   end_reading(error);
   if (!backlog_.empty()) backlog_.clear(source_.pool(), true);
+  if (backlog_.has_set_aside()) backlog_.drop_aside(source_.pool_or_null(), true);
   error_pends_ = false;
 }
 
 result<std::vector<kept_datagram>> receiver::take_out() noexcept {
   assert(!loop_.check_thread());
+  assert(!is_handing_over() && "another process is offered the datagrams");
   this_threads_train.close();
   source_.stop_reads();
-  std::vector<kept_datagram> kept;
-  try {
-    kept = backlog_.copies();
-  } catch (const std::bad_alloc&) {
+  auto kept = copy_backlog();
+  if (!kept) {
     source_.resume_reads();
-    return fail(std::errc::not_enough_memory);
+    return kept;
   }
   end_reading(errc::closed);
   if (!backlog_.empty()) backlog_.clear(source_.pool(), false);
   return kept;
+}
+
+result<std::vector<kept_datagram>> receiver::copy_backlog() noexcept {
+  try {
+    return backlog_.copies();
+  } catch (const std::bad_alloc&) {
+    return fail(std::errc::not_enough_memory);
+  }
+}
+
+// --- handing over ---
+
+void receiver::begin_handover() noexcept {
+  assert(!loop_.check_thread() && !is_handing_over());
+  this_threads_train.close();
+  source_.stop_reads();
+}
+
+result<std::vector<kept_datagram>> receiver::offer_backlog() noexcept {
+  assert(is_handing_over() && !has_reservations() && "a reader would take a datagram that is offered");
+  this_threads_train.close();
+  std::unique_ptr<receive_backlog::set_aside_buffers> aside(new (std::nothrow) receive_backlog::set_aside_buffers);
+  if (!aside) return fail(std::errc::not_enough_memory);
+  auto kept = copy_backlog();
+  if (kept) backlog_.set_aside(std::move(aside));
+  return kept;
+}
+
+// As `finish` of a socket that was found empty in an earlier turn: the other process reads what is in it.
+void receiver::finish_handover() noexcept {
+  assert(is_handing_over());
+  if (backlog_.has_set_aside()) backlog_.drop_aside(source_.pool_or_null(), false);
+  finishing_ = emptied_ = true;
+  emptied_in_turn_ = static_cast<std::uint32_t>(loop_.turns()) - 1;
+  readers_.for_each_waiting([this](read_waiter& reader) { wake(reader); });
+}
+
+void receiver::give_up_handover() noexcept {
+  assert(is_handing_over() && !finishing_);
+  if (backlog_.has_set_aside()) backlog_.put_back(source_.pool_or_null());
+  wake_readers();
+  source_.resume_reads();
 }
 
 result<void> receiver::take_in_kept(std::span<const kept_datagram> datagrams) noexcept {

@@ -133,6 +133,21 @@ class receiver final : train_owner {
   /// readers and backlog.
   result<std::vector<kept_datagram>> take_out() noexcept;
 
+  // The socket goes to another process in steps, between which tasks run: `begin_handover`, `offer_backlog` once no
+  // reader has a reservation, then `finish_handover` or `give_up_handover`. Readers wait meanwhile, new ones too.
+
+  /// Ends the source's reads and returns after their last completions.
+  void begin_handover() noexcept;
+  bool is_handing_over() const noexcept { return source_.reads_stopped(); }
+  bool has_reservations() const noexcept { return readers_.has_reservations(); }
+  /// Copies of the backlog's datagrams, which no reader gets meanwhile. not_enough_memory: nothing has changed.
+  result<std::vector<kept_datagram>> offer_backlog() noexcept;
+  /// The datagrams are the other process's: reads end with `errc::closed`.
+  void finish_handover() noexcept;
+  bool was_handed_over() const noexcept { return finishing_ && is_handing_over(); }
+  /// Readers get the datagrams, as before.
+  void give_up_handover() noexcept;
+
   /// Puts copies of these datagrams into the backlog. Precondition (asserted): no read has begun. Errors:
   /// no_buffer_space (loop_options::moved_out_limit), not_enough_memory, and of the pool. After an error the backlog is
   /// unchanged.
@@ -156,6 +171,7 @@ class receiver final : train_owner {
   void wake(read_waiter& reader) noexcept;
   void look_for_end() noexcept;
   void end_reading(std::error_code error) noexcept;
+  result<std::vector<kept_datagram>> copy_backlog() noexcept;
 
   // The members that every datagram touches, from the source's operation on, are in three adjacent cache lines: with
   // many conns each line is a cache miss. The other members come behind them.

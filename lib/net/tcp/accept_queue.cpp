@@ -128,7 +128,7 @@ void accept_queue::request::prepare(io_uring_sqe& entry) noexcept {
 // Queues requests only when coroutines wait. Their number grows as long as all of a batch are served within one turn of
 // the loop, because then more connections wait in the kernel.
 void accept_queue::arm() noexcept {
-  if (closed() || !acceptors_.has_waiting() || pause_.armed()) return;
+  if (closed() || handing_over_ || !acceptors_.has_waiting() || pause_.armed()) return;
   if (in_flight_ > 0 && in_flight_ >= std::min(batch_, waiters_)) return;
   assert(in_flight_ + canceling_ + count_ <= arrived_.size() && "each request has a place for its connection");
   const std::size_t room = arrived_.size() - count_ - canceling_;
@@ -321,8 +321,32 @@ void accept_queue::end_accepting() noexcept {
   deadline_.disarm();
   pause_.disarm();
   fail_waiting(errc::closed);
+  end_requests();
+}
+
+void accept_queue::end_requests() noexcept {
   for (request& each : requests_) loop_->ring().cancel(each);
   loop_->drain_until([this] { return in_flight_ + canceling_ == 0; });
+}
+
+result<void> accept_queue::begin_handover() noexcept {
+  if (const auto error = check_thread()) return fail(error);
+  if (stopping_) return fail(errc::closed);
+  if (handing_over_) return fail(std::errc::operation_in_progress);
+  handing_over_ = true;
+  end_requests();
+  return {};
+}
+
+void accept_queue::finish_handover() noexcept {
+  assert(handing_over_);
+  const file_descriptor closed_here(release());
+}
+
+void accept_queue::give_up_handover() noexcept {
+  assert(handing_over_);
+  handing_over_ = false;
+  arm();
 }
 
 void accept_queue::close() noexcept {

@@ -56,6 +56,13 @@ class accept_queue final : public owned_socket {
   /// then nothing has changed.
   result<void> stop_accepting(clock::duration handshakes);
 
+  /// The listener goes to another process: asks the kernel for nothing until `finish_handover`, after which it is as
+  /// after `release`, with its descriptor closed, or `give_up_handover`. Errors: closed, also of a listener that takes
+  /// no connections in any more; operation_in_progress.
+  result<void> begin_handover() noexcept;
+  void finish_handover() noexcept;
+  void give_up_handover() noexcept;
+
   /// Leaves the descriptor open, to the caller. Connections that were accepted ahead stay to be taken.
   int release() noexcept;
 
@@ -87,6 +94,7 @@ class accept_queue final : public owned_socket {
   void arm() noexcept;
   void cancel_surplus() noexcept;
   void end_accepting() noexcept;
+  void end_requests() noexcept;
   void notify() noexcept;
   void fail_waiting(std::error_code why) noexcept;
   bool kernel_has_connection() const noexcept;
@@ -95,6 +103,7 @@ class accept_queue final : public owned_socket {
 
   std::size_t ahead_;
   bool stopping_ = false;   // stop_accepting was called: the deadline is the end
+  bool handing_over_ = false;
   bool last_look_ = false;  // the deadline has passed while a coroutine waited, and was put off
 
   std::deque<request> requests_;

@@ -54,6 +54,8 @@ std::string_view cure_of(const std::error_code& error, std::string_view what) no
   constexpr std::string_view groups =
       "net.core.optmem_max limits the groups of a socket, net.ipv6.mld_max_msf their sources";
   constexpr std::string_view links = "ip link lists the interfaces";
+  constexpr std::string_view versions =
+      "the two programs have versions of uring6 with other messages: restart without a hand-over";
   const cure all[] = {
       {of(EACCES), "listen_packet udp", low_port},
       {of(EACCES), "listen_tcp", low_port},
@@ -73,6 +75,13 @@ std::string_view cure_of(const std::error_code& error, std::string_view what) no
       {of(ENOBUFS), "join", groups},
       {of(ENOMEM), "join", groups},
       {of(ECONNREFUSED), "dial_tcp", "no socket listens there"},
+      {of(ECONNRESET), "handover", "the successor has ended: what it wrote to its standard error says why"},
+      {of(ECONNRESET), "take_over", "the predecessor has ended, or has given up"},
+      {of(EPROTONOSUPPORT), "handover", versions},
+      {of(EPROTONOSUPPORT), "take_over", versions},
+      {of(EPIPE), "takeover::confirm", "the predecessor has kept its sockets, or has ended: close the conns unread"},
+      {of(EMSGSIZE), "handover", "net.core.wmem_default must be 106,496 or more"},
+      {of(ENOENT), "successor::start", "it takes the path of a program, and does not search PATH"},
       {of(EMFILE), "", "RLIMIT_NOFILE limits the files of a process: ulimit -n"},
       {of(ENFILE), "", "fs.file-max limits the files of the system"},
   };
