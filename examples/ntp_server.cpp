@@ -1,12 +1,15 @@
 // An NTP server that gives this host's clock to hosts that have none (RFC 5905, RFC 8633). The time at which a request
 // arrived is the kernel's, so that it does not matter how long the program took to wake up.
 //
+// SIGTERM ends it: the requests that have arrived are answered first.
+//
 //     ntp_server [::]:7777        chronyd -Q 'server ::1 port 7777 iburst'
 #include <uring6/uring6.hpp>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -72,12 +75,17 @@ u6::task<> serve(u6::packet_conn& pc) {
   }
 }
 
+u6::task<> until(u6::signals& end, u6::packet_conn& pc) {
+  (void)co_await u6::when_any(end.next(), u6::drain_on_stop(pc, std::chrono::seconds(2), serve(pc)));
+}
+
 int main(int argc, char** argv) try {
   u6::event_loop loop;
+  u6::signals end(loop, {SIGTERM, SIGINT});
   auto pc = u6::or_throw(u6::listen_packet(loop, "udp6", argc > 1 ? argv[1] : "[::]:123"));
   using flags = u6::control_flags;
   u6::or_throw(pc.set_control_message(flags::timestamp | flags::destination | flags::interface, true));
-  loop.run(serve(pc));
+  loop.run(until(end, pc));
 } catch (const std::system_error& failed) {
   fmt::print(stderr, "ntp_server: {}\n", failed.what());
   return 1;

@@ -1,12 +1,13 @@
 // A sink of syslog messages (RFC 5424, RFC 5426): a socket for each address, a line for each message, with its
-// facility, its severity and its sender. SIGTERM ends it; the last line says what was received, and what the kernel had
-// to drop.
+// facility, its severity and its sender. SIGTERM ends it: it takes what has arrived, and the last line says what was
+// received, and what the kernel had to drop.
 //
 //     syslog_sink [::]:7777 ...        logger --udp --server ::1 --port 7777 hello
 #include <uring6/uring6.hpp>
 
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <optional>
@@ -57,7 +58,7 @@ u6::task<> receive(u6::packet_conn& pc) {
 
 u6::task<> run(std::vector<u6::packet_conn>& sockets, u6::signals& end) {
   u6::scope receivers;
-  for (auto& each : sockets) receivers.spawn(receive(each));
+  for (auto& each : sockets) receivers.spawn(u6::drain_on_stop(each, std::chrono::seconds(2), receive(each)));
   (void)co_await end.next();
   receivers.request_stop();
   co_await receivers.join();
