@@ -79,7 +79,7 @@ int run(const wishes& w) {
     return 2;
   }
   if (w.growth) require_growth_network();
-  const effort of_a_look{.window = std::chrono::milliseconds(w.growth ? 200 : 150), .windows = 6, .processes = 1};
+  const effort of_a_look{.window = std::chrono::milliseconds(150), .windows = 6, .processes = 1};
   const effort how = w.quick || w.growth ? of_a_look : effort{};
   pin({where.harness});
   progress shown;

@@ -29,7 +29,7 @@ struct settings {
   unsigned sockets = 1;             ///< sockets to open; more than one only in sockets-10000 and two-loops
   unsigned loops = 1;               ///< event loops, each on a thread and a processor of its own
   std::vector<std::uint16_t> to{};  ///< destinations of a sender, in turn, or the peers that a receiver connects to
-  bool spread = false;              ///< each socket at an address of its own (common/addresses.hpp), all at one port
+  bool spread = false;              ///< each socket at an address of its own (common/addresses.hpp)
 };
 
 class subject {

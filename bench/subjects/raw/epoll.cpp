@@ -18,8 +18,7 @@ class epoll_receiver : public subject {
  public:
   explicit epoll_receiver(const settings& s) : epoll_(check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
     for (unsigned i = 0; i < s.sockets; ++i) {
-      sockets_.push_back(s.spread ? open_at(address_of(i), i == 0 ? 0 : port_of(sockets_[0].get()), SOCK_NONBLOCK)
-                                  : open_socket(SOCK_NONBLOCK));
+      sockets_.push_back(s.spread ? open_at(address_of(i), 0, SOCK_NONBLOCK) : open_socket(SOCK_NONBLOCK));
       const int fd = sockets_.back().get();
       const sockaddr_in6 peer = loopback(s.to.at(0));
       check(::connect(fd, reinterpret_cast<const sockaddr*>(&peer), sizeof peer), "connect");

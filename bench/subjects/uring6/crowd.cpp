@@ -46,8 +46,7 @@ class crowd : public subject {
     conns_.reserve(s.sockets);
     for (unsigned i = 0; i < s.sockets; ++i) {
       uring6::packet_options options;
-      if (s.spread)
-        options.local = {.address = address_of_conn(i), .port = ports_.empty() ? std::uint16_t{0} : ports_[0]};
+      if (s.spread) options.local = {.address = address_of_conn(i)};
       conns_.push_back(uring6::or_throw(uring6::dial_packet(loop_, "udp6", peer, options)));
       if (s.control) uring6::or_throw(conns_.back().set_control_message(all_flags, true));
       widen_buffers(conns_.back().native_handle());

@@ -83,7 +83,7 @@ std::unique_ptr<subject> receive_by_read_batch(const settings& s) {
   return make<read_batch>(s);
 }
 std::unique_ptr<subject> receive_by_receive(const settings& s) {
-  return s.sockets > 1 ? receive_in_a_crowd(s) : make<receive>(s);
+  return s.sockets > 1 || s.spread ? receive_in_a_crowd(s) : make<receive>(s);
 }
 
 }  // namespace bench::u6
