@@ -2,18 +2,22 @@
 // hangs, ends the program or is leaked, and the loop works on.
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <latch>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include "support/case/allocations.hpp"
 #include "support/machine/environment.hpp"
 #include "support/machine/memory_shortage.hpp"
 #include "support/process/forked.hpp"
 #include "support/process/pipe.hpp"
+#include "support/traffic/ring_operations.hpp"
 #include "uring6/channel.hpp"
 #include "uring6/descriptor.hpp"
 #include "uring6/event.hpp"
@@ -350,6 +354,28 @@ task<std::error_code> many_in_flight(event_loop&, memory_shortage& memory) {
 TEST_CASE("more operations in flight than ever before need memory, and give an error without it") {
   need_ipv6();
   sweep_allocations("600 polls", many_in_flight);
+}
+
+TEST_CASE("an operation that waits for memory ends as canceled, like all others, when its ring can submit no more") {
+  need_io_uring();  // by readiness an enter takes memory for more than that
+  const auto on = make_ring();
+  const file_descriptor silent = counter();
+  std::vector<std::unique_ptr<wait_readable>> all;
+  do {
+    REQUIRE(all.size() < 100'000);
+    all.push_back(std::make_unique<wait_readable>(silent.get()));
+    on->queue(*all.back());
+    if (!fail_allocation(1, true)) SKIP("ThreadSanitizer has an operator new of its own");
+    const std::error_code error = on->enter(false, {});
+    fail_allocation(0);
+    REQUIRE_FALSE(error);
+  } while (all.back()->in_flight());
+  on->disown();
+  on->reap();
+  for (const auto& each : all) {
+    REQUIRE(each->results.size() == 1);
+    REQUIRE(each->result() == -ECANCELED);
+  }
 }
 
 }  // namespace

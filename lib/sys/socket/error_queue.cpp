@@ -27,8 +27,8 @@ static_assert(control_size >= cmsg::space(~control_flags::none) + cmsg::space(si
 void decode(std::span<const std::byte> control, error_report& report) noexcept {
   cmsg_reader reader(control);
   for (cmsg_view view; reader.next(view);) {
-    const bool is_error = (view.level == IPPROTO_IPV6 && view.type == IPV6_RECVERR) ||
-                          (view.level == IPPROTO_IP && view.type == IP_RECVERR);
+    // Also of an IPv4 peer: only a socket of AF_INET has IP_RECVERR.
+    const bool is_error = view.level == IPPROTO_IPV6 && view.type == IPV6_RECVERR;
     sock_extended_err what;
     if (!is_error || !view.read(what)) continue;
     report.error = std::error_code(static_cast<int>(what.ee_errno), std::system_category());

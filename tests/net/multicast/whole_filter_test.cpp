@@ -107,6 +107,19 @@ TEST_CASE("the filter of an IPv4 group is set and read on a dual-stack conn") {
         std::errc::address_family_not_supported);
 }
 
+TEST_CASE("a filter of more sources than there is room for at first is read as a whole") {
+  filtering_hosts hosts;
+  auto dual = hosts.cable.far.space.run([&] {
+    write_sysctl("net/ipv4/igmp_max_msf", "300");
+    return or_throw(listen_packet(hosts.loop, "udp", ":0"));
+  });
+  const ip_address group = address("239.1.2.3");
+  std::vector<ip_address> many;
+  for (int i = 1; i <= 200; ++i) many.push_back(address(("192.0.2." + std::to_string(i)).c_str()));
+  REQUIRE(hosts.in_far([&] { return dual.set_source_filter(hosts.link, group, include(many)); }));
+  CHECK(dual.source_filter(hosts.link, group) == include(many));
+}
+
 TEST_CASE("a filter of what is no group, no source, or of no interface is refused with the object's name") {
   filtering_hosts hosts;
   const ip_address near = hosts.cable.near.address;

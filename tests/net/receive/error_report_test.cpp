@@ -229,11 +229,16 @@ TEST_CASE("a report without a destination is read, too: the time stamp of a sent
     REQUIRE(sent);
     co_await await_report(at);
     reports room;
+    // Room that had another report before: nothing of it stays.
+    room.all[0].destination = name_of(to);
+    room.all[0].offender = ip_address::loopback();
+    room.all[0].truncated = true;
     CHECK(at.read_errors(room.all) == 1U);
     CHECK(room.all[0].error == std::error_code(ENOMSG, std::system_category()));
     CHECK(static_cast<int>(room.all[0].origin) == 4);
     CHECK(room.all[0].destination == endpoint{});
     CHECK_FALSE(room.all[0].offender);
+    CHECK_FALSE(room.all[0].truncated);
   });
 }
 

@@ -253,9 +253,11 @@ TEST_CASE("bpf: scratch must be written on every path that reads it") {
   const auto accepted = [](bpf::program program) { return bpf::vm::create(program).has_value(); };
   const bpf::ret_a end;
   CHECK(accepted({bpf::store_scratch{reg::a, 1}, bpf::load_scratch{reg::a, 1}, end}));
-  // The jump leads past the store.
+  // The jump leads past the store, where its test holds or where it does not.
   CHECK_FALSE(accepted(
       {bpf::jump_if{jump_test::equal, 0, 1, 0}, bpf::store_scratch{reg::a, 1}, bpf::load_scratch{reg::a, 1}, end}));
+  CHECK_FALSE(accepted(
+      {bpf::jump_if{jump_test::equal, 0, 0, 1}, bpf::store_scratch{reg::a, 1}, bpf::load_scratch{reg::a, 1}, end}));
   // Both branches store.
   CHECK(accepted({bpf::jump_if{jump_test::equal, 0, 2, 0}, bpf::store_scratch{reg::a, 1}, bpf::jump{1},
                   bpf::store_scratch{reg::x, 1}, bpf::load_scratch{reg::a, 1}, end}));

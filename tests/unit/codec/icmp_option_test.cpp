@@ -226,6 +226,7 @@ TEST_CASE("domain_name refuses text that is no name") {
   longest += std::string(253 - longest.size(), 'd');
   const auto whole = name(longest);
   CHECK(whole.wire().size() == 255);
+  CHECK(icmp::domain_name::decode(whole.wire()) == whole);
   CHECK(icmp::domain_name::parse(longest + "d").error() == errc::malformed);
 }
 

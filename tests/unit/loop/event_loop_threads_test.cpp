@@ -98,6 +98,41 @@ TEST_CASE("a call of another thread that comes during a call makes one more call
   called_twice.close();
 }
 
+TEST_CASE("a call of another thread that is on its way when its target leaves reaches no later target", "[threads]") {
+  struct target final : detail::remote_target {
+    void called() noexcept override { ++calls; }
+    using remote_target::call;
+    using remote_target::close;
+    using remote_target::open;
+    int calls = 0;
+  };
+  event_loop loop;
+  const auto turns = []() -> task<> {
+    for (int i = 0; i < 3; ++i) co_await yield();
+  };
+  target left;
+  target later;
+  left.open(*loop.core());
+  std::thread([&] { left.call(); }).join();
+  left.close();
+  later.open(*loop.core());
+  run(loop, turns);
+  CHECK(left.calls == 0);
+  CHECK(later.calls == 0);
+
+  // The later one is called for itself, and so is one that has the place of the one that left.
+  left.open(*loop.core());
+  std::thread([&] {
+    later.call();
+    left.call();
+  }).join();
+  run(loop, turns);
+  CHECK(left.calls == 1);
+  CHECK(later.calls == 1);
+  left.close();
+  later.close();
+}
+
 TEST_CASE("a sleeping loop is woken by a post each time", "[threads]") {
   // A lost wake-up would hang here: no other event wakes the loop.
   event_loop loop;

@@ -119,6 +119,29 @@ TEST_CASE("run_blocking: many calls share few threads", "[threads]") {
   CHECK(*most <= 16);
 }
 
+TEST_CASE("run_blocking: as many calls as there may be threads run at once, if all come in one turn", "[threads]") {
+  constexpr int threads = 16;  // as the header says
+  event_loop loop;
+  auto begun = std::make_shared<std::atomic<int>>(0);
+  int met = 0;
+  const auto one = [&]() -> task<> {
+    auto work = [begun] {
+      ++*begun;
+      const bool all_came = eventually([&] { return *begun >= threads; });
+      if (!all_came) *begun = threads;  // the others need not wait for as long
+      return all_came;
+    };
+    const auto all_came = co_await run_blocking(work);
+    if (all_came == true) ++met;
+  };
+  run(loop, [&]() -> task<> {
+    scope all;
+    for (int i = 0; i < threads; ++i) all.spawn(one());
+    co_await all.join();
+  });
+  CHECK(met == threads);
+}
+
 TEMPLATE_TEST_CASE("run_blocking: a stop ends the wait and sets the function's stop token", "[threads]", stop_token,
                    std::stop_token) {
   event_loop loop;

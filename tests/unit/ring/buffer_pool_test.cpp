@@ -386,6 +386,31 @@ TEST_CASE("the backlog of an absent reader is moved out for a starved read, afte
   CHECK(of.pool->available() == 4);
 }
 
+TEST_CASE("readers get a turn to give buffers back each time the pool is dry, not the first time alone") {
+  pool_of_a_ring of(4);
+  holder away;
+  away.pool = of.pool.get();
+  waiter starving;
+  for (int time = 1; time <= 2; ++time) {
+    for (std::uint16_t id = 0; id < 4; ++id) {
+      buffer& each = of.pool->received(id);
+      each.payload = each.memory;
+      each.remaining = each.segment = 1;
+      away.held.push_back(&each);
+    }
+    of.pool->add_holder(away);
+    of.pool->wait_for_buffers(starving, true);
+    CHECK(of.pool->publish());
+    CHECK(away.asked == time - 1);
+    of.pool->publish();
+    CHECK(away.asked == time);
+    CHECK(starving.woken == time);
+    for (buffer* each : away.held) of.pool->give_back(*each);
+    away.held.clear();
+    CHECK(of.pool->stats().moved_out_bytes == 0);
+  }
+}
+
 TEST_CASE("a read that waits while it has datagrams itself moves no backlog out") {
   pool_of_a_ring of(4);
   holder away;

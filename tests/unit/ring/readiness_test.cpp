@@ -280,6 +280,22 @@ TEST_CASE("by readiness a send to be completed that is canceled tells what was s
   CHECK(::recv(pair.there.get(), room.data(), room.size(), MSG_DONTWAIT) == send.result());
 }
 
+TEST_CASE("by readiness a send to be completed whose peer leaves tells what was sent before") {
+  const auto on = make_readiness_ring();
+  two_ends pair;
+  const std::vector<char> much(1 << 20);
+  prepared send([&](io_uring_sqe& entry) {
+    ::io_uring_prep_send(&entry, pair.here.get(), much.data(), much.size(), MSG_WAITALL | MSG_NOSIGNAL);
+  });
+  on->queue(send);
+  turn(*on);
+  REQUIRE(send.results.empty());
+  REQUIRE(pair.there.close().has_value());
+  drive(*on, [&] { return send.idle(); });
+  CHECK(send.result() > 0);
+  CHECK(send.result() < static_cast<int>(much.size()));
+}
+
 TEST_CASE("by readiness MSG_DONTWAIT ends with EAGAIN instead of a wait") {
   const auto on = make_readiness_ring();
   two_ends pair;

@@ -2,6 +2,7 @@
 #include "uring/ring.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <future>
@@ -40,6 +41,39 @@ TEST_CASE("a timeout in the past does not wait, and one too long is no error") {
   REQUIRE_FALSE(on->enter(true, std::chrono::nanoseconds::max()));
   on->reap();
   CHECK(op.idle());
+}
+
+/// As many waits for a descriptor that never becomes readable as the submission queue holds, and one operation that
+/// ends at once and finds no room beside them.
+struct full_queue {
+  explicit full_queue(ring& on_) : on(on_) {
+    for (unsigned i = 0; i < on.features().submission_entries; ++i) {
+      waits.push_back(std::make_unique<wait_readable>(silent.get()));
+      on.queue(*waits.back());
+    }
+    on.queue(last);
+  }
+  void end() {
+    for (auto& each : waits) on.cancel(*each);
+    drive(on, [&] { return on.in_flight() == 0; });
+  }
+
+  ring& on;
+  file_descriptor silent = counter();
+  std::vector<std::unique_ptr<wait_readable>> waits;
+  nothing last;
+};
+
+TEST_CASE("a wait does not sleep while an operation waits for room in the submission queue") {
+  const auto on = make_ring(2);
+  full_queue of(*on);
+  const auto begin = std::chrono::steady_clock::now();
+  REQUIRE_FALSE(on->enter(true, 10s));
+  CHECK(std::chrono::steady_clock::now() - begin < 5s);
+  CHECK(on->has_queued());
+  drive(*on, [&] { return of.last.idle(); });
+  CHECK(of.last.result() == 0);
+  of.end();
 }
 
 std::unique_ptr<ring> make_gathering_ring() {
@@ -123,6 +157,18 @@ TEST_CASE("waits that gather submit more operations than the submission queue ho
   for (const auto& each : all) REQUIRE(each->results.size() == 1);
 }
 
+TEST_CASE("a wait that gathers does not sleep while an operation waits for room in the submission queue") {
+  const auto on = make_gathering_ring();
+  full_queue of(*on);
+  const auto begin = std::chrono::steady_clock::now();
+  REQUIRE_FALSE(on->enter_and_gather(10s, 1ms));
+  CHECK(std::chrono::steady_clock::now() - begin < 5s);
+  CHECK(on->has_queued());
+  drive(*on, [&] { return of.last.idle(); });
+  CHECK(of.last.result() == 0);
+  of.end();
+}
+
 TEST_CASE("where the kernel cannot gather, a wait ends with the first completion") {
   const auto on = make_ring();  // without the option to gather
   REQUIRE_FALSE(on->features().min_wait);
@@ -146,6 +192,19 @@ TEST_CASE("the ring reports whether an enter has work to do") {
   REQUIRE(::eventfd_write(event.get(), 1) == 0);
   CHECK(on->has_work());
   drive(*on, [&] { return op.idle(); });
+  CHECK_FALSE(on->has_work());
+}
+
+TEST_CASE("an operation that was taken back before it was submitted is work, until its end is told") {
+  const auto on = make_ring();
+  if (!(on->features().setup_flags & IORING_SETUP_TASKRUN_FLAG)) SKIP("this kernel does not tell");
+  const file_descriptor silent = counter();
+  wait_readable op(silent.get());
+  on->queue(op);
+  on->cancel(op);
+  CHECK(on->has_work());
+  on->reap();
+  CHECK(op.result() == -ECANCELED);
   CHECK_FALSE(on->has_work());
 }
 
@@ -185,6 +244,22 @@ TEST_CASE("a message that the kernel refuses gives its error at once, and leaves
   CHECK(op.results.size() == 1);
   CHECK_FALSE(disabled->enable());
   CHECK(from->wake(*disabled));
+}
+
+// The kernel leaves entries in the submission queue when it is short of memory. They are submitted by the next enter of
+// the loop, which looks at their results.
+TEST_CASE("a message is refused while the submission queue holds entries of an earlier enter, and submits none") {
+  const auto from = make_ring();
+  if (!from->features().messages) SKIP("this kernel has no messages for rings with DEFER_TASKRUN");
+  const auto to = make_ring();
+  ::io_uring_sqe* const left = ::io_uring_get_sqe(&from->native());
+  REQUIRE(left);
+  ::io_uring_prep_nop(left);
+  CHECK_FALSE(from->wake(*to));
+  CHECK(from->counters().messages == 0);
+  CHECK(::io_uring_sq_ready(&from->native()) == 1);
+  REQUIRE_FALSE(to->enter(false, {}));
+  CHECK(to->reap() == 0);
 }
 
 TEST_CASE("messages beyond the room of the completion queue are not lost, and neither is the ring's wake-up") {

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "support/case/allocations.hpp"
+#include "support/case/eventually.hpp"
+#include "support/process/forked.hpp"
 
 namespace uring6 {
 namespace {
@@ -142,7 +144,9 @@ TEST_CASE("stop_callback: its destructor waits for a call on another thread", "[
     });
     requester = std::thread([&] { source.request_stop(); });
     entered.wait(false);
+    // The call goes on once the destructor sleeps: it must be woken, too.
     helper = std::thread([&] {
+      test::eventually(test::other_threads_sleep);
       leave = true;
       leave.notify_all();
     });

@@ -10,6 +10,7 @@
 #include "uring6/event_loop.hpp"
 #include "uring6/listen.hpp"
 #include "uring6/packet_conn.hpp"
+#include "uring6/shield.hpp"
 #include "uring6/stop.hpp"
 #include "uring6/timer.hpp"
 #include "uring6/when_all.hpp"
@@ -103,6 +104,23 @@ TEST_CASE("with_timeout: a stop from outside gives canceled, not the deadline's 
     const auto again = co_await with_timeout(1h, sleep_for(2h));
     REQUIRE_FALSE(again.has_value());
     CHECK(again.error() == errc::canceled);
+  };
+  loop.run(body());
+}
+
+TEST_CASE("with_timeout: a deadline that passes after a stop, before the operation has ended, leaves its error") {
+  event_loop loop({.clock = loop_clock::simulated});
+  const auto slow_to_end = []() -> task<result<void>> {
+    const auto slept = co_await sleep_for(5h);
+    const auto tidied_up = co_await shield(10h, sleep_for(3h));
+    CHECK(tidied_up);
+    co_return slept;
+  };
+  auto body = [&]() -> task<> {
+    loop.post([&] { loop.request_stop(); });
+    const auto ended = co_await with_timeout(2h, slow_to_end());
+    REQUIRE_FALSE(ended.has_value());
+    CHECK(ended.error() == errc::canceled);
   };
   loop.run(body());
 }

@@ -1,10 +1,14 @@
 #include "uring6/control_message.hpp"
 
+#include <sys/socket.h>
+
 #include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <chrono>
+#include <cstring>
 #include <limits>
+#include <span>
 #include <type_traits>
 
 #include "ipv6/value/cmsg.hpp"
@@ -213,6 +217,38 @@ TEST_CASE("a_value_longer_than_expected_counts_by_its_front") {
   append(control, IPPROTO_IPV6, IPV6_HOPLIMIT, std::array<int, 4>{64, -1, -1, -1});
   append(control, IPPROTO_IPV6, IPV6_TCLASS, 3);
   CHECK(cmsg::decode(control) == control_message{.traffic_class = 3, .hop_limit = 64});
+}
+
+TEST_CASE("a_message_longer_than_its_area_or_shorter_than_its_front_is_malformed") {
+  bytes control;
+  append(control, IPPROTO_IPV6, IPV6_TCLASS, 3);
+  const std::size_t last = control.size();
+  append(control, IPPROTO_IPV6, IPV6_HOPLIMIT, 64);
+  const std::span<const std::byte> all(control);
+  const std::size_t whole = last + CMSG_LEN(sizeof(int));  // without the padding
+  for (std::size_t length = last + sizeof(cmsghdr); length < whole; ++length) {
+    CHECK(cmsg::decode(all.first(length)).error() == errc::malformed);
+  }
+  CHECK(cmsg::decode(all.first(whole)) == control_message{.traffic_class = 3, .hop_limit = 64});
+  const std::size_t too_short = sizeof(cmsghdr) - 1;
+  std::memcpy(control.data() + last, &too_short, sizeof too_short);  // cmsg_len is the first field
+  CHECK(cmsg::decode(control).error() == errc::malformed);
+}
+
+TEST_CASE("nothing_of_an_earlier_datagram_stays") {
+  received_control of;
+  of.message = {.traffic_class = 1,
+                .hop_limit = 2,
+                .interface_index = 3,
+                .path_mtu = 1280,
+                .source = here,
+                .destination = here,
+                .next_hop = here,
+                .received_at = std::chrono::sys_time<std::chrono::nanoseconds>()};
+  of.gro_segment_size = 4;
+  CHECK(decode_received({}, of));
+  CHECK(of.message == control_message{});
+  CHECK(of.gro_segment_size == 0);
 }
 
 TEST_CASE("a_value_out_of_range_is_not_given") {

@@ -10,6 +10,8 @@
 #include <random>
 #include <vector>
 
+#include "sys/interface/netlink_message.hpp"
+
 namespace {
 
 using namespace uring6;
@@ -80,6 +82,22 @@ TEST_CASE("a message that says nothing new makes no event, and one that changes 
   CHECK(table.notified(link_message(RTM_DELLINK, 2)) == changes{address_removed, removed});
   CHECK(table.notified(link_message(RTM_DELLINK, 2)).empty());
   CHECK(table.notified(address_message(RTM_DELADDR, 1)).empty());
+}
+
+TEST_CASE("of an address with a peer its own is told, in whichever order the message has the two") {
+  const ip_address::bytes_type own{0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  const ip_address::bytes_type peer{0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2};
+  for (const bool peer_first : {false, true}) {
+    netlink_request<ifaddrmsg> message(RTM_NEWADDR, 0);
+    message->ifa_family = AF_INET6;
+    message->ifa_index = 2;
+    if (peer_first) mnl_attr_put(message.message(), IFA_ADDRESS, peer.size(), peer.data());
+    mnl_attr_put(message.message(), IFA_LOCAL, own.size(), own.data());
+    if (!peer_first) mnl_attr_put(message.message(), IFA_ADDRESS, peer.size(), peer.data());
+    const auto found = parse_interface_address(*message.message());
+    REQUIRE(found);
+    CHECK(found->address == ip_address(own));
+  }
 }
 
 TEST_CASE("messages of protocol families and of drivers are not about the interface itself") {
