@@ -356,23 +356,44 @@ TEST_CASE("more operations in flight than ever before need memory, and give an e
   sweep_allocations("600 polls", many_in_flight);
 }
 
-TEST_CASE("an operation that waits for memory ends as canceled, like all others, when its ring can submit no more") {
+/// Operations in flight, and as the last one the first of which the ring has no memory to keep track.
+struct one_too_many {
+  explicit one_too_many(detail::ring& on) {
+    do {
+      REQUIRE(all.size() < 100'000);
+      all.push_back(std::make_unique<wait_readable>(silent.get()));
+      on.queue(*all.back());
+      if (!fail_allocation(1, true)) SKIP("ThreadSanitizer has an operator new of its own");
+      const std::error_code error = on.enter(false, {});
+      fail_allocation(0);
+      REQUIRE_FALSE(error);
+    } while (all.back()->in_flight());
+  }
+
+  file_descriptor silent = counter();
+  std::vector<std::unique_ptr<wait_readable>> all;
+};
+
+TEST_CASE("an operation that the ring has no memory for ends with that error, and the others work on") {
   need_io_uring();  // by readiness an enter takes memory for more than that
   const auto on = make_ring();
-  const file_descriptor silent = counter();
-  std::vector<std::unique_ptr<wait_readable>> all;
-  do {
-    REQUIRE(all.size() < 100'000);
-    all.push_back(std::make_unique<wait_readable>(silent.get()));
-    on->queue(*all.back());
-    if (!fail_allocation(1, true)) SKIP("ThreadSanitizer has an operator new of its own");
-    const std::error_code error = on->enter(false, {});
-    fail_allocation(0);
-    REQUIRE_FALSE(error);
-  } while (all.back()->in_flight());
+  one_too_many of(*on);
+  on->reap();
+  REQUIRE(of.all.back()->results.size() == 1);
+  CHECK(of.all.back()->result() == -ENOMEM);
+  REQUIRE(::eventfd_write(of.silent.get(), 1) == 0);
+  drive(*on, [&] { return on->in_flight() == 0; });
+  of.all.pop_back();
+  for (const auto& each : of.all) REQUIRE(each->result() == POLLIN);
+}
+
+TEST_CASE("an operation that waits for memory ends as canceled, like all others, when its ring can submit no more") {
+  need_io_uring();
+  const auto on = make_ring();
+  one_too_many of(*on);
   on->disown();
   on->reap();
-  for (const auto& each : all) {
+  for (const auto& each : of.all) {
     REQUIRE(each->results.size() == 1);
     REQUIRE(each->result() == -ECANCELED);
   }

@@ -236,6 +236,26 @@ class spare_buffers {
   std::array<char, 64> shared_{};
 };
 
+// The kernel signals the first of them by an edge, and no other one after that.
+TEST_CASE("by readiness an armed read takes all datagrams that came together") {
+  const auto on = make_readiness_ring();
+  spare_buffers buffers(*on);
+  for (int i = 0; i < 2; ++i) buffers.refill();
+  two_ends pair(SOCK_SEQPACKET);
+  armed_read read(pair.here.get());
+  on->queue(read);
+  turn(*on);
+  std::size_t sent = 0;
+  for (const std::size_t together : {1U, 2U, 5U, 2U, 1U, 4U}) {
+    for (std::size_t i = 0; i < together; ++i) REQUIRE(::send(pair.there.get(), "x", 1, 0) == 1);
+    sent += together;
+    for (int turns = 0; turns < 5; ++turns) turn(*on);
+    CHECK(read.results.size() == sent);
+  }
+  on->cancel(read);
+  drive(*on, [&] { return on->in_flight() == 0; });
+}
+
 TEST_CASE("by readiness a busy socket leaves room for the completions of others") {
   const auto on = make_readiness_ring(8);
   spare_buffers buffers(*on);
