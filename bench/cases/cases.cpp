@@ -15,6 +15,7 @@ std::vector<std::unique_ptr<contest>> all_contests(const placement& where) {
   add_dns(all, where);
   add_forward(all, where);
   add_many_sockets(all, where);
+  add_tcp(all, where);
   return all;
 }
 

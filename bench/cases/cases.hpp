@@ -21,5 +21,6 @@ void add_echo_crowds(contests&, const placement&);
 void add_dns(contests&, const placement&);
 void add_forward(contests&, const placement&);
 void add_many_sockets(contests&, const placement&);
+void add_tcp(contests&, const placement&);
 
 }  // namespace bench

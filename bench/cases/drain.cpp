@@ -96,7 +96,8 @@ class drain_contest : public contest {
              {.subject = "uring6 read_batch"},
              {.subject = "uring6 receive"},
              {.subject = "uring6 readiness receive"},
-             {.subject = "go ReadFrom", .note = "takes no trains: the kernel cuts them up"}};
+             {.subject = "go ReadFrom", .note = "takes no trains: the kernel cuts them up"},
+             {.subject = "go ReadMsgUDPAddrPort", .note = "UDP_GRO"}};
     } else {
       const std::string sees_none = shape_.control ? "fetches no control messages" : "";
       all = {{.subject = "raw recvmsg"},
@@ -113,6 +114,7 @@ class drain_contest : public contest {
              {.subject = "libuv", .note = sees_none, .blind = true},
              {.subject = "go ReadFrom"},
              {.subject = "go ReadBatch", .vectors = {16, 64, 128}}};
+      if (shape_.size == 64) add_expert_baselines(all);
     }
     return all;
   }
@@ -122,6 +124,15 @@ class drain_contest : public contest {
   }
 
  private:
+  /// What a program gets that knows its library and the kernel well: of short datagrams, where a call costs the most.
+  void add_expert_baselines(std::vector<entrant>& all) const {
+    all.push_back({.subject = "go ReadMsgUDPAddrPort", .note = "allocates nothing"});
+    if (shape_.control)
+      all.push_back({.subject = "asio epoll recvmmsg", .vectors = vectors, .note = "async_wait and recvmmsg"});
+    else
+      all.push_back({.subject = "asio epoll async_wait", .note = "async_wait and non-blocking receives"});
+  }
+
   inline static const std::vector<unsigned> vectors = {8, 16, 32, 64, 128};
 
   drain_shape shape_;

@@ -70,6 +70,14 @@ descriptor open_at(const in6_addr& address, std::uint16_t port, int extra_flags)
   return fd;
 }
 
+descriptor open_listener() {
+  descriptor fd(check(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+  const sockaddr_in6 address = loopback(0);
+  check(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+  check(::listen(fd.get(), SOMAXCONN), "listen");
+  return fd;
+}
+
 std::uint16_t port_of(int fd) {
   sockaddr_in6 address{};
   socklen_t length = sizeof address;

@@ -1,4 +1,4 @@
-// UDP sockets on ::1 as every program of the benchmark opens them.
+// Sockets on ::1 as every program of the benchmark opens them.
 #pragma once
 
 #include <netinet/in.h>
@@ -46,6 +46,9 @@ descriptor open_socket(int extra_flags = 0);
 
 /// The same at an address of common/addresses.hpp; port 0: the kernel chooses.
 descriptor open_at(const in6_addr& address, std::uint16_t port, int extra_flags = 0);
+
+/// A TCP socket that does not block, bound to ::1 and a port that the kernel chooses, and listening.
+descriptor open_listener();
 
 /// Sets the buffer sizes that every subject gets: large enough that no datagram is lost for want of room.
 void widen_buffers(int fd);

@@ -31,9 +31,9 @@ struct window {
   std::uint64_t buffers = 0;
   std::uint64_t allocations = 0;
   std::uint64_t subject_cpu_ns = 0;
-  std::uint64_t peer_cpu_ns = 0;  // of the other end
-  std::shared_ptr<histogram> latencies{};
-  std::shared_ptr<histogram> lateness{};  // of an open loop's requests: how late the harness itself sent them
+  std::uint64_t peer_cpu_ns = 0;           // of the other end
+  std::shared_ptr<histogram> latencies{};  // may be beside `value`, which then is another figure
+  std::shared_ptr<histogram> lateness{};   // of an open loop's requests: how late the harness itself sent them
 };
 
 /// A subject that takes part in a contest, and its differences from the others.
@@ -73,6 +73,8 @@ class contest {
   virtual ~contest() = default;
   virtual std::string name() const = 0;
   virtual std::string unit() const = 0;
+  /// How long its windows are, where the others' are as long as `usual`.
+  virtual std::chrono::milliseconds window_of(std::chrono::milliseconds usual) const { return usual; }
   virtual std::vector<entrant> entrants() const = 0;
   /// Throws missing_subject where this build lacks it.
   virtual std::unique_ptr<lane> open(const entrant& who, unsigned vector) const = 0;

@@ -72,6 +72,7 @@ json to_json(const result& r) {
   if (!r.who.load.empty()) out["load"] = r.who.load;
   if (r.who.rate > 0) out["rate"] = r.who.rate;
   if (!r.who.note.empty()) out["note"] = r.who.note;
+  if (!r.p50s.empty()) out["p50_windows"] = r.p50s;
   out["vector"] = r.vector;
   out["loss"] = {{"sent", loss.sent},
                  {"received", loss.received},
@@ -108,6 +109,15 @@ json to_json(const finding& f) {
           {"reached", f.reached}, {"at_most", f.goal.at_most}, {"met", f.met}};
 }
 
+/// The versions of the libraries that uring6 is compared with.
+json peers() {
+  json out = json::object();
+  for (const auto& [name, version] : {std::pair{"Asio", facts::asio}, {"libuv", facts::libuv}, {"Go", facts::go}}) {
+    if (*version != '\0') out[name] = version;
+  }
+  return out;
+}
+
 }  // namespace
 
 json describe_machine() {
@@ -122,6 +132,7 @@ json describe_machine() {
           {"memory_mib", ::sysconf(_SC_PHYS_PAGES) / ((1 << 20) / ::sysconf(_SC_PAGESIZE))},
           {"liburing", facts::liburing},
           {"compiler", facts::compiler},
+          {"peers", peers()},
           {"build_type", facts::build_type}};
 }
 
@@ -163,8 +174,9 @@ std::string line_of(const result& r) {
   if (r.syscalls_per_datagram) line += fmt::format(", {:.3f} calls", *r.syscalls_per_datagram);
   line += fmt::format(", {:.3g} allocations", r.per_datagram(r.sum.allocations));
   if (r.sum.latencies != nullptr) {
-    line +=
-        fmt::format(", p99 {:.0f}, p99.9 {:.0f}", r.sum.latencies->quantile(0.99), r.sum.latencies->quantile(0.999));
+    const histogram& latencies = *r.sum.latencies;
+    if (!r.unit.ends_with("p50")) line += fmt::format(", p50 {:.0f}", latencies.quantile(0.5));
+    line += fmt::format(", p99 {:.0f}, p99.9 {:.0f}", latencies.quantile(0.99), latencies.quantile(0.999));
   }
   if (r.sum.loss.dropped > 0) line += fmt::format(", {} dropped", r.sum.loss.dropped);
   if (r.bytes_per_socket) line += fmt::format(", {} bytes per socket", *r.bytes_per_socket);

@@ -156,6 +156,7 @@ void measure_processes(std::vector<racer>& field, const effort& how, progress& s
     for (std::size_t i = 0; i < field.size(); ++i) {
       if (!windows[i]) continue;
       field[i].outcome.values.push_back(windows[i]->value);
+      if (windows[i]->latencies) field[i].outcome.p50s.push_back(windows[i]->latencies->quantile(0.5));
       add(field[i].outcome.sum, *windows[i]);
     }
   }
@@ -195,8 +196,10 @@ std::optional<racer> prepare(const contest& game, const entrant& who, const effo
 
 }  // namespace
 
-contest_report run_contest(const contest& game, const effort& how, const std::vector<std::string>& wanted,
+contest_report run_contest(const contest& game, const effort& usual, const std::vector<std::string>& wanted,
                            progress& shown) {
+  effort how = usual;
+  how.window = game.window_of(usual.window);
   std::vector<racer> field;
   for (const entrant& who : game.entrants()) {
     if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), who.subject) == wanted.end()) continue;

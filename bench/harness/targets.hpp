@@ -9,6 +9,12 @@
 
 namespace bench {
 
+/// The figure of a result that a ratio is about.
+enum class measure {
+  value,  // in the contest's unit
+  p50     // of the latencies
+};
+
 struct target {
   std::string contest{};
   std::string what{};
@@ -19,6 +25,7 @@ struct target {
   /// The most nanoseconds that uring6's median may take more, beside the ratio; nothing if the target has no such
   /// limit.
   std::optional<double> at_most_more = std::nullopt;
+  measure of = measure::value;
 };
 
 const std::vector<target>& targets();

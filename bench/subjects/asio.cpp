@@ -1,56 +1,33 @@
-// Asio with coroutines, one loop, no locks. Compiled twice: over epoll and over io_uring.
+// Asio with coroutines, one loop, no locks: datagrams, and the table of the program.
 //
-// Asio gives its users no control messages, so it does not request any.
+// Asio gives its users no control messages, so these subjects do not request any.
+#include "subjects/asio.hpp"
+
 #include <array>
-#include <asio.hpp>
 
 #include "common/board.hpp"
 #include "common/dns.hpp"
 #include "common/socket.hpp"
-#include "subjects/subject.hpp"
 
 namespace bench {
+namespace with_asio {
+
+datagram_subject::datagram_subject() : socket_(context_, asio::ip::udp::endpoint(asio::ip::address_v6::loopback(), 0)) {
+  widen_buffers(socket_.native_handle());
+}
+
+void datagram_subject::run_until(std::uint64_t total) {
+  if (seen_.datagrams >= total) return;
+  asio::co_spawn(context_, work(total), rethrow);
+  context_.restart();
+  context_.run();
+}
+
 namespace {
 
-#if defined(ASIO_HAS_IO_URING)
-constexpr std::string_view name = "asio io_uring";
-#else
-constexpr std::string_view name = "asio epoll";
-#endif
-
 using udp = asio::ip::udp;
-using executor = asio::io_context::executor_type;
-// The concrete executor everywhere: the type-erased one costs an allocation or a virtual call each time.
-using socket = asio::basic_datagram_socket<udp, executor>;
-template <class T = void>
-using awaitable = asio::awaitable<T, executor>;
-constexpr asio::use_awaitable_t<executor> use_awaitable;
 
-class asio_subject : public subject {
- public:
-  asio_subject() : socket_(context_, udp::endpoint(asio::ip::address_v6::loopback(), 0)) {
-    widen_buffers(socket_.native_handle());
-  }
-
-  std::vector<std::uint16_t> ports() const override { return {socket_.local_endpoint().port()}; }
-
-  void run_until(std::uint64_t total) override {
-    if (seen_.datagrams >= total) return;
-    asio::co_spawn(context_, work(total), [](const std::exception_ptr& failure) {
-      if (failure) std::rethrow_exception(failure);
-    });
-    context_.restart();
-    context_.run();
-  }
-
- protected:
-  virtual awaitable<> work(std::uint64_t total) = 0;
-
-  asio::io_context context_{ASIO_CONCURRENCY_HINT_UNSAFE};
-  socket socket_;
-};
-
-class receiver : public asio_subject {
+class receiver : public datagram_subject {
  public:
   explicit receiver(const settings&) {}
 
@@ -65,7 +42,7 @@ class receiver : public asio_subject {
   }
 };
 
-class sender : public asio_subject {
+class sender : public datagram_subject {
  public:
   explicit sender(const settings& s) : payload_(s.size) {
     for (const auto port : s.to) to_.emplace_back(asio::ip::address_v6::loopback(), port);
@@ -84,7 +61,7 @@ class sender : public asio_subject {
   std::vector<udp::endpoint> to_;
 };
 
-class echo : public asio_subject {
+class echo : public datagram_subject {
  public:
   explicit echo(const settings&) {}
 
@@ -100,7 +77,7 @@ class echo : public asio_subject {
   }
 };
 
-class responder : public asio_subject {
+class responder : public datagram_subject {
  public:
   explicit responder(const settings&) {}
 
@@ -121,13 +98,23 @@ class responder : public asio_subject {
 };
 
 }  // namespace
+}  // namespace with_asio
+
+#if defined(ASIO_HAS_IO_URING)
+#define BUILD "asio io_uring"
+#else
+#define BUILD "asio epoll"
+#endif
 
 std::span<const entry> subjects() {
   static constexpr std::array table{
-      entry{"receive", name, make<receiver>},
-      entry{"send", name, make<sender>},
-      entry{"echo", name, make<echo>},
-      entry{"dns", name, make<responder>},
+      entry{"receive", BUILD, make<with_asio::receiver>},
+      entry{"receive", BUILD " async_wait", with_asio::receive_when_ready},
+      entry{"receive", BUILD " recvmmsg", with_asio::receive_batches_when_ready},
+      entry{"send", BUILD, make<with_asio::sender>},
+      entry{"echo", BUILD, make<with_asio::echo>},
+      entry{"dns", BUILD, make<with_asio::responder>},
+      entry{"tcp", BUILD, with_asio::streams},
   };
   return table;
 }

@@ -1,28 +1,22 @@
 // libuv at its fastest: UV_UDP_RECVMMSG to receive, a queue of requests (which it sends by sendmmsg) to send.
 //
 // libuv gives its users no control messages, so it does not request any.
-#include <uv.h>
+#include "subjects/libuv.hpp"
 
 #include <algorithm>
 #include <array>
 #include <memory>
-#include <stdexcept>
-#include <string>
 
 #include "common/socket.hpp"
-#include "subjects/subject.hpp"
 
 namespace bench {
 namespace {
 
+using with_libuv::succeed;
+
 /// libuv cuts a receive buffer into pieces of this size, of which it uses at most 20.
 constexpr std::size_t piece = 64 * 1024;
 constexpr std::size_t pieces = 20;
-
-int succeed(int result, const char* what) {
-  if (result < 0) throw std::runtime_error(std::string(what) + ": " + uv_strerror(result));
-  return result;
-}
 
 class uv_subject : public subject {
  public:
@@ -160,6 +154,7 @@ std::span<const entry> subjects() {
       entry{"receive", "libuv", make<receiver>},
       entry{"send", "libuv", make<sender>},
       entry{"echo", "libuv", make<echo>},
+      entry{"tcp", "libuv", with_libuv::streams},
   };
   return table;
 }

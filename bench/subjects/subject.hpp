@@ -27,6 +27,7 @@ struct settings {
   unsigned vector = 64;   ///< datagrams or buffers per call; the harness looks for the best
   wait_mode wait = wait_mode::block;
   unsigned sockets = 1;             ///< sockets to open; more than one only in sockets-10000 and two-loops
+  bool once = false;                ///< a TCP server closes each connection after its first echo of `size` octets
   unsigned loops = 1;               ///< event loops, each on a thread and a processor of its own
   std::vector<std::uint16_t> to{};  ///< destinations of a sender, in turn, or the peers that a receiver connects to
   bool spread = false;              ///< each socket at an address of its own (common/addresses.hpp)
@@ -53,7 +54,7 @@ class subject {
 
 /// A line of a program's table of subjects.
 struct entry {
-  std::string_view role{};  // receive, send, fan, relay, echo, dns or forward
+  std::string_view role{};  // receive, send, fan, relay, echo, dns, forward or tcp
   std::string_view name{};
   std::unique_ptr<subject> (*make)(const settings&);
 };

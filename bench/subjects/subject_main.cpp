@@ -61,6 +61,8 @@ void apply(settings& s, std::string_view key, std::string_view value) {
     s.vector = number<unsigned>(value);
   else if (key == "sockets")
     s.sockets = number<unsigned>(value);
+  else if (key == "once")
+    s.once = value == "1";
   else if (key == "loops")
     s.loops = number<unsigned>(value);
   else if (key == "wait")

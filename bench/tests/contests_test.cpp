@@ -62,6 +62,10 @@ TEST_CASE("every_forwarder_brings_each_answer_back_to_its_client") {
   play("forward");
 }
 
+TEST_CASE("every_tcp_server_echoes_to_each_of_its_connections") {
+  for (const char* name : {"tcp-echo-1", "tcp-echo-64", "tcp-stream", "tcp-churn"}) play(name);
+}
+
 TEST_CASE("every_receiver_reads_a_filled_socket") {
   play("drain-64");
 }

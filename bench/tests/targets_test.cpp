@@ -93,6 +93,39 @@ TEST_CASE("plain_c_by_the_same_means_stands_beside_a_ratio") {
   }
 }
 
+TEST_CASE("a_ratio_of_latencies_has_its_own_baseline_and_another_one_than_that_of_processor_times") {
+  const auto tcp = [](const std::string& subject, double cpu, double p50) {
+    auto r = measured("tcp-echo-64", subject, cpu);
+    r.p50s = std::vector<double>(6, p50);
+    return r;
+  };
+  const auto all = judge({report_of(
+      "tcp-echo-64", {tcp("uring6 tcp_conn", 700, 90), tcp("asio epoll", 1000, 100), tcp("asio io_uring", 1400, 60)})});
+  REQUIRE(all.size() == 2);
+  CHECK(find(all, "processor time")->against == "asio epoll");
+  CHECK(find(all, "processor time")->ratio.median == 0.7);
+  CHECK(find(all, "processor time")->met);
+  CHECK(find(all, "p50")->against == "asio io_uring");
+  CHECK(find(all, "p50")->ratio.median == 1.5);
+  CHECK_FALSE(find(all, "p50")->met);
+}
+
+TEST_CASE("a_connection_for_each_exchange_may_take_memory_and_a_stream_a_call_for_each_message") {
+  auto churn = measured("tcp-churn", "uring6 tcp_conn", 10);
+  churn.sum.loss.received = 100;
+  churn.sum.allocations = 300;
+  churn.syscalls_per_datagram = 5;
+  CHECK(judge_limits({report_of("tcp-churn", {churn})}).empty());
+  auto echo = measured("tcp-echo-64", "uring6 tcp_conn", 10);
+  echo.sum.loss.received = 100;
+  echo.sum.allocations = 1;
+  echo.syscalls_per_datagram = 1;
+  const auto all = judge_limits({report_of("tcp-echo-64", {echo})});
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].goal.what.starts_with("allocations"));
+  CHECK_FALSE(all[0].met);
+}
+
 TEST_CASE("a_void_result_is_no_side_of_a_ratio") {
   auto theirs = measured("drain-64-cm", "go ReadFrom", 1000);
   theirs.void_because = "lost";

@@ -24,6 +24,8 @@ const noSuchSubject = 3 // common/board.hpp
 type settings struct {
 	size    int
 	control bool
+	gro     bool
+	once    bool
 	vector  int
 	to      []net.Addr
 }
@@ -38,6 +40,10 @@ func parseSettings(words []string) (settings, error) {
 			s.size, err = strconv.Atoi(value)
 		case "control":
 			s.control = value == "1"
+		case "gro":
+			s.gro = value == "1"
+		case "once":
+			s.once = value == "1"
 		case "vector":
 			s.vector, err = strconv.Atoi(value)
 		case "to":

@@ -50,11 +50,23 @@ func (t *tally) take(payload []byte) {
 		good = bytes.Equal(payload[stampSize:], pattern[stampSize:size])
 	}
 	t.datagrams++
-	t.buffers++
 	t.sequenceSum += sequence
 	if !good {
 		t.bad++
 	}
+}
+
+// All the datagrams of one buffer, cut every segment bytes; 0: a single datagram.
+func (t *tally) takeTrain(payload []byte, segment int) {
+	t.buffers++
+	if segment == 0 {
+		segment = len(payload)
+	}
+	for len(payload) > segment {
+		t.take(payload[:segment])
+		payload = payload[segment:]
+	}
+	t.take(payload)
 }
 
 // The control values that the harness sends: common/control.hpp.

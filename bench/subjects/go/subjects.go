@@ -54,7 +54,7 @@ func (r *readFrom) runUntil(total uint64) error {
 		if r.parses {
 			r.count.takeControl(cm)
 		}
-		r.count.take(r.payload[:size])
+		r.count.takeTrain(r.payload[:size], 0)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (r *readBatch) runUntil(total uint64) error {
 				}
 				r.count.takeControl(&cm)
 			}
-			r.count.take(m.Buffers[0][:m.N])
+			r.count.takeTrain(m.Buffers[0][:m.N], 0)
 		}
 	}
 	return nil
@@ -157,7 +157,7 @@ func (e *echo) runUntil(total uint64) error {
 		if err != nil {
 			return err
 		}
-		e.count.take(e.payload[:size])
+		e.count.takeTrain(e.payload[:size], 0)
 		reply.Src, reply.IfIndex = cm.Dst, cm.IfIndex
 		if _, err := e.conn.WriteTo(e.payload[:size], &reply, source); err != nil {
 			return err
@@ -181,6 +181,9 @@ func newSubject(role, name string, s settings) (subject, error) {
 	case "receive go ReadBatch":
 		r := &readBatch{parses: s.control, messages: newMessages(s.vector, largestPayload, s.control)}
 		return r, r.open(flags)
+	case "receive go ReadMsgUDPAddrPort":
+		r := &readMsg{parses: s.control}
+		return r, r.open(s)
 	case "send go WriteTo":
 		w := &writeTo{payload: newMessages(1, s.size, false)[0].Buffers[0], to: s.to}
 		return w, w.open(0)
@@ -192,6 +195,12 @@ func newSubject(role, name string, s settings) (subject, error) {
 	case "echo go ReadFrom":
 		e := &echo{}
 		return e, e.open(ipv6.FlagDst | ipv6.FlagInterface)
+	case "tcp go net":
+		t := &streamServer{}
+		if s.once {
+			t.lastOctet = s.size
+		}
+		return t, t.open()
 	}
 	return nil, errUnknownSubject
 }

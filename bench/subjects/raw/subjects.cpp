@@ -7,6 +7,7 @@
 #include "subjects/raw/receive.hpp"
 #include "subjects/raw/relay.hpp"
 #include "subjects/raw/send.hpp"
+#include "subjects/raw/streams.hpp"
 
 namespace bench {
 
@@ -37,6 +38,7 @@ std::span<const entry> subjects() {
       entry{"echo", "raw echo by threads", raw::echo_by_threads},
       entry{"dns", "raw dns", raw::dns_by_vector},
       entry{"forward", "raw forward", raw::forward},
+      entry{"tcp", "raw epoll", raw::streams_by_epoll},
   };
   return table;
 }

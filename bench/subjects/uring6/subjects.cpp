@@ -9,6 +9,7 @@
 #include "subjects/uring6/receive.hpp"
 #include "subjects/uring6/relay.hpp"
 #include "subjects/uring6/send.hpp"
+#include "subjects/uring6/streams.hpp"
 #include "subjects/uring6/subscribe.hpp"
 
 namespace bench {
@@ -53,6 +54,8 @@ std::span<const entry> subjects() {
       entry{"send", "uring6 readiness write_batch", by_readiness<u6::send_by_write_batch>},
       entry{"fan", "uring6 readiness write_batch", by_readiness<u6::fan_by_write_batch>},
       entry{"echo", "uring6 readiness echo", by_readiness<u6::echo>},
+      entry{"tcp", "uring6 tcp_conn", u6::streams},
+      entry{"tcp", "uring6 readiness tcp_conn", by_readiness<u6::streams>},
   };
   return table;
 }
