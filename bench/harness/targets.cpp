@@ -179,8 +179,8 @@ const std::vector<limit>& limits() {
   // Counted over whole windows, which contain a command and its answer: below one call in a thousand datagrams the
   // figure is not the datagrams'.
   static const std::vector<limit> all{
-      // A copy of each query, and a coroutine that has it, are memory of the heap; so is a connection, of which the case
-      // that opens one for each exchange makes many.
+      // A copy of each query, and a coroutine that has it, are memory of the heap. So is a connection, and one of the
+      // cases opens one for each exchange.
       {"allocations per datagram", 0.001,
        [](const result& r) { return r.who.subject != "uring6 forward of queries" && r.contest != "tcp-churn"; },
        [](const result& r) { return std::optional(r.per_datagram(r.sum.allocations)); }},

@@ -132,7 +132,6 @@ class hub_core final : resident {
   intrusive_list<hub_batch> unused_;  // memory for batches
   error_slot ending_;
   bool is_running_ = false;
-  bool is_abandoned_ = false;
 };
 
 }  // namespace uring6::inline v0::detail
