@@ -1,6 +1,7 @@
-// Reads or writes datagrams of 64 octets over ::1, in one of six ways, for bench/instructions to count what one costs.
+// Reads or writes datagrams of 64 octets over ::1, in one of eight ways, for bench/instructions to count what one costs.
 //
 // usage: bench-instructions read|receive|train|write DATAGRAMS     (a multiple of 100)
+//        bench-instructions hub|hub-train DATAGRAMS                (to each of 64 subscriptions; a multiple of 100)
 //        bench-instructions fan-batch|fan-ahead DATAGRAMS          (a multiple of 2,048)
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -69,6 +70,40 @@ task<> receive_bursts(packet_conn& at, const source& from, std::size_t count) {
   }
 }
 
+/// Takes the length of each datagram.
+std::size_t octets_in(const shared_batch& batch) noexcept {
+  std::size_t all = 0;
+  for (const auto each : batch) all += each.payload().size();
+  return all;
+}
+
+task<> take_all(subscription from, std::size_t& left, event& done) {
+  for (;;) {
+    const auto batch = co_await from.receive();
+    if (!batch) co_return;
+    left -= octets_in(*batch);
+    if (left == 0) done.set();
+  }
+}
+
+task<> share_bursts(event_loop& loop, packet_conn& at, const source& from, std::size_t count) {
+  datagram_hub hub(loop, at);
+  std::size_t left = 0;  // octets that subscriptions have not seen of this burst
+  event done;
+  scope all;
+  for (std::size_t i = 0; i < peers; ++i) all.spawn(take_all(or_throw(hub.subscribe()), left, done));
+  all.spawn(hub.run(), [](const result<void>&) {});
+  for (std::size_t sent = 0; sent < count; sent += burst) {
+    left = burst * octets * peers;
+    done.reset();
+    from.send_burst();
+    const auto seen = co_await done.wait();
+    or_throw(seen);
+  }
+  all.request_stop();
+  co_await all.join();
+}
+
 task<> write_all(packet_conn& from, const endpoint& to, std::size_t count) {
   const std::array<std::byte, octets> text{};
   for (std::size_t done = 0; done < count; ++done) {
@@ -119,18 +154,23 @@ task<> write_ahead(packet_conn& from, std::span<const endpoint> to, std::size_t 
 
 int main(int argc, char** argv) try {
   if (argc != 3)
-    return std::fputs("usage: bench-instructions read|receive|train|write|fan-batch|fan-ahead DATAGRAMS\n", stderr), 2;
+    return std::fputs("usage: bench-instructions read|receive|train|write|hub|hub-train|fan-batch|fan-ahead DATAGRAMS\n",
+                      stderr),
+           2;
   const std::string_view way = argv[1];
   const std::size_t count = std::strtoul(argv[2], nullptr, 10) / burst * burst;
   event_loop loop;
-  const packet_options options{.receive_offload = way == "train", .coalesce_writes = way == "fan-ahead"};
+  const bool trains = way == "train" || way == "hub-train";
+  const packet_options options{.receive_offload = trains, .coalesce_writes = way == "fan-ahead"};
   auto conn = or_throw(listen_packet(loop, "udp6", "[::1]:0", options));
   const endpoint self = or_throw(conn.local_endpoint());
-  const source from(self, way == "train");
+  const source from(self, trains);
   if (way == "read" || way == "train") {
     loop.run(read_bursts(conn, from, count));
   } else if (way == "receive") {
     loop.run(receive_bursts(conn, from, count));
+  } else if (way == "hub" || way == "hub-train") {
+    loop.run(share_bursts(loop, conn, from, count));
   } else if (way == "write") {
     loop.run(write_all(conn, self, count));
   } else if (way == "fan-batch" || way == "fan-ahead") {

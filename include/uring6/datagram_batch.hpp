@@ -58,7 +58,6 @@ class URING6_EXPORT datagram_batch {
 
  private:
   friend class iterator;
-  friend class shared_batch;
   friend class detail::hub_core;
   friend class detail::receive_backlog;
 

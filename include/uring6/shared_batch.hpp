@@ -11,15 +11,24 @@
 #include "uring6/address.hpp"
 #include "uring6/control_message.hpp"
 #include "uring6/datagram.hpp"
-#include "uring6/detail/intrusive_list.hpp"
-#include "uring6/export.hpp"
 
 namespace uring6::inline v0 {
 
-class datagram_batch;
-
 namespace detail {
+
 class hub_core;
+
+/// A buffer with a datagram or a train, as the walks of a batch need it: four words beside those of the others, made
+/// once for all walks.
+struct shared_piece {
+  const std::byte* begin = nullptr;
+  const std::byte* end = nullptr;
+  const datagram* head = nullptr;  // the datagram, or what those of the train have in common
+  std::size_t segment = 0;         // octets of each datagram but the last, which may be shorter
+
+  bool is_train() const noexcept { return static_cast<std::size_t>(end - begin) > segment; }
+};
+
 }  // namespace detail
 
 /// A datagram of a `shared_batch`. It refers to the buffer that the kernel filled, which other coroutines read, too, so
@@ -56,7 +65,7 @@ class shared_datagram {
 ///     for (const auto each : *batch) use(each.payload(), each.control(), each.source());
 ///
 /// Any number of iterators may walk a batch at the same time, each with its own place.
-class URING6_EXPORT shared_batch {
+class shared_batch {
  public:
   class iterator;
 
@@ -72,16 +81,16 @@ class URING6_EXPORT shared_batch {
 
  private:
   friend class detail::hub_core;
-  shared_batch(const datagram_batch& datagrams, std::size_t size, std::uint64_t missed) noexcept
-      : datagrams_(&datagrams), size_(size), missed_(missed) {}
+  shared_batch(std::span<const detail::shared_piece> pieces, std::size_t size, std::uint64_t missed) noexcept
+      : pieces_(pieces), size_(size), missed_(missed) {}
 
-  const datagram_batch* datagrams_;
+  std::span<const detail::shared_piece> pieces_;
   std::size_t size_;
   std::uint64_t missed_;
 };
 
 /// Walks a batch datagram by datagram.
-class URING6_EXPORT shared_batch::iterator {
+class shared_batch::iterator {
  public:
   /// What `->` needs of a value.
   struct pointer {
@@ -92,16 +101,16 @@ class URING6_EXPORT shared_batch::iterator {
   using difference_type = std::ptrdiff_t;
 
   shared_datagram operator*() const noexcept {
-    return {{at_, length_}, *head_, is_of_train_ ? length_ : head_->full_length};
+    return {{at_, length_}, *piece_->head, piece_->is_train() ? length_ : piece_->head->full_length};
   }
   pointer operator->() const noexcept { return {**this}; }
 
   iterator& operator++() noexcept {
     at_ += length_;
-    if (at_ == end_) {
-      open(next_);
-    } else {
-      show();
+    if (at_ == piece_->end) {
+      next_train();
+    } else if (const auto left = static_cast<std::size_t>(piece_->end - at_); left < length_) {
+      length_ = left;  // the last datagram of a train may be shorter
     }
     return *this;
   }
@@ -113,33 +122,39 @@ class URING6_EXPORT shared_batch::iterator {
 
   /// The payloads of the shown datagram and of those behind it in its train, one after the other in memory; of a single
   /// datagram its payload. Each is as long as the shown one, but the last may be shorter: `write_slot::segment`.
-  std::span<const std::byte> train() const noexcept { return {at_, end_}; }
+  std::span<const std::byte> train() const noexcept { return {at_, piece_->end}; }
 
   /// Goes on to the first datagram behind this train.
-  void next_train() noexcept { open(next_); }
+  void next_train() noexcept {
+    ++piece_;
+    open();
+  }
 
-  bool operator==(std::default_sentinel_t) const noexcept { return head_ == nullptr; }
+  bool operator==(std::default_sentinel_t) const noexcept { return piece_ == last_; }
 
  private:
   friend class shared_batch;
-  iterator(const datagram_batch& datagrams, detail::list_hook* first) noexcept : datagrams_(&datagrams) { open(first); }
+  explicit iterator(std::span<const detail::shared_piece> pieces) noexcept
+      : piece_(pieces.data()), last_(pieces.data() + pieces.size()) {
+    open();
+  }
 
-  void open(detail::list_hook* which) noexcept;
-  /// The last datagram of a train may be shorter than those before.
-  void show() noexcept {
-    const auto left = static_cast<std::size_t>(end_ - at_);
-    if (left < length_) length_ = left;
+  void open() noexcept {
+    if (piece_ == last_) return;
+    at_ = piece_->begin;
+    length_ = piece_->segment;
   }
 
   // Pointers and no spans: an iterator lies in the frame of a coroutine, where each member is memory, and a step within
   // a train then writes one.
-  const datagram_batch* datagrams_;
-  detail::list_hook* next_ = nullptr;
-  const datagram* head_ = nullptr;   // nullptr at the end
-  const std::byte* at_ = nullptr;    // the payload of the shown datagram
-  const std::byte* end_ = nullptr;   // of its train
-  std::size_t length_ = 0;           // octets of the shown datagram
-  bool is_of_train_ = false;
+  const detail::shared_piece* piece_;
+  const detail::shared_piece* last_;  // the place behind the last one
+  const std::byte* at_ = nullptr;     // the payload of the shown datagram
+  std::size_t length_ = 0;            // its octets
 };
+
+inline shared_batch::iterator shared_batch::begin() const noexcept {
+  return iterator(pieces_);
+}
 
 }  // namespace uring6::inline v0

@@ -40,8 +40,7 @@ std::string to_string(const shared_datagram& got) {
     bool truncated;
     bool control_truncated;
     std::size_t full_length;
-  } members{got.payload(),   got.control(),           got.source(),
-            got.truncated(), got.control_truncated(), got.full_length()};
+  } members{got.payload(), got.control(), got.source(), got.truncated(), got.control_truncated(), got.full_length()};
   return text_of(members);
 }
 

@@ -158,7 +158,7 @@ result<subscription> datagram_hub::subscribe(const subscription_options& options
   const auto make = [&]() -> result<subscription> {
     if (!core_ || core_->loop().ended()) return fail(errc::closed);
     if (const auto error = core_->loop().check_thread()) return fail(error);
-    if (options.buffers < detail::hub_core::buffers_of_a_batch || options.buffers > most)
+    if (options.buffers < detail::hub_batch::most_buffers || options.buffers > most)
       return fail(errc::out_of_range);
     std::unique_ptr<detail::hub_member> member(new (std::nothrow) detail::hub_member(core_, options));
     if (!member) return fail(std::errc::not_enough_memory);

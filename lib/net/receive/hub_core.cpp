@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <span>
 #include <utility>
 
 #include "uring/buffer_pool.hpp"
@@ -128,7 +129,7 @@ void hub_core::abandon() noexcept {
 }
 
 bool hub_core::outruns_a_woken_member(const datagram_batch& coming) const noexcept {
-  const auto cost = static_cast<std::uint32_t>(std::min<std::size_t>(coming.buffer_count_, buffers_of_a_batch));
+  const auto cost = static_cast<std::uint32_t>(std::min<std::size_t>(coming.buffer_count_, hub_batch::most_buffers));
   bool outruns = false;
   members_.for_each([&](const hub_member& each) { outruns |= each.is_woken() && !each.has_room(cost); });
   return outruns;
@@ -136,7 +137,7 @@ bool hub_core::outruns_a_woken_member(const datagram_batch& coming) const noexce
 
 void hub_core::publish(datagram_batch& from) noexcept {
   assert(!from.empty());
-  const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(from.buffer_count_, buffers_of_a_batch));
+  const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(from.buffer_count_, hub_batch::most_buffers));
   hub_batch* const made = unused_batch();
   if (!made) {
     // Without memory all datagrams are missed: those behind these would seem to follow the ones before.
@@ -147,6 +148,7 @@ void hub_core::publish(datagram_batch& from) noexcept {
     return from.clear();
   }
   move_buffers(from, made->datagrams, count);
+  list_pieces(*made);
   made->error = {};
   made->cost = count;
   offer(*made);
@@ -211,8 +213,19 @@ void hub_core::move_buffers(datagram_batch& from, datagram_batch& to, std::uint3
   from.size_ -= datagrams;
 }
 
+void hub_core::list_pieces(hub_batch& of) noexcept {
+  shared_piece* into = of.pieces.data();
+  of.datagrams.buffers_.for_each([&into](const buffer& each) {
+    *into++ = {.begin = each.payload,
+               .end = each.payload + each.remaining,
+               .head = &each.first,
+               .segment = std::min(each.segment, each.remaining)};
+  });
+  assert(into == of.pieces.data() + of.datagrams.buffer_count_);
+}
+
 shared_batch hub_core::view_of(const hub_batch& what, std::uint64_t missed) noexcept {
-  return {what.datagrams, what.datagrams.size(), missed};
+  return {std::span(what.pieces).first(what.datagrams.buffer_count_), what.datagrams.size(), missed};
 }
 
 }  // namespace uring6::inline v0::detail

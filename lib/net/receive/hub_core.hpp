@@ -2,6 +2,7 @@
 // order of their arrival, and the subscriptions ("members"), each with its place among the batches.
 #pragma once
 
+#include <array>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +18,12 @@ namespace uring6::inline v0::detail {
 
 /// Datagrams, or an error of the conn, that members hold. The hook links it into the hub's log or its unused batches.
 struct hub_batch : list_hook {
+  /// Buffers of a batch: what a run of a multishot read takes (MULTISHOT_MAX_RETRY). So the smallest limit of a member
+  /// holds one batch, and a member that works on one keeps few buffers from the kernel.
+  static constexpr std::uint32_t most_buffers = 32;
+
   datagram_batch datagrams;
+  std::array<shared_piece, most_buffers> pieces;  // one for each buffer
   std::error_code error;  // of the conn; empty if the batch has datagrams
   std::uint32_t holders = 0;
   std::uint32_t cost = 0;  // what it counts of a member's limit: its buffers; 1 for an error
@@ -69,9 +75,9 @@ class hub_member final : public list_hook {
 
   std::shared_ptr<hub_core> core_;
   subscription_receive_operation* waiter_ = nullptr;
-  hub_batch* received_ = nullptr;  // what the last `receive` returned
-  hub_batch* next_ = nullptr;      // the oldest pending batch
-  std::size_t limit_;              // buffers
+  hub_batch* received_ = nullptr;    // what the last `receive` returned
+  hub_batch* next_ = nullptr;        // the oldest pending batch
+  std::size_t limit_;                // buffers
   std::uint64_t missed_before_ = 0;  // datagrams missed since the last received batch
   when_behind behind_;
   bool is_cut_off_ = false;
@@ -80,10 +86,6 @@ class hub_member final : public list_hook {
 
 class hub_core final : resident {
  public:
-  /// Buffers of a batch: what a run of a multishot read takes (MULTISHOT_MAX_RETRY). So the smallest limit of a member
-  /// holds one batch, and a member that works on one keeps few buffers from the kernel.
-  static constexpr std::uint32_t buffers_of_a_batch = 32;
-
   explicit hub_core(std::shared_ptr<loop_core> loop);
   hub_core(const hub_core&) = delete;
   hub_core& operator=(const hub_core&) = delete;
@@ -103,7 +105,7 @@ class hub_core final : resident {
   /// Would a member that only waits to be resumed miss something if `coming` were published now?
   bool outruns_a_woken_member(const datagram_batch& coming) const noexcept;
 
-  /// Lends the first `buffers_of_a_batch` buffers of `from` to all members. Precondition (asserted): it has some.
+  /// Lends the first `hub_batch::most_buffers` buffers of `from` to all members. Precondition (asserted): it has some.
   void publish(datagram_batch& from) noexcept;
   void publish(const std::error_code& error) noexcept;
 
@@ -122,6 +124,7 @@ class hub_core final : resident {
   void offer(hub_batch& what) noexcept;
   void let_go(hub_batch& what) noexcept;
   static void move_buffers(datagram_batch& from, datagram_batch& to, std::uint32_t count) noexcept;
+  static void list_pieces(hub_batch& of) noexcept;
   static hub_batch* behind(const hub_batch& what, const intrusive_list<hub_batch>& log) noexcept;
   static shared_batch view_of(const hub_batch& what, std::uint64_t missed) noexcept;
 
