@@ -92,7 +92,7 @@ VALGRIND = [replace(MEMCHECK, suites=["unit"], cases=[NOT_UNDER_MEMCHECK]),
 
 # The cases that a release runs longer, built like the first configuration.
 LONG = replace(GCC, about="the cases tagged [long], at full length", patience=15, cases=["[long]"],
-               suites=["net", "service"], settings={"URING6_LONG": "1"})
+               suites=["net", "service", "examples"], settings={"URING6_LONG": "1"})
 
 
 # For a kernel of another processor. Its guest has the libraries of the packages that the programs are built with;
