@@ -1,4 +1,5 @@
-// Reads or writes datagrams of 64 octets over ::1, in one of eight ways, for bench/instructions to count what one costs.
+// Reads, shares or writes datagrams of 64 octets over ::1, in one of eight ways, for bench/instructions to count what
+// one costs.
 //
 // usage: bench-instructions read|receive|train|write DATAGRAMS     (a multiple of 100)
 //        bench-instructions hub|hub-train DATAGRAMS                (to each of 64 subscriptions; a multiple of 100)
@@ -154,7 +155,8 @@ task<> write_ahead(packet_conn& from, std::span<const endpoint> to, std::size_t 
 
 int main(int argc, char** argv) try {
   if (argc != 3)
-    return std::fputs("usage: bench-instructions read|receive|train|write|hub|hub-train|fan-batch|fan-ahead DATAGRAMS\n",
+    return std::fputs("usage: bench-instructions read|receive|train|write|hub|hub-train|"
+                      "fan-batch|fan-ahead DATAGRAMS\n",
                       stderr),
            2;
   const std::string_view way = argv[1];
