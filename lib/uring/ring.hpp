@@ -179,8 +179,8 @@ class ring {
   fork_guard fork_guard_;
   thread_claim submitter_;
   std::size_t in_flight_ = 0;
-  unsigned last_reaped_ = 0;      // completions
-  unsigned last_operations_ = 0;  // at most so many had them
+  unsigned last_reaped_ = 0;   // completions
+  unsigned last_readers_ = 0;  // at most so many operations had those with a buffer of a pool
   std::uint64_t last_octets_ = 0;
   // The other two have room for as many as there are slots: a cancel and the end of an operation allocate nothing.
   std::vector<slot> slots_;

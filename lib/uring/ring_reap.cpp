@@ -184,7 +184,7 @@ unsigned ring::reap() noexcept {
 unsigned ring::reap_completions() noexcept {
   unsigned total = 0;
   std::uint64_t previous = without_operation::completed;
-  last_operations_ = 0;
+  last_readers_ = 0;
   last_octets_ = 0;
   for (;;) {
     const unsigned head = *ring_.cq.khead;
@@ -200,7 +200,8 @@ unsigned ring::reap_completions() noexcept {
         prefetched = done + fetched_at_once;
       }
       const ::io_uring_cqe& entry = completion_at(at);
-      if (std::exchange(previous, entry.user_data) != entry.user_data) ++last_operations_;
+      if (std::exchange(previous, entry.user_data) != entry.user_data && entry.flags & IORING_CQE_F_BUFFER)
+        ++last_readers_;
       if (const unsigned run = deliver_run(at, tail)) {
         done += run;
       } else {
