@@ -63,6 +63,7 @@ NEAR = [
     ("lib/uring/buffer_pool", ["unit/ring/buffer_pool"]),
     ("lib/uring", ["unit/ring/ring", "unit/ring/ring_wait", "unit/loop/event_loop", "fault/allocation"]),
     ("lib/runtime/loop/loop_group", ["net/open/loop_group"]),
+    ("lib/runtime/loop/sole_child", ["unit/loop/siblings", "unit/task/with_timeout"]),
     ("lib/runtime/loop/siblings", ["unit/loop/siblings", "unit/task/when_any", "unit/task/with_timeout"]),
     ("lib/runtime/loop/timer_heap", ["unit/loop/timer_heap", "unit/loop/timer"]),
     ("lib/runtime/loop", ["unit/loop/event_loop", "unit/loop/event_loop_threads", "unit/loop/host_loop", "unit/loop/inbox",
