@@ -180,14 +180,16 @@ TEST_CASE("the service that replaces itself counts each sample once", "[long]") 
   CHECK(service.first().wait().exit_status == 0);
 
   INFO(service.text());
-  const auto counts = service.counts();
+  auto counts = service.counts();
+  // One that was replaced before it got the processor has handed all over.
+  std::erase_if(counts, [](const generations::count& each) { return each.samples == 0; });
+  REQUIRE(!counts.empty());
   std::uint64_t counted = 0;
   std::uint64_t next = 0;
   double silence = 0;
   double since = counts.front().began;
   for (const generations::count& each : counts) {
     CHECK(each.out_of_order == 0);
-    CHECK(each.samples > 0);
     CHECK(each.first == next);
     counted += each.samples;
     next = each.last + 1;
@@ -197,7 +199,7 @@ TEST_CASE("the service that replaces itself counts each sample once", "[long]") 
   CHECK(stream.refused() == 0);
   CHECK(counted == stream.sent());
   CHECK(next == stream.sent());
-  std::printf("%zu restarts under %.0f samples a second: %llu sent, %llu counted, the longest silence %.1f ms\n",
+  std::printf("# %zu restarts under %.0f samples a second: %llu sent, %llu counted, the longest silence %.1f ms\n",
               restarts, stream.rate(), static_cast<unsigned long long>(stream.sent()),
               static_cast<unsigned long long>(counted), silence);
 }
