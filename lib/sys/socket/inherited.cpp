@@ -11,12 +11,11 @@
 #include <string_view>
 #include <system_error>
 
+#include "sys/socket/file_descriptor.hpp"
 #include "uring6/text.hpp"
 
 namespace uring6::inline v0 {
 namespace {
-
-constexpr int first_inherited = 3;  // SD_LISTEN_FDS_START: behind standard input, output and errors
 
 struct listen_variables {
   std::optional<std::string> process;  // LISTEN_PID

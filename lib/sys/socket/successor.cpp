@@ -19,7 +19,6 @@
 namespace uring6::inline v0 {
 namespace {
 
-constexpr int first_inherited = 3;  // SD_LISTEN_FDS_START
 constexpr std::size_t most_channels = 1024;
 
 struct two_ends {
@@ -94,8 +93,8 @@ int become_program(child_plan& plan) noexcept {
     if (::dup2(plan.channels[i], first_inherited + static_cast<int>(i)) < 0) return errno;
   }
   // exec keeps ignored signals ignored, resets handlers, and keeps the mask.
-  sigset_t none;
-  ::sigemptyset(&none);
+  sigset_t blocked;
+  ::sigemptyset(&blocked);
   struct sigaction usual {};
   usual.sa_handler = SIG_DFL;
   for (int number = 1; number < NSIG; ++number) {
@@ -103,7 +102,7 @@ int become_program(child_plan& plan) noexcept {
     if (::sigaction(number, nullptr, &now) == 0 && now.sa_handler != SIG_IGN && now.sa_handler != SIG_DFL)
       ::sigaction(number, &usual, nullptr);
   }
-  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
   ::execve(plan.words[0], plan.words.data(), plan.variables.data());
   return errno;
 }
