@@ -72,6 +72,18 @@ class asio_bridge {
     return run(*this, std::make_unique<bridged<A>>(*this, static_cast<A&&>(awaited)));
   }
 
+  /// Requests a turn of the loop. Call it after a change from outside of the loop's tasks that is no `await` (a conn
+  /// closed, a deadline set, a spawn, a gate opened), on the thread of the bridge: by readiness nothing else makes the
+  /// loop see it. `await` calls it itself.
+  void wake() {
+    if (std::exchange(woken_, true)) return;
+    asio::post(timer_.get_executor(), [this, shared = shared_] {
+      if (!shared->alive) return;
+      woken_ = false;
+      turn();
+    });
+  }
+
  private:
   /// State that handlers and frames read and that may outlive the bridge: they are destroyed with the context.
   struct shared_state {
@@ -169,16 +181,6 @@ class asio_bridge {
     } else {
       co_return operation->take();
     }
-  }
-
-  /// Requests a turn of the loop.
-  void wake() {
-    if (std::exchange(woken_, true)) return;
-    asio::post(timer_.get_executor(), [this, shared = shared_] {
-      if (!shared->alive) return;
-      woken_ = false;
-      turn();
-    });
   }
 
   // Watches the descriptor only while a coroutine waits, so that the context can run out of work.

@@ -197,6 +197,7 @@ TEST_CASE("asio: a close ends the read of its conn, and the coroutine goes on wi
     asio::steady_timer timer(co_await asio::this_coro::executor, 1ms);
     co_await timer.async_wait(asio::use_awaitable);
     pc.close();
+    h.bridge.wake();
   };
   asio::co_spawn(h.io, closer(), asio::detached);
   h.run(reader());
