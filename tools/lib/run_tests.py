@@ -26,7 +26,7 @@ from configurations import (CROSS, CROSS_COMPILER, DOCS_SCRIPTS, FLOORS, GCC, LO
 from kernels import session, sysroot  # noqa: E402
 from kernels.processor import Unavailable  # noqa: E402
 
-SECONDS_PER_SCRIPT = 600
+SECONDS_PER_SCRIPT = 900
 SEEDS = 100_000  # of the step "seeds"
 SECONDS_PER_SEED = 0.02  # the limit of a run; on an idle machine a seed takes a fortieth of it
 SANITIZER_SETTINGS = {
