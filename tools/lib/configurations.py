@@ -32,8 +32,9 @@ class Configuration:
 FLOORS = ["unit", "net", "fault", "service"]
 AROUND = ["tool", "examples", "readme", "guide", "interop", "service"]
 OPTIMIZED = ["--buildtype=debugoptimized", "-Ddebug=false"]
-# The release compiles file by file, as users do, and so finds a missing include. The other builds compile 14 files of the
-# library at a time, which takes a third of the processor time; all in one file would keep one processor of two idle.
+# clang and the release compile file by file, as users do, and so find a missing include. The other builds compile
+# 14 files of the library at a time, which takes a third of the processor time; all in one file would keep one processor
+# of two idle.
 UNITY = ["--unity=on", "--unity-size=14"]
 # The headers of the test programs (tests/support/precompiled.hpp): saves a fifth to a third of the time of compiling.
 PRECOMPILED = "-Db_pch=true"
@@ -50,7 +51,7 @@ SLOW_SCRIPTS = ["commands/includes.py", "consumer/abi.sh", "consumer/guide.sh", 
 # They look at the sources alone.
 DOCS_SCRIPTS = ["docs/check.py"]
 MORE = [
-    Configuration("clang", "clang++", "-O2, with the benchmarks", [*OPTIMIZED, *UNITY, PRECOMPILED], everything=True),
+    Configuration("clang", "clang++", "-O2, with the benchmarks", [*OPTIMIZED, PRECOMPILED], everything=True),
     Configuration("gcc-O0", "g++", "-O0, the programs around the library", UNOPTIMIZED, suites=AROUND),
     Configuration("sanitizers", "g++", "-O0, address, undefined",
                   [*UNOPTIMIZED, PRECOMPILED, "-Dtools=disabled", "-Db_sanitize=address,undefined"], patience=4, suites=[*FLOORS, "seeds"]),
