@@ -3,13 +3,11 @@
 
 #include <cstddef>
 #include <span>
-#include <vector>
 
 #include "net/handover/handover_message.hpp"
 #include "sys/socket/descriptor_message.hpp"
 #include "uring6/result.hpp"
 #include "uring6/task.hpp"
-#include "uring6/timer.hpp"
 
 namespace uring6::inline v0::detail {
 

@@ -3,7 +3,6 @@
 #include <cassert>
 #include <cerrno>
 #include <chrono>
-#include <limits>
 
 #include "uring/buffer_pool.hpp"
 

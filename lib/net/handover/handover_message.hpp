@@ -12,9 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
-#include <string_view>
 #include <system_error>
 
 #include "ipv6/value/wire.hpp"
