@@ -24,7 +24,7 @@ class receiver;
 
 class receive_backlog final : public buffer_holder {
  public:
-  /// Buffers that no reader sees until it is known who owns their datagrams.
+  /// The buffers whose datagrams another process is offered. Readers get them only if that process does not take them.
   struct set_aside_buffers {
     intrusive_list<buffer> buffers;
     std::uint32_t size = 0;

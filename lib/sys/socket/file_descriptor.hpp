@@ -7,10 +7,6 @@
 
 namespace uring6::inline v0 {
 
-/// The first descriptor that a service inherits by LISTEN_FDS (SD_LISTEN_FDS_START): behind standard input, output and
-/// errors.
-inline constexpr int first_inherited = 3;
-
 /// Owns an open file descriptor and closes it at the end. Move-only; an empty one owns nothing.
 class file_descriptor {
  public:

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "sys/socket/file_descriptor.hpp"
+#include "sys/socket/first_inherited.hpp"
 #include "uring6/text.hpp"
 
 namespace uring6::inline v0 {

@@ -15,6 +15,7 @@
 
 #include "sys/failure/failure_note.hpp"
 #include "sys/socket/file_descriptor.hpp"
+#include "sys/socket/first_inherited.hpp"
 
 namespace uring6::inline v0 {
 namespace {
@@ -93,8 +94,8 @@ int become_program(child_plan& plan) noexcept {
     if (::dup2(plan.channels[i], first_inherited + static_cast<int>(i)) < 0) return errno;
   }
   // exec keeps ignored signals ignored, resets handlers, and keeps the mask.
-  sigset_t blocked;
-  ::sigemptyset(&blocked);
+  sigset_t nothing;
+  ::sigemptyset(&nothing);
   struct sigaction usual {};
   usual.sa_handler = SIG_DFL;
   for (int number = 1; number < NSIG; ++number) {
@@ -102,7 +103,7 @@ int become_program(child_plan& plan) noexcept {
     if (::sigaction(number, nullptr, &now) == 0 && now.sa_handler != SIG_IGN && now.sa_handler != SIG_DFL)
       ::sigaction(number, &usual, nullptr);
   }
-  ::pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &nothing, nullptr);
   ::execve(plan.words[0], plan.words.data(), plan.variables.data());
   return errno;
 }
