@@ -4,8 +4,8 @@
 
 #include "cases/cases.hpp"
 #include "common/clock.hpp"
-#include "harness/bookkeeping.hpp"
-#include "harness/traffic.hpp"
+#include "harness/measure/bookkeeping.hpp"
+#include "harness/peers/traffic.hpp"
 
 namespace bench {
 namespace {
@@ -142,11 +142,11 @@ class drain_contest : public contest {
 }  // namespace
 
 void add_drains(contests& all, const placement& where) {
-  for (const auto& shape : {drain_shape{"drain-64", 64, false, false}, drain_shape{"drain-64-cm", 64, true, false},
-                            drain_shape{"drain-1200-cm", 1200, true, false}, drain_shape{"train-64", 64, false, true},
-                            drain_shape{"train-1200", 1200, false, true},
-                            drain_shape{"subscribe-64", 64, false, false, true},
-                            drain_shape{"subscribe-train-64", 64, false, true, true}}) {
+  for (const auto& shape :
+       {drain_shape{"drain-64", 64, false, false}, drain_shape{"drain-64-cm", 64, true, false},
+        drain_shape{"drain-1200-cm", 1200, true, false}, drain_shape{"train-64", 64, false, true},
+        drain_shape{"train-1200", 1200, false, true}, drain_shape{"subscribe-64", 64, false, false, true},
+        drain_shape{"subscribe-train-64", 64, false, true, true}}) {
     all.push_back(std::make_unique<drain_contest>(shape, where));
   }
 }

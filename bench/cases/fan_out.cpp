@@ -6,8 +6,8 @@
 #include "cases/cases.hpp"
 #include "common/clock.hpp"
 #include "common/fan.hpp"
-#include "harness/bookkeeping.hpp"
-#include "harness/ordered_sink.hpp"
+#include "harness/measure/bookkeeping.hpp"
+#include "harness/peers/ordered_sink.hpp"
 
 namespace bench {
 namespace {
@@ -33,10 +33,8 @@ class fan_lane : public lane {
       const answer sent = subject_.ask(fmt::format("work {}", per_ask));
       sink_.empty();
       const tally& after = sink_.seen();
-      w.loss += {.sent = per_ask,
-                 .received = after.datagrams - before.datagrams,
-                 .dropped = 0,
-                 .bad = after.bad - before.bad};
+      w.loss += {
+          .sent = per_ask, .received = after.datagrams - before.datagrams, .dropped = 0, .bad = after.bad - before.bad};
       w.buffers += after.buffers - before.buffers;
       w.allocations += sent.allocations;
       ns += sent.ns;

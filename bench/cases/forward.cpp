@@ -8,9 +8,9 @@
 
 #include "cases/cases.hpp"
 #include "common/clock.hpp"
-#include "harness/bookkeeping.hpp"
-#include "harness/clients.hpp"
-#include "harness/upstream.hpp"
+#include "harness/measure/bookkeeping.hpp"
+#include "harness/peers/clients.hpp"
+#include "harness/peers/upstream.hpp"
 
 namespace bench {
 namespace {

@@ -10,9 +10,9 @@
 #include "cases/cases.hpp"
 #include "common/addresses.hpp"
 #include "common/clock.hpp"
-#include "harness/address_crowd.hpp"
-#include "harness/bookkeeping.hpp"
-#include "harness/traffic.hpp"
+#include "harness/measure/bookkeeping.hpp"
+#include "harness/peers/address_crowd.hpp"
+#include "harness/peers/traffic.hpp"
 
 namespace bench {
 namespace {

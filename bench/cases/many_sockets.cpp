@@ -7,8 +7,8 @@
 
 #include "cases/cases.hpp"
 #include "common/clock.hpp"
-#include "harness/bookkeeping.hpp"
-#include "harness/traffic.hpp"
+#include "harness/measure/bookkeeping.hpp"
+#include "harness/peers/traffic.hpp"
 
 namespace bench {
 namespace {

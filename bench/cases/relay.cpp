@@ -7,9 +7,9 @@
 #include "cases/cases.hpp"
 #include "common/clock.hpp"
 #include "common/fan.hpp"
-#include "harness/bookkeeping.hpp"
-#include "harness/ordered_sink.hpp"
-#include "harness/traffic.hpp"
+#include "harness/measure/bookkeeping.hpp"
+#include "harness/peers/ordered_sink.hpp"
+#include "harness/peers/traffic.hpp"
 
 namespace bench {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "cases/cases.hpp"
 #include "common/streams.hpp"
-#include "harness/bookkeeping.hpp"
-#include "harness/stream_clients.hpp"
+#include "harness/measure/bookkeeping.hpp"
+#include "harness/peers/stream_clients.hpp"
 
 namespace bench {
 namespace {

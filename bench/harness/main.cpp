@@ -10,7 +10,7 @@
 
 #include "common/addresses.hpp"
 #include "common/socket.hpp"
-#include "harness/kernel_counters.hpp"
+#include "harness/measure/kernel_counters.hpp"
 #include "harness/report.hpp"
 #include "harness/runner.hpp"
 #include "harness/targets.hpp"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/calibration.hpp"
+#include "harness/measure/calibration.hpp"
 #include "harness/runner.hpp"
 #include "harness/targets.hpp"
 

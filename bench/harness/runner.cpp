@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "common/clock.hpp"
-#include "harness/foreign_time.hpp"
-#include "harness/kernel_counters.hpp"
+#include "harness/measure/foreign_time.hpp"
+#include "harness/measure/kernel_counters.hpp"
 
 namespace bench {
 namespace {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "harness/contest.hpp"
+#include "harness/measure/statistics.hpp"
 #include "harness/progress.hpp"
-#include "harness/statistics.hpp"
 
 namespace bench {
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/clock.hpp"
-#include "harness/bookkeeping.hpp"
+#include "harness/measure/bookkeeping.hpp"
 
 namespace bench {
 namespace {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "harness/clients.hpp"
 #include "harness/contest.hpp"
+#include "harness/peers/clients.hpp"
 
 namespace bench {
 

@@ -6,11 +6,11 @@
 #include <cstring>
 
 #include "common/payload.hpp"
-#include "harness/bookkeeping.hpp"
-#include "harness/clients.hpp"
-#include "harness/kernel_counters.hpp"
-#include "harness/ordered_sink.hpp"
-#include "harness/traffic.hpp"
+#include "harness/measure/bookkeeping.hpp"
+#include "harness/measure/kernel_counters.hpp"
+#include "harness/peers/clients.hpp"
+#include "harness/peers/ordered_sink.hpp"
+#include "harness/peers/traffic.hpp"
 
 using namespace bench;
 

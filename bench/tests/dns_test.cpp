@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "harness/exchange.hpp"
-#include "harness/upstream.hpp"
+#include "harness/peers/exchange.hpp"
+#include "harness/peers/upstream.hpp"
 
 using namespace bench;
 using namespace std::string_view_literals;

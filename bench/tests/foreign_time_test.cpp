@@ -8,7 +8,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "common/clock.hpp"
-#include "harness/foreign_time.hpp"
+#include "harness/measure/foreign_time.hpp"
 
 using namespace bench;
 

@@ -1,4 +1,4 @@
-#include "harness/statistics.hpp"
+#include "harness/measure/statistics.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_floating_point.hpp>

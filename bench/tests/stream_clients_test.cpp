@@ -1,5 +1,5 @@
 // The clients of a TCP server against servers that do not echo what they should.
-#include "harness/stream_clients.hpp"
+#include "harness/peers/stream_clients.hpp"
 
 #include <netinet/tcp.h>
 
@@ -10,6 +10,8 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "harness/process.hpp"
 
 using namespace bench;
 

@@ -1,13 +1,13 @@
 // The table of the raw program.
 #include <array>
 
-#include "subjects/raw/dns.hpp"
-#include "subjects/raw/echo.hpp"
-#include "subjects/raw/forward.hpp"
-#include "subjects/raw/receive.hpp"
-#include "subjects/raw/relay.hpp"
-#include "subjects/raw/send.hpp"
-#include "subjects/raw/streams.hpp"
+#include "subjects/raw/echo/echo.hpp"
+#include "subjects/raw/receive/receive.hpp"
+#include "subjects/raw/send/send.hpp"
+#include "subjects/raw/service/dns.hpp"
+#include "subjects/raw/service/forward.hpp"
+#include "subjects/raw/service/relay.hpp"
+#include "subjects/raw/service/streams.hpp"
 
 namespace bench {
 
