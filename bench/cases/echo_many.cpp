@@ -3,33 +3,28 @@
 // another, and in echo-peers there is one of each of 10,000 clients, so that the server answers each by itself. In
 // echo-peers-loops the server has a loop on each of two processors, one of them the harness's.
 #include "cases/cases.hpp"
+#include "cases/echo_servers.hpp"
 #include "harness/saturated_server.hpp"
 
 namespace bench {
 
 void add_echo_crowds(contests& all, const placement& where) {
-  const std::vector<entrant> servers{
-      {.subject = "raw echo", .vectors = {16, 32, 64, 128}, .note = "recvmmsg and sendmmsg"},
-      {.subject = "raw epoll echo", .note = "level-triggered epoll, one recvmsg and one sendmsg"},
-      {.subject = "raw multishot echo", .note = "io_uring"},
-      {.subject = "uring6 echo"},
-      {.subject = "uring6 echo simple"},
-      {.subject = "uring6 readme", .note = "the README's service as printed; looks at no payload"},
-      {.subject = "asio epoll"},
-      {.subject = "asio io_uring"},
-      {.subject = "libuv"},
-      {.subject = "go ReadFrom"}};
+  const auto servers =
+      echo_servers({{.subject = "raw epoll echo", .note = "level-triggered epoll, one recvmsg and one sendmsg"},
+                    {.subject = "raw multishot echo", .note = "io_uring"}});
   const std::vector<entrant> of_loops{
       {.subject = "raw echo by threads", .vectors = {16, 32, 64, 128}, .note = "recvmmsg and sendmmsg, SO_REUSEPORT"},
       {.subject = "uring6 echo by loops", .note = "listen_group"}};
-  const auto add = [&](saturation shape) {
+  const auto add = [&](const char* name, asking_clients shape, const std::vector<entrant>& entrants, unsigned loops) {
     shape.what = echo_exchange(64);
-    all.push_back(saturation_contest(std::move(shape), where));
+    shape.meanwhile = idle_beside(loops);
+    all.push_back(saturation_contest(
+        {.name = name, .loops = loops, .other_end = clients_of_all_servers(shape), .entrants = entrants}, where));
   };
-  add({.name = "echo-run-many", .clients = 64, .each = 128, .takes_trains = true, .entrants = servers});
-  add({.name = "echo-run-many-plain", .clients = 64, .each = 128, .entrants = servers});
-  add({.name = "echo-peers", .clients = 10'000, .each = 1, .entrants = servers});
-  add({.name = "echo-peers-loops", .clients = 10'000, .each = 1, .loops = 2, .entrants = of_loops});
+  add("echo-run-many", {.count = 64, .each = 128, .takes_trains = true}, servers, 1);
+  add("echo-run-many-plain", {.count = 64, .each = 128}, servers, 1);
+  add("echo-peers", {.count = 10'000, .each = 1}, servers, 1);
+  add("echo-peers-loops", {.count = 10'000, .each = 1}, of_loops, 2);
 }
 
 }  // namespace bench

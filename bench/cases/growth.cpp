@@ -13,13 +13,13 @@
 #include "harness/measure/bookkeeping.hpp"
 #include "harness/peers/address_crowd.hpp"
 #include "harness/peers/traffic.hpp"
+#include "harness/saturated_server.hpp"
 
 namespace bench {
 namespace {
 
 constexpr std::uint64_t datagrams_per_round = 8192;
 constexpr std::uint64_t octets_per_round = 8 << 20;
-constexpr std::chrono::milliseconds patience{5000};
 
 struct growth_point {
   std::string name{};
@@ -28,68 +28,37 @@ struct growth_point {
   std::size_t size = 64;
 };
 
-/// An echo server, saturated as in harness/saturated_server.hpp.
-class growth_lane : public lane {
+/// The peers of a saturated echo server.
+class spread_peers : public questioner {
  public:
-  growth_lane(const entrant& who, unsigned vector, const growth_point& point, const placement& where)
+  explicit spread_peers(const growth_point& point)
       : round_(std::clamp(octets_per_round / (point.size + 1), std::uint64_t{1}, datagrams_per_round)),
-        idle_(point.loops > 1 ? address_crowd::idle::sleep : address_crowd::idle::spin),
-        peers_(point.peers, point.size),
-        server_(who.subject, "echo",
-                {fmt::format("size={}", point.size), fmt::format("vector={}", vector),
-                 fmt::format("loops={}", point.loops)},
-                point.loops > 1 ? std::vector{where.harness, where.subject} : std::vector{where.subject}) {
-    server_.tell("serve");
-  }
+        meanwhile_(idle_beside(point.loops)),
+        peers_(point.peers, point.size) {}
 
-  window run(std::chrono::nanoseconds span) override {
-    window w;
-    server_.pause();
-    const bookkeeper books({server_.ports()[0]}, server_);
-    const std::uint64_t allocations = server_.shared().allocations.load();
-    const std::uint64_t end = now_ns() + static_cast<std::uint64_t>(span.count());
-    do {
-      peers_.ask(server_.ports()[0], round_);
-      server_.resume();
-      w.loss += peers_.collect(patience, idle_);
-      server_.pause();
-    } while (now_ns() < end);
-    books.close(w);
-    server_.resume();
-    w.allocations = server_.shared().allocations.load() - allocations;
-    w.value = static_cast<double>(w.subject_cpu_ns) / static_cast<double>(w.loss.received);
-    return w;
+  void play(subject_process& server, window& w) override {
+    peers_.ask(server.ports()[0], round_);
+    server.resume();
+    w.loss += peers_.collect(round_patience, meanwhile_);
+    server.pause();
   }
-
-  std::vector<const subject_process*> counted() const override { return {&server_}; }
 
  private:
   std::uint64_t round_;
-  address_crowd::idle idle_;
+  idle meanwhile_;
   address_crowd peers_;
-  subject_process server_;
 };
 
-class growth_contest : public contest {
- public:
-  growth_contest(growth_point point, const placement& where) : point_(std::move(point)), where_(where) {}
-
-  std::string name() const override { return point_.name; }
-  std::string unit() const override { return "ns of processor time/datagram"; }
-
-  std::vector<entrant> entrants() const override {
-    return {{.subject = "raw echo by threads", .vectors = {16, 64}, .note = "recvmmsg and sendmmsg"},
-            {.subject = "uring6 echo by loops", .note = "receive and write_batch"}};
-  }
-
-  std::unique_ptr<lane> open(const entrant& who, unsigned vector) const override {
-    return std::make_unique<growth_lane>(who, vector, point_, where_);
-  }
-
- private:
-  growth_point point_;
-  placement where_;
-};
+std::unique_ptr<contest> echo_contest(const growth_point& point, const placement& where) {
+  return saturation_contest(
+      {.name = point.name,
+       .size = point.size,
+       .loops = point.loops,
+       .other_end = [point] { return std::make_shared<spread_peers>(point); },
+       .entrants = {{.subject = "raw echo by threads", .vectors = {16, 32, 64, 128}, .note = "recvmmsg and sendmmsg"},
+                    {.subject = "uring6 echo by loops", .note = "receive and write_batch"}}},
+      where);
+}
 
 /// Receives on many connected conns, which get the datagrams of a round in turn.
 class conns_lane : public lane {
@@ -168,9 +137,7 @@ unsigned most_conns() {
 
 contests growth_contests(const placement& where) {
   contests all;
-  const auto add = [&](growth_point point) {
-    all.push_back(std::make_unique<growth_contest>(std::move(point), where));
-  };
+  const auto add = [&](const growth_point& point) { all.push_back(echo_contest(point, where)); };
   for (const std::uint32_t peers : {1u, 10u, 100u, 1000u, 10'000u, 100'000u})
     add({.name = fmt::format("peers-{}", peers), .peers = peers});
   for (const unsigned conns : {1u, 10u, 100u, 1000u, 10'000u, most_conns()})

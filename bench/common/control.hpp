@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include "common/payload.hpp"
@@ -35,6 +36,17 @@ struct control {
 /// Room for PKTINFO, TCLASS, HOPLIMIT and UDP_GRO.
 constexpr std::size_t control_room =
     CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int)) * 2 + CMSG_SPACE(sizeof(int));
+
+/// Room for UDP_SEGMENT.
+constexpr std::size_t segment_room = CMSG_SPACE(sizeof(std::uint16_t));
+
+/// The kernel cuts what is sent with this message every `octets`.
+inline void write_segment(cmsghdr& c, std::uint16_t octets) noexcept {
+  c.cmsg_level = SOL_UDP;
+  c.cmsg_type = UDP_SEGMENT;
+  c.cmsg_len = CMSG_LEN(sizeof octets);
+  std::memcpy(CMSG_DATA(&c), &octets, sizeof octets);
+}
 
 inline void request_control(int fd) {
   set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);

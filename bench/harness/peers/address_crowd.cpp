@@ -1,7 +1,5 @@
 #include "harness/peers/address_crowd.hpp"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -9,7 +7,7 @@
 #include <numeric>
 
 #include "common/addresses.hpp"
-#include "common/clock.hpp"
+#include "common/control.hpp"
 #include "common/payload.hpp"
 
 namespace bench {
@@ -27,14 +25,6 @@ void write_source(msghdr& message, const in6_addr& source) noexcept {
   c->cmsg_type = IPV6_PKTINFO;
   c->cmsg_len = CMSG_LEN(sizeof info);
   std::memcpy(CMSG_DATA(c), &info, sizeof info);
-}
-
-in6_addr read_destination(msghdr& message) noexcept {
-  in6_pktinfo info{};
-  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) std::memcpy(&info, CMSG_DATA(c), sizeof info);
-  }
-  return info.ipi6_addr;
 }
 
 }  // namespace
@@ -87,17 +77,12 @@ void address_crowd::ask(std::uint16_t port, std::uint64_t count) {
   account_ = {.sent = count, .received = 0, .dropped = 0, .bad = 0};
 }
 
-loss_account address_crowd::collect(std::chrono::milliseconds patience, idle meanwhile) {
-  const auto limit = static_cast<std::uint64_t>(std::chrono::nanoseconds(patience).count());
-  for (std::uint64_t last_news = now_ns(); account_.received < account_.sent;) {
-    if (take()) {
-      last_news = now_ns();
-    } else if (now_ns() - last_news > limit) {
+loss_account address_crowd::collect(std::chrono::milliseconds most, idle meanwhile) {
+  for (answer_deadline left(most, meanwhile); account_.received < account_.sent;) {
+    if (take())
+      left.renew();
+    else if (!left.wait(socket_.get()))
       break;
-    } else if (meanwhile == idle::sleep) {
-      pollfd wanted{socket_.get(), POLLIN, 0};
-      check(::poll(&wanted, 1, static_cast<int>(patience.count())), "poll");
-    }
   }
   return account_;
 }
@@ -116,7 +101,7 @@ bool address_crowd::take() {
   if (size < 0 && errno == EAGAIN) return false;
   check(size, "recvmsg");
   ++account_.received;
-  if (!is_expected(number_of(read_destination(message)), static_cast<std::size_t>(size))) ++account_.bad;
+  if (!is_expected(number_of(parse_control(message).destination), static_cast<std::size_t>(size))) ++account_.bad;
   return true;
 }
 

@@ -8,6 +8,7 @@
 
 #include "common/socket.hpp"
 #include "harness/measure/window.hpp"
+#include "harness/peers/answer_deadline.hpp"
 
 namespace bench {
 
@@ -20,11 +21,9 @@ class address_crowd {
   /// on where this one ended. Throws if the kernel does not accept all of them.
   void ask(std::uint16_t port, std::uint64_t count);
 
-  enum class idle { spin, sleep };
-
   /// Reads the answers to the last `ask`. Each must come to its peer's address, in the peer's order, as it was sent.
-  /// Returns early if none has come for `patience`.
-  loss_account collect(std::chrono::milliseconds patience, idle meanwhile);
+  /// Returns early if none has come for `most`.
+  loss_account collect(std::chrono::milliseconds most, idle meanwhile);
 
  private:
   struct question {

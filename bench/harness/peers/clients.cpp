@@ -1,12 +1,10 @@
 #include "harness/peers/clients.hpp"
 
 #include <netinet/udp.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <numeric>
 
-#include "common/clock.hpp"
 #include "common/control.hpp"
 #include "harness/peers/traffic.hpp"
 
@@ -42,20 +40,16 @@ void clients::ask(std::uint16_t port, std::uint64_t each) {
   }
 }
 
-void clients::collect(std::chrono::milliseconds patience, idle meanwhile) {
-  const auto limit = static_cast<std::uint64_t>(std::chrono::nanoseconds(patience).count());
-  std::uint64_t last_news = now_ns();
+void clients::collect(std::chrono::milliseconds most, idle meanwhile) {
+  answer_deadline left(most, meanwhile);
   for (const std::uint32_t which : order_) {
     client& each = all_[which];
     while (each.wanted > 0) {
       if (const auto got = read_one_buffer(each.fd.get(), room_)) {
         take(each, got->size, got->segment);
-        last_news = now_ns();
-      } else if (now_ns() - last_news > limit) {
+        left.renew();
+      } else if (!left.wait(each.fd.get())) {
         return;
-      } else if (meanwhile == idle::sleep) {
-        pollfd wanted{each.fd.get(), POLLIN, 0};
-        check(::poll(&wanted, 1, static_cast<int>(patience.count())), "poll");
       }
     }
   }

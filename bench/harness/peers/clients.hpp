@@ -9,6 +9,7 @@
 
 #include "common/payload.hpp"
 #include "common/socket.hpp"
+#include "harness/peers/answer_deadline.hpp"
 #include "harness/peers/exchange.hpp"
 
 namespace bench {
@@ -24,12 +25,9 @@ class clients {
   /// Throws if the kernel does not accept all of them.
   void ask(std::uint16_t port, std::uint64_t each);
 
-  /// While no answer waits: asks the kernel again, or sleeps, so that a server may use the caller's processor.
-  enum class idle { spin, sleep };
-
-  /// Reads answers until each question of `ask` has one. Returns early if none has come for `patience`: then `seen` is
+  /// Reads answers until each question of `ask` has one. Returns early if none has come for `most`: then `seen` is
   /// short of answers, and an answer that comes later counts as bad.
-  void collect(std::chrono::milliseconds patience, idle meanwhile = idle::spin);
+  void collect(std::chrono::milliseconds most, idle meanwhile = idle::spin);
 
   std::size_t size() const noexcept { return all_.size(); }
   const tally& seen() const noexcept { return seen_; }

@@ -15,7 +15,7 @@ constexpr std::size_t most_train_bytes = 65'535 - 8;  // the longest IPv6 payloa
 ssize_t send_train(int fd, std::uint16_t port, std::byte* bytes, std::size_t size, std::size_t segment) {
   sockaddr_in6 to = loopback(port);
   iovec vector{bytes, size};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(std::uint16_t))> room{};
+  alignas(cmsghdr) std::array<std::byte, segment_room> room{};
   msghdr message{.msg_name = &to,
                  .msg_namelen = sizeof to,
                  .msg_iov = &vector,
@@ -26,12 +26,7 @@ ssize_t send_train(int fd, std::uint16_t port, std::byte* bytes, std::size_t siz
   if (size > segment) {
     message.msg_control = room.data();
     message.msg_controllen = room.size();
-    cmsghdr* c = CMSG_FIRSTHDR(&message);
-    c->cmsg_level = SOL_UDP;
-    c->cmsg_type = UDP_SEGMENT;
-    c->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-    const auto cut = static_cast<std::uint16_t>(segment);
-    std::memcpy(CMSG_DATA(c), &cut, sizeof cut);
+    write_segment(*CMSG_FIRSTHDR(&message), static_cast<std::uint16_t>(segment));
   }
   return ::sendmsg(fd, &message, 0);
 }

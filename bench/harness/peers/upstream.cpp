@@ -3,30 +3,29 @@
 #include <array>
 #include <cerrno>
 
-#include "common/clock.hpp"
 #include "common/forward.hpp"
 #include "common/payload.hpp"
+#include "harness/peers/answer_deadline.hpp"
 
 namespace bench {
 
 upstream::upstream() : socket_(open_socket(SOCK_NONBLOCK)) {}
 
-std::uint64_t upstream::take(std::uint64_t count, std::size_t size, std::chrono::milliseconds patience) {
-  const auto limit = static_cast<std::uint64_t>(std::chrono::nanoseconds(patience).count());
+std::uint64_t upstream::take(std::uint64_t count, std::size_t size, std::chrono::milliseconds most) {
   taken_.clear();
   std::vector<bool> seen(1u << 16);
   std::array<std::byte, largest_payload> room;
   std::uint64_t bad = 0;
-  for (std::uint64_t last_news = now_ns(); taken_.size() < count;) {
+  for (answer_deadline left(most); taken_.size() < count;) {
     query next{};
     socklen_t length = sizeof next.from;
     const auto got =
         ::recvfrom(socket_.get(), room.data(), room.size(), 0, reinterpret_cast<sockaddr*>(&next.from), &length);
     if (got < 0 && errno == EAGAIN) {
-      if (now_ns() - last_news > limit) return bad;
+      if (!left.wait(socket_.get())) return bad;
       continue;
     }
-    last_news = now_ns();
+    left.renew();
     next.octets.assign(room.begin(), room.begin() + check(got, "recvfrom"));
     tally one;
     if (next.octets.size() == size) one.take(next.octets.data() + id_size, size - id_size);

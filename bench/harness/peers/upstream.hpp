@@ -15,9 +15,9 @@ class upstream {
 
   std::uint16_t port() const { return port_of(socket_.get()); }
 
-  /// Reads queries, without sleeping, until there are `count`; returns early if none has come for `patience`. Returns
+  /// Reads queries, without sleeping, until there are `count`; returns early if none has come for `most`. Returns
   /// how many have an id that another one of them has, or a payload that is not `size` octets as a client sent them.
-  std::uint64_t take(std::uint64_t count, std::size_t size, std::chrono::milliseconds patience);
+  std::uint64_t take(std::uint64_t count, std::size_t size, std::chrono::milliseconds most);
 
   /// Gives each query back to its sender as it came, in the order in which they came.
   void answer();

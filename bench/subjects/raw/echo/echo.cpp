@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "subjects/raw/echo/echo_server.hpp"
+#include "subjects/raw/vector_calls.hpp"
 
 namespace bench::raw {
 namespace {
@@ -55,15 +56,12 @@ class by_vector : public echo_server {
   void run_until(std::uint64_t total) override {
     while (seen_.datagrams < total) {
       for (std::size_t i = 0; i < slots_.size(); ++i) messages_[i].msg_hdr = whole(slots_[i]);
-      const auto wanted = static_cast<unsigned>(messages_.size());
-      const int got = check(::recvmmsg(fd(), messages_.data(), wanted, MSG_WAITFORONE, nullptr), "recvmmsg");
-      for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
+      const std::size_t got = receive_waiting(fd(), messages_);
+      for (std::size_t i = 0; i < got; ++i) {
         slots_[i].vector.iov_len = messages_[i].msg_len;
         seen_.take_train(slots_[i].payload.data(), messages_[i].msg_len, 0);
       }
-      for (int sent = 0; sent < got;) {
-        sent += check(::sendmmsg(fd(), messages_.data() + sent, static_cast<unsigned>(got - sent), 0), "sendmmsg");
-      }
+      send_all(fd(), std::span(messages_).first(got));
     }
   }
 

@@ -7,6 +7,7 @@
 #include "common/control.hpp"
 #include "common/socket.hpp"
 #include "subjects/raw/echo/echo.hpp"
+#include "subjects/raw/vector_calls.hpp"
 
 namespace bench::raw {
 namespace {
@@ -52,16 +53,12 @@ class thread_of_echo {
   [[noreturn]] void serve() {
     for (;;) {
       for (std::size_t i = 0; i < messages_.size(); ++i) offer(i);
-      const auto wanted = static_cast<unsigned>(messages_.size());
-      const int got = check(::recvmmsg(socket_.get(), messages_.data(), wanted, MSG_WAITFORONE, nullptr), "recvmmsg");
-      for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
+      const std::size_t got = receive_waiting(socket_.get(), messages_);
+      for (std::size_t i = 0; i < got; ++i) {
         vectors_[i].iov_len = messages_[i].msg_len;
         seen_.take_train(room_.data() + i * stride_, messages_[i].msg_len, 0);
       }
-      for (int sent = 0; sent < got;) {
-        const auto left = static_cast<unsigned>(got - sent);
-        sent += check(::sendmmsg(socket_.get(), messages_.data() + sent, left, 0), "sendmmsg");
-      }
+      send_all(socket_.get(), std::span(messages_).first(got));
     }
   }
 

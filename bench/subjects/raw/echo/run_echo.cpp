@@ -5,6 +5,7 @@
 
 #include "subjects/raw/echo/echo.hpp"
 #include "subjects/raw/echo/echo_server.hpp"
+#include "subjects/raw/vector_calls.hpp"
 
 namespace bench::raw {
 namespace {
@@ -17,19 +18,14 @@ class by_run : public echo_server {
   void run_until(std::uint64_t total) override {
     while (seen_.datagrams < total) {
       for (std::size_t i = 0; i < slots_.size(); ++i) offer(i);
-      const auto wanted = static_cast<unsigned>(received_.size());
-      const auto got = static_cast<std::size_t>(
-          check(::recvmmsg(fd(), received_.data(), wanted, MSG_WAITFORONE, nullptr), "recvmmsg"));
+      const std::size_t got = receive_waiting(fd(), received_);
       for (std::size_t i = 0; i < got; ++i) {
         vectors_[i].iov_len = received_[i].msg_len;
         seen_.take_train(slots_[i].payload.data(), received_[i].msg_len, 0);
       }
       std::size_t runs = 0;
       for (std::size_t first = 0; first < got;) first += load_run(sent_[runs++].msg_hdr, first, got);
-      for (std::size_t done = 0; done < runs;) {
-        done += static_cast<std::size_t>(
-            check(::sendmmsg(fd(), sent_.data() + done, static_cast<unsigned>(runs - done), 0), "sendmmsg"));
-      }
+      send_all(fd(), std::span(sent_).first(runs));
     }
   }
 
@@ -37,7 +33,6 @@ class by_run : public echo_server {
   /// PKTINFO comes, and goes back unchanged: the answer leaves from the address and the interface that the datagram was
   /// sent to. Behind it there is room for UDP_SEGMENT.
   static constexpr std::size_t arrival_room = CMSG_SPACE(sizeof(in6_pktinfo));
-  static constexpr std::size_t segment_room = CMSG_SPACE(sizeof(std::uint16_t));
 
   struct slot {
     alignas(64) std::array<std::byte, largest_payload> payload;
@@ -75,12 +70,8 @@ class by_run : public echo_server {
     if (count > 1) {
       message.msg_control = mine.control.data();
       message.msg_controllen = mine.control.size();
-      auto* c = reinterpret_cast<cmsghdr*>(mine.control.data() + arrival_room);
-      c->cmsg_level = SOL_UDP;
-      c->cmsg_type = UDP_SEGMENT;
-      c->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-      const auto segment = static_cast<std::uint16_t>(vectors_[first].iov_len);
-      std::memcpy(CMSG_DATA(c), &segment, sizeof segment);
+      write_segment(*reinterpret_cast<cmsghdr*>(mine.control.data() + arrival_room),
+                    static_cast<std::uint16_t>(vectors_[first].iov_len));
     }
     return count;
   }

@@ -27,19 +27,13 @@ class by_train : public echo_server {
       const auto segment = static_cast<std::size_t>(parse_control(message).segment);
       seen_.take_train(payload_.data(), vector.iov_len, segment);
       for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-        if (c->cmsg_level == IPPROTO_UDP) say_segment(*c, static_cast<std::uint16_t>(segment));
+        if (c->cmsg_level == IPPROTO_UDP) write_segment(*c, static_cast<std::uint16_t>(segment));
       }
       check(::sendmsg(fd(), &message, 0), "sendmsg");
     }
   }
 
  private:
-  static void say_segment(cmsghdr& c, std::uint16_t segment) noexcept {
-    c.cmsg_type = UDP_SEGMENT;
-    c.cmsg_len = CMSG_LEN(sizeof segment);
-    std::memcpy(CMSG_DATA(&c), &segment, sizeof segment);
-  }
-
   std::vector<std::byte> payload_;
 };
 

@@ -1,10 +1,10 @@
 // A packet to every peer: by sendmmsg in the order of the packets, or as one train (UDP_SEGMENT) for each peer.
-#include <algorithm>
 #include <array>
 
 #include "common/fan.hpp"
 #include "subjects/raw/send/send.hpp"
 #include "subjects/raw/socket_subject.hpp"
+#include "subjects/raw/vector_calls.hpp"
 
 namespace bench::raw {
 namespace {
@@ -29,14 +29,6 @@ class fan_sender : public socket_subject {
   virtual void send_round() = 0;
 
   std::byte* packet(std::uint64_t i) noexcept { return packets_.data() + i * size_; }
-
-  void send_all(std::span<mmsghdr> messages, std::size_t at_once) {
-    while (!messages.empty()) {
-      const auto now = static_cast<unsigned>(std::min(at_once, messages.size()));
-      messages =
-          messages.subspan(static_cast<std::size_t>(check(::sendmmsg(fd(), messages.data(), now, 0), "sendmmsg")));
-    }
-  }
 
   std::size_t size_;
   std::vector<std::byte> packets_;
@@ -65,7 +57,7 @@ class packet_order : public fan_sender {
   }
 
  private:
-  void send_round() override { send_all(messages_, at_once_); }
+  void send_round() override { send_all(fd(), messages_, at_once_); }
 
   std::size_t at_once_;
   std::vector<iovec> vectors_;
@@ -85,19 +77,14 @@ class train_a_peer : public fan_sender {
                                   .msg_controllen = control_.size(),
                                   .msg_flags = 0};
     }
-    cmsghdr* c = CMSG_FIRSTHDR(&messages_.front().msg_hdr);
-    c->cmsg_level = SOL_UDP;
-    c->cmsg_type = UDP_SEGMENT;
-    c->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-    const auto segment = static_cast<std::uint16_t>(size_);
-    std::memcpy(CMSG_DATA(c), &segment, sizeof segment);
+    write_segment(*CMSG_FIRSTHDR(&messages_.front().msg_hdr), static_cast<std::uint16_t>(size_));
   }
 
  private:
-  void send_round() override { send_all(messages_, messages_.size()); }
+  void send_round() override { send_all(fd(), messages_); }
 
   iovec train_;
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(std::uint16_t))> control_{};
+  alignas(cmsghdr) std::array<std::byte, segment_room> control_{};
   std::vector<mmsghdr> messages_;
 };
 

@@ -18,12 +18,7 @@ class gso_sender : public socket_subject {
     for (std::size_t i = 0; i < s.vector; ++i) write_pattern(payload(i), size_);
     message_.msg_control = control_.data();
     message_.msg_controllen = control_.size();
-    cmsghdr* c = CMSG_FIRSTHDR(&message_);
-    c->cmsg_level = SOL_UDP;
-    c->cmsg_type = UDP_SEGMENT;
-    c->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-    const auto segment = static_cast<std::uint16_t>(size_);
-    std::memcpy(CMSG_DATA(c), &segment, sizeof segment);
+    write_segment(*CMSG_FIRSTHDR(&message_), static_cast<std::uint16_t>(size_));
   }
 
  protected:
@@ -45,7 +40,7 @@ class gso_sender : public socket_subject {
  private:
   sockaddr_in6 to_;
   std::vector<std::byte> payloads_;
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(std::uint16_t))> control_{};
+  alignas(cmsghdr) std::array<std::byte, segment_room> control_{};
   msghdr message_{};
 };
 

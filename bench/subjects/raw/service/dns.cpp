@@ -6,6 +6,7 @@
 
 #include "common/dns.hpp"
 #include "subjects/raw/socket_subject.hpp"
+#include "subjects/raw/vector_calls.hpp"
 
 namespace bench::raw {
 namespace {
@@ -13,21 +14,18 @@ namespace {
 class responder : public socket_subject {
  public:
   explicit responder(const settings& s)
-      : socket_subject(s), slots_(s.vector), received_(s.vector), answered_(s.vector) {}
+      : socket_subject(s), slots_(s.vector), received_(s.vector), answered_(s.vector) {
+    for (std::size_t i = 0; i < slots_.size(); ++i) offer(i);
+  }
 
   void run_until(std::uint64_t total) override {
     while (seen_.datagrams < total) {
-      for (std::size_t i = 0; i < slots_.size(); ++i) offer(i);
-      const auto wanted = static_cast<unsigned>(received_.size());
-      const auto got = static_cast<std::size_t>(
-          check(::recvmmsg(fd(), received_.data(), wanted, MSG_WAITFORONE, nullptr), "recvmmsg"));
+      const std::size_t got = receive_waiting(fd(), received_);
       std::size_t answers = 0;
       for (std::size_t i = 0; i < got; ++i) answers += answer(i, answered_[answers].msg_hdr) ? 1 : 0;
       seen_.datagrams += got;
-      for (std::size_t sent = 0; sent < answers;) {
-        const auto left = static_cast<unsigned>(answers - sent);
-        sent += static_cast<std::size_t>(check(::sendmmsg(fd(), answered_.data() + sent, left, 0), "sendmmsg"));
-      }
+      send_all(fd(), std::span(answered_).first(answers));
+      for (std::size_t i = 0; i < got; ++i) offer(i);  // the kernel has changed those that it filled
     }
   }
 

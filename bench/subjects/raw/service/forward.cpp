@@ -8,6 +8,7 @@
 #include "common/control.hpp"
 #include "common/forward.hpp"
 #include "common/socket.hpp"
+#include "subjects/raw/vector_calls.hpp"
 
 namespace bench::raw {
 namespace {
@@ -75,13 +76,6 @@ class forwarder : public subject {
     return static_cast<std::size_t>(got);
   }
 
-  void send(int fd, std::size_t count) {
-    for (std::size_t sent = 0; sent < count;) {
-      const auto left = static_cast<unsigned>(count - sent);
-      sent += static_cast<std::size_t>(check(::sendmmsg(fd, sent_.data() + sent, left, 0), "sendmmsg"));
-    }
-  }
-
   void take_queries() {
     for (std::size_t got = slots_.size(); got == slots_.size();) {
       got = receive(clients_.get(), true);
@@ -98,7 +92,7 @@ class forwarder : public subject {
         message.msg_iov = &mine.vector;
         message.msg_iovlen = 1;
       }
-      send(upstream_.get(), queries);
+      send_all(upstream_.get(), std::span(sent_).first(queries));
     }
   }
 
@@ -122,7 +116,7 @@ class forwarder : public subject {
         message.msg_control = back.control.data();
         message.msg_controllen = back.control.size();
       }
-      send(clients_.get(), answers);
+      send_all(clients_.get(), std::span(sent_).first(answers));
       seen_.datagrams += answers;
     }
   }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "subjects/raw/socket_subject.hpp"
+#include "subjects/raw/vector_calls.hpp"
 
 namespace bench::raw {
 namespace {
@@ -15,15 +16,6 @@ class relay_subject : public socket_subject {
   }
 
  protected:
-  void send_all(std::span<mmsghdr> messages) {
-    constexpr std::size_t at_once = 1024;  // UIO_MAXIOV: the kernel takes no more in one call
-    while (!messages.empty()) {
-      const auto now = static_cast<unsigned>(std::min(at_once, messages.size()));
-      messages =
-          messages.subspan(static_cast<std::size_t>(check(::sendmmsg(fd(), messages.data(), now, 0), "sendmmsg")));
-    }
-  }
-
   std::vector<sockaddr_in6> to_;
 };
 
@@ -43,14 +35,13 @@ class by_packet : public relay_subject {
   void run_until(std::uint64_t total) override {
     while (seen_.datagrams < total) {
       for (std::size_t i = 0; i < payloads_.size(); ++i) vectors_[i] = {payloads_[i].data(), payloads_[i].size()};
-      const auto wanted = static_cast<unsigned>(std::min<std::uint64_t>(received_.size(), total - seen_.datagrams));
-      const auto got = static_cast<std::size_t>(
-          check(::recvmmsg(fd(), received_.data(), wanted, MSG_WAITFORONE, nullptr), "recvmmsg"));
+      const std::size_t wanted = std::min<std::uint64_t>(received_.size(), total - seen_.datagrams);
+      const std::size_t got = receive_waiting(fd(), std::span(received_).first(wanted));
       for (std::size_t i = 0; i < got; ++i) {
         vectors_[i].iov_len = received_[i].msg_len;
         seen_.take_train(payloads_[i].data(), received_[i].msg_len, 0);
       }
-      send_all(std::span(sent_).first(got * to_.size()));
+      send_all(fd(), std::span(sent_).first(got * to_.size()));
     }
   }
 
@@ -87,10 +78,6 @@ class by_train : public relay_subject {
                                   .msg_controllen = control_.size(),
                                   .msg_flags = 0};
     }
-    cmsghdr* c = CMSG_FIRSTHDR(&messages_.front().msg_hdr);
-    c->cmsg_level = SOL_UDP;
-    c->cmsg_type = UDP_SEGMENT;
-    c->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
   }
 
   void run_until(std::uint64_t total) override {
@@ -98,9 +85,9 @@ class by_train : public relay_subject {
       const std::size_t segment = receive();
       seen_.take_train(payload_.data(), train_.iov_len, segment);
       // A segment as long as the payload, or longer, is a single datagram.
-      const auto cut = static_cast<std::uint16_t>(segment == 0 ? train_.iov_len : segment);
-      std::memcpy(CMSG_DATA(CMSG_FIRSTHDR(&messages_.front().msg_hdr)), &cut, sizeof cut);
-      send_all(messages_);
+      write_segment(*CMSG_FIRSTHDR(&messages_.front().msg_hdr),
+                    static_cast<std::uint16_t>(segment == 0 ? train_.iov_len : segment));
+      send_all(fd(), messages_);
     }
   }
 
@@ -122,7 +109,7 @@ class by_train : public relay_subject {
 
   std::vector<std::byte> payload_;
   iovec train_{};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(std::uint16_t))> control_{};
+  alignas(cmsghdr) std::array<std::byte, segment_room> control_{};
   std::vector<mmsghdr> messages_;
 };
 
