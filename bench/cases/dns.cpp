@@ -16,7 +16,7 @@ void add_dns(contests& all, const placement& where) {
                     {.subject = "uring6 dns simple", .note = "read_from and write_to, written ahead"},
                     {.subject = "asio epoll"},
                     {.subject = "asio io_uring"},
-                    {.subject = "go ReadFrom", .note = "golang.org/x/net/dns/dnsmessage"}}},
+                    {.subject = "go ReadFromUDPAddrPort", .note = "golang.org/x/net/dns/dnsmessage"}}},
       where));
 }
 

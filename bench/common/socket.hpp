@@ -41,10 +41,10 @@ class descriptor {
 /// [::1]:port.
 sockaddr_in6 loopback(std::uint16_t port) noexcept;
 
-/// A UDP socket bound to ::1 and a port that the kernel chooses, with the buffer sizes of `widen_buffers`.
+/// A UDP socket bound to ::1 and a free port, with the buffer sizes of `widen_buffers`.
 descriptor open_socket(int extra_flags = 0);
 
-/// The same at an address of common/addresses.hpp; port 0: the kernel chooses.
+/// The same at an address of common/addresses.hpp; port 0: one that the kernel chooses.
 descriptor open_at(const in6_addr& address, std::uint16_t port, int extra_flags = 0);
 
 /// A TCP socket that does not block, bound to ::1 and a port that the kernel chooses, and listening.

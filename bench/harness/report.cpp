@@ -73,6 +73,7 @@ json to_json(const result& r) {
   if (r.who.rate > 0) out["rate"] = r.who.rate;
   if (!r.who.note.empty()) out["note"] = r.who.note;
   if (!r.p50s.empty()) out["p50_windows"] = r.p50s;
+  out["window_ms"] = r.span.count();
   out["vector"] = r.vector;
   out["loss"] = {{"sent", loss.sent},
                  {"received", loss.received},

@@ -178,6 +178,7 @@ std::optional<racer> prepare(const contest& game, const entrant& who, const effo
   r.outcome.contest = game.name();
   r.outcome.unit = game.unit();
   r.outcome.processes = static_cast<std::size_t>(how.processes);
+  r.outcome.span = how.window;
   r.outcome.who = who;
   shown.show(fmt::format("warming up {}", who.subject));
   try {

@@ -27,11 +27,12 @@ struct result {
   std::string contest{};
   std::string unit{};
   entrant who{};
-  unsigned vector = 0;           ///< messages of a call: the fastest of `who.vectors`; 0: the subject has none
-  std::vector<double> values{};  ///< one for each window; the same index is the same time in every result
-  std::vector<double> p50s{};    ///< the same, of the latencies; empty if the contest has none
-  std::size_t processes = 1;     ///< `values` has as many windows of each, one process after the other
-  window sum{};                  ///< of all windows
+  std::chrono::milliseconds span{};  ///< how long each window is
+  unsigned vector = 0;               ///< messages of a call: the fastest of `who.vectors`; 0: the subject has none
+  std::vector<double> values{};      ///< one for each window; the same index is the same time in every result
+  std::vector<double> p50s{};        ///< the same, of the latencies; empty if the contest has none
+  std::size_t processes = 1;         ///< `values` has as many windows of each, one process after the other
+  window sum{};                      ///< of all windows
   std::optional<double> syscalls_per_datagram{};
   std::optional<std::uint64_t> bytes_per_socket{};
   std::string void_because{};  ///< empty if the result counts

@@ -155,9 +155,10 @@ task<> write_ahead(packet_conn& from, std::span<const endpoint> to, std::size_t 
 
 int main(int argc, char** argv) try {
   if (argc != 3)
-    return std::fputs("usage: bench-instructions read|receive|train|write|hub|hub-train|"
-                      "fan-batch|fan-ahead DATAGRAMS\n",
-                      stderr),
+    return std::fputs(
+               "usage: bench-instructions read|receive|train|write|hub|hub-train|"
+               "fan-batch|fan-ahead DATAGRAMS\n",
+               stderr),
            2;
   const std::string_view way = argv[1];
   const std::size_t count = std::strtoul(argv[2], nullptr, 10) / burst * burst;

@@ -1,5 +1,9 @@
 // Subjects against the harness's check of every datagram, in windows that are too short to measure anything.
+#include <fmt/format.h>
+
 #include <catch2/catch_test_macros.hpp>
+#include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "cases/cases.hpp"
@@ -34,6 +38,18 @@ void play(const std::string& name, std::size_t at_least = 3) {
   CHECK(played >= at_least);
 }
 
+/// UDP sockets at this port.
+std::size_t sockets_at(std::uint16_t port) {
+  std::ifstream table("/proc/net/udp6");
+  std::string line, slot, local;
+  std::size_t count = 0;
+  while (std::getline(table, line)) {
+    std::istringstream(line) >> slot >> local;
+    if (local.ends_with(fmt::format(":{:04X}", port))) ++count;
+  }
+  return count;
+}
+
 }  // namespace
 
 TEST_CASE("every_relay_sends_each_packet_to_all_peers_in_order") {
@@ -54,6 +70,15 @@ TEST_CASE("every_echo_server_of_two_loops_answers_10000_peers") {
   play("echo-peers-loops", 2);
 }
 
+TEST_CASE("a_server_of_two_loops_has_two_sockets_at_its_port") {
+  const auto game = contest_of("echo-peers-loops");
+  for (const entrant& who : game->entrants()) {
+    INFO(who.subject);
+    const auto track = game->open(who, who.vectors.back());
+    CHECK(sockets_at(track->counted().front()->ports().front()) == 2);
+  }
+}
+
 TEST_CASE("every_name_server_answers_as_expected") {
   play("dns");
 }
@@ -67,5 +92,14 @@ TEST_CASE("every_tcp_server_echoes_to_each_of_its_connections") {
 }
 
 TEST_CASE("every_receiver_reads_a_filled_socket") {
-  play("drain-64");
+  for (const char* name : {"drain-64", "drain-64-cm", "train-64"}) play(name);
+}
+
+TEST_CASE("every_subscription_sees_all_datagrams_of_a_filled_socket") {
+  play("subscribe-64", 4);
+  play("subscribe-train-64", 4);
+}
+
+TEST_CASE("every_sender_sends_to_all_its_peers") {
+  for (const char* name : {"send-64", "send-64-run", "fan-out-64"}) play(name);
 }

@@ -21,17 +21,18 @@ using octets = std::vector<std::byte>;
 /// What is sent back for what was read; nothing ends the connection.
 using answering = std::function<std::optional<octets>(const octets&)>;
 
-/// Serves one connection on a thread of its own, and sends each answer octet by octet.
+/// Serves one connection on a thread of its own, and sends each answer octet by octet; `once`: ends the connection
+/// after the first one.
 class server {
  public:
-  explicit server(answering answer)
-      : listener_(open_listener()), thread_([this, wanted = std::move(answer)] { serve(wanted); }) {}
+  explicit server(answering answer, bool once = false)
+      : listener_(open_listener()), thread_([this, once, wanted = std::move(answer)] { serve(wanted, once); }) {}
   ~server() { thread_.join(); }
 
   std::uint16_t port() const { return port_of(listener_.get()); }
 
  private:
-  void serve(const answering& answer) {
+  void serve(const answering& answer, bool once) {
     int fd = -1;
     while (fd < 0) fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);  // the listener does not block
     const descriptor peer(fd);
@@ -46,6 +47,7 @@ class server {
       for (const std::byte& each : *back) {
         if (::send(fd, &each, 1, MSG_NOSIGNAL) < 0) return;
       }
+      if (once) return;
     }
   }
 
@@ -109,4 +111,25 @@ TEST_CASE("a_server_that_ends_the_connection_or_does_not_answer_voids_the_window
   CHECK_THROWS(visit(ends));
   const server swallows([](const octets&) { return octets(); });
   CHECK_THROWS_AS(visit(swallows), void_run);
+}
+
+TEST_CASE("a_connection_of_one_exchange_ends_right_behind_its_echo") {
+  const auto exchange = [](const answering& answer) {
+    const server once(answer, true);
+    figures found;
+    const stream_shape shape{.name = "", .connections = 1, .size = size, .connects_each_time = true};
+    stream_clients(shape, once.port(), false).run(std::chrono::nanoseconds(0), 0, found.account, found.latencies);
+    return found.account;
+  };
+  CHECK(exchange([](const octets& piece) { return piece; }).explained());
+  const answering longer = [](octets piece) {
+    piece.push_back(std::byte{1});
+    return piece;
+  };
+  CHECK_THROWS_AS(exchange(longer), void_run);
+  const answering shorter = [](octets piece) {
+    piece.pop_back();
+    return piece;
+  };
+  CHECK_THROWS_AS(exchange(shorter), void_run);
 }

@@ -50,7 +50,7 @@ names = [(r["case"], r["subject"], r.get("load")) for r in report["results"]]
 assert len(set(names)) == len(names) == 7, names
 assert ("echo-block", "uring6 echo", "open, 20000/s") in names
 for r in report["results"]:
-    for key in ("unit", "median", "low", "high", "windows", "vector", "loss", "allocations_per_datagram",
+    for key in ("unit", "median", "low", "high", "windows", "window_ms", "vector", "loss", "allocations_per_datagram",
                 "syscalls_per_datagram", "segments_per_buffer", "cpu_ns_per_datagram"):
         assert key in r, (r["case"], r["subject"], key)
     assert "void" not in r
@@ -75,7 +75,7 @@ ours = next(r for r in report["results"] if r["subject"] == "uring6 echo" and r[
 cpu = {"subject": 3 * ours["cpu_ns_per_datagram"]["subject"], "peer": 1}
 report["results"].append(dict(ours, subject="go ReadFrom", median=ours["median"] / 2, cpu_ns_per_datagram=cpu))
 report["results"].append(dict(ours, subject="libuv", median=ours["median"] * 2))
-rare = {"case": "echo-adaptive", "load": "open, 2000/s", "rate": 2000}
+rare = {"case": "echo-adaptive", "load": "open, 2000/s", "rate": 2000, "window_ms": 50}
 report["results"].append(dict(ours, **rare, cpu_ns_per_datagram=cpu))
 report["results"].append(dict(ours, **rare, subject="raw echo"))
 report["machine"]["peers"] = {"Asio": "1.2.3", "Go": "4.5"}
@@ -84,7 +84,7 @@ PYTHON
 
 printf 'before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n' | tee page.md >readme.md
 "$bench/report" with-void.json page.md readme.md || fail "bench/report ends with $?"
-for line in "^before$" "^after$" "^Measured on a " "^\| train-64 \| receive / raw GRO \| \*\*" \
+for line in "^before$" "^after$" "^Measured on the loopback interface of a .* \(\`echo-adaptive\`: 50 ms\)" "^\| train-64 \| receive / raw GRO \| \*\*" \
   "^\| echo-block \| uring6 echo, open, 20000/s \| .* / .* / " "^\| train-64 \| lost subject \| void: 17 sent" \
   "^\| echo-block \| p50 / raw blocking echo \| .* \| [0-9.]+ \(raw multishot echo\) \|$" \
   "^\| [^|]* \| allocations per datagram, uring6 "; do
@@ -105,6 +105,19 @@ grep -q "^| train-64 | receive / raw GRO |" readme.md && fail "bench/report give
 echo "no markers" >other.md
 "$bench/report" result.json other.md 2>/dev/null && fail "bench/report takes a page without markers"
 
+# A ratio whose name has changed would be missing in the README.
+python3 - "$bench" <<'PYTHON' || fail "bench/report names ratios that harness/targets.cpp does not have"
+import pathlib
+import re
+import sys
+
+bench = pathlib.Path(sys.argv[1])
+targets = re.findall(r'{"([^"]+)",\s*"([^"]+)"', (bench / "harness" / "targets.cpp").read_text())
+rows = re.findall(r'^    \("([^"]+)", "([^"]+)"\),$', (bench / "report").read_text(), re.MULTILINE)
+gone = set(rows) - set(targets)
+sys.exit(f"{gone}" if gone or len(rows) != 10 else 0)
+PYTHON
+
 # The growth table needs a network namespace, which this process may not be allowed to make.
 "$bench/run" --growth --case peers-1 2>said && fail "bench/run --growth runs without its network"
 grep -q "run bench/growth" said || fail "bench/run --growth does not say what it needs: $(<said)"
@@ -113,7 +126,7 @@ if unshare --net true 2>/dev/null || unshare --user --map-root-user --net true 2
   "$bench/growth" --json growth.json $(printf -- '--case %s ' "${points[@]}") >lines 2>&1 || fail "bench/growth: $(<lines)"
   printf '<!-- growth: begin -->\nold\n<!-- growth: end -->\n' >growth.md
   "$bench/report" --growth growth.json growth.md || fail "bench/report --growth ends with $?"
-  for line in "^Measured on a " "^\| (1|100,000) \| [0-9.,]+ \| [0-9.,]+ \| [0-9.]+ \|$" "^\| (10|1,000) \| " \
+  for line in "^Measured on the loopback interface of a " "^\| (1|100,000) \| [0-9.,]+ \| [0-9.,]+ \| [0-9.]+ \|$" "^\| (10|1,000) \| " \
     "^\| 2 \| " "^\| 0 \| " "^\| 65,527 \| [0-9.,]+ \| [0-9.,]+ \| [0-9.]+ \|$"; do
     grep -qE "$line" growth.md || fail "bench/report --growth: no line matches $line in:"$'\n'"$(<growth.md)"
   done

@@ -87,6 +87,7 @@ bool stream_clients::receive(connection& c) {
   check(got, "recv");
   if (got == 0) {
     if (!shape_.connects_each_time || c.received != c.sent) throw void_run("the server has ended a connection");
+    if (c.filled > 0) throw void_run("the server has sent octets behind an echo");
     c.fd = {};
     finish(c);
     return true;

@@ -6,11 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// A TCP echo server, a goroutine for each connection; see common/streams.hpp.
-const longestMessage = 16384
-
+// A TCP echo server, a goroutine for each connection.
 type streamServer struct {
 	listener  *net.TCPListener
+	size      int // of a message
 	lastOctet int // a connection ends when so many octets were echoed; 0: it goes on
 	echoes    atomic.Uint64
 	count     tally // of datagrams: stays empty
@@ -37,7 +36,7 @@ func (s *streamServer) runUntil(uint64) error {
 
 func (s *streamServer) serve(peer io.ReadWriteCloser) {
 	defer peer.Close()
-	buffer := make([]byte, longestMessage)
+	buffer := make([]byte, s.size)
 	for echoed := 0; s.lastOctet == 0 || echoed < s.lastOctet; {
 		size, err := peer.Read(buffer)
 		if err != nil {

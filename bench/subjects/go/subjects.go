@@ -190,13 +190,13 @@ func newSubject(role, name string, s settings) (subject, error) {
 	case "send go WriteBatch":
 		w := &writeBatch{messages: newMessages(s.vector, s.size, false), to: s.to}
 		return w, w.open(0)
-	case "dns go ReadFrom":
+	case "dns go ReadFromUDPAddrPort":
 		return openResponder()
 	case "echo go ReadFrom":
 		e := &echo{}
 		return e, e.open(ipv6.FlagDst | ipv6.FlagInterface)
 	case "tcp go net":
-		t := &streamServer{}
+		t := &streamServer{size: s.size}
 		if s.once {
 			t.lastOctet = s.size
 		}
