@@ -114,7 +114,7 @@ class conns_contest : public contest {
   std::string unit() const override { return "ns/datagram"; }
 
   std::vector<entrant> entrants() const override {
-    return {{.subject = "raw epoll", .note = "edge-triggered, recvmsg"}, {.subject = "uring6 receive"}};
+    return {{.subject = "raw epoll recvmmsg", .note = "edge-triggered"}, {.subject = "uring6 receive"}};
   }
 
   std::unique_ptr<lane> open(const entrant& who, unsigned) const override {

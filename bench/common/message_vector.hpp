@@ -27,16 +27,18 @@ class message_vector {
                               .msg_control = mine.control.data(),
                               .msg_controllen = 0,
                               .msg_flags = 0};
+      offer(messages_[i].msg_hdr);
     }
   }
 
+  std::size_t size() const noexcept { return messages_.size(); }
+
   /// As recvmmsg.
   int receive(int fd, int flags) noexcept {
-    for (mmsghdr& m : messages_) {  // the kernel has overwritten the lengths with the used ones
-      m.msg_hdr.msg_namelen = sizeof(sockaddr_in6);
-      m.msg_hdr.msg_controllen = parses_ ? control_room : 0;
-    }
-    return ::recvmmsg(fd, messages_.data(), static_cast<unsigned>(messages_.size()), flags, nullptr);
+    for (std::size_t i = 0; i < filled_; ++i) offer(messages_[i].msg_hdr);
+    const int got = ::recvmmsg(fd, messages_.data(), static_cast<unsigned>(messages_.size()), flags, nullptr);
+    filled_ = got < 0 ? 0 : static_cast<std::size_t>(got);
+    return got;
   }
 
   /// Checks and counts the first `count` messages.
@@ -58,8 +60,15 @@ class message_vector {
     iovec vector;
   };
 
+  /// The kernel overwrites the lengths of the messages that it fills.
+  void offer(msghdr& message) const noexcept {
+    message.msg_namelen = sizeof(sockaddr_in6);
+    message.msg_controllen = parses_ ? control_room : 0;
+  }
+
   bool parses_;
   std::size_t stride_;
+  std::size_t filled_ = 0;  // by the last recvmmsg
   std::vector<std::byte> payloads_;
   std::vector<slot> slots_;
   std::vector<mmsghdr> messages_;

@@ -80,6 +80,14 @@ void send_message(int ring) {
   check(::syscall(__NR_io_uring_register, -1, register_send_msg_ring, &entry, 1), "IORING_REGISTER_SEND_MSG_RING");
 }
 
+/// Throws before Linux 6.13. A later kernel looks for the ring, and there is none.
+void require_messages() {
+  ::io_uring_sqe entry{};
+  ::io_uring_prep_msg_ring(&entry, -1, 0, 1, 0);
+  if (::syscall(__NR_io_uring_register, -1, register_send_msg_ring, &entry, 1) >= 0 || errno != EBADF)
+    throw std::runtime_error("the kernel has no IORING_REGISTER_SEND_MSG_RING, which came with Linux 6.13");
+}
+
 /// Sleeps in a ring with a loop's flags, and answers each wake.
 class sleeper {
  public:
@@ -146,9 +154,9 @@ struct block {
 };
 
 block measure(way by, std::uint64_t trips, std::size_t processor) {
+  sleeper target(by, trips, processor);
   const std::uint64_t wall = nanoseconds_of(CLOCK_MONOTONIC);
   const std::uint64_t own = nanoseconds_of(CLOCK_THREAD_CPUTIME_ID);
-  sleeper target(by, trips, processor);
   for (std::uint64_t i = 0; i < trips; ++i) target.wake_and_wait();
   const std::uint64_t wall_end = nanoseconds_of(CLOCK_MONOTONIC);
   const std::uint64_t own_end = nanoseconds_of(CLOCK_THREAD_CPUTIME_ID);
@@ -194,6 +202,7 @@ int main(int argc, char** argv) {
   try {
     const std::uint64_t rounds = argc > 1 ? number(argv[1]) : 5;
     const std::uint64_t trips = argc > 2 ? number(argv[2]) : 10'000;
+    require_messages();  // a sleeper that gets no wake would wait forever
     const auto processors = allowed_processors();
     pin_to(processors.front());
     if (processors.size() > 1) compare("two processors", rounds, trips, processors.back());

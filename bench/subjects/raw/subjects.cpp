@@ -19,6 +19,7 @@ std::span<const entry> subjects() {
       entry{"receive", "raw multishot of pieces", raw::receive_by_multishot_of_pieces},
       entry{"receive", "raw gro", raw::receive_by_gro},
       entry{"receive", "raw epoll", raw::receive_by_epoll},
+      entry{"receive", "raw epoll recvmmsg", raw::receive_by_epoll_and_recvmmsg},
       entry{"receive", "raw one thread", raw::receive_on_one_thread},
       entry{"receive", "raw two threads", raw::receive_on_two_threads},
       entry{"send", "raw sendmsg", raw::send_by_sendmsg},

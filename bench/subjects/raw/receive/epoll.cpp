@@ -1,4 +1,5 @@
-// Many connected sockets under one edge-triggered epoll; each is read by recvmsg until EAGAIN.
+// Many connected sockets under one edge-triggered epoll; each is read by recvmsg until EAGAIN, or by recvmmsg until
+// fewer datagrams come than the vector holds.
 #include <sys/epoll.h>
 
 #include <array>
@@ -6,6 +7,7 @@
 
 #include "common/addresses.hpp"
 #include "common/control.hpp"
+#include "common/message_vector.hpp"
 #include "common/socket.hpp"
 #include "subjects/raw/receive/receive.hpp"
 
@@ -42,8 +44,20 @@ class epoll_receiver : public subject {
     }
   }
 
+ protected:
+  virtual void empty(int fd) = 0;
+
  private:
-  void empty(int fd) {
+  descriptor epoll_;
+  std::vector<descriptor> sockets_;
+};
+
+class one_by_one : public epoll_receiver {
+ public:
+  using epoll_receiver::epoll_receiver;
+
+ private:
+  void empty(int fd) override {
     for (;;) {
       alignas(64) std::array<std::byte, largest_payload> payload;
       alignas(cmsghdr) std::array<std::byte, control_room> control;
@@ -62,15 +76,33 @@ class epoll_receiver : public subject {
       seen_.take_train(payload.data(), static_cast<std::size_t>(check(size, "recvmsg")), 0);
     }
   }
+};
 
-  descriptor epoll_;
-  std::vector<descriptor> sockets_;
+class by_vector : public epoll_receiver {
+ public:
+  explicit by_vector(const settings& s) : epoll_receiver(s), messages_(s.vector, largest_payload, s.control) {}
+
+ private:
+  void empty(int fd) override {
+    for (std::size_t got = messages_.size(); got == messages_.size();) {
+      const int count = messages_.receive(fd, MSG_DONTWAIT);
+      if (count < 0 && errno == EAGAIN) return;
+      got = static_cast<std::size_t>(check(count, "recvmmsg"));
+      messages_.take(got, seen_);
+    }
+  }
+
+  message_vector messages_;
 };
 
 }  // namespace
 
 std::unique_ptr<subject> receive_by_epoll(const settings& s) {
-  return make<epoll_receiver>(s);
+  return make<one_by_one>(s);
+}
+
+std::unique_ptr<subject> receive_by_epoll_and_recvmmsg(const settings& s) {
+  return make<by_vector>(s);
 }
 
 }  // namespace bench::raw

@@ -14,6 +14,7 @@ std::unique_ptr<subject> receive_by_multishot(const settings&);
 std::unique_ptr<subject> receive_by_multishot_of_pieces(const settings&);
 std::unique_ptr<subject> receive_by_gro(const settings&);
 std::unique_ptr<subject> receive_by_epoll(const settings&);
+std::unique_ptr<subject> receive_by_epoll_and_recvmmsg(const settings&);
 std::unique_ptr<subject> receive_on_one_thread(const settings&);
 std::unique_ptr<subject> receive_on_two_threads(const settings&);
 
