@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "common/clock.hpp"
 #include "harness/measure/bookkeeping.hpp"
