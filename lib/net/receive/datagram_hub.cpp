@@ -22,7 +22,8 @@ subscription_receive_operation::~subscription_receive_operation() {
 
 bool subscription_receive_operation::suspend(std::coroutine_handle<> waiting, stop_root& stop) {
   begin_wait(waiting);
-  error_ = member_ ? error_slot(member_->core().loop().check_owner()) : error_slot(errc::closed);
+  error_ = member_ && !member_->core().loop().ended() ? error_slot(member_->core().loop().check_owner())
+                                                      : error_slot(errc::closed);
   if (error_) return false;
   // First of all, because the kernel may need the buffers for what is waited for.
   member_->release();

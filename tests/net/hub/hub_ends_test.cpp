@@ -299,6 +299,7 @@ TEST_CASE("a subscription and its batch outlive the loop, and a receive then end
     const auto got = co_await mine.receive();
     REQUIRE(got);
     batch = *got;
+    CHECK(other.stats().buffers == 1);
   });
   loop.reset();
   CHECK(number_in(batch->begin()->payload()) == 42);
@@ -307,7 +308,9 @@ TEST_CASE("a subscription and its batch outlive the loop, and a receive then end
   event_loop another;
   run(another, [&]() -> task<> {
     const auto end = co_await mine.receive();
-    CHECK_FALSE(end);
+    CHECK(end.error() == errc::closed);
+    const auto with_a_pending_batch = co_await other.receive();
+    CHECK(with_a_pending_batch.error() == errc::closed);
   });
   CHECK(number_in(batch->begin()->payload()) == 42);
 }
