@@ -28,15 +28,12 @@ TEST_CASE("every subscription sees every datagram once, in order, in the buffer 
   constexpr std::uint64_t count = 500;
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto pc = open_conn(loop);
-    plain_sender sender(name_of(pc));
-    datagram_hub hub(loop, pc);
-    const hub_reader reader(loop, hub);
-    const subscribers all = many_subscribers(loop, hub, 64);
-    CHECK(hub.subscriptions() == 64);
+    read_hub with(loop);
+    const subscribers all = many_subscribers(loop, with.hub, 64);
+    CHECK(with.hub.subscriptions() == 64);
     co_await yield();
     for (std::uint64_t i = 0; i < count;) {
-      for (int k = 0; k < 25; ++k) sender.send(numbered(i++));
+      for (int k = 0; k < 25; ++k) with.sender.send(numbered(i++));
       co_await until([&] { return all.back()->seen().numbers.size() == i; });
     }
     for (const auto& each : all) {
@@ -46,7 +43,7 @@ TEST_CASE("every subscription sees every datagram once, in order, in the buffer 
       CHECK(each->from().stats().missed == 0);
       CHECK(each->seen().missed == 0);
     }
-    CHECK(pc.stats().received_datagrams == count);
+    CHECK(with.conn.stats().received_datagrams == count);
   });
 }
 
@@ -100,16 +97,13 @@ task<> walk_slowly(subscription& from, std::size_t length, std::vector<bytes>& i
 TEST_CASE("walks through one train do not disturb each other, and the train is one piece of memory") {
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto pc = open_conn(loop);
-    plain_sender sender(name_of(pc));
-    datagram_hub hub(loop, pc);
-    const hub_reader reader(loop, hub);
-    auto one = or_throw(hub.subscribe());
-    auto two = or_throw(hub.subscribe());
+    read_hub with(loop);
+    auto one = or_throw(with.hub.subscribe());
+    auto two = or_throw(with.hub.subscribe());
     std::vector<bytes> first;
     std::vector<bytes> second;
     const bytes all = counting(1'030);
-    sender.send_train(all, 100);
+    with.sender.send_train(all, 100);
     beside slow(loop, walk_slowly(one, all.size(), first));
     co_await until([&] { return first.size() == 5; });
     co_await walk_slowly(two, all.size(), second);
@@ -119,8 +113,8 @@ TEST_CASE("walks through one train do not disturb each other, and the train is o
     for (std::size_t i = 0; i < first.size(); ++i)
       CHECK(std::ranges::equal(first[i], std::span(all).subspan(i * 100, i < 10 ? 100 : 30)));
     if (!trains_are_received()) co_return;
-    sender.send_train(all, 100);
-    sender.send("single");
+    with.sender.send_train(all, 100);
+    with.sender.send("single");
     std::vector<std::size_t> trains;
     while (trains.size() < 2) {
       const auto batch = co_await one.receive();
@@ -134,14 +128,11 @@ TEST_CASE("walks through one train do not disturb each other, and the train is o
 TEST_CASE("a buffer goes back to the pool when the last subscription lets it go") {
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto pc = open_conn(loop, {.receive_offload = true});
-    plain_sender sender(name_of(pc));
-    datagram_hub hub(loop, pc);
-    const hub_reader reader(loop, hub);
-    auto one = or_throw(hub.subscribe());
-    auto two = or_throw(hub.subscribe());
-    auto three = or_throw(hub.subscribe());
-    sender.send(numbered(7));
+    read_hub with(loop, {.receive_offload = true});
+    auto one = or_throw(with.hub.subscribe());
+    auto two = or_throw(with.hub.subscribe());
+    auto three = or_throw(with.hub.subscribe());
+    with.sender.send(numbered(7));
     for (subscription* each : {&one, &two, &three}) {
       const auto batch = co_await each->receive();
       REQUIRE(batch);
@@ -158,22 +149,19 @@ TEST_CASE("a buffer goes back to the pool when the last subscription lets it go"
     const auto none = co_await when_any(three.receive(), this_task::yield());
     CHECK(none.index == 1);
     CHECK(buffers_in_use(loop) == 0);
-    CHECK(hub.subscriptions() == 2);
+    CHECK(with.hub.subscriptions() == 2);
   });
 }
 
 TEST_CASE("a subscription sees what arrives after it was made, and one that goes disturbs no other") {
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto pc = open_conn(loop);
-    plain_sender sender(name_of(pc));
-    datagram_hub hub(loop, pc);
-    const hub_reader reader(loop, hub);
-    subscriber whole(loop, hub);
-    auto unread = std::make_unique<subscription>(or_throw(hub.subscribe()));
+    read_hub with(loop);
+    subscriber whole(loop, with.hub);
+    auto unread = std::make_unique<subscription>(or_throw(with.hub.subscribe()));
     std::unique_ptr<subscriber> late;
     for (std::uint64_t i = 0; i < 30; ++i) {
-      if (i == 10) late = std::make_unique<subscriber>(loop, hub);
+      if (i == 10) late = std::make_unique<subscriber>(loop, with.hub);
       if (i == 20) late.reset();
       if (i == 25) {
         // It goes with batches that it has not received, the oldest and the newest of all.
@@ -181,25 +169,22 @@ TEST_CASE("a subscription sees what arrives after it was made, and one that goes
         unread.reset();
         CHECK(buffers_in_use(loop) == 0);
       }
-      sender.send(numbered(i));
+      with.sender.send(numbered(i));
       co_await until([&] { return whole.seen().numbers.size() == i + 1; });
       co_await yield();
       if (i == 19) CHECK(late->seen().numbers == numbers_until(20, 10));
     }
     CHECK(whole.seen().numbers == numbers_until(30));
-    CHECK(hub.subscriptions() == 1);
+    CHECK(with.hub.subscriptions() == 1);
   });
 }
 
 TEST_CASE("a receive that is stopped or destroyed takes nothing, also between its wake and its resumption") {
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto pc = open_conn(loop);
-    plain_sender sender(name_of(pc));
-    datagram_hub hub(loop, pc);
-    const hub_reader reader(loop, hub);
-    auto mine = or_throw(hub.subscribe());
-    subscriber other(loop, hub);
+    read_hub with(loop);
+    auto mine = or_throw(with.hub.subscribe());
+    subscriber other(loop, with.hub);
     for (std::uint64_t i = 0; i < 60; ++i) {
       std::error_code error;
       auto waiting = std::make_unique<beside>(loop, [&]() -> task<> {
@@ -207,7 +192,7 @@ TEST_CASE("a receive that is stopped or destroyed takes nothing, also between it
         if (!batch) error = batch.error();
       });
       co_await yield();
-      sender.send(numbered(i));
+      with.sender.send(numbered(i));
       // After so many turns it waits, is woken, or has received.
       for (std::uint64_t turn = 0; turn < i % 6; ++turn) co_await yield();
       const std::uint64_t before = mine.stats().datagrams;
@@ -234,12 +219,9 @@ TEST_CASE("a receive that is stopped or destroyed takes nothing, also between it
 TEST_CASE("a hub of 64 subscriptions allocates nothing once it has begun") {
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto pc = open_conn(loop);
-    plain_sender sender(name_of(pc));
-    datagram_hub hub(loop, pc);
-    const hub_reader reader(loop, hub);
+    read_hub with(loop);
     std::vector<subscription> all;
-    for (int i = 0; i < 64; ++i) all.push_back(or_throw(hub.subscribe()));
+    for (int i = 0; i < 64; ++i) all.push_back(or_throw(with.hub.subscribe()));
     std::uint64_t received = 0;
     const auto count = [&](subscription& from) -> task<> {
       for (;;) {
@@ -253,8 +235,8 @@ TEST_CASE("a hub of 64 subscriptions allocates nothing once it has begun") {
     const bytes train = counting(2'000);
     std::uint64_t sent = 0;
     const auto round = [&]() -> task<> {
-      for (std::uint64_t i = 0; i < 40; ++i) sender.send(numbered(i));
-      sender.send_train(train, 100);
+      for (std::uint64_t i = 0; i < 40; ++i) with.sender.send(numbered(i));
+      with.sender.send_train(train, 100);
       sent += 60;
       co_await until([&] { return received == sent * 64; });
     };
@@ -269,14 +251,12 @@ TEST_CASE("a subscription that keeps up misses nothing of a burst that is longer
   constexpr std::uint64_t count = 300;
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto pc = open_conn(loop, {.receive_offload = false});
-    need_room_for(count, pc);
-    plain_sender sender(name_of(pc));
-    datagram_hub hub(loop, pc);
-    const subscribers all = many_subscribers(loop, hub, 10, {.behind = when_behind::cut_off, .buffers = 32});
+    fed_hub with(loop, {.receive_offload = false});
+    need_room_for(count, with.conn);
+    const subscribers all = many_subscribers(loop, with.hub, 10, {.behind = when_behind::cut_off, .buffers = 32});
     // Nothing was read yet: the reader gets many at once.
-    for (std::uint64_t i = 0; i < count; ++i) sender.send(numbered(i));
-    const hub_reader reader(loop, hub);
+    for (std::uint64_t i = 0; i < count; ++i) with.sender.send(numbered(i));
+    const hub_reader reader(loop, with.hub);
     co_await until([&] { return all.back()->seen().numbers.size() == count || all.back()->ended(); });
     for (const auto& each : all) {
       CHECK(each->seen().numbers == numbers_until(count));

@@ -22,18 +22,15 @@ using namespace uring6::test;
 TEST_CASE("when the conn is closed each subscription gets what has arrived, then the error of the read") {
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto pc = open_conn(loop);
-    plain_sender sender(name_of(pc));
-    datagram_hub hub(loop, pc);
-    hub_reader reader(loop, hub);
-    const subscribers waiting = many_subscribers(loop, hub, 3);
-    auto behind = or_throw(hub.subscribe());
-    for (std::uint64_t i = 0; i < 10; ++i) sender.send(numbered(i));
+    read_hub with(loop);
+    const subscribers waiting = many_subscribers(loop, with.hub, 3);
+    auto behind = or_throw(with.hub.subscribe());
+    for (std::uint64_t i = 0; i < 10; ++i) with.sender.send(numbered(i));
     co_await until([&] { return waiting.back()->seen().numbers.size() == 10; });
-    REQUIRE(pc.close());
-    co_await reader.body().join();
-    REQUIRE(reader.end());
-    CHECK(reader.end()->error() == errc::closed);
+    REQUIRE(with.conn.close());
+    co_await with.reader.body().join();
+    REQUIRE(with.reader.end());
+    CHECK(with.reader.end()->error() == errc::closed);
     for (const auto& each : waiting) {
       co_await each->body().join();
       CHECK(each->seen().end == errc::closed);
@@ -44,9 +41,9 @@ TEST_CASE("when the conn is closed each subscription gets what has arrived, then
     CHECK(late.numbers == numbers_until(10));
     CHECK(late.end == errc::closed);
     // A new run finds the conn closed, and a subscription that is made now hears of it.
-    const auto again = co_await hub.run();
+    const auto again = co_await with.hub.run();
     CHECK(again.error() == errc::closed);
-    auto after = or_throw(hub.subscribe());
+    auto after = or_throw(with.hub.subscribe());
     const auto none = co_await after.receive();
     CHECK(none.error() == errc::closed);
   });
@@ -56,11 +53,9 @@ TEST_CASE("a reader that is stopped or destroyed ends the subscriptions with err
   const bool stopped = GENERATE(true, false);
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto pc = open_conn(loop);
-    plain_sender sender(name_of(pc));
-    datagram_hub hub(loop, pc);
-    auto reader = std::make_unique<hub_reader>(loop, hub);
-    auto mine = or_throw(hub.subscribe());
+    fed_hub with(loop);
+    auto reader = std::make_unique<hub_reader>(loop, with.hub);
+    auto mine = or_throw(with.hub.subscribe());
     std::error_code error;
     beside waiting(loop, [&]() -> task<> {
       const auto batch = co_await mine.receive();
@@ -78,9 +73,9 @@ TEST_CASE("a reader that is stopped or destroyed ends the subscriptions with err
     const auto none = co_await mine.receive();
     CHECK(none.error() == errc::closed);
 
-    reader = std::make_unique<hub_reader>(loop, hub);
+    reader = std::make_unique<hub_reader>(loop, with.hub);
     co_await yield();
-    sender.send(numbered(5));
+    with.sender.send(numbered(5));
     const auto batch = co_await mine.receive();
     REQUIRE(batch);
     CHECK(number_in(batch->begin()->payload()) == 5);
@@ -90,19 +85,18 @@ TEST_CASE("a reader that is stopped or destroyed ends the subscriptions with err
 TEST_CASE("a reader that is destroyed with datagrams in its hands loses none") {
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto pc = open_conn(loop, {.receive_offload = false});
-    plain_sender sender(name_of(pc));
-    datagram_hub hub(loop, pc);
-    subscriber keeping_up(loop, hub, {.buffers = 32});
-    auto behind = or_throw(hub.subscribe({.buffers = 256}));
-    for (std::uint64_t i = 0; i < 100; ++i) sender.send(numbered(i));
-    auto reader = std::make_unique<hub_reader>(loop, hub);
-    // The reader has let the subscription run: it keeps the rest meanwhile.
-    co_await until([&] { return keeping_up.seen().numbers.size() >= 32; });
+    fed_hub with(loop, {.receive_offload = false});
+    subscriber keeping_up(loop, with.hub, {.buffers = 32});
+    auto behind = or_throw(with.hub.subscribe({.buffers = 256}));
+    for (std::uint64_t i = 0; i < 100; ++i) with.sender.send(numbered(i));
+    auto reader = std::make_unique<hub_reader>(loop, with.hub);
+    // The reader lets the woken subscription run, and keeps what is behind its first 32 datagrams meanwhile.
+    co_await until([&] { return with.conn.stats().received_datagrams > behind.stats().buffers; });
+    CHECK(behind.stats().buffers == 32);
     reader.reset();
     seen_datagrams got;
     co_await receive_all(behind, got);
-    CHECK(got.numbers == numbers_until(pc.stats().received_datagrams));
+    CHECK(got.numbers == numbers_until(with.conn.stats().received_datagrams));
     CHECK(got.numbers.size() >= 32);
     CHECK(got.missed == 0);
   });
@@ -111,23 +105,21 @@ TEST_CASE("a reader that is destroyed with datagrams in its hands loses none") {
 TEST_CASE("a deadline of the conn ends all subscriptions, until it is set anew and a new reader runs") {
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto pc = open_conn(loop);
-    plain_sender sender(name_of(pc));
-    datagram_hub hub(loop, pc);
-    std::optional<hub_reader> reader(std::in_place, loop, hub);
-    subscribers all = many_subscribers(loop, hub, 2);
+    fed_hub with(loop);
+    std::optional<hub_reader> reader(std::in_place, loop, with.hub);
+    subscribers all = many_subscribers(loop, with.hub, 2);
     co_await yield();
-    REQUIRE(pc.set_read_deadline(std::chrono::steady_clock::now()));
+    REQUIRE(with.conn.set_read_deadline(std::chrono::steady_clock::now()));
     for (const auto& each : all) {
       co_await each->body().join();
       CHECK(each->seen().end == errc::deadline_exceeded);
     }
     co_await reader->body().join();
     CHECK(reader->end()->error() == errc::deadline_exceeded);
-    REQUIRE(pc.set_read_deadline({}));
-    reader.emplace(loop, hub);
+    REQUIRE(with.conn.set_read_deadline({}));
+    reader.emplace(loop, with.hub);
     co_await yield();
-    sender.send(numbered(1));
+    with.sender.send(numbered(1));
     const auto batch = co_await all.front()->from().receive();
     REQUIRE(batch);
     CHECK(number_in(batch->begin()->payload()) == 1);
@@ -137,29 +129,21 @@ TEST_CASE("a deadline of the conn ends all subscriptions, until it is set anew a
 TEST_CASE("an error of the network comes to each subscription once, in its place between the datagrams") {
   event_loop loop;
   run(loop, [&]() -> task<> {
-    std::optional<packet_conn> peer(open_conn(loop));
-    const endpoint there = name_of(*peer);
-    auto pc = dial(loop, there);
-    const endpoint here = name_of(pc);
-    datagram_hub hub(loop, pc);
-    const hub_reader reader(loop, hub);
-    const subscribers all = many_subscribers(loop, hub, 3);
-    auto behind = or_throw(hub.subscribe());
+    dialed_hub with(loop);
+    const subscribers all = many_subscribers(loop, with.hub, 3);
+    auto behind = or_throw(with.hub.subscribe());
     co_await yield();
     for (std::uint64_t i = 0; i < 4; ++i) {
       if (i == 2) {
-        REQUIRE(peer->close());
-        const auto sent = co_await pc.write(as_payload("refused"));
-        REQUIRE(sent);
+        co_await with.meet_error();
         co_await until([&] { return !all.back()->seen().errors.empty(); });
-        peer.emplace(or_throw(listen_packet(loop, "udp6", there.to_string())));
+        with.bring_peer_back();
       }
-      const auto sent = co_await peer->write_to(numbered(i), here);
-      REQUIRE(sent);
+      co_await with.send(i);
       co_await until([&] { return all.back()->seen().numbers.size() == i + 1; });
     }
     CHECK(behind.stats().buffers == 5);  // the error counts as one
-    REQUIRE(pc.close());
+    REQUIRE(with.conn.close());
     seen_datagrams late;
     co_await receive_all(behind, late);
     for (const auto& each : all) co_await each->body().join();
@@ -175,16 +159,13 @@ TEST_CASE("an error of the network comes to each subscription once, in its place
   });
 }
 
-TEST_CASE("a subscription that ends while its receive waits ends that with errc::closed") {
+TEST_CASE("a receive that waits ends with errc::closed when its subscription is destroyed") {
   event_loop loop;
   run(loop, [&]() -> task<> {
-    auto pc = open_conn(loop);
-    plain_sender sender(name_of(pc));
-    datagram_hub hub(loop, pc);
-    const hub_reader reader(loop, hub);
+    read_hub with(loop);
     for (const bool woken : {false, true}) {
-      auto mine = or_throw(hub.subscribe());
-      subscriber other(loop, hub);
+      auto mine = or_throw(with.hub.subscribe());
+      subscriber other(loop, with.hub);
       std::error_code error;
       beside waiting(loop, [&]() -> task<> {
         const auto batch = co_await mine.receive();
@@ -192,7 +173,7 @@ TEST_CASE("a subscription that ends while its receive waits ends that with errc:
       });
       co_await yield();
       if (woken) {
-        sender.send(numbered(1));
+        with.sender.send(numbered(1));
         co_await until([&] { return mine.stats().buffers == 1; });
       }
       mine = subscription();
@@ -206,7 +187,7 @@ TEST_CASE("a subscription that ends while its receive waits ends that with errc:
   });
 }
 
-TEST_CASE("a hub that ends before a reader ran ends its subscriptions, and with a reader goes on without the hub") {
+TEST_CASE("the end of a hub ends its subscriptions at once without a reader, else when the reader ends") {
   event_loop loop;
   run(loop, [&]() -> task<> {
     auto pc = open_conn(loop);
@@ -281,6 +262,26 @@ TEST_CASE("calls that a hub refuses say why") {
   });
 }
 
+TEST_CASE("a hub and its subscriptions are refused inside of another loop, and a hub of a moved-from loop is closed") {
+  event_loop loop;
+  event_loop another;
+  auto pc = open_conn(loop);
+  datagram_hub hub(loop, pc);
+  auto mine = or_throw(hub.subscribe());
+  run(another, [&]() -> task<> {
+    const auto end = co_await hub.run();
+    CHECK(end.error() == errc::wrong_thread);
+    const auto batch = co_await mine.receive();
+    CHECK(batch.error() == errc::wrong_thread);
+  });
+  const event_loop taken(std::move(another));
+  datagram_hub closed(another, pc);  // NOLINT(bugprone-use-after-move)
+  CHECK(closed.subscribe().error() == errc::closed);
+  closed = std::move(hub);
+  CHECK(closed.subscriptions() == 1);
+  CHECK(hub.subscriptions() == 0);  // NOLINT(bugprone-use-after-move)
+}
+
 TEST_CASE("a subscription and its batch outlive the loop, and a receive then ends") {
   auto loop = std::make_unique<event_loop>();
   std::optional<datagram_hub> hub;
@@ -316,6 +317,7 @@ TEST_CASE("a subscription and its batch outlive the loop, and a receive then end
 }
 
 TEST_CASE("coroutines that wait for a hub end with their loop") {
+  const auto frames = std::make_shared<int>();
   std::vector<subscription> all;
   std::optional<datagram_hub> hub;
   std::optional<packet_conn> pc;
@@ -326,11 +328,14 @@ TEST_CASE("coroutines that wait for a hub end with their loop") {
     scope readers(loop);
     for (int i = 0; i < 3; ++i) all.push_back(or_throw(hub->subscribe()));
     for (auto& each : all) {
-      readers.spawn([](subscription& from) -> task<> { (void)co_await from.receive(); }(each));
+      readers.spawn(
+          [](subscription& from, std::shared_ptr<int>) -> task<> { (void)co_await from.receive(); }(each, frames));
     }
-    readers.spawn([](datagram_hub& of) -> task<> { (void)co_await of.run(); }(*hub));
+    readers.spawn([](datagram_hub& of, std::shared_ptr<int>) -> task<> { (void)co_await of.run(); }(*hub, frames));
     loop.run([]() -> task<> { co_await yield(); }());
+    CHECK(frames.use_count() == 5);
   }
+  CHECK(frames.use_count() == 1);
   CHECK(hub->subscriptions() == 3);
   all.clear();
   CHECK(hub->subscriptions() == 0);

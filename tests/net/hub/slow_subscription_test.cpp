@@ -1,38 +1,33 @@
 // A subscription that is behind: what it misses, what it holds, and that no other one notices.
 
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <vector>
 
 #include "net/hub/subscribers.hpp"
-#include "support/traffic/plain_sender.hpp"
 
 namespace {
 
 using namespace uring6;
 using namespace uring6::test;
 
-/// A conn with a hub, a reader, and a subscription that keeps up. Datagrams come one by one, each in a batch of its
-/// own.
-class hub_with_traffic {
+/// A hub with a reader, and a subscription that keeps up. Datagrams come one by one, each in a batch of its own.
+class hub_with_traffic : public fed_hub {
  public:
-  explicit hub_with_traffic(event_loop& loop)
-      : conn(open_conn(loop)), hub(loop, conn), fast(loop, hub), sender_(name_of(conn)), reader_(loop, hub) {}
+  explicit hub_with_traffic(event_loop& loop) : fed_hub(loop), fast(loop, hub), reader_(loop, hub) {}
 
   task<> send(std::uint64_t count) {
     for (; count > 0; --count) {
-      sender_.send(numbered(sent_++));
+      sender.send(numbered(sent_++));
       co_await until([&] { return fast.seen().numbers.size() == sent_; });
     }
   }
 
   std::uint64_t sent() const noexcept { return sent_; }
 
-  packet_conn conn;
-  datagram_hub hub;
   subscriber fast;
 
  private:
-  plain_sender sender_;
   hub_reader reader_;
   std::uint64_t sent_ = 0;
 };
@@ -115,6 +110,60 @@ TEST_CASE("a subscription that is cut off while it works on a batch keeps that b
     REQUIRE_FALSE(after);
     CHECK(after.error() == errc::fell_behind);
     CHECK(buffers_in_use(loop) == 0);
+  });
+}
+
+TEST_CASE("a subscription whose batch takes all of its buffers misses what comes until it gives the batch back") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    fed_hub with(loop, {.receive_offload = false});
+    // The conn reads 32 ahead of the hub, so that they are one batch.
+    for (std::uint64_t i = 0; i <= 32; ++i) with.sender.send(numbered(i));
+    std::array<std::byte, 16> buffer;
+    const auto first = co_await with.conn.read_from(buffer);
+    REQUIRE(first);
+    co_await until([&] { return with.conn.stats().received_buffers == 33; });
+    auto slow = or_throw(with.hub.subscribe({.buffers = 32}));
+    const hub_reader reader(loop, with.hub);
+    auto batch = co_await slow.receive();
+    REQUIRE(batch);
+    REQUIRE(batch->size() == 32);
+    subscriber fast(loop, with.hub);
+    with.sender.send(numbered(33));
+    co_await until([&] { return fast.seen().numbers.size() == 1; });
+    CHECK(slow.stats().missed == 1);
+    CHECK(slow.stats().buffers == 32);
+    slow.release();
+    with.sender.send(numbered(34));
+    batch = co_await slow.receive();
+    REQUIRE(batch);
+    CHECK(number_in(batch->begin()->payload()) == 34);
+    CHECK(batch->missed() == 1);
+  });
+}
+
+TEST_CASE("an error that a subscription misses is counted apart from the datagrams") {
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    dialed_hub with(loop);
+    auto slow = or_throw(with.hub.subscribe({.buffers = 32}));
+    subscriber fast(loop, with.hub);
+    co_await yield();
+    co_await with.meet_error();
+    co_await until([&] { return !fast.seen().errors.empty(); });
+    CHECK(slow.stats().buffers == 1);
+    with.bring_peer_back();
+    for (std::uint64_t i = 0; i < 32; ++i) {
+      co_await with.send(i);
+      co_await until([&] { return fast.seen().numbers.size() == i + 1; });
+    }
+    CHECK(slow.stats().missed_errors == 1);
+    CHECK(slow.stats().missed == 0);
+    CHECK(slow.stats().buffers == 32);
+    const auto batch = co_await slow.receive();
+    REQUIRE(batch);
+    CHECK(number_in(batch->begin()->payload()) == 0);
+    CHECK(batch->missed() == 0);
   });
 }
 

@@ -1,6 +1,7 @@
 // Coroutines that receive from subscriptions of a datagram_hub, and keep what they saw.
 #pragma once
 
+#include <catch2/catch_test_macros.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -10,6 +11,7 @@
 
 #include "support/case/coroutines.hpp"
 #include "support/traffic/conns.hpp"
+#include "support/traffic/plain_sender.hpp"
 #include "uring6/datagram_hub.hpp"
 #include "uring6/error.hpp"
 
@@ -89,6 +91,54 @@ class hub_reader {
 
   std::optional<result<void>> end_;
   beside body_;
+};
+
+/// A hub of a conn on ::1, and a socket that sends to the conn.
+struct fed_hub {
+  explicit fed_hub(event_loop& loop, const packet_options& options = {})
+      : conn(open_conn(loop, options)), sender(name_of(conn)), hub(loop, conn) {}
+
+  packet_conn conn;
+  plain_sender sender;
+  datagram_hub hub;
+};
+
+/// The same with its reader, which runs.
+struct read_hub : fed_hub {
+  explicit read_hub(event_loop& loop, const packet_options& options = {}) : fed_hub(loop, options), reader(loop, hub) {}
+
+  hub_reader reader;
+};
+
+/// A hub of a conn that was dialed, so that a read meets an error when the peer is away, with its reader, which runs.
+struct dialed_hub {
+  explicit dialed_hub(event_loop& loop)
+      : in(loop),
+        peer(open_conn(loop)),
+        there(name_of(*peer)),
+        conn(dial(loop, there)),
+        hub(loop, conn),
+        reader(loop, hub) {}
+
+  /// The peer leaves, and the kernel refuses what is written to it.
+  task<> meet_error() {
+    REQUIRE(peer->close());
+    const auto sent = co_await conn.write(as_payload("refused"));
+    REQUIRE(sent);
+  }
+  void bring_peer_back() { peer.emplace(or_throw(listen_packet(in, "udp6", there.to_string()))); }
+  task<> send(std::uint64_t number) {
+    const endpoint here = name_of(conn);
+    const auto sent = co_await peer->write_to(numbered(number), here);
+    REQUIRE(sent);
+  }
+
+  event_loop& in;
+  std::optional<packet_conn> peer;
+  endpoint there;
+  packet_conn conn;
+  datagram_hub hub;
+  hub_reader reader;
 };
 
 inline std::vector<std::uint64_t> numbers_until(std::uint64_t end, std::uint64_t begin = 0) {
