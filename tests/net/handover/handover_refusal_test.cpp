@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "support/traffic/message_pair.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/machine/descriptors.hpp"
 #include "support/machine/environment.hpp"
+#include "support/traffic/message_pair.hpp"
 #include "support/traffic/streams.hpp"
 
 namespace {
@@ -95,7 +95,7 @@ task<received_message> next_message(int channel, std::vector<std::byte>& area) {
   }
 }
 
-TEST_CASE("handover: to nobody: the channel is no such socket, is not connected, or its other end is closed") {
+TEST_CASE("handover: send and take_over refuse a channel that is no connected socket of SOCK_SEQPACKET") {
   need_ipv6();
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -131,7 +131,8 @@ TEST_CASE("handover: to nobody: the channel is no such socket, is not connected,
   });
 }
 
-TEST_CASE("handover: nothing to hand over, bad names, a closed conn") {
+TEST_CASE(
+    "handover: a send without sockets, a second send, bad names, too many sockets and a closed conn are refused") {
   need_ipv6();
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -139,6 +140,8 @@ TEST_CASE("handover: nothing to hand over, bad names, a closed conn") {
     handover over(channel.old.get());
     const auto none = co_await over.send();
     CHECK(none.error() == std::errc::invalid_argument);
+    const auto second = co_await over.send();
+    CHECK(second.error() == errc::closed);
     packet_conn pc = open_conn(loop);
     handover named(channel.old.get());
     CHECK(named.add("", pc).error() == errc::out_of_range);
@@ -154,7 +157,7 @@ TEST_CASE("handover: nothing to hand over, bad names, a closed conn") {
   });
 }
 
-TEST_CASE("handover: a conn that is offered twice, that stopped receiving, or that is closed meanwhile") {
+TEST_CASE("handover: a conn that is offered twice, has stopped receiving, or is closed meanwhile is not handed over") {
   need_ipv6();
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -211,7 +214,7 @@ TEST_CASE("handover: a successor that ends half way, at any point, leaves the pr
   }
 }
 
-TEST_CASE("handover: a successor that takes all and does not confirm is refused later, when the limit has passed") {
+TEST_CASE("handover: when the limit passes without a confirmation the conns stay, and a late one is refused") {
   need_ipv6();
   expect_refusal(
       errc::deadline_exceeded,
@@ -230,7 +233,7 @@ TEST_CASE("handover: a successor that takes all and does not confirm is refused 
       10ms);
 }
 
-TEST_CASE("handover: a successor that gives up tells it") {
+TEST_CASE("handover: a successor that drops its sockets unconfirmed ends the send at once") {
   need_ipv6();
   expect_refusal(make_error_code(std::errc::operation_canceled), [](message_pair& channel) -> task<> {
     const auto all = co_await take_over(channel.next.release());
@@ -238,7 +241,7 @@ TEST_CASE("handover: a successor that gives up tells it") {
   });
 }
 
-TEST_CASE("handover: a stop ends it, and a confirmation that came before wins") {
+TEST_CASE("handover: a stop ends the send, unless the successor has confirmed before") {
   need_ipv6();
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -267,7 +270,7 @@ TEST_CASE("handover: a stop ends it, and a confirmation that came before wins") 
   });
 }
 
-TEST_CASE("handover: a successor of another version is told so, in both directions, before any read ends") {
+TEST_CASE("handover: two versions of the messages refuse each other, before any read ends") {
   need_ipv6();
   const auto as_version = [](written_message message, std::uint16_t version) {
     wire::store16(std::span(message.octets()), 4, version);
@@ -386,7 +389,7 @@ written_message datagram_message(int count) {
   });
 }
 
-TEST_CASE("take_over: a predecessor that ends half way, and messages that are not in order, short, or too many") {
+TEST_CASE("take_over: a predecessor that ends half way, and messages out of order, cut off or needless, are errors") {
   need_ipv6();
   const auto end = short_message(handover_kind::end, 1);
   const std::error_code malformed = errc::malformed;

@@ -12,11 +12,11 @@
 #include <thread>
 #include <vector>
 
-#include "support/traffic/message_pair.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/machine/descriptors.hpp"
 #include "support/machine/environment.hpp"
 #include "support/machine/veth_pair.hpp"
+#include "support/traffic/message_pair.hpp"
 #include "support/traffic/plain_sender.hpp"
 #include "support/traffic/streams.hpp"
 #include "uring6/bpf.hpp"
@@ -29,14 +29,37 @@ using namespace uring6;
 using namespace uring6::test;
 using namespace std::chrono_literals;
 
-/// Takes over what comes by `channel`, makes a conn of the socket "dns", and confirms.
-task<> succeed(event_loop& loop, int channel, std::optional<packet_conn>& into) {
-  auto taken = co_await take_over(channel);
-  takeover all = or_throw(std::move(taken));
-  packet_conn pc = or_throw(all.adopt_packet(loop, "dns"));
-  or_throw(all.confirm());
-  into.emplace(std::move(pc));
-}
+/// Hands a conn over to a successor in the same loop, which makes a conn of its own of the socket and confirms.
+class succession {
+ public:
+  succession(event_loop& loop, packet_conn& old)
+      : successor_(loop, take(loop, channel_.next.release(), next_)), over_(channel_.old.get()) {
+    REQUIRE(over_.add("dns", old));
+  }
+
+  /// Returns the successor's conn.
+  task<packet_conn> complete() {
+    const auto gone = co_await over_.send();
+    REQUIRE(gone);
+    co_await successor_.join();
+    REQUIRE(next_);
+    co_return std::move(*next_);
+  }
+
+ private:
+  static task<> take(event_loop& loop, int channel, std::optional<packet_conn>& into) {
+    auto taken = co_await take_over(channel);
+    takeover all = or_throw(std::move(taken));
+    packet_conn pc = or_throw(all.adopt_packet(loop, "dns"));
+    or_throw(all.confirm());
+    into.emplace(std::move(pc));
+  }
+
+  message_pair channel_;
+  std::optional<packet_conn> next_;
+  beside successor_;
+  handover over_;
+};
 
 /// A datagram that was read ahead has waited in the conn: the first read has taken the others out of the socket.
 task<> read_ahead(packet_conn& pc, number_sender& sender, std::uint64_t count) {
@@ -54,16 +77,9 @@ TEST_CASE("handover: what was read ahead comes first, then what waits in the soc
     REQUIRE(old.set_control_message(all_control | control_flags::timestamp, true));
     number_sender sender(name_of(old));
     co_await read_ahead(old, sender, ahead);
-    message_pair channel;
-    std::optional<packet_conn> next;
-    beside successor(loop, succeed(loop, channel.next.release(), next));
-    handover over(channel.old.get());
-    REQUIRE(over.add("dns", old));
+    succession successor(loop, old);
     sender.send(all - ahead);
-    const auto gone = co_await over.send();
-    REQUIRE(gone);
-    co_await successor.join();
-    REQUIRE(next);
+    packet_conn next = co_await successor.complete();
 
     CHECK(old.is_open());
     CHECK(old.stats().discarded == 0);
@@ -71,23 +87,23 @@ TEST_CASE("handover: what was read ahead comes first, then what waits in the soc
     std::array<std::byte, 64> buffer;
     const auto more = co_await old.read_from(buffer);
     CHECK(more.error() == errc::closed);
-    CHECK(name_of(*next) == name_of(old));
-    const auto first = co_await next->read_from(buffer);
+    CHECK(name_of(next) == name_of(old));
+    const auto first = co_await next.read_from(buffer);
     REQUIRE(first);
     CHECK(number_in(first->payload) == 1);
     CHECK(first->control.destination == ip_address::loopback());
     CHECK(first->control.hop_limit == 64);
     CHECK(first->control.received_at.has_value());
     CHECK(first->source.address == ip_address::loopback());
-    co_await read_numbers(*next, 2, all);
+    co_await read_numbers(next, 2, all);
     // The old conn still writes, and its end takes nothing away.
     const auto answered = co_await old.write_to(as_payload("answer"), first->source);
     CHECK(answered);
     REQUIRE(old.close());
     sender.send(10);
-    co_await read_numbers(*next, all, all + 10);
-    CHECK(next->stats().received_datagrams == all + 9);
-    CHECK(next->stats().kernel_drops == 0);
+    co_await read_numbers(next, all, all + 10);
+    CHECK(next.stats().received_datagrams == all + 9);
+    CHECK(next.stats().kernel_drops == 0);
   });
 }
 
@@ -109,29 +125,23 @@ TEST_CASE("handover: an empty datagram, a long one, one that was cut, and those 
     std::vector<std::byte> buffer(65'536);
     const auto first = co_await old.read_from(buffer);
     REQUIRE(first);
-    message_pair channel;
-    std::optional<packet_conn> next;
-    beside successor(loop, succeed(loop, channel.next.release(), next));
-    handover over(channel.old.get());
-    REQUIRE(over.add("dns", old));
-    const auto gone = co_await over.send();
-    REQUIRE(gone);
-    co_await successor.join();
-    const auto long_got = co_await next->read_from(buffer);
+    succession successor(loop, old);
+    packet_conn next = co_await successor.complete();
+    const auto long_got = co_await next.read_from(buffer);
     REQUIRE(long_got);
     CHECK(long_got->full_length == long_one.size());
     CHECK(long_got->truncated == cut);
     CHECK(long_got->payload.size() == (cut ? 1'728 : long_one.size()));
-    const auto empty = co_await next->read_from(buffer);
+    const auto empty = co_await next.read_from(buffer);
     REQUIRE(empty);
     CHECK(empty->payload.empty());
     CHECK(empty->source == sender.name());
     for (int i = 0; i < 10; ++i) {
-      const auto piece = co_await next->read_from(buffer);
+      const auto piece = co_await next.read_from(buffer);
       REQUIRE(piece);
       CHECK(piece->payload.size() == 100);
     }
-    const auto last = co_await next->read_from(buffer);
+    const auto last = co_await next.read_from(buffer);
     REQUIRE(last);
     CHECK(as_text(last->payload) == "last");
   });
@@ -152,19 +162,13 @@ TEST_CASE("handover: memberships, options and the BPF program of a socket are th
     const bpf::program only_a{bpf::load_absolute{8, bpf::width::byte}, bpf::jump_if{bpf::jump_test::equal, 'a', 0, 1},
                               bpf::ret_constant{0xffff}, bpf::ret_constant{0}};
     REQUIRE(old.attach_bpf(only_a));
-    message_pair channel;
-    std::optional<packet_conn> next;
-    beside successor(loop, succeed(loop, channel.next.release(), next));
-    handover over(channel.old.get());
-    REQUIRE(over.add("dns", old));
-    const auto gone = co_await over.send();
-    REQUIRE(gone);
-    co_await successor.join();
+    succession successor(loop, old);
+    packet_conn next = co_await successor.complete();
     REQUIRE(old.close());  // the membership is the socket's, not the descriptor's
-    CHECK(next->hop_limit() == 7);
-    CHECK(next->traffic_class() == 0x20);
-    CHECK(next->enabled_control() == control_flags::hop_limit);
-    CHECK(next->join_group(link, group).error() == errc::already_joined);
+    CHECK(next.hop_limit() == 7);
+    CHECK(next.traffic_class() == 0x20);
+    CHECK(next.enabled_control() == control_flags::hop_limit);
+    CHECK(next.join_group(link, group).error() == errc::already_joined);
     packet_conn sender = cable.near.space.run([&] { return or_throw(listen_packet(loop, "udp6", "[::]:0")); });
     const endpoint there{group.with_zone(cable.near.link.index), 7777};
     for (const char* each : {"b dropped", "a kept"}) {
@@ -172,14 +176,14 @@ TEST_CASE("handover: memberships, options and the BPF program of a socket are th
       REQUIRE(sent);
     }
     std::array<std::byte, 64> buffer;
-    const auto got = co_await with_timeout(patience, next->read_from(buffer));
+    const auto got = co_await with_timeout(patience, next.read_from(buffer));
     REQUIRE(got);
     CHECK(as_text(got->payload) == "a kept");
     CHECK(got->control.hop_limit.has_value());
   });
 }
 
-TEST_CASE("handover: readers that wait, and one that was about to resume, end with closed, and take nothing twice") {
+TEST_CASE("handover: waiting readers, and one about to resume, end with errc::closed and take nothing twice") {
   need_ipv6();
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -200,25 +204,19 @@ TEST_CASE("handover: readers that wait, and one that was about to resume, end wi
     };
     beside first(loop, reader);
     beside second(loop, reader);
-    message_pair channel;
-    std::optional<packet_conn> next;
-    beside successor(loop, succeed(loop, channel.next.release(), next));
-    handover over(channel.old.get());
-    REQUIRE(over.add("dns", old));
+    succession successor(loop, old);
     co_await test::yield();
     sender.send(50);
-    const auto gone = co_await over.send();
-    REQUIRE(gone);
+    packet_conn next = co_await successor.complete();
     co_await first.join();
     co_await second.join();
-    co_await successor.join();
     sender.send(50);
-    co_await read_numbers(*next, read, 100);
+    co_await read_numbers(next, read, 100);
     CHECK(old.stats().received_datagrams == read);
   });
 }
 
-TEST_CASE("handover: several sockets, also of one name, and a listener with the connections in the kernel") {
+TEST_CASE("handover: several sockets, two of one name, and a listener arrive, and the listener accepts") {
   need_ipv6();
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -267,6 +265,43 @@ TEST_CASE("handover: several sockets, also of one name, and a listener with the 
   });
 }
 
+TEST_CASE("handover: the old listener returns what it had accepted ahead, and the new one what waits in the kernel") {
+  need_ipv6();
+  constexpr std::size_t connections = 8;
+  event_loop loop;
+  run(loop, [&]() -> task<> {
+    tcp_listener listener = open_listener(loop);
+    std::vector<file_descriptor> clients;
+    for (std::size_t i = 0; i < connections; ++i) clients.push_back(plain_client(name_of(listener)));
+    std::size_t served = 0;
+    const auto accept_next = [&](tcp_listener& from) -> task<> {
+      const auto peer = co_await with_timeout(patience, from.accept());
+      REQUIRE(peer);
+      CHECK(peer->peer_endpoint() == local_endpoint(clients.at(served++).get()));
+    };
+    // The first accept asks the kernel for one connection, the second for two, the fourth for four: three are ahead.
+    for (int i = 0; i < 4; ++i) co_await accept_next(listener);
+    message_pair channel;
+    handover over(channel.old.get());
+    REQUIRE(over.add("control", listener));
+    std::optional<tcp_listener> next;
+    beside successor(loop, [&]() -> task<> {
+      auto all = co_await take_over(channel.next.release());
+      REQUIRE(all);
+      next.emplace(or_throw(all->adopt_listener(loop, "control")));
+      REQUIRE(all->confirm());
+    });
+    const auto gone = co_await over.send();
+    REQUIRE(gone);
+    co_await successor.join();
+    for (int i = 0; i < 3; ++i) co_await accept_next(listener);
+    const auto none = co_await listener.accept();
+    CHECK(none.error() == errc::closed);
+    co_await accept_next(*next);
+    CHECK(served == connections);
+  });
+}
+
 TEST_CASE("handover: a socket that the successor discards is closed") {
   need_ipv6();
   event_loop loop;
@@ -294,20 +329,14 @@ TEST_CASE("handover: a socket that the successor discards is closed") {
   });
 }
 
-TEST_CASE("handover: a conn that was handed over is not taken away from its successor by stop_receiving or release") {
+TEST_CASE("handover: stop_receiving and release of a conn that was handed over take nothing from its successor") {
   need_ipv6();
   event_loop loop;
   run(loop, [&]() -> task<> {
     packet_conn old = open_conn(loop, {.reuse_port = true});
     number_sender sender(name_of(old));
-    message_pair channel;
-    std::optional<packet_conn> next;
-    beside successor(loop, succeed(loop, channel.next.release(), next));
-    handover over(channel.old.get());
-    REQUIRE(over.add("dns", old));
-    const auto gone = co_await over.send();
-    REQUIRE(gone);
-    co_await successor.join();
+    succession successor(loop, old);
+    packet_conn next = co_await successor.complete();
     const auto stopped = co_await old.stop_receiving();
     CHECK(stopped);
     CHECK(old.release().error() == errc::closed);
@@ -318,11 +347,11 @@ TEST_CASE("handover: a conn that was handed over is not taken away from its succ
     const auto refused = co_await twice.send();
     CHECK(refused.error() == errc::closed);
     sender.send(3);
-    co_await read_numbers(*next, 0, 3);
+    co_await read_numbers(next, 0, 3);
   });
 }
 
-TEST_CASE("handover: a service that drains on a stop ends by itself when its conn is handed over") {
+TEST_CASE("handover: a task in drain_on_stop ends without a stop when its conn is handed over") {
   need_ipv6();
   event_loop loop;
   run(loop, [&]() -> task<> {
@@ -335,20 +364,15 @@ TEST_CASE("handover: a service that drains on a stop ends by itself when its con
       CHECK(got.error() == errc::closed);
       at_end = true;
     }(old, ended)));
-    message_pair channel;
-    std::optional<packet_conn> next;
-    beside successor(loop, succeed(loop, channel.next.release(), next));
-    handover over(channel.old.get());
-    REQUIRE(over.add("dns", old));
-    const auto gone = co_await over.send();
-    REQUIRE(gone);
+    succession successor(loop, old);
+    const packet_conn next = co_await successor.complete();
     co_await work.join();
     CHECK(ended);
-    co_await successor.join();
   });
 }
 
-TEST_CASE("handover: again and again under a flood each datagram comes once, or is counted as dropped", "[threads]") {
+TEST_CASE("handover: through 30 hand-overs under a flood each datagram comes once, or is counted as dropped",
+          "[threads]") {
   need_ipv6();
   constexpr int times = 30;
   event_loop loop;
@@ -376,17 +400,11 @@ TEST_CASE("handover: again and again under a flood each datagram comes once, or 
   run(loop, [&]() -> task<> {
     for (int i = 0; i < times; ++i) {
       co_await read(200);
-      message_pair channel;
-      std::optional<packet_conn> taken;
-      beside successor(loop, succeed(loop, channel.next.release(), taken));
-      handover over(channel.old.get());
-      REQUIRE(over.add("dns", at));
-      const auto gone = co_await over.send();
-      REQUIRE(gone);
-      co_await successor.join();
+      succession successor(loop, at);
+      packet_conn taken = co_await successor.complete();
       REQUIRE(at.stats().discarded == 0);
       drops += at.stats().kernel_drops;
-      at = std::move(*taken);
+      at = std::move(taken);
     }
     flood.request_stop();
     flood.join();
