@@ -386,7 +386,7 @@ TEST_CASE("the backlog of an absent reader is moved out for a starved read, afte
   CHECK(of.pool->available() == 4);
 }
 
-TEST_CASE("readers get a turn to give buffers back each time the pool is dry, not the first time alone") {
+TEST_CASE("each time the pool is dry readers get a turn to give buffers back, not only the first time") {
   pool_of_a_ring of(4);
   holder away;
   away.pool = of.pool.get();

@@ -35,17 +35,6 @@ bool wakes(ring& on) {
   return ::poll(&set, 1, 0) == 1;
 }
 
-struct two_ends {
-  explicit two_ends(int type = SOCK_STREAM) {
-    std::array<int, 2> made{};
-    REQUIRE(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, made.data()) == 0);
-    here = file_descriptor(made[0]);
-    there = file_descriptor(made[1]);
-  }
-  file_descriptor here;
-  file_descriptor there;
-};
-
 /// A file without a name, on a disk where there is one.
 file_descriptor temporary_file() {
   std::string name = std::filesystem::temp_directory_path() / "uring6-XXXXXX";
@@ -196,45 +185,6 @@ TEST_CASE("by readiness entries that found no room for a completion are news") {
   REQUIRE(on->in_flight() > 0);
   CHECK(on->has_news());
 }
-
-/// A read that stays armed, of datagrams without source and control data, from a group of buffers.
-struct armed_read final : noting_operation {
-  explicit armed_read(int fd_) : fd(fd_) {}
-  void prepare(io_uring_sqe& entry) noexcept override {
-    ::io_uring_prep_recv_multishot(&entry, fd, nullptr, 0, 0);
-    entry.flags |= IOSQE_BUFFER_SELECT;
-    entry.buf_group = 0;
-  }
-  int fd;
-};
-
-/// Buffers of group 0 that all name the same memory: their content is of no interest.
-class spare_buffers {
- public:
-  explicit spare_buffers(ring& on) : memory_(std::aligned_alloc(4096, count * sizeof(io_uring_buf)), std::free) {
-    ::io_uring_buf_ring_init(entries());
-    io_uring_buf_reg registration{};
-    registration.ring_addr = reinterpret_cast<std::uint64_t>(entries());
-    registration.ring_entries = count;
-    REQUIRE(on.add_buffers(registration) == 0);
-  }
-
-  /// Adds eight buffers. Fewer than `count` are there at a time.
-  void refill() {
-    constexpr int more = 8;
-    for (int i = 0; i < more; ++i)
-      ::io_uring_buf_ring_add(entries(), shared_.data(), static_cast<unsigned>(shared_.size()), 0,
-                              ::io_uring_buf_ring_mask(count), i);
-    ::io_uring_buf_ring_advance(entries(), more);
-  }
-
- private:
-  static constexpr unsigned count = 256;
-  io_uring_buf_ring* entries() const { return static_cast<io_uring_buf_ring*>(memory_.get()); }
-
-  std::unique_ptr<void, void (*)(void*)> memory_;
-  std::array<char, 64> shared_{};
-};
 
 // The kernel signals the first of them by an edge, and no other one after that.
 TEST_CASE("by readiness an armed read takes all datagrams that came together") {

@@ -42,15 +42,14 @@ std::vector<int> registered(ring& on) {
   return found;
 }
 
-struct two_ends {
-  explicit two_ends(int type = SOCK_STREAM) {
-    std::array<int, 2> made{};
-    REQUIRE(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, made.data()) == 0);
-    here = file_descriptor(made[0]);
-    there = file_descriptor(made[1]);
+/// A send of all octets (MSG_WAITALL), for which the socket has no room until its peer reads.
+struct send_of_much final : noting_operation {
+  explicit send_of_much(int fd_) : fd(fd_) {}
+  void prepare(io_uring_sqe& entry) noexcept override {
+    ::io_uring_prep_send(&entry, fd, much.data(), much.size(), MSG_WAITALL | MSG_NOSIGNAL);
   }
-  file_descriptor here;
-  file_descriptor there;
+  int fd;
+  const std::vector<char> much = std::vector<char>(1 << 20);
 };
 
 struct two_pipe_ends {
@@ -235,10 +234,7 @@ TEST_CASE("by readiness the number of a closed descriptor can wait again") {
 TEST_CASE("by readiness readers and writers of one descriptor wait beside each other") {
   const auto on = make_readiness_ring();
   two_ends pair;
-  const std::vector<char> much(1 << 20);
-  prepared send([&](io_uring_sqe& entry) {
-    ::io_uring_prep_send(&entry, pair.here.get(), much.data(), much.size(), MSG_WAITALL | MSG_NOSIGNAL);
-  });
+  send_of_much send(pair.here.get());
   std::array<char, 8> buffer{};
   prepared receive(
       [&](io_uring_sqe& entry) { ::io_uring_prep_recv(&entry, pair.here.get(), buffer.data(), buffer.size(), 0); });
@@ -250,50 +246,46 @@ TEST_CASE("by readiness readers and writers of one descriptor wait beside each o
   drive(*on, [&] { return receive.idle(); });
   CHECK(receive.result() == 5);
   CHECK(send.results.empty());
-  std::vector<char> room(much.size());
+  std::vector<char> room(send.much.size());
   std::size_t taken = 0;
   drive(*on, [&] {
     const auto got = ::recv(pair.there.get(), room.data(), room.size(), MSG_DONTWAIT);
     if (got > 0) taken += static_cast<std::size_t>(got);
     return send.idle();
   });
-  CHECK(send.result() == static_cast<int>(much.size()));
+  CHECK(send.result() == static_cast<int>(send.much.size()));
   for (ssize_t got = 0; (got = ::recv(pair.there.get(), room.data(), room.size(), MSG_DONTWAIT)) > 0;)
     taken += static_cast<std::size_t>(got);
-  CHECK(taken == much.size());
+  CHECK(taken == send.much.size());
 }
 
-TEST_CASE("by readiness a send to be completed that is canceled tells what was sent") {
-  const auto on = make_readiness_ring();
+/// A send that waits for room, when a part of its octets has been sent.
+struct waiting_send {
+  waiting_send() {
+    on->queue(send);
+    turn(*on);
+    REQUIRE(send.results.empty());
+  }
+  std::unique_ptr<ring> on = make_readiness_ring();
   two_ends pair;
-  const std::vector<char> much(1 << 20);
-  prepared send([&](io_uring_sqe& entry) {
-    ::io_uring_prep_send(&entry, pair.here.get(), much.data(), much.size(), MSG_WAITALL | MSG_NOSIGNAL);
-  });
-  on->queue(send);
-  turn(*on);
-  REQUIRE(send.results.empty());
-  on->cancel(send);
-  drive(*on, [&] { return send.idle(); });
-  std::vector<char> room(much.size());
-  CHECK(send.result() > 0);
-  CHECK(::recv(pair.there.get(), room.data(), room.size(), MSG_DONTWAIT) == send.result());
+  send_of_much send{pair.here.get()};
+};
+
+TEST_CASE("by readiness a send of MSG_WAITALL that is canceled returns the octets that were sent") {
+  waiting_send of;
+  of.on->cancel(of.send);
+  drive(*of.on, [&] { return of.send.idle(); });
+  std::vector<char> room(of.send.much.size());
+  CHECK(of.send.result() > 0);
+  CHECK(::recv(of.pair.there.get(), room.data(), room.size(), MSG_DONTWAIT) == of.send.result());
 }
 
-TEST_CASE("by readiness a send to be completed whose peer leaves tells what was sent before") {
-  const auto on = make_readiness_ring();
-  two_ends pair;
-  const std::vector<char> much(1 << 20);
-  prepared send([&](io_uring_sqe& entry) {
-    ::io_uring_prep_send(&entry, pair.here.get(), much.data(), much.size(), MSG_WAITALL | MSG_NOSIGNAL);
-  });
-  on->queue(send);
-  turn(*on);
-  REQUIRE(send.results.empty());
-  REQUIRE(pair.there.close().has_value());
-  drive(*on, [&] { return send.idle(); });
-  CHECK(send.result() > 0);
-  CHECK(send.result() < static_cast<int>(much.size()));
+TEST_CASE("by readiness a send of MSG_WAITALL whose peer closes returns the octets that were sent") {
+  waiting_send of;
+  REQUIRE(of.pair.there.close().has_value());
+  drive(*of.on, [&] { return of.send.idle(); });
+  CHECK(of.send.result() > 0);
+  CHECK(of.send.result() < static_cast<int>(of.send.much.size()));
 }
 
 TEST_CASE("by readiness MSG_DONTWAIT ends with EAGAIN instead of a wait") {

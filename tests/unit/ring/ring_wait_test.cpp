@@ -195,7 +195,7 @@ TEST_CASE("the ring reports whether an enter has work to do") {
   CHECK_FALSE(on->has_work());
 }
 
-TEST_CASE("an operation that was taken back before it was submitted is work, until its end is told") {
+TEST_CASE("an operation that was canceled before it was submitted is work, until a reap has completed it") {
   const auto on = make_ring();
   if (!(on->features().setup_flags & IORING_SETUP_TASKRUN_FLAG)) SKIP("this kernel does not tell");
   const file_descriptor silent = counter();
