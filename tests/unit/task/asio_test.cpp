@@ -22,6 +22,7 @@
 #include "uring6/drain_on_stop.hpp"
 #include "uring6/run_blocking.hpp"
 #include "uring6/scope.hpp"
+#include "uring6/this_task.hpp"
 #include "uring6/timer.hpp"
 #include "uring6/with_timeout.hpp"
 
@@ -32,6 +33,8 @@ using namespace uring6::test;
 using namespace std::chrono_literals;
 
 struct host {
+  explicit host(const loop_options& options = {}) : loop(options) {}
+
   asio::io_context io{1};
   event_loop loop;
   asio_bridge bridge{loop, io.get_executor()};
@@ -169,7 +172,7 @@ TEST_CASE("asio: after a cancellation the coroutine's next co_await throws, unle
     };
     asio::co_spawn(h.io, reader(), asio::bind_cancellation_slot(signal.slot(), asio::detached));
     const auto main = [&]() -> asio::awaitable<void> {
-      (void)co_await h.bridge.await(sleep_for(1ms));
+      co_await h.bridge.await(this_task::yield());  // the read waits
       signal.emit(asio::cancellation_type::terminal);
     };
     h.run(main());
@@ -194,8 +197,7 @@ TEST_CASE("asio: a close ends the read of its conn, and the coroutine goes on wi
     wrote = sent.has_value();
   };
   const auto closer = [&]() -> asio::awaitable<void> {
-    asio::steady_timer timer(co_await asio::this_coro::executor, 1ms);
-    co_await timer.async_wait(asio::use_awaitable);
+    co_await h.bridge.await(this_task::yield());  // the read waits
     pc.close();
     h.bridge.wake();
   };
@@ -203,6 +205,26 @@ TEST_CASE("asio: a close ends the read of its conn, and the coroutine goes on wi
   h.run(reader());
   CHECK(of_read == errc::closed);
   CHECK(wrote);
+}
+
+TEST_CASE("asio: by readiness the loop notices a close from outside at wake, not before, and ends the read") {
+  need_ipv6();
+  host h({.driver = loop_driver::readiness});
+  packet_conn pc = open_conn(h.loop);
+  std::error_code of_read;
+  const auto reader = [&]() -> asio::awaitable<void> {
+    std::array<std::byte, 64> buffer{};
+    const auto got = co_await h.bridge.await(pc.read_from(buffer));
+    if (!got) of_read = got.error();
+  };
+  asio::co_spawn(h.io, reader(), asio::detached);
+  h.io.poll();
+  REQUIRE(pc.close());
+  h.io.poll();
+  CHECK_FALSE(of_read);
+  h.bridge.wake();
+  h.io.run_for(60s);  // until the coroutine has ended
+  CHECK(of_read == errc::closed);
 }
 
 TEST_CASE("asio: a deadline inside of the bridge ends its operation, and a scope's tasks end in order at its stop") {
@@ -225,7 +247,7 @@ TEST_CASE("asio: a deadline inside of the bridge ends its operation, and a scope
     const auto got = co_await h.bridge.await(with_timeout(1ms, pc.read_from(buffer)));
     if (!got) of_read = got.error();
     tasks.spawn(drain_on_stop(pc, 10s, serving()));
-    (void)co_await h.bridge.await(sleep_for(1ms));
+    co_await h.bridge.await(this_task::yield());  // the task's read waits
     tasks.request_stop();
     co_await h.bridge.await(tasks.join());
   };

@@ -108,7 +108,7 @@ TEST_CASE("with_timeout: a stop from outside gives canceled, not the deadline's 
   loop.run(body());
 }
 
-TEST_CASE("with_timeout: a deadline that passes after a stop, before the operation has ended, leaves its error") {
+TEST_CASE("with_timeout: a stopped operation keeps errc::canceled, although the deadline passes before it has ended") {
   event_loop loop({.clock = loop_clock::simulated});
   const auto slow_to_end = []() -> task<result<void>> {
     const auto slept = co_await sleep_for(5h);
@@ -121,6 +121,27 @@ TEST_CASE("with_timeout: a deadline that passes after a stop, before the operati
     const auto ended = co_await with_timeout(2h, slow_to_end());
     REQUIRE_FALSE(ended.has_value());
     CHECK(ended.error() == errc::canceled);
+  };
+  loop.run(body());
+}
+
+TEST_CASE("with_timeout: a value, and an error other than canceled, come through although the deadline has passed") {
+  event_loop loop({.clock = loop_clock::simulated});
+  const auto late_value = []() -> task<result<int>> {
+    const auto slept = co_await sleep_for(5h);
+    CHECK(slept.error() == errc::canceled);
+    co_return 7;
+  };
+  const auto own_error = []() -> task<result<int>> {
+    const auto slept = co_await sleep_for(5h);
+    CHECK(slept.error() == errc::canceled);
+    co_return fail(std::errc::connection_refused);
+  };
+  const auto body = [&]() -> task<> {
+    const auto value = co_await with_timeout(2h, late_value());
+    CHECK(value == 7);
+    const auto error = co_await with_timeout(2h, own_error());
+    CHECK(error.error() == std::errc::connection_refused);
   };
   loop.run(body());
 }
