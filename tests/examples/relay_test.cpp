@@ -158,7 +158,7 @@ TEST_CASE("logger's message arrives at each syslog sink behind the relay") {
   }
 }
 
-TEST_CASE("the relay says what it needs when it has no receiver, or an address that is none") {
+TEST_CASE("the relay prints its usage when it has no receiver, and an error for a malformed address") {
   const program_end none = run_program({EXAMPLE_RELAY, "[::1]:0"});
   CHECK(none.exit_status == 2);
   CHECK(none.errors == "usage: relay ADDRESS RECEIVER...\n");

@@ -14,13 +14,13 @@
 #include <thread>
 #include <vector>
 
-#include "support/traffic/message_pair.hpp"
 #include "support/case/coroutines.hpp"
 #include "support/case/eventually.hpp"
 #include "support/machine/descriptors.hpp"
 #include "support/machine/environment.hpp"
 #include "support/machine/memory_shortage.hpp"
 #include "support/process/forked.hpp"
+#include "support/traffic/message_pair.hpp"
 #include "uring6/successor.hpp"
 
 namespace {
@@ -180,14 +180,14 @@ TEST_CASE("take_over: a process without a free descriptor says so, and the prede
   CHECK_THAT(said, !ContainsSubstring("not whole"));
 }
 
-TEST_CASE("successor: what cannot be started is an error that names it, and leaves nothing") {
+TEST_CASE("successor: a program that cannot be started is an error that names it, and no descriptor stays open") {
   const std::size_t before = open_descriptors();
   const std::vector<std::string> missing{"/nonexistent/service"};
   const auto none = successor::start(missing);
   REQUIRE_FALSE(none);
   CHECK(none.error() == std::errc::no_such_file_or_directory);
-  CHECK_THAT(fail(none).text(), ContainsSubstring("successor::start /nonexistent/service") &&
-                                    ContainsSubstring("does not search PATH"));
+  CHECK_THAT(fail(none).text(),
+             ContainsSubstring("successor::start /nonexistent/service") && ContainsSubstring("does not search PATH"));
   const std::vector<std::string> no_program{"/dev/null"};
   CHECK(successor::start(no_program).error() == std::errc::permission_denied);
   CHECK(successor::start({}).error() == std::errc::invalid_argument);
@@ -202,7 +202,7 @@ TEST_CASE("successor: what cannot be started is an error that names it, and leav
   CHECK_THAT(said, ContainsSubstring("Too many open files"));
 }
 
-TEST_CASE("successor: it begins with its channels, no signal blocked, and none of the variables of its parent") {
+TEST_CASE("successor: a program begins with its channels, no signal blocked, and LISTEN_FDS of its own") {
   ::setenv("LISTEN_FDS", "7", 1);
   ::setenv("LISTEN_FDNAMES", "old", 1);
   sigset_t blocked;

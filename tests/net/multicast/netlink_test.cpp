@@ -110,7 +110,8 @@ TEST_CASE("answers that another process sends to a netlink socket are not taken 
 
 // Between the bind of a socket and its connect to the kernel anyone's message reaches it. The kernel gives the first
 // socket of a process in a namespace that process's id as its port, so that a forger knows it beforehand.
-TEST_CASE("an answer that another process sends before the socket is the kernel's alone is not taken", "[threads]") {
+TEST_CASE("an answer that another process sends between a netlink socket's bind and connect is not taken",
+          "[threads]") {
   const network_namespace space;
   const auto inside = space.enter();
   const file_descriptor forger = or_throw(open_socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));

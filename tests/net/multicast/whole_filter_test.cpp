@@ -107,7 +107,7 @@ TEST_CASE("the filter of an IPv4 group is set and read on a dual-stack conn") {
         std::errc::address_family_not_supported);
 }
 
-TEST_CASE("a filter of more sources than there is room for at first is read as a whole") {
+TEST_CASE("a filter of 200 sources, more than the first buffer holds, is read whole") {
   filtering_hosts hosts;
   auto dual = hosts.cable.far.space.run([&] {
     write_sysctl("net/ipv4/igmp_max_msf", "300");

@@ -98,7 +98,7 @@ TEST_CASE("a call of another thread that comes during a call makes one more call
   called_twice.close();
 }
 
-TEST_CASE("a call of another thread that is on its way when its target leaves reaches no later target", "[threads]") {
+TEST_CASE("a call of another thread that is queued when its target closes reaches no target", "[threads]") {
   struct target final : detail::remote_target {
     void called() noexcept override { ++calls; }
     using remote_target::call;

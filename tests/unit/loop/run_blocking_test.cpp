@@ -119,7 +119,7 @@ TEST_CASE("run_blocking: many calls share few threads", "[threads]") {
   CHECK(*most <= 16);
 }
 
-TEST_CASE("run_blocking: as many calls as there may be threads run at once, if all come in one turn", "[threads]") {
+TEST_CASE("run_blocking: 16 calls of one turn run at the same time, each on a thread of its own", "[threads]") {
   constexpr int threads = 16;  // as the header says
   event_loop loop;
   auto begun = std::make_shared<std::atomic<int>>(0);

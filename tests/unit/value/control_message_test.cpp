@@ -235,7 +235,7 @@ TEST_CASE("a_message_longer_than_its_area_or_shorter_than_its_front_is_malformed
   CHECK(cmsg::decode(control).error() == errc::malformed);
 }
 
-TEST_CASE("nothing_of_an_earlier_datagram_stays") {
+TEST_CASE("decoding_clears_what_an_earlier_datagram_has_left") {
   received_control of;
   of.message = {.traffic_class = 1,
                 .hop_limit = 2,

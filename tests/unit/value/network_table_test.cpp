@@ -84,7 +84,7 @@ TEST_CASE("a message that says nothing new makes no event, and one that changes 
   CHECK(table.notified(address_message(RTM_DELADDR, 1)).empty());
 }
 
-TEST_CASE("of an address with a peer its own is told, in whichever order the message has the two") {
+TEST_CASE("of an interface address with a peer the local address counts, whichever of the two comes first") {
   const ip_address::bytes_type own{0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   const ip_address::bytes_type peer{0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2};
   for (const bool peer_first : {false, true}) {
