@@ -35,11 +35,13 @@ struct connection::called {
   }
 
   static int remove_id(ngtcp2_conn*, const ngtcp2_cid* id, void* user) {
-    self(user).ids_->remove(id_text(*id));
-    return 0;
+    return guarded(user, [&](connection& me) {
+      me.ids_->remove(id_text(*id));
+      return 0;
+    });
   }
 
-  /// The keys are there by which this side sends (server) or reads (client) requests and responses.
+  /// ngtcp2 has keys to send (server) or to read (client) requests and responses.
   static int keys(ngtcp2_conn*, ngtcp2_crypto_level level, void* user) {
     if (level != NGTCP2_CRYPTO_LEVEL_APPLICATION) return 0;
     return guarded(user, [](connection& me) {
@@ -50,7 +52,6 @@ struct connection::called {
 
   static int handshake_completed(ngtcp2_conn*, void* user) {
     return guarded(user, [](connection& me) {
-      // On a server the client's address is proven with that. The id that the client chose may still come.
       me.on_ready();
       return 0;
     });
@@ -67,13 +68,13 @@ struct connection::called {
   }
 
   static int acknowledged(ngtcp2_conn*, std::int64_t stream, std::uint64_t, std::uint64_t octets, void* user, void*) {
-    connection& me = self(user);
-    return me.http3_ ? me.check_http3(me.http3_->acknowledged(stream, octets)) : 0;
+    return guarded(
+        user, [&](connection& me) { return me.http3_ ? me.check_http3(me.http3_->acknowledged(stream, octets)) : 0; });
   }
 
   static int may_send_more(ngtcp2_conn*, std::int64_t stream, std::uint64_t, void* user, void*) {
-    connection& me = self(user);
-    return me.http3_ ? me.check_http3(me.http3_->may_send_more(stream)) : 0;
+    return guarded(user,
+                   [&](connection& me) { return me.http3_ ? me.check_http3(me.http3_->may_send_more(stream)) : 0; });
   }
 
   static int stream_closed(ngtcp2_conn*, std::uint32_t flags, std::int64_t stream, std::uint64_t why, void* user,
@@ -96,8 +97,8 @@ struct connection::called {
     return peer_stopped(user, stream);
   }
   static int peer_stopped(void* user, std::int64_t stream) {
-    connection& me = self(user);
-    return me.http3_ ? me.check_http3(me.http3_->peer_stopped(stream)) : 0;
+    return guarded(user,
+                   [&](connection& me) { return me.http3_ ? me.check_http3(me.http3_->peer_stopped(stream)) : 0; });
   }
 
   static int may_open_more(ngtcp2_conn*, std::uint64_t total, void* user) {

@@ -8,21 +8,6 @@ namespace quic {
 
 namespace {
 
-http3_events& events(void* user) {
-  return *static_cast<http3_events*>(user);
-}
-
-/// nghttp3 is C, and no exception may pass through it.
-template <class F>
-int guarded(F&& call) noexcept {
-  try {
-    call();
-    return 0;
-  } catch (...) {
-    return NGHTTP3_ERR_CALLBACK_FAILURE;
-  }
-}
-
 std::string_view text(nghttp3_rcbuf* of) {
   const nghttp3_vec octets = nghttp3_rcbuf_get_buf(of);
   return {reinterpret_cast<const char*>(octets.base), octets.len};
@@ -54,29 +39,47 @@ nghttp3_ssize give_body(nghttp3_conn*, std::int64_t, nghttp3_vec* parts, std::si
 
 }  // namespace
 
+/// nghttp3 is C: no exception may pass through it.
+template <class F>
+int http3::guarded(void* user, F&& call) noexcept {
+  http3& me = *static_cast<http3*>(user);
+  try {
+    call(*me.to_);
+    return 0;
+  } catch (...) {
+    me.thrown_ = std::current_exception();
+    return NGHTTP3_ERR_CALLBACK_FAILURE;
+  }
+}
+
+void http3::rethrow() {
+  if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+}
+
 nghttp3_callbacks http3::callbacks() {
   nghttp3_callbacks mine{};
   mine.recv_data = [](nghttp3_conn*, std::int64_t stream, const std::uint8_t* data, std::size_t length, void* user,
                       void*) {
-    return guarded([&] {
-      events(user).on_body(stream, {data, length});
-      events(user).on_consumed(stream, length);
+    return guarded(user, [&](http3_events& events) {
+      events.on_body(stream, {data, length});
+      events.on_consumed(stream, length);
     });
   };
   mine.deferred_consume = [](nghttp3_conn*, std::int64_t stream, std::size_t octets, void* user, void*) {
-    return guarded([&] { events(user).on_consumed(stream, octets); });
+    return guarded(user, [&](http3_events& events) { events.on_consumed(stream, octets); });
   };
   mine.recv_header = [](nghttp3_conn*, std::int64_t stream, std::int32_t, nghttp3_rcbuf* name, nghttp3_rcbuf* value,
-                        std::uint8_t, void* user,
-                        void*) { return guarded([&] { events(user).on_field(stream, text(name), text(value)); }); };
+                        std::uint8_t, void* user, void*) {
+    return guarded(user, [&](http3_events& events) { events.on_field(stream, text(name), text(value)); });
+  };
   mine.end_stream = [](nghttp3_conn*, std::int64_t stream, void* user, void*) {
-    return guarded([&] { events(user).on_end(stream); });
+    return guarded(user, [&](http3_events& events) { events.on_end(stream); });
   };
   mine.stop_sending = [](nghttp3_conn*, std::int64_t stream, std::uint64_t why, void* user, void*) {
-    return guarded([&] { events(user).on_stop_sending(stream, why); });
+    return guarded(user, [&](http3_events& events) { events.on_stop_sending(stream, why); });
   };
   mine.reset_stream = [](nghttp3_conn*, std::int64_t stream, std::uint64_t why, void* user, void*) {
-    return guarded([&] { events(user).on_reset(stream, why); });
+    return guarded(user, [&](http3_events& events) { events.on_reset(stream, why); });
   };
   return mine;
 }
@@ -87,8 +90,9 @@ http3::http3(role mine, const own_streams& with, http3_events& to) : to_(&to) {
   nghttp3_settings_default(&settings);
   nghttp3_conn* made = nullptr;
   const auto make = mine == role::server ? nghttp3_conn_server_new_versioned : nghttp3_conn_client_new_versioned;
-  check(make(&made, NGHTTP3_CALLBACKS_VERSION, &calls, NGHTTP3_SETTINGS_VERSION, &settings, nghttp3_mem_default(), to_),
-        "HTTP/3");
+  check(
+      make(&made, NGHTTP3_CALLBACKS_VERSION, &calls, NGHTTP3_SETTINGS_VERSION, &settings, nghttp3_mem_default(), this),
+      "HTTP/3");
   inside_.reset(made);
   check(nghttp3_conn_bind_control_stream(made, with.control), "HTTP/3 control stream");
   check(nghttp3_conn_bind_qpack_streams(made, with.encoder, with.decoder), "HTTP/3 QPACK streams");
@@ -111,7 +115,9 @@ void http3::respond(std::int64_t stream, std::span<const field> fields, std::spa
 }
 
 std::int64_t http3::read(std::int64_t stream, std::span<const std::uint8_t> data, bool last) {
-  return nghttp3_conn_read_stream(inside_.get(), stream, data.data(), data.size(), last ? 1 : 0);
+  const auto done = nghttp3_conn_read_stream(inside_.get(), stream, data.data(), data.size(), last ? 1 : 0);
+  rethrow();
+  return done;
 }
 
 int http3::acknowledged(std::int64_t stream, std::uint64_t octets) {
@@ -134,6 +140,7 @@ int http3::close(std::int64_t stream, std::uint64_t why) {
   if (const int code = settle_acknowledged(); code != 0) return code;
   const int closed = nghttp3_conn_close_stream(inside_.get(), stream, why);
   bodies_.erase(stream);
+  rethrow();
   return closed == NGHTTP3_ERR_STREAM_NOT_FOUND ? 0 : closed;  // a stream without a request
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <memory>
 #include <span>
@@ -15,7 +16,7 @@
 
 namespace quic {
 
-/// What a connection learns of its requests. An exception ends the connection.
+/// What a connection learns of its requests. An exception comes out of the `http3::read` or `http3::close` that called.
 class http3_events {
  public:
   /// A field of the request or response, such as ":path" or ":status".
@@ -58,6 +59,8 @@ class http3 {
 
   /// `to` must outlive this object. Throws std::runtime_error.
   http3(role mine, const own_streams& with, http3_events& to);
+  http3(const http3&) = delete;
+  http3& operator=(const http3&) = delete;
 
   /// How many requests the peer may make over the connection's life; on a server only.
   void allow_requests(std::uint64_t total) { nghttp3_conn_set_max_client_streams_bidi(inside_.get(), total); }
@@ -99,6 +102,9 @@ class http3 {
   };
 
   static nghttp3_callbacks callbacks();
+  template <class F>
+  static int guarded(void* user, F&& call) noexcept;
+  void rethrow();
   int settle_acknowledged();
   void drop_piece() {
     stream_ = -1;
@@ -107,6 +113,7 @@ class http3 {
   }
 
   http3_events* to_;
+  std::exception_ptr thrown_;  // by the events, until nghttp3 has returned
   std::unique_ptr<nghttp3_conn, release> inside_;
   std::map<std::int64_t, std::span<const std::uint8_t>> bodies_;  // by stream, until it is closed
   // what nghttp3 gave to send
