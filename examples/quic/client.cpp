@@ -160,6 +160,9 @@ int main(int argc, char** argv) try {
   quic::endpoint mine(std::move(socket), nullptr, at_end);
   mine.adopt(std::make_unique<download>(what, trust, to, mine, local, loop.now()));
   u6::or_throw(loop.run(mine.run(true)));
+  if (status != EXIT_SUCCESS && mine.send_error()) {
+    fmt::print(stderr, "quic_client: packets were not sent: {}\n", mine.send_error().message());
+  }
   if (std::fflush(to.get()) != 0) throw std::system_error(errno, std::system_category(), argv[5]);
   return status;
 } catch (const std::exception& failed) {

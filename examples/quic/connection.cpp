@@ -3,6 +3,7 @@
 #include <gnutls/gnutls.h>
 
 #include <algorithm>
+#include <bit>
 #include <exception>
 #include <stdexcept>
 
@@ -12,10 +13,14 @@ namespace quic {
 
 namespace {
 
-// How much a peer may send before it has been processed: the windows of the connection and of a stream grow from the
-// first to the second value as ngtcp2 measures the round trip, octets.
+// How much a server may send before the client has processed it, octets: the windows of the connection and of a stream
+// grow from the first to the second value as ngtcp2 measures the round trip.
 constexpr std::uint64_t first_window = 6 << 20;
 constexpr std::uint64_t longest_window = 24 << 20;
+// The same for a client, which sends requests only: the windows of a stream and of the connection, octets. They do not
+// grow, because octets behind a lost packet wait in the server's memory, for each of its clients.
+constexpr std::uint64_t request_window = 64 << 10;
+constexpr std::uint64_t all_requests_window = 256 << 10;
 // Packets leave so much before the time that pacing gives them (RFC 9002, 7.7), nanoseconds. The endpoint's timers have
 // steps of 1 ms: on a path with a round trip below two steps pacing would only split trains and wake the loop more
 // often.
@@ -59,23 +64,26 @@ ngtcp2_cid connection::new_id() {
   return id;
 }
 
-ngtcp2_settings connection::settings(time_point now) {
+ngtcp2_settings connection::settings(tls_session::role role, time_point now) {
   ngtcp2_settings mine;
   ngtcp2_settings_default(&mine);
   mine.initial_ts = to_ngtcp2(now);
   mine.max_tx_udp_payload_size = outbox::longest_packet;
+  if (role == tls_session::role::server) return mine;
   mine.max_window = longest_window;
   mine.max_stream_window = longest_window;
   return mine;
 }
 
-ngtcp2_transport_params connection::parameters() {
+ngtcp2_transport_params connection::parameters(tls_session::role role) {
+  const bool server = role == tls_session::role::server;
+  const std::uint64_t window = server ? request_window : first_window;
   ngtcp2_transport_params mine;
   ngtcp2_transport_params_default(&mine);
-  mine.initial_max_stream_data_bidi_local = first_window;
-  mine.initial_max_stream_data_bidi_remote = first_window;
-  mine.initial_max_stream_data_uni = first_window;
-  mine.initial_max_data = first_window;
+  mine.initial_max_stream_data_bidi_local = window;
+  mine.initial_max_stream_data_bidi_remote = window;
+  mine.initial_max_stream_data_uni = window;
+  mine.initial_max_data = server ? all_requests_window : first_window;
   mine.initial_max_streams_uni = 3;  // control, encoder, decoder
   mine.max_idle_timeout = 30 * NGTCP2_SECONDS;
   mine.active_connection_id_limit = 7;  // a fresh id for each address to which the peer may go (RFC 9000, 9.5)
@@ -86,9 +94,9 @@ void connection::open_server(const ngtcp2_pkt_hd& first, const path& along, time
   path copy = along;
   const ngtcp2_path view = copy.view();
   const ngtcp2_callbacks calls = callbacks(role_);
-  const ngtcp2_settings set = settings(now);
-  ngtcp2_transport_params params = parameters();
-  const ngtcp2_cid mine = new_id();
+  const ngtcp2_settings set = settings(role_, now);
+  ngtcp2_transport_params params = parameters(role_);
+  const ngtcp2_cid mine = random_id(id_length);
   params.initial_max_streams_bidi = most_requests;
   params.original_dcid = first.dcid;
   params.stateless_reset_token_present = 1;
@@ -96,11 +104,9 @@ void connection::open_server(const ngtcp2_pkt_hd& first, const path& along, time
   ngtcp2_conn* made = nullptr;
   const int code =
       ngtcp2_conn_server_new(&made, &first.scid, &mine, &view, first.version, &calls, &set, &params, nullptr, this);
-  if (code != 0) {
-    ids_->remove(id_text(mine));
-    throw std::runtime_error(std::string("QUIC: ") + ngtcp2_strerror(code));
-  }
+  if (code != 0) throw std::runtime_error(std::string("QUIC: ") + ngtcp2_strerror(code));
   quic_.reset(made);
+  ids_->add(id_text(mine), *this);
   ngtcp2_conn_set_tls_native_handle(made, tls_.get());
   first_id_ = id_text(first.dcid);
   ids_->add(first_id_, *this);
@@ -110,18 +116,16 @@ void connection::open_client(const path& along, time_point now) {
   path copy = along;
   const ngtcp2_path view = copy.view();
   const ngtcp2_callbacks calls = callbacks(role_);
-  const ngtcp2_settings set = settings(now);
-  const ngtcp2_transport_params params = parameters();
-  const ngtcp2_cid mine = new_id();
+  const ngtcp2_settings set = settings(role_, now);
+  const ngtcp2_transport_params params = parameters(role_);
+  const ngtcp2_cid mine = random_id(id_length);
   const ngtcp2_cid theirs = random_id(NGTCP2_MIN_INITIAL_DCIDLEN);
   ngtcp2_conn* made = nullptr;
   const int code =
       ngtcp2_conn_client_new(&made, &theirs, &mine, &view, NGTCP2_PROTO_VER_V1, &calls, &set, &params, nullptr, this);
-  if (code != 0) {
-    ids_->remove(id_text(mine));
-    throw std::runtime_error(std::string("QUIC: ") + ngtcp2_strerror(code));
-  }
+  if (code != 0) throw std::runtime_error(std::string("QUIC: ") + ngtcp2_strerror(code));
   quic_.reset(made);
+  ids_->add(id_text(mine), *this);
   ngtcp2_conn_set_tls_native_handle(made, tls_.get());
 }
 
@@ -167,7 +171,9 @@ void connection::end_later(phase next, time_point now) {
 
 void connection::read(const path& along, std::uint32_t ecn, std::span<const std::uint8_t> packet, time_point now) {
   count(received_, packet.size(), ecn);
-  if (phase_ == phase::closing) repeat_close_ = true;
+  // The first packet after the close is answered by the close again, the second, the fourth, the eighth and so on (RFC
+  // 9000, 10.2.1): never to an address that the peer has not proven.
+  if (phase_ == phase::closing && is_established()) repeat_close_ |= std::has_single_bit(++packets_after_close_);
   if (phase_ != phase::open) return;
   path copy = along;
   const ngtcp2_path view = copy.view();

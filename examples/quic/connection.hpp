@@ -58,7 +58,9 @@ class connection : protected http3_events {
   /// Ends the connection; the next `write` tells the peer. `why`: a code of HTTP/3 (RFC 9114, 8.1).
   void close(std::uint64_t why);
 
-  /// Nothing is to be done for the connection any more.
+  /// The peer has proven its address, since the handshake is complete.
+  bool is_established() const { return ngtcp2_conn_get_handshake_completed(quic()) != 0; }
+  /// The connection has ended, and writes nothing any more.
   bool is_over() const { return phase_ == phase::over; }
   /// Why the connection ended before its time; empty if it did not.
   const std::string& failure() const { return failure_; }
@@ -71,7 +73,7 @@ class connection : protected http3_events {
  protected:
   connection(tls_session::role mine, const credentials& by, connection_ids& ids);
 
-  /// Makes ngtcp2's half. `with.original_dcid` is set on a server. Throws std::runtime_error.
+  /// Makes ngtcp2's connection. Throws std::runtime_error.
   void open_server(const ngtcp2_pkt_hd& first, const path& along, time_point now);
   void open_client(const path& along, time_point now);
 
@@ -97,15 +99,15 @@ class connection : protected http3_events {
     void operator()(ngtcp2_conn* which) const { ngtcp2_conn_del(which); }
   };
 
-  // open: ngtcp2 works. failed: the peer is to be told. closing: it has been told, and is told again when it sends
-  // (RFC 9000, 10.2.1). draining: the peer has closed (10.2.2). over.
+  // open: ngtcp2 works. failed: the next write tells the peer. closing: the peer was told, and is told again when it
+  // sends (RFC 9000, 10.2.1). draining: the peer has closed (10.2.2). over: nothing is left to write or to wait for.
   enum class phase : std::uint8_t { open, failed, closing, draining, over };
 
-  struct called;  // by ngtcp2
+  struct called;  // the functions that ngtcp2 calls
 
   static ngtcp2_callbacks callbacks(tls_session::role mine);
-  static ngtcp2_settings settings(time_point now);
-  static ngtcp2_transport_params parameters();
+  static ngtcp2_settings settings(tls_session::role role, time_point now);
+  static ngtcp2_transport_params parameters(tls_session::role role);
   ngtcp2_cid new_id();
   void open_http3();
   int check_http3(std::int64_t code);
@@ -127,6 +129,7 @@ class connection : protected http3_events {
   ngtcp2_connection_close_error error_{};
   std::string failure_;
   std::vector<std::uint8_t> close_packet_;
+  std::uint32_t packets_after_close_ = 0;
   bool repeat_close_ = false;
   traffic_counts received_;
   traffic_counts sent_;

@@ -1,7 +1,6 @@
 #include "endpoint.hpp"
 
 #include <array>
-#include <exception>
 #include <utility>
 
 #include "connection_id.hpp"
@@ -15,6 +14,13 @@ using namespace std::chrono_literals;
 // Timers are rounded up to this: the packets that pacing lets go within it leave as one train, and a timer that moves
 // by less is not set anew. The kernel's own timer is hardly finer.
 constexpr auto timer_step = 1ms;
+
+// Connections of a server at the same time. Beyond it first packets are dropped, and clients repeat them. It bounds the
+// memory that peers can take: octets that wait for a lost packet are at most 256 MiB (all_requests_window).
+constexpr std::size_t most_connections = 1024;
+// Of these, connections whose handshake is not complete: forged addresses can take no more places than these. Each ends
+// after 10 s (NGTCP2_DEFAULT_HANDSHAKE_TIMEOUT).
+constexpr std::size_t most_handshakes = 256;
 
 std::span<const std::uint8_t> octets(std::span<const std::byte> of) {
   return {reinterpret_cast<const std::uint8_t*>(of.data()), of.size()};
@@ -54,6 +60,7 @@ void endpoint::adopt(std::unique_ptr<connection> which) {
   member& made = members_[key];
   made.of = std::move(which);
   made.timer = timers_.emplace(time_point::max(), &made);
+  ++handshakes_;
   make_ready(*made.of);
 }
 
@@ -81,25 +88,24 @@ connection* endpoint::find(const u6::datagram& packet, const path& along, time_p
   const auto data = octets(packet.payload);
   ngtcp2_version_cid ids;
   const int decoded = ngtcp2_pkt_decode_version_cid(&ids, data.data(), data.size(), id_length);
-  if (decoded == NGTCP2_ERR_VERSION_NEGOTIATION) refuse_version(ids, along);
+  // A shorter packet must not be answered (RFC 9000, 5.2.2): its source address may be another host's.
+  if (decoded == NGTCP2_ERR_VERSION_NEGOTIATION && data.size() >= NGTCP2_MAX_UDP_PAYLOAD_SIZE) {
+    refuse_version(ids, along);
+  }
   if (decoded != 0) return nullptr;
   const auto at = ids_.find(text(ids.dcid, ids.dcidlen));
   return at != ids_.end() ? at->second : accept(packet, along, now);
 }
 
 connection* endpoint::accept(const u6::datagram& packet, const path& along, time_point now) {
-  if (!accept_) return nullptr;
+  if (!accept_ || members_.size() >= most_connections || handshakes_ >= most_handshakes) return nullptr;
   const auto data = octets(packet.payload);
   ngtcp2_pkt_hd first;
   if (ngtcp2_accept(&first, data.data(), data.size()) != 0) return nullptr;
-  try {
-    auto made = accept_(*this, first, along, now);
-    connection* const pointer = made.get();
-    if (made) adopt(std::move(made));
-    return pointer;
-  } catch (const std::exception&) {  // no memory: the client sends its packet again
-    return nullptr;
-  }
+  auto made = accept_(*this, first, along, now);
+  connection* const pointer = made.get();
+  if (made) adopt(std::move(made));
+  return pointer;
 }
 
 void endpoint::refuse_version(const ngtcp2_version_cid& of, const path& along) {
@@ -116,7 +122,8 @@ void endpoint::refuse_version(const ngtcp2_version_cid& of, const path& along) {
 
 void endpoint::set_timer(member& of) {
   const time_point when = rounded(of.of->expiry());
-  // A timer that is early costs one look. As long as acknowledgements arrive, the time only moves on.
+  // An acknowledgement makes the time later. The timer stays then, and fires once with nothing to do, which costs less
+  // than to set it anew for each acknowledgement.
   if (of.timer->first <= when) return;
   auto node = timers_.extract(of.timer);
   node.key() = when;
@@ -143,10 +150,17 @@ void endpoint::make_ready(connection& which) {
   ready_.push_back(&of);
 }
 
+void endpoint::end_handshake(member& of) {
+  if (std::exchange(of.handshaking, false)) --handshakes_;
+}
+
 u6::task<> endpoint::flush() {
   if (!outbox_.empty()) {
-    // What becomes of a packet is the matter of QUIC's own loss detection: an error counts as a loss.
+    // QUIC detects losses, and sends again: a packet that the kernel refuses is one of them.
     (void)co_await socket_.write_batch(outbox_.slots());
+    for (const u6::write_slot& each : outbox_.slots()) {
+      if (each.error) send_error_ = each.error;
+    }
     outbox_.clear();
   }
 }
@@ -162,6 +176,7 @@ u6::task<> endpoint::write_ready() {
         make_ready(*each->of);
         co_await flush();
       }
+      if (each->of->is_established()) end_handshake(*each);
       set_timer(*each);
       if (each->of->is_over() && !each->ready) ended_.push_back(each);
     }
@@ -173,6 +188,7 @@ u6::task<> endpoint::write_ready() {
 void endpoint::drop_ended() {
   for (member* each : ended_) {
     at_end_(*each->of);
+    end_handshake(*each);
     timers_.erase(each->timer);
     members_.erase(each->of.get());
   }
@@ -211,6 +227,7 @@ u6::task<> endpoint::close_all() {
   ended_.clear();
   for (auto& [key, each] : members_) at_end_(*each.of);
   members_.clear();
+  handshakes_ = 0;
   timers_.clear();
 }
 

@@ -4,6 +4,7 @@
 // the connections write: their packets leave as trains. Timers have the socket's read deadline.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -12,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <unordered_map>
 #include <uring6/uring6.hpp>
 #include <vector>
@@ -24,7 +26,8 @@ namespace quic {
 
 class endpoint final : public connection_ids {
  public:
-  /// Makes the connection for a client's first packet; nullptr or an exception: the packet is dropped.
+  /// Makes the connection for a client's first packet; nullptr: the packet is dropped, and the client sends it again.
+  /// An exception ends `run`.
   using acceptor =
       std::function<std::unique_ptr<connection>(connection_ids&, const ngtcp2_pkt_hd&, const path&, time_point)>;
   /// Is called with each connection that is over.
@@ -50,6 +53,8 @@ class endpoint final : public connection_ids {
   u6::task<> close_all();
 
   const u6::packet_conn& socket() const { return socket_; }
+  /// Why the latest packet that was refused did not leave; empty if all have left.
+  std::error_code send_error() const { return send_error_; }
 
   void add(std::string_view id, connection& of) override;
   void remove(std::string_view id) override;
@@ -57,11 +62,12 @@ class endpoint final : public connection_ids {
  private:
   struct member;
   using timers = std::multimap<time_point, member*>;
-  /// A connection, and when it is looked at.
+  /// A connection, and when it has something to do.
   struct member {
     std::unique_ptr<connection> of;
     timers::iterator timer;
-    bool ready = false;  // in ready_
+    bool ready = false;       // in ready_
+    bool handshaking = true;  // counted in handshakes_
   };
 
   void deliver(const u6::datagram& packet, time_point now);
@@ -69,6 +75,7 @@ class endpoint final : public connection_ids {
   connection* accept(const u6::datagram& packet, const path& along, time_point now);
   void refuse_version(const ngtcp2_version_cid& of, const path& along);
   void make_ready(connection& which);
+  void end_handshake(member& of);
   void set_timer(member& of);
   void expire(time_point now);
   u6::task<> write_ready();
@@ -86,12 +93,14 @@ class endpoint final : public connection_ids {
   observer at_end_;
   std::unordered_map<std::string, connection*, text_hash, std::equal_to<>> ids_;
   std::unordered_map<const connection*, member> members_;
+  std::size_t handshakes_ = 0;  // connections whose peer may not be at its address
   timers timers_;
   std::vector<member*> ready_;
   std::vector<member*> next_ready_;
   std::vector<member*> ended_;
   u6::datagram_batch batch_;
   outbox outbox_;
+  std::error_code send_error_;
 };
 
 }  // namespace quic

@@ -34,6 +34,23 @@ int open_beneath(int root, const std::string& path) {
   return static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
 }
 
+/// Whether openat2 fails with `number` because of the path.
+bool is_of_path(int number) {
+  switch (number) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+    case EXDEV:  // out of the directory
+    case EACCES:
+    case ENXIO:  // a Unix socket
+    case ENODEV:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 served_file::served_file(int file, const struct stat& about) : about_(about) {
@@ -65,8 +82,13 @@ std::shared_ptr<const served_file> served_files::open(std::string_view path) {
   path = path.substr(0, path.find('?'));
   if (path.size() < 2 || path.front() != '/') return nullptr;
   const opened found(open_beneath(root_, std::string(path.substr(1))));
+  if (found.file < 0) {
+    if (is_of_path(errno)) return nullptr;
+    throw std::system_error(errno, std::system_category(), "openat2");
+  }
   struct stat about;
-  if (found.file < 0 || ::fstat(found.file, &about) != 0 || !S_ISREG(about.st_mode)) return nullptr;
+  if (::fstat(found.file, &about) != 0) throw std::system_error(errno, std::system_category(), "fstat");
+  if (!S_ISREG(about.st_mode)) return nullptr;
   for (const auto& each : kept_) {
     if (each && each->is(about)) return each;
   }

@@ -38,8 +38,9 @@ class served_files {
   served_files& operator=(const served_files&) = delete;
   ~served_files();
 
-  /// The file at `path` ("/a/b"). nullptr if there is none that can be read, or if the path leads out of the directory
-  /// (openat2, RESOLVE_BENEATH).
+  /// The file at `path` ("/a/b"). nullptr if there is no regular file, if this process may not read it, or if the path
+  /// leads out of the directory (openat2, RESOLVE_BENEATH). Throws std::system_error for what is no matter of the path,
+  /// such as EMFILE.
   std::shared_ptr<const served_file> open(std::string_view path);
 
  private:

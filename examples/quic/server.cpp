@@ -7,7 +7,9 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <climits>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +19,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <uring6/uring6.hpp>
 #include <utility>
 
@@ -27,6 +30,9 @@
 namespace u6 = uring6;
 
 namespace {
+
+// What is kept of a request's path, octets: a path that was cut to it is still too long for openat2.
+constexpr std::size_t longest_path = PATH_MAX + 1;
 
 /// What all connections share.
 struct service {
@@ -45,21 +51,26 @@ class client final : public quic::connection {
 
  private:
   struct exchange {
-    std::string method;
+    bool is_get = false;
     std::string path;
     std::shared_ptr<const quic::served_file> file{};
   };
 
   void on_field(std::int64_t stream, std::string_view name, std::string_view value) override {
     exchange& asked = exchanges_[stream];
-    if (name == ":method") asked.method = value;
-    if (name == ":path") asked.path = value;
+    if (name == ":method") asked.is_get = value == "GET";
+    if (name == ":path") asked.path = value.substr(0, longest_path);
   }
 
   void on_end(std::int64_t stream) override {
     exchange& asked = exchanges_[stream];
-    if (asked.method != "GET") return answer(stream, "405", {});
-    asked.file = service_->files.open(asked.path);
+    if (!asked.is_get) return answer(stream, "405", {});
+    try {
+      asked.file = service_->files.open(asked.path);
+    } catch (const std::system_error& failed) {
+      fmt::print(stderr, "quic_server: a request is answered with 500: {}\n", failed.what());
+      return answer(stream, "500", {});
+    }
     if (!asked.file) return answer(stream, "404", {});
     answer(stream, "200", asked.file->content());
   }
@@ -108,7 +119,12 @@ int main(int argc, char** argv) try {
       u6::or_throw(u6::listen_packet(loop, "udp", std::string_view(argv[1]), quic::endpoint::socket_options()));
   const auto accept = [&](quic::connection_ids& ids, const ngtcp2_pkt_hd& first, const quic::path& along,
                           quic::time_point now) -> std::unique_ptr<quic::connection> {
-    return std::make_unique<client>(shared, ids, first, along, now);
+    try {
+      return std::make_unique<client>(shared, ids, first, along, now);
+    } catch (const std::exception& failed) {
+      fmt::print(stderr, "quic_server: a connection could not be made: {}\n", failed.what());
+      return nullptr;
+    }
   };
   quic::endpoint server(std::move(socket), accept, report);
   fmt::print("listening at {}\n", u6::or_throw(server.socket().local_endpoint()).to_string());

@@ -1,10 +1,14 @@
 // The QUIC server and client of examples/quic beside the client and the server that the distribution has of ngtcp2, and
 // beside each other.
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -17,6 +21,8 @@
 #include "support/machine/link_control.hpp"
 #include "support/machine/network_namespace.hpp"
 #include "support/process/program.hpp"
+#include "sys/socket/file_descriptor.hpp"
+#include "sys/socket/socket.hpp"
 
 namespace {
 
@@ -170,6 +176,35 @@ TEST_CASE("a QUIC client of an unknown version hears which one the server speaks
   CHECK(their_client(here, {"--version=0x1a2a3a4a", "--preferred-versions=v1"}).exit_status == 0);
   CHECK(here.has("theirs/file.bin"));
   CHECK(server.stop().size() == 1);
+}
+
+TEST_CASE("the QUIC server answers no packet of an unknown version that is shorter than a first packet is") {
+  const site here;
+  our_server server(here);
+  const file_descriptor client = or_throw(open_socket(AF_INET6, SOCK_DGRAM));
+  or_throw(connect_socket(client.get(), or_throw(endpoint::parse(std::string("[::1]:") + port))));
+  // RFC 8999, 5.1: the form, the version, the two ids with their lengths. The answer has the ids the other way round.
+  const auto send = [&](std::size_t length, std::uint8_t id) {
+    std::vector<std::uint8_t> packet(length);
+    const std::array<std::uint8_t, 16> head{0xc0, 0x1a, 0x2a, 0x3a, 0x4a, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, id};
+    std::ranges::copy(head, packet.begin());
+    CHECK(::send(client.get(), packet.data(), packet.size(), 0) == static_cast<ssize_t>(length));
+  };
+  send(1199, 1);
+  send(1200, 2);
+  std::array<std::uint8_t, 64> answer{};
+  REQUIRE(eventually([&] { return ::recv(client.get(), answer.data(), answer.size(), MSG_DONTWAIT) >= 7; }));
+  CHECK(answer[5] == 1);
+  CHECK(answer[6] == 2);
+}
+
+TEST_CASE("the QUIC client says why it cannot write what comes") {
+  const site here;
+  our_server server(here);
+  std::filesystem::create_symlink("/dev/full", here.files.path("ours"));
+  const program_end how = our_client(here, "::1");
+  CHECK(how.exit_status == 1);
+  CHECK(how.errors.find("quic_client: the output: No space left on device\n") != std::string::npos);
 }
 
 TEST_CASE("the QUIC client gets a file whole from the distribution's server, and moves to another address meanwhile") {
