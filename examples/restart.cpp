@@ -10,13 +10,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <optional>
+#include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -30,7 +32,7 @@ struct counts {
   std::uint64_t samples = 0;
   std::uint64_t first = 0;
   std::uint64_t last = 0;
-  std::uint64_t out_of_order = 0;  // not greater than the one before: it came twice, or was overtaken
+  std::uint64_t out_of_order = 0;  // not greater than the one before: the sample came twice, or another overtook it
   steady_clock::time_point began{};
   steady_clock::time_point ended{};
   steady_clock::duration silence{};  // the longest time without a sample
@@ -128,7 +130,10 @@ u6::task<> serve(u6::event_loop& loop, u6::signals& wanted, const std::vector<st
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 2) return 2;
+  if (argc != 2) {
+    fmt::print(stderr, "usage: restart ADDRESS\n");
+    return 2;
+  }
   u6::event_loop loop;
   u6::signals wanted(loop, {SIGHUP, SIGTERM, SIGINT});
   const std::vector<std::string> words(argv, argv + argc);
