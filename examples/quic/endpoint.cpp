@@ -18,7 +18,7 @@ constexpr auto timer_step = 1ms;
 // Connections of a server at the same time. Beyond it first packets are dropped, and clients repeat them. It bounds the
 // memory that peers can take: octets that wait for a lost packet are at most 256 MiB (all_requests_window).
 constexpr std::size_t most_connections = 1024;
-// Of these, connections whose handshake is not complete: forged addresses can take no more places than these. Each ends
+// Of these, connections without a complete handshake: forged addresses can take no more places than these. Each ends
 // after 10 s (NGTCP2_DEFAULT_HANDSHAKE_TIMEOUT).
 constexpr std::size_t most_handshakes = 256;
 

@@ -93,7 +93,7 @@ class endpoint final : public connection_ids {
   observer at_end_;
   std::unordered_map<std::string, connection*, text_hash, std::equal_to<>> ids_;
   std::unordered_map<const connection*, member> members_;
-  std::size_t handshakes_ = 0;  // connections whose peer may not be at its address
+  std::size_t handshakes_ = 0;  // connections of peers that have not shown their address
   timers timers_;
   std::vector<member*> ready_;
   std::vector<member*> next_ready_;
